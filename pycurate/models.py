@@ -1,0 +1,73 @@
+"""What an encoder, a scorer and a preset are.
+
+A model is named as `module:Class`; pycurate's own are named in the same way in PRESETS. Classes are
+made with `Class(model_dir, device)`: the folder that holds weights, and a torch device name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+
+from pycurate.images import ImageInfo
+
+
+@dataclass(frozen=True)
+class View:
+    """How a decoded, upright RGB image becomes a model's input: resized with antialias, then cropped in the centre.
+
+    `resize` is one of open_clip's modes: `shortest` brings the shorter side to the size and crops, `squash`
+    ignores the aspect ratio, `longest` brings the longer side to the size and pads. `crop`, if given,
+    cuts a smaller centre out of that.
+    """
+
+    height: int
+    width: int
+    resize: Literal["shortest", "squash", "longest"] = "shortest"
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    fill: int = 0
+
+
+class Encoder(Protocol):
+    """Pixels to embeddings."""
+
+    name: str
+    dim: int
+    view: View
+
+    def __init__(self, model_dir: Path, device: str) -> None: ...
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 (n, 3, view.height, view.width), RGB -> float32 (n, dim). EMBED brings the rows to unit length."""
+
+
+class PixelScorer(Protocol):
+    """A score measured on pixels, in EMBED."""
+
+    name: str  # of the column
+    view: View
+
+    def __init__(self, model_dir: Path, device: str) -> None: ...
+
+    def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
+        """uint8 (n, 3, view.height, view.width), RGB, and what is known of each image -> float32 (n,), raw scale."""
+
+    def calibrate(self, raw: np.ndarray) -> np.ndarray:
+        """float32 (n,) raw -> float32 (n,) in 0-1, the scale of thresholds."""
+
+
+class EmbeddingScorer(Protocol):
+    """A score computed from embeddings, in SCORE."""
+
+    name: str
+
+    def __init__(self, model_dir: Path, device: str) -> None: ...
+
+    def score(self, embeddings: np.ndarray) -> np.ndarray:
+        """float32 (n, dim), unit length -> float32 (n,), raw scale."""
+
+    def calibrate(self, raw: np.ndarray) -> np.ndarray:
+        """float32 (n,) raw -> float32 (n,) in 0-1, the scale of thresholds."""
