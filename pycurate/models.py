@@ -20,8 +20,7 @@ class View:
     """How a decoded, upright RGB image becomes a model's input: resized with antialias, then cropped in the centre.
 
     `resize` is one of open_clip's modes: `shortest` brings the shorter side to the size and crops, `squash`
-    ignores the aspect ratio, `longest` brings the longer side to the size and pads. `crop`, if given,
-    cuts a smaller centre out of that.
+    ignores the aspect ratio, `longest` brings the longer side to the size and pads with `fill` (0-255).
     """
 
     height: int
