@@ -1,0 +1,3 @@
+"""Heads that score CLIP embeddings."""
+
+HEADS: tuple = ()

@@ -1,0 +1,179 @@
+"""Presets, and how models are found by name: pycurate's own, open_clip's and the user's, all in one way.
+
+A model is named by
+    MODULE:CLASS              a class in an importable module, such as pycurate.efficientnet:EfficientNetLite0
+    path/to/file.py:CLASS     a class in a file
+    MODEL/TAG                 encoders: an open_clip pair, such as ViT-L-14/openai
+    MODEL/PATH                encoders: an open_clip architecture and a checkpoint, such as ViT-B-32//data/mine.pt
+    local-dir:FOLDER          encoders: a folder with open_clip_config.json and a checkpoint
+"""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pycurate.errors import UsageError
+from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An encoder, the scorers that belong to it (None: there is none) and its cosine threshold for duplicates."""
+
+    name: str
+    encoder: str
+    aesthetic: str | None
+    nsfw: str | None
+    dedup_threshold: float
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "light",
+            encoder="pycurate.efficientnet:EfficientNetLite0",
+            aesthetic="pycurate.quality:Quality",
+            nsfw="pycurate.opennsfw:OpenNSFW",
+            dedup_threshold=0.90,
+        ),
+        Preset(
+            "clip-b32",
+            encoder="ViT-B-32/openai",
+            aesthetic="pycurate.heads:AestheticV1B32",
+            nsfw="pycurate.heads:NsfwB32",
+            dedup_threshold=0.95,
+        ),
+        Preset(
+            "clip-l14",
+            encoder="ViT-L-14/openai",
+            aesthetic="pycurate.heads:AestheticV2L14",
+            nsfw="pycurate.heads:NsfwL14",
+            dedup_threshold=0.95,
+        ),
+    )
+}
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of this name. Raises UsageError, naming the nearest right name, if there is none."""
+    if name not in PRESETS:
+        raise UsageError(f"there is no preset {name!r}{nearest(name, PRESETS)}; presets are {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
+    """Make the encoder named by `spec` (see the top of this module), with its weights out of `model_dir`.
+
+    Never touches the network. Raises UsageError for an unknown name, ModelError where weights are missing or wrong.
+    """
+    if is_class(spec):
+        return load_class(spec)(model_dir, device)
+    from pycurate.openclip import OpenClip  # here, since importing open_clip takes seconds
+
+    return OpenClip(spec, model_dir, device)
+
+
+def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelScorer | EmbeddingScorer:
+    """Make the scorer named by `spec` as `module:Class` for a run whose encoder is named `encoder`.
+
+    Never touches the network. Raises UsageError for an unknown name or an encoder that the scorer does not fit,
+    ModelError where weights are missing or wrong.
+    """
+    check_fit(spec, encoder)
+    return load_class(spec)(model_dir, device)
+
+
+def reads_pixels(spec: str) -> bool:
+    """Whether this scorer is measured on pixels, in EMBED, and not on embeddings, in SCORE.
+
+    A pixel scorer's class has a `view`, as an attribute or an annotation; an embedding scorer's has none.
+    """
+    return any("view" in vars(kind) or "view" in inspect.get_annotations(kind) for kind in load_class(spec).__mro__)
+
+
+def check_fit(spec: str, encoder: str) -> None:
+    """Raise UsageError if the scorer's class has `encoders`, the names of those it was trained on, and not this one."""
+    encoders: tuple[str, ...] | None = getattr(load_class(spec), "encoders", None)
+    # QuickGELU follows from the tag, so both names of an open_clip model mean the same encoder.
+    if encoders is not None and encoder.replace("-quickgelu/", "/") not in encoders:
+        raise UsageError(
+            f"{spec} was trained on embeddings of {' or '.join(encoders)} and says nothing about those of {encoder}; "
+            f"pairs that fit: {'; '.join(fitting_pairs())}."
+        )
+
+
+def fitting_pairs() -> list[str]:
+    """Each pair of an encoder and a built-in head that fits it, as text."""
+    from pycurate.heads import HEADS
+
+    return [f"{encoder} with pycurate.heads:{head.__name__}" for head in HEADS for encoder in head.encoders]
+
+
+def is_class(spec: str) -> bool:
+    """Whether `spec` names a class rather than an open_clip model."""
+    return ":" in spec and not spec.startswith("local-dir:")
+
+
+def load_class(spec: str) -> type[Any]:
+    """The class named `module:Class` or `path/to/file.py:Class`.
+
+    Raises UsageError, naming the nearest right name, if the module or the class cannot be found. An exception
+    inside the module is passed on as it is: its traceback says best what is wrong with it.
+    """
+    module_name, _, class_name = spec.rpartition(":")
+    if not module_name or not class_name:
+        raise UsageError(f"{spec!r} names no class; write it as module:Class or path/to/file.py:Class.")
+    module = _module_of_file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
+    classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
+    if class_name not in classes:
+        raise UsageError(f"{module_name} has no class {class_name!r}{nearest(class_name, classes)}.")
+    return getattr(module, class_name)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean 'X'?` for the nearest of `names`, or nothing if none is near."""
+    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+_BUILT_IN_MODULES = [
+    f"pycurate.{name}" for name in ("efficientnet", "heads", "metadata_filters", "opennsfw", "quality")
+]
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
+            raise  # the module is there; something that it imports is not
+        raise UsageError(
+            f"there is no module {name!r}{nearest(name, _BUILT_IN_MODULES)}; put the folder of your own on PYTHONPATH "
+            "or name its file as path/to/file.py:Class."
+        ) from error
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path} to load a class from.")
+    name = f"pycurate_user_{path.resolve().as_posix().strip('/').replace('/', '_').removesuffix('.py')}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # a .py file always has both
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
