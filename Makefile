@@ -1,0 +1,47 @@
+# `make` alone lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint lock demo bench bench-dedup clean
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --upgrade
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+setup: .venv/.complete ## Make .venv complete: Python packages, Nextflow, Java (PYTHON=... picks the Python)
+
+.venv/.complete: $(wildcard requirements*.txt) pyproject.toml $(wildcard scripts/*)
+	PYTHON="$(PYTHON)" scripts/setup.sh
+	@touch $@
+
+test: setup ## Run all tests (ARGS="-k name" picks some)
+	python -m pytest $(ARGS)
+
+lint: setup ## Check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+lock: setup ## Pin the newest versions of requirements*.in, and Nextflow's jars
+	$(COMPILE) requirements-setup.in --output-file requirements-setup.txt
+	$(COMPILE) requirements.in --output-file requirements.txt
+	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
+	scripts/fetch_nextflow.sh .venv/share/nextflow
+	cd .venv/share/nextflow && export LC_ALL=C && sha256sum -- *.jar > $(CURDIR)/scripts/nextflow.sha256
+
+demo: setup ## Curate a small set of photographs made on the spot, into demo/
+	python examples/make_demo.py --out demo/shards --seed 0
+	cd demo && nextflow run ../main.nf --input shards --outdir results --dedup true --images_per_tar 50
+	python examples/check_demo.py demo/results demo/shards
+
+bench: setup ## Measure each part against its bound
+	python bench/bench.py
+
+bench-dedup: setup ## Measure the search for duplicates
+	python bench/bench_dedup.py
+
+clean: ## Remove the demo and the caches of the tools; .venv and your results stay
+	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Make .venv complete: pinned, hashed Python packages, pycurate itself, Nextflow and its Java. Run through `make setup`.
+# Running it again repairs or updates what is there. PYTHON names the Python to use.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export LC_ALL=C # one order of file names
+
+say() { echo "setup: $*" >&2; }
+fail() { say "$*" && exit 1; }
+
+# Make sure that a test passes: need PACKAGE TEST... installs the system package where the user is root.
+need() {
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing the system package $package"
+        { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$package"; } \
+            >/dev/null || true
+    fi
+    "$@" >/dev/null 2>&1 || fail "the system package $package is missing; install it (apt-get install $package) and run make setup again."
+}
+
+new_enough() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; }
+
+[ "$(uname -sm)" = "Linux x86_64" ] || fail "pycurate runs on Linux x86-64, and this is $(uname -sm)."
+for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+    if new_enough "$python"; then break; fi
+done
+new_enough "$python" || fail "no Python 3.11 to 3.14 on PATH; install one, or name it: make setup PYTHON=/path/to/python3"
+need "$(basename "$(readlink -f "$(command -v "$python")")")-venv" "$python" -c 'import ensurepip, venv'
+need procps ps --version # Nextflow asks it what each task uses
+
+say "Python packages (about 8 GB on disk)"
+"$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+    --requirement requirements-setup.txt
+export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
+.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --no-build \
+    --requirement requirements.txt --requirement requirements-dev.txt
+.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+
+jars=.venv/share/nextflow
+differing_jars() { diff scripts/nextflow.sha256 <(cd "$jars" && sha256sum -- *.jar) 2>&1; }
+if ! differing_jars >/dev/null; then
+    say "Nextflow"
+    scripts/fetch_nextflow.sh "$jars"
+    differing_jars >&2 || fail "the jars fetched for Nextflow are not those of scripts/nextflow.sha256 (differences above)."
+fi
+install -m 755 scripts/nextflow .venv/bin/nextflow
+
+say "done; now: source .venv/bin/activate"

@@ -1,0 +1,68 @@
+"""What several test files share: the demo shards, photographs that lie beside the project, tools of the system."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder `shared` beside the project; skips where there is none."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"needs the folder {folder}, which is not part of the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_images(shared: Path) -> Path:
+    """A folder of two shards that hold 100 photographs (JPEG, each with .txt and .json); skips where there is none."""
+    return shared / "images"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's shards (a folder, with `truth.json` in it), made once for a whole test session. Do not write there."""
+    folder = tmp_path_factory.mktemp("demo") / "shards"
+    subprocess.run([sys.executable, ROOT / "examples" / "make_demo.py", "--out", folder, "--seed", "0"], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def need_tool() -> Callable[[str, str], Path]:
+    """`need_tool(command, apt_package)`: the path of a command, installed first where we are root.
+
+    Where it cannot be had the test skips with the reason; under CI=true it fails, so that CI never passes by skipping.
+    """
+    return _need_tool
+
+
+def _need_tool(command: str, apt_package: str) -> Path:
+    if shutil.which(command) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        for action in (["update"], ["install", "-y", "--no-install-recommends", apt_package]):
+            subprocess.run(
+                ["apt-get", *action],
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                check=False,  # what counts is whether the command is there afterwards
+            )
+    found = shutil.which(command)
+    if found is None:
+        reason = f"needs the command {command} (apt-get install {apt_package})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{reason}; under CI=true that is a failure", pytrace=False)
+        pytest.skip(reason)
+    return Path(found)
