@@ -174,7 +174,7 @@ class Cluster:
         self._spawn("slurmd", "-N", node, "-f", f"{self.folder}/slurm.conf")
 
     def kill_node(self, node: str) -> None:
-        """SIGKILL to the slurmd of a node, as when it crashes: its jobs' processes run on, nobody hears of their end."""
+        """SIGKILL to the slurmd of a node, as when it crashes; its jobs run on and report to nobody."""
         self._end(node, signal.SIGKILL)
 
     def wait_idle(self, nodes: Iterable[str]) -> None:
