@@ -44,7 +44,11 @@ class Encoder(Protocol):
 
 
 class PixelScorer(Protocol):
-    """A score measured on pixels, in EMBED."""
+    """A score measured on pixels, in EMBED.
+
+    A scorer whose raw scale is not 0-1 has besides `calibrate`, a static method: float32 (n,) raw -> float32 (n,) in
+    0-1, the scale of thresholds. SCORE then writes both, the raw score as `NAME_raw`.
+    """
 
     name: str  # of the column
     view: View
@@ -54,12 +58,9 @@ class PixelScorer(Protocol):
     def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
         """uint8 (n, 3, view.height, view.width), RGB, and what is known of each image -> float32 (n,), raw scale."""
 
-    def calibrate(self, raw: np.ndarray) -> np.ndarray:
-        """float32 (n,) raw -> float32 (n,) in 0-1, the scale of thresholds."""
-
 
 class EmbeddingScorer(Protocol):
-    """A score computed from embeddings, in SCORE."""
+    """A score computed from embeddings, in SCORE. It may have `calibrate`, as a PixelScorer may."""
 
     name: str
 
@@ -67,6 +68,3 @@ class EmbeddingScorer(Protocol):
 
     def score(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 (n, dim), unit length -> float32 (n,), raw scale."""
-
-    def calibrate(self, raw: np.ndarray) -> np.ndarray:
-        """float32 (n,) raw -> float32 (n,) in 0-1, the scale of thresholds."""

@@ -144,3 +144,11 @@ def write_array(path: Path, array: np.ndarray) -> None:
     """Write one `.npy` file, whole or not at all."""
     with atomic(path) as beside, open(beside, "wb") as file:
         np.save(file, array)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Read one `.npy` file. Raises TableError if it is missing or cut."""
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise TableError(f"{path} cannot be read as an array ({error}); run the stage that writes it again.") from error

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""EMBED: decode each image once; leave its embedding and what is measured on pixels."""
+
+from pathlib import Path
+
+import click
+
+from pycurate.choice import ModelChoice
+from pycurate.cli import model_options, partition_option, stage_command
+from pycurate.embed import LoaderOptions, embed_partition
+from pycurate.tables import numbers
+
+
+@stage_command
+@model_options
+@partition_option
+@click.option("--backend", type=click.Choice(["cpu", "dali"]), help="Decoder.  [default: dali on a GPU, else cpu]")
+@click.option("--batch-size", default=100, show_default=True, type=click.IntRange(1), help="Images a batch.")
+@click.option("--max-pixels", default=178_956_970, show_default=True, type=click.IntRange(1), help="Largest image.")
+@click.option("--workers", type=click.IntRange(1), help="Decoding workers.  [default: one a core]")
+def main(
+    results: Path,
+    models: ModelChoice,
+    partitions: tuple[str, ...],
+    backend: str | None,
+    batch_size: int,
+    max_pixels: int,
+    workers: int | None,
+) -> None:
+    """Embed the images of RESULTS/partitions.
+
+    Leaves RESULTS/samples, measures, img_emb and metadata: a row for every sample, readable or not.
+    """
+    encoder = models.load_encoder()
+    scorers = models.load_pixel_scorers()
+    options = LoaderOptions.fill(backend, models.device, batch_size, max_pixels, workers)
+    for number in partitions or numbers(results, "partitions"):
+        embed_partition(results, number, encoder, scorers, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+"""PARTITION: find the input's shards and cut them into groups of about equal bytes."""
+
+import logging
+from pathlib import Path
+
+import click
+
+from pycurate.cli import stage_command
+from pycurate.partition import find_shards, partition, write_partitions
+
+log = logging.getLogger(__name__)
+
+
+@stage_command
+@click.option("--input", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file.")
+@click.option("--partition-bytes", default=4_000_000_000, show_default=True, type=click.IntRange(1), help="Of a group.")
+def main(results: Path, source: str, partition_bytes: int) -> None:
+    """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv and on, one file a group."""
+    shards = find_shards(source)
+    groups = partition(shards, partition_bytes)
+    write_partitions(results, groups)
+    total = sum(shard.bytes for shard in shards)
+    log.info("%d shards, %d bytes, %d partitions", len(shards), total, len(groups))
+
+
+if __name__ == "__main__":
+    main()

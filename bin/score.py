@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""SCORE: compute each scorer's column from embeddings and what EMBED measured."""
+
+from pathlib import Path
+
+from pycurate.choice import ModelChoice
+from pycurate.cli import model_options, partition_option, stage_command
+from pycurate.score import score_partition
+from pycurate.tables import numbers
+
+
+@stage_command
+@model_options
+@partition_option
+def main(results: Path, models: ModelChoice, partitions: tuple[str, ...]) -> None:
+    """Score the samples that RESULTS/img_emb and measures hold; leaves RESULTS/scores."""
+    measured = models.pixel_scorer_classes()
+    scorers = models.load_embedding_scorers()
+    for number in partitions or numbers(results, "measures"):
+        score_partition(results, number, measured, scorers)
+
+
+if __name__ == "__main__":
+    main()

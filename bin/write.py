@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+"""WRITE: copy the kept samples, byte for byte, into new shards."""
+
+from pathlib import Path
+
+import click
+
+from pycurate.cli import stage_command
+from pycurate.write import write_curated
+
+
+@stage_command
+@click.option("--plan", "plans", multiple=True, metavar="NUMBER", help="A plan to carry out, such as 00000; else all.")
+def main(results: Path, plans: tuple[str, ...]) -> None:
+    """Carry out RESULTS/plan: copy the kept samples out of the shards of RESULTS/partitions into RESULTS/curated."""
+    write_curated(results, plans)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What the scripts in bin/ share: the --results option, logging, and exit codes."""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pycurate.errors import PycurateError
+
+results_option = click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder that the stages share; each adds its files to it.  [default: the current folder]",
+)
+
+
+def exits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Set up logging; print a pycurate error as one sentence and leave with its exit code (2 wrong use, 1 failure)."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+        )
+        try:
+            return function(*args, **options)
+        except PycurateError as error:
+            click.echo(f"{Path(sys.argv[0]).name}: {error}", err=True)
+            sys.exit(error.exit_code)
+
+    return run
+
+
+def stage_command(function: Callable[..., Any]) -> click.Command:
+    """A click command with --results and the exit codes; the first docstring line of `function` is its help."""
+    return click.command(context_settings={"max_content_width": 110})(results_option(exits(function)))
+
+
+def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options by which EMBED and SCORE are told the same models; they arrive as one ModelChoice, `models`."""
+
+    @functools.wraps(function)
+    def run(
+        preset: str,
+        encoder: str | None,
+        aesthetic: bool,
+        nsfw: bool,
+        scorers: tuple[str, ...],
+        model_dir: Path,
+        device: str | None,
+        **options: Any,
+    ) -> Any:
+        from pycurate.choice import choose_models  # here, since it imports torch, which takes seconds
+
+        models = choose_models(preset, encoder, aesthetic, nsfw, scorers, model_dir, device)
+        return function(models=models, **options)
+
+    for option in (
+        click.option("--preset", default="light", show_default=True, help="light, clip-b32 or clip-l14."),
+        click.option("--encoder", help="Another encoder: an open_clip MODEL/PRETRAINED pair or module:Class."),
+        click.option("--aesthetic/--no-aesthetic", default=True, help="Score looks with the preset's scorer."),
+        click.option("--nsfw/--no-nsfw", default=True, help="Score safety with the preset's scorer."),
+        click.option("--scorer", "scorers", multiple=True, help="One more scorer, as module:Class; repeatable."),
+        click.option(
+            "--model-dir",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=Path.home() / ".cache" / "pycurate",
+            show_default="~/.cache/pycurate",
+            help="Folder of the models' weights.",
+        ),
+        click.option("--device", default=None, help="cuda, cpu, ...  [default: cuda where there is one]"),
+    ):
+        run = option(run)
+    return run
+
+
+partition_option = click.option(
+    "--partition", "partitions", multiple=True, metavar="NUMBER", help="A partition, such as 00000; else all of them."
+)

@@ -1,0 +1,45 @@
+"""SCORE: every scorer's column for the readable samples of a partition, from embeddings and what EMBED measured."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pycurate.checked import checked_embedding_score
+from pycurate.errors import TableError
+from pycurate.models import EmbeddingScorer, PixelScorer
+from pycurate.tables import path_of, read_array, read_table, write_table
+
+log = logging.getLogger(__name__)
+
+
+def score_partition(
+    results: Path, number: str, measured: Sequence[type[PixelScorer]], scorers: Sequence[EmbeddingScorer]
+) -> None:
+    """Write the scores of one partition: a column for each scorer measured in EMBED, and for each on embeddings.
+
+    Raises TableError if a measure is missing, ModelError if a scorer gives what its protocol does not allow.
+    """
+    measures = read_table(path_of(results, "measures", number))
+    columns = {"uid": measures["uid"]}
+    for kind in measured:
+        if kind.name not in measures.column_names:
+            raise TableError(f"Partition {number} has no measure {kind.name!r}; run embed.py with this scorer.")
+        columns |= score_columns(kind, measures[kind.name].to_numpy())
+    if scorers:
+        embeddings = read_array(path_of(results, "img_emb", number)).astype(np.float32)
+        uids = measures["uid"].to_pylist()
+        for scorer in scorers:
+            columns |= score_columns(type(scorer), checked_embedding_score(scorer, embeddings, number, uids))
+    write_table(path_of(results, "scores", number), pa.table(columns))
+    log.info("partition %s: %d samples scored", number, measures.num_rows)
+
+
+def score_columns(kind: type[PixelScorer] | type[EmbeddingScorer], raw: np.ndarray) -> dict[str, np.ndarray]:
+    """The score on the scale of thresholds, and beside it the raw one where that is another."""
+    calibrate = getattr(kind, "calibrate", None)
+    if calibrate is None:
+        return {kind.name: raw}
+    return {kind.name: calibrate(raw).astype(np.float32), f"{kind.name}_raw": raw}

@@ -1,0 +1,232 @@
+"""Reading tar shards sample by sample, as webdataset groups them, with the place of each in the shard."""
+
+import hashlib
+import json
+import logging
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from webdataset.tariterators import base_plus_ext
+
+from pycurate.errors import ShardError
+from pycurate.tables import sample_uid
+
+log = logging.getLogger(__name__)
+
+IMAGE_EXTENSIONS = frozenset(
+    "jpg jpeg jpe jfif png webp bmp dib tif tiff gif avif heic heif jp2 j2k jxl ppm pgm pbm pnm ico tga".split()
+)
+MAX_IMAGE_BYTES = 1 << 30  # a larger member is not read into memory; no camera writes such a file
+BLOCK = tarfile.BLOCKSIZE
+
+
+@dataclass
+class Sample:
+    """One sample of a shard, readable or not. `data` holds the image's bytes; it is empty if `error` is set."""
+
+    shard: str
+    key: str
+    uid: str
+    tar_offset: int
+    tar_size: int = 0
+    ext: str = ""
+    offset: int = 0
+    size: int = 0
+    sha256: str = ""
+    data: bytes = b""
+    caption: str | None = None
+    error: str | None = None
+    message: str | None = None
+
+    def fail(self, error: str, message: str) -> None:
+        """Mark the sample as unreadable. The first cause stays."""
+        if self.error is None:
+            self.error, self.message = error, message
+        self.data = b""
+
+
+@dataclass
+class _Group:
+    """The members of the sample that is being gathered."""
+
+    key: str
+    start: int
+    end: int
+    members: dict[str, tarfile.TarInfo] = field(default_factory=dict)  # extension -> member
+    repeated: str | None = None  # the name of a member that came twice
+
+
+def readable(text: str) -> str:
+    """A name as valid Unicode: bytes that are not UTF-8 become `\\xNN`, so that every name fits a table."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def read_samples(path: Path, shard: str) -> Iterator[Sample]:
+    """Every sample of the tar file at `path`, in its order; `shard` is its name relative to the input root.
+
+    Damage costs only itself. A sample without exactly one image, one that is cut, and each stretch of the file that is
+    no tar come out as samples with `error` set, the stretch under the key "". Memory holds one sample at a time.
+
+    Raises ShardError if the file cannot be opened.
+    """
+    try:
+        file = open(path, "rb")
+    except OSError as error:
+        raise ShardError(f"Shard {shard} cannot be opened ({error}); see that it is there and readable.") from error
+    with file:
+        repeats: dict[bytes, int] = {}
+        for sample in _Reader(file, shard).samples():
+            name = hashlib.blake2b(sample.key.encode(), digest_size=8).digest()
+            repeat = repeats.get(name, 0)
+            repeats[name] = repeat + 1
+            sample.uid = sample_uid(shard, sample.key, repeat)
+            if repeat and sample.key:
+                sample.fail(
+                    "duplicate_key",
+                    f"The key {sample.key!r} came before in this shard, and webdataset groups only neighbours.",
+                )
+            yield sample
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, shard: str) -> None:
+        self.file = file
+        self.shard = shard
+        self.length = file.seek(0, 2)
+        file.seek(0)
+
+    def samples(self) -> Iterator[Sample]:
+        group: _Group | None = None
+        damaged = False  # the bytes before the current group are not a tar's
+        for start, end, member in self._members():
+            if member is None:
+                if group:
+                    # What was lost may have held more of this sample's members.
+                    yield self._failed(group, *self._damage(start, end))
+                    group = None
+                yield self._stretch(start, end)
+                damaged = True
+                continue
+            key, ext = base_plus_ext(member.name)
+            if key is None or ext is None or not member.isreg():
+                continue  # webdataset passes over it too
+            ext = ext.lower()
+            if group and group.key != key:
+                yield self._sample(group, damaged)
+                group, damaged = None, False
+            if group is None:
+                group = _Group(key, start, end)
+            if ext in group.members:
+                group.repeated = member.name
+            group.members.setdefault(ext, member)
+            group.end = end
+            if end > self.length and member.offset_data + member.size > self.length:
+                yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
+                group = None
+        if group:
+            yield self._sample(group, damaged)
+
+    def _members(self) -> Iterator[tuple[int, int, tarfile.TarInfo | None]]:
+        """(start, end, member) of each member, headers and padding included; None for a stretch that is no tar."""
+        end = 0
+        try:
+            # With ignore_zeros tarfile passes over whatever is no header, so reading goes on after damage and behind
+            # an early end mark; the gaps between members show what it passed over.
+            with tarfile.open(fileobj=self.file, mode="r:", ignore_zeros=True) as tar:
+                while (member := tar.next()) is not None:
+                    tar.members = []  # type: ignore[attr-defined]  # else every header of the shard stays in memory
+                    if self._is_damage(end, member.offset):
+                        yield end, member.offset, None
+                    end = tar.offset
+                    yield member.offset, end, member
+        except tarfile.TarError as error:
+            log.warning("%s: %s", self.shard, error)
+        if self._is_damage(end, self.length):
+            yield end, self.length, None
+
+    def _is_damage(self, start: int, end: int) -> bool:
+        """Whether the bytes from start to end are something else than zeros or a pax header for the whole archive."""
+        self.file.seek(start)
+        left = end - start
+        while left > 0:
+            block = self.file.read(min(left, 1 << 20))
+            if not block:
+                return False
+            if block[156:157] == b"g" and block[257:262] == b"ustar":
+                return False  # tarfile has read it; it belongs to no sample
+            if block.strip(b"\0"):
+                return True
+            left -= len(block)
+        return False
+
+    def _damage(self, start: int, end: int) -> tuple[str, str]:
+        if start == 0:
+            self.file.seek(0)
+            packed = self.file.read(2) in (b"\x1f\x8b", b"BZ", b"\xfd7", b"\x28\xb5")
+            hint = "it looks compressed: unpack it" if packed else "see where it came from"
+            return "not_a_tar", f"The shard does not begin like a tar file; {hint}."
+        if end == self.length:
+            return "shard_truncated", f"The shard is cut or damaged from byte {start} to its end."
+        return "shard_corrupt", f"Bytes {start} to {end} of the shard are damaged."
+
+    def _stretch(self, start: int, end: int) -> Sample:
+        code, message = self._damage(start, end)
+        log.warning("%s: %s", self.shard, message)
+        sample = Sample(self.shard, "", "", start, end - start)
+        sample.fail(code, message)
+        return sample
+
+    def _failed(self, group: _Group, error: str, message: str) -> Sample:
+        sample = self._placed(group)
+        sample.fail(error, message)
+        return sample
+
+    def _placed(self, group: _Group) -> Sample:
+        return Sample(self.shard, readable(group.key), "", group.start, min(group.end, self.length) - group.start)
+
+    def _sample(self, group: _Group, damaged: bool) -> Sample:
+        if damaged:
+            return self._failed(group, "shard_corrupt", "Damage before this sample may have cost it members.")
+        if group.repeated:
+            return self._failed(
+                group, "duplicate_key", f"The member {readable(group.repeated)!r} comes twice in the sample."
+            )
+        # `a.jpg` before `a.crop.jpg`: the plain extension is the image, the longer one a sidecar.
+        images = [ext for ext in group.members if ext in IMAGE_EXTENSIONS] or [
+            ext for ext in group.members if ext.rpartition(".")[2] in IMAGE_EXTENSIONS
+        ]
+        if not images:
+            held = ", ".join(sorted(readable(ext) for ext in group.members))
+            return self._failed(group, "no_image", f"The sample holds no image, only {held}.")
+        if len(images) > 1:
+            return self._failed(group, "duplicate_key", f"The sample holds several images: {', '.join(images)}.")
+        member = group.members[images[0]]
+        sample = self._placed(group)
+        sample.ext, sample.offset, sample.size = images[0], member.offset_data, member.size
+        if member.size > MAX_IMAGE_BYTES:
+            sample.fail("too_large", f"The image has {member.size} bytes, over the limit of {MAX_IMAGE_BYTES}.")
+            return sample
+        sample.data = self._read(member)
+        sample.sha256 = hashlib.sha256(sample.data).hexdigest()
+        sample.caption = self._caption(group)
+        return sample
+
+    def _caption(self, group: _Group) -> str | None:
+        """The text of the .txt sidecar, else `caption` of the .json sidecar, else None."""
+        if "txt" in group.members:
+            return self._read(group.members["txt"]).decode("utf-8", "replace").strip()
+        if "json" in group.members:
+            try:
+                record = json.loads(self._read(group.members["json"]))
+            except ValueError:  # the sidecar is the user's; that it is no JSON is no fault of the image
+                return None
+            caption = record.get("caption") if isinstance(record, dict) else None
+            return readable(caption) if isinstance(caption, str) else None
+        return None
+
+    def _read(self, member: tarfile.TarInfo) -> bytes:
+        self.file.seek(member.offset_data)
+        return self.file.read(min(member.size, MAX_IMAGE_BYTES))

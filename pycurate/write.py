@@ -1,0 +1,146 @@
+"""WRITE: the kept samples, byte for byte, in new tar shards.
+
+A sample is copied as it lies in its shard: the headers, data and padding of all its members, in one piece. So names,
+times, owners and sidecars stay what they were, whatever they are, and the copy runs in the kernel.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.errors import ShardError, TableError
+from pycurate.files import atomic, write_json
+from pycurate.partition import Shard, check_unchanged, read_all
+from pycurate.tables import DECISIONS, PLAN, numbers, path_of, read_table, read_tables, write_table
+
+log = logging.getLogger(__name__)
+
+BLOCK = 512
+RECORD = 10240  # tar pads an archive to a multiple of this
+END = bytes(2 * BLOCK)  # two empty blocks end an archive
+
+
+def assign_tars(keys: Iterable[str], images_per_tar: int) -> np.ndarray:
+    """int64 (n,): the output tar of each kept sample, given their keys in input order.
+
+    A tar takes `images_per_tar` samples and is closed early where the next key is in it already: two samples of one
+    key in a tar would be merged or refused by its readers, and another key would not be the sample's own.
+    """
+    tars = []
+    tar, held = 0, set[str]()
+    for key in keys:
+        if len(held) == images_per_tar or key in held:
+            tar, held = tar + 1, set()
+        held.add(key)
+        tars.append(tar)
+    return np.array(tars, dtype=np.int64)
+
+
+def tar_name(tar: int, tars: int) -> str:
+    """The file name of an output tar; all names of a set are equally long, so a brace range can name them."""
+    return f"{tar:0{max(5, len(str(tars - 1)))}}.tar"
+
+
+def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_per_task: int) -> pa.Table:
+    """Give each kept sample its output tar, and leave plan/plan_00000.parquet and .tsv for each WRITE task.
+
+    `decisions` has one row per input sample in input order, as `samples/` has. Returns it with `output_shard` filled.
+    The .tsv lists the names of the shards that the task reads, one a line.
+    """
+    kept = decisions["kept"].to_numpy()
+    tars = assign_tars(decisions.filter(decisions["kept"])["key"].to_pylist(), images_per_tar)
+    count = int(tars[-1]) + 1 if len(tars) else 0
+    names = np.array([tar_name(tar, count) for tar in range(count)], dtype=object)
+    output = np.full(len(kept), None, dtype=object)
+    output[kept] = names[tars] if count else None
+    decisions = decisions.set_column(
+        decisions.schema.get_field_index("output_shard"), "output_shard", pa.array(output, pa.string())
+    )
+
+    places = pa.concat_tables(
+        [table for _, table in read_tables(results, "samples", ["uid", "tar_offset", "tar_size"])]
+    )
+    if not places["uid"].equals(decisions["uid"]):
+        raise TableError("The decisions do not list the samples of the samples tables in their order; run DEDUP again.")
+    columns = [name for name in PLAN.names if name in DECISIONS.names]
+    scores = [name for name in decisions.column_names if name not in DECISIONS.names]
+    plan = decisions.select(columns + scores)
+    for name in ("tar_offset", "tar_size"):
+        plan = plan.append_column(name, places[name])
+    plan = plan.select([*PLAN.names, *scores]).filter(decisions["kept"])
+    for old in (results / "plan").glob("plan_*"):
+        old.unlink()  # of an earlier decision
+    tasks = tars // tars_per_task
+    count_tasks = int(tasks[-1]) + 1 if count else 1  # a plan for nothing, too, is a plan
+    width = max(5, len(str(count_tasks - 1)))
+    for task, (start, stop) in enumerate(pairwise(np.searchsorted(tasks, np.arange(count_tasks + 1)).tolist())):
+        part = plan.slice(start, stop - start)
+        path = path_of(results, "plan", f"{task:0{width}}")
+        write_table(path, part)
+        with atomic(path.with_suffix(".tsv")) as beside:
+            beside.write_text("".join(f"{name}\n" for name in pc.unique(part["shard"]).to_pylist()), encoding="utf-8")
+    return decisions
+
+
+def write_curated(results: Path, plan_numbers: Sequence[str] = ()) -> None:
+    """Write the tars of these plans (all if none is named) to `curated/`, each with its .parquet and _stats.json.
+
+    The stats come last: a tar that has them is whole. Raises ShardError if a shard is gone or changed.
+    """
+    shards = read_all(results)
+    for number in plan_numbers or numbers(results, "plan"):
+        plan = read_table(path_of(results, "plan", number))
+        for name in pc.unique(plan["output_shard"]).to_pylist():
+            write_tar(results / "curated" / name, plan.filter(pc.equal(plan["output_shard"], name)), shards)
+
+
+def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard]) -> None:
+    """Write one output tar from the PLAN rows of its samples, then its .parquet, then its _stats.json."""
+    names, offsets, sizes = (rows[column].to_pylist() for column in ("shard", "tar_offset", "tar_size"))
+    with atomic(path) as beside, open(beside, "wb") as output:
+        for name, start, stop in _runs(names, offsets, sizes):
+            if name not in shards:
+                raise TableError(f"No partition names the shard {name}, from which samples are to be copied.")
+            check_unchanged(shards[name])
+            with open(shards[name].path, "rb") as source:
+                _copy(source, output, start, stop - start, name)
+            output.write(bytes(-output.tell() % BLOCK))  # a shard may end without its last padding
+        output.write(END)
+        output.write(bytes(-output.tell() % RECORD))
+        size = output.tell()
+    write_table(path.with_suffix(".parquet"), rows.drop_columns(["output_shard", "tar_offset", "tar_size"]))
+    sources = {entry["values"]: entry["counts"] for entry in rows["shard"].value_counts().to_pylist()}
+    write_json(
+        path.with_name(f"{path.stem}_stats.json"), {"samples": rows.num_rows, "bytes": size, "from_shards": sources}
+    )
+    log.info("%s: %d samples, %d bytes", path.name, rows.num_rows, size)
+
+
+def _runs(names: list[str], offsets: list[int], sizes: list[int]) -> list[tuple[str, int, int]]:
+    """(shard, start, stop) of the stretches to copy: samples that lie one behind the other make one."""
+    runs: list[tuple[str, int, int]] = []
+    for name, offset, size in zip(names, offsets, sizes, strict=True):
+        if runs and runs[-1][0] == name and runs[-1][2] == offset:
+            runs[-1] = (name, runs[-1][1], offset + size)
+        else:
+            runs.append((name, offset, offset + size))
+    return runs
+
+
+def _copy(source: BinaryIO, output: BinaryIO, offset: int, size: int, name: str) -> None:
+    """Copy `size` bytes from `offset` of the source to the end of the output, in the kernel."""
+    output.flush()
+    place = output.tell()
+    while size:
+        done = os.sendfile(output.fileno(), source.fileno(), offset, size)
+        if done == 0:
+            raise ShardError(f"Shard {name} ends before byte {offset + size}; it changed while it was read: run again.")
+        offset, size, place = offset + done, size - done, place + done
+    output.seek(place)
