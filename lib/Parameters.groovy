@@ -1,0 +1,105 @@
+import groovy.json.JsonOutput
+import groovy.json.JsonSlurper
+import java.nio.file.Path
+
+/** The parameters, as nextflow_schema.json describes them: checked before any task starts, and shown by --help. */
+class Parameters {
+
+    /** Stop with every fault of the call, if there is one. `args` is what stood on the command line beside options. */
+    static void check(Map params, List args, String schemaFile) {
+        def known = properties(schemaFile)
+        def faults = args ? ["'${args.first()}' is no option; quote a pattern, as in --input 'shards/*.tar'"] : []
+        // Nextflow turns --images-per-tar into a second parameter, imagesPerTar; one fault is enough.
+        def unknown = params.keySet() - known.keySet()
+        def twins = unknown.findAll { name -> name.contains('-') }.collect { name -> camel(name) }
+        (unknown - twins).each { name ->
+            faults << "there is no parameter --${name}; did you mean --${nearest(name, known.keySet())}?"
+        }
+        params.subMap(known.keySet()).findAll { _name, value -> value != null }.each { name, value ->
+            fault(value, known[name])?.with { text -> faults << "--${name} ${value}: ${text}" }
+        }
+        required(schemaFile).findAll { name -> params[name] == null }.each { name ->
+            faults << "--${name} is missing: ${known[name].description}"
+        }
+        if (faults) {
+            throw new nextflow.exception.AbortOperationException(faults.join('\n') + '\nSee --help.')
+        }
+    }
+
+    /** The parameters as text for --help. */
+    static String help(String schemaFile) {
+        def lines = ["nextflow run main.nf --input 'shards/*.tar' --outdir results [--NAME VALUE ...]"]
+        schema(schemaFile)['$defs'].each { _group, part ->
+            lines << '' << part.title
+            part.properties.each { name, property ->
+                def values = property.enum ? " (${property.enum.join(', ')})" : ''
+                def standard = property.default in [null, ''] ? '' : " [${property.default}]"
+                lines << "  --${name.padRight(20)} ${property.description}${values}${standard}"
+            }
+        }
+        lines.join('\n')
+    }
+
+    /** The parameters as a JSON file for REPORT's page. */
+    static String json(Map params) {
+        JsonOutput.prettyPrint(JsonOutput.toJson(new TreeMap(params.findAll { _name, value -> value != null })))
+    }
+
+    private static Map schema(String file) {
+        (Map) new JsonSlurper().parse(Path.of(file))
+    }
+
+    private static Map<String, Map> properties(String file) {
+        schema(file)['$defs'].values().collectEntries { part -> part.properties }
+    }
+
+    private static List<String> required(String file) {
+        schema(file)['$defs'].values().collectMany { part -> part.required ?: [] }
+    }
+
+    /** What is wrong with a value, or null. */
+    private static String fault(Object value, Map property) {
+        def kinds = [
+            string : { it instanceof CharSequence },
+            boolean: { it instanceof Boolean },
+            integer: { it instanceof Integer || it instanceof Long },
+            number : { it instanceof Number },
+        ]
+        if (!kinds[property.type](value)) {
+            return "is no ${property.type}"
+        }
+        if (property.enum && !(value.toString() in property.enum)) {
+            return "is none of ${property.enum.join(', ')}; did you mean ${nearest(value.toString(), property.enum)}?"
+        }
+        if (property.minimum != null && value < property.minimum || property.maximum != null && value > property.maximum) {
+            return "is not in the range ${property.minimum} to ${property.maximum ?: 'any'}"
+        }
+        if (property.minLength && !value.toString()) {
+            return 'is empty'
+        }
+        null
+    }
+
+    private static String camel(String name) {
+        name.replaceAll(/-(.)/) { all -> all[1].toUpperCase() }
+    }
+
+    /** The candidate with the smallest Levenshtein distance. */
+    static String nearest(String name, Collection<String> candidates) {
+        candidates.min { candidate -> distance(name.replace('-', '_').toLowerCase(), candidate) }
+    }
+
+    private static int distance(String a, String b) {
+        int[] row = 0..b.length()
+        for (int i = 1; i <= a.length(); i++) {
+            int diagonal = row[0]
+            row[0] = i
+            for (int j = 1; j <= b.length(); j++) {
+                int above = row[j]
+                row[j] = [row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)].min()
+                diagonal = above
+            }
+        }
+        row[b.length()]
+    }
+}

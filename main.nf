@@ -1,0 +1,68 @@
+// pycurate: PARTITION -> EMBED -> SCORE -> DEDUP -> WRITE -> REPORT. This file only wires; the work is in bin/ and pycurate/.
+
+include { MODELS                   } from './modules/models'
+include { PARTITION                } from './modules/partition'
+include { EMBED                    } from './modules/embed'
+include { SCORE                    } from './modules/score'
+include { DEDUP                    } from './modules/dedup'
+include { WRITE                    } from './modules/write'
+include { REPORT_CHOOSE; REPORT    } from './modules/report'
+
+workflow {
+    if (params.help) {
+        println Parameters.help("${projectDir}/nextflow_schema.json")
+        return
+    }
+    Parameters.check(params, args, "${projectDir}/nextflow_schema.json")
+
+    // The package's content: an edited package must not be answered from the cache, nor run in an older image.
+    code = Package.hash("${projectDir}/pycurate")
+    input = params.input.startsWith('/') ? params.input : "${launchDir}/${params.input}"
+
+    MODELS(params.encoder ? 'own' : params.preset, code)
+    models = MODELS.out.folder.first()                          // folder of weights, a value
+
+    PARTITION(input, code)
+    partitions = PARTITION.out.partitions
+        .flatten()
+        .map { tsv -> [Shards.number(tsv), Shards.read(tsv)] }  // [number, [[name, path, bytes], ...]]
+    places = partitions
+        .map { _number, shards -> shards }
+        .toList()
+        .map { groups -> Shards.byName(groups) }                // [name: [name, path, bytes]], a value
+
+    EMBED(partitions.map { number, shards -> [number, shards, shards*.path] }, models, code)
+    SCORE(EMBED.out.measures.join(EMBED.out.embeddings), models, code)  // [number, measures, img_emb]
+
+    samples = Tables.sorted(EMBED.out.samples)                  // every samples table, a value
+    scores = Tables.sorted(SCORE.out.scores)
+    embeddings = Tables.sorted(EMBED.out.embeddings.map { _number, file -> file })
+    DEDUP(params.dedup, samples, scores, embeddings, code)      // -> decisions, duplicates, plans [number, parquet, tsv]
+
+    WRITE(
+        DEDUP.out.plans
+            .combine(places.map { byName -> [byName] })
+            .map { number, plan, tsv, byName -> [number, plan, Shards.pick(tsv, byName)] }
+            .map { number, plan, shards -> [number, plan, shards, shards*.path] },
+        code,
+    )
+
+    REPORT_CHOOSE(DEDUP.out.decisions, samples, scores, DEDUP.out.duplicates, code)
+    REPORT(
+        REPORT_CHOOSE.out.examples
+            .combine(places.map { byName -> [byName] })
+            .map { examples, tsv, byName -> [examples, Shards.pick(tsv, byName)] }
+            .map { examples, shards -> [examples, shards, shards*.path] },
+        DEDUP.out.decisions,
+        samples,
+        scores,
+        DEDUP.out.duplicates,
+        Tables.sorted(WRITE.out.stats.flatten()),
+        Parameters.json(params),
+        code,
+    )
+
+    workflow.onComplete {
+        Summary.print(workflow, params.outdir, log)
+    }
+}

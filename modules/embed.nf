@@ -1,0 +1,23 @@
+// Everything that needs pixels: one decode, embeddings, measures on pixels.
+process EMBED {
+    tag "${number}"
+    label 'process_gpu'
+
+    input:
+    tuple val(number), val(shards), path(tars, stageAs: 'shards/?.tar') // shards: [[name, path, bytes], ...]
+    path models
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'samples/*.parquet', emit: samples
+    tuple val(number), path('measures/*.parquet'), emit: measures
+    tuple val(number), path('img_emb/*.npy'), emit: embeddings
+    path 'metadata/*.parquet', emit: metadata
+    path 'samples/*_stats.json', emit: stats
+
+    script:
+    """
+    ${Shards.stage(number, shards, tars)}
+    embed.py --partition ${number} --model-dir ${models} --workers ${task.cpus} ${task.ext.models ?: ''} ${task.ext.args ?: ''}
+    """
+}

@@ -1,0 +1,17 @@
+// Find the shards of the input and cut them into groups of about equal bytes.
+process PARTITION {
+    label 'process_single'
+    cache false // what the folder holds may have changed; the stages behind know a partition by its content
+
+    input:
+    val input
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'partitions/*.tsv', emit: partitions
+
+    script:
+    """
+    partition.py --input ${Shell.quote(input)} ${task.ext.args ?: ''}
+    """
+}

@@ -1,0 +1,18 @@
+// Each scorer's column, from embeddings and what EMBED measured on pixels.
+process SCORE {
+    tag "${number}"
+    label 'process_low'
+
+    input:
+    tuple val(number), path(measures, stageAs: 'measures/*'), path(embeddings, stageAs: 'img_emb/*')
+    path models
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'scores/*.parquet', emit: scores
+
+    script:
+    """
+    score.py --partition ${number} --model-dir ${models} ${task.ext.models ?: ''} ${task.ext.args ?: ''}
+    """
+}

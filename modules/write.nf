@@ -1,0 +1,20 @@
+// Copy the kept samples of one run of output tars out of the shards.
+process WRITE {
+    tag "${number}"
+    label 'process_low'
+
+    input:
+    tuple val(number), path(plan, stageAs: 'plan/*'), val(shards), path(tars, stageAs: 'shards/?.tar')
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'curated/*.tar', emit: tars, optional: true
+    path 'curated/*.parquet', emit: tables, optional: true
+    path 'curated/*_stats.json', emit: stats, optional: true
+
+    script:
+    """
+    ${Shards.stage('00000', shards, tars)}
+    write.py --plan ${number}
+    """
+}
