@@ -1,0 +1,190 @@
+"""Choosing the images that the report shows, from the tables alone.
+
+The choice is small, whatever the run's size, and the same for the same tables: where any sample will do, those with
+the lowest uids are taken, and uids are hashes, so that is a fair draw.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.files import atomic
+from pycurate.ledger import stream, stream_all
+from pycurate.summary import Histogram, bin_of, histograms, score_columns
+from pycurate.tables import write_table
+
+BANDS = 12  # of a score's range
+EACH = 8  # pictures of a band row, of a side of the threshold, of a reason
+GROUPS = 8  # of duplicates: the largest ones
+MEMBERS = 7  # shown of a group, beside the kept image
+PAIRS = 8  # on each side of the duplicate threshold
+COUNTED = 1 << 20  # duplicate groups counted at a time
+
+EXAMPLES = pa.schema(
+    [
+        ("section", pa.string()),  # score | threshold | reason | group | pair
+        ("name", pa.string()),  # the score's or reason's name; the group's kept uid; above or below
+        ("part", pa.int32()),  # the band, the side of the threshold (0 below, 1 above), the pair
+        ("place", pa.int32()),  # order within the part
+        ("uid", pa.string()),
+        ("shard", pa.string()),
+        ("key", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("caption", pa.string()),
+        ("kept", pa.bool_()),
+        ("reason", pa.string()),
+        ("duplicate_of", pa.string()),
+        ("similarity", pa.float32()),
+        # the score columns stand here
+    ]
+)
+CHOICE = pa.schema(list(EXAMPLES)[:5])
+
+
+class Draw:
+    """Keeps, of all rows shown to it, the `count` with the lowest (order, uid) of each part."""
+
+    def __init__(self, section: str, name: str, count: int) -> None:
+        self.section, self.name, self.count = section, name, count
+        self.parts = np.array([], np.int64)
+        self.order = np.array([], np.float64)
+        self.uids = np.array([], "U32")
+
+    def add(self, parts: np.ndarray, order: np.ndarray, uids: np.ndarray) -> None:
+        """int64, float64 and str (n,) each."""
+        self.parts = np.concatenate([self.parts, parts])
+        self.order = np.concatenate([self.order, order])
+        self.uids = np.concatenate([self.uids, uids])
+        by = np.lexsort((self.uids, self.order, self.parts))
+        by = by[_places(self.parts[by]) < self.count]
+        self.parts, self.order, self.uids = self.parts[by], self.order[by], self.uids[by]
+
+    def table(self) -> pa.Table:
+        count = len(self.uids)
+        columns = [[self.section] * count, [self.name] * count, self.parts, _places(self.parts), self.uids]
+        return pa.table(columns, schema=CHOICE)
+
+
+def choose(results: Path, thresholds: dict[str, float]) -> pa.Table:
+    """Leave examples.parquet (EXAMPLES + the score columns) and examples.tsv, the shards it needs, one a line."""
+    spread = histograms(results, score_columns(results), thresholds)
+    parts = [*_along_scores(results, spread, thresholds), *_groups(results), _pairs_above(results)]
+    chosen = _join(results, pa.concat_tables(parts))
+    write_table(results / "examples.parquet", chosen)
+    with atomic(results / "examples.tsv") as beside:
+        shards = sorted(pc.unique(chosen["shard"]).to_pylist())
+        beside.write_text("".join(f"{shard}\n" for shard in shards), encoding="utf-8")
+    return chosen
+
+
+def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[str, float]) -> list[pa.Table]:
+    """Along each score's range, on both sides of each threshold, and of each reason to drop."""
+    names = [name for name in spread if not name.endswith("_raw")]  # a raw scale is the same order once more
+    bands = {name: Draw("score", name, 1) for name in names}
+    sides = {name: Draw("threshold", name, EACH) for name in names if name in thresholds}
+    reasons: dict[str, Draw] = {}
+    for batch in stream(results / "decisions.parquet", ["uid", "reason", *names]):
+        uids = np.array(batch["uid"].to_pylist(), "U32")
+        for reason in pc.unique(batch["reason"]).to_pylist():
+            if reason != "unreadable":
+                draw = reasons.setdefault(reason, Draw("reason", reason, EACH))
+                found = uids[pc.equal(batch["reason"], reason).to_numpy(zero_copy_only=False)]
+                draw.add(np.zeros(len(found), np.int64), np.zeros(len(found)), found)
+        for name in names:
+            values = batch[name].to_numpy(zero_copy_only=False)
+            known = np.isfinite(values)
+            values, owners = values[known], uids[known]
+            edges = np.linspace(spread[name].quantiles["0"], spread[name].quantiles["1"], BANDS + 1)
+            bands[name].add(bin_of(values, edges), np.zeros(len(values)), owners)
+            if name in sides:
+                # The threshold is compared in the scores' own float32, as the filters do.
+                above = (values >= np.float32(thresholds[name])).astype(np.int64)
+                sides[name].add(above, np.abs(values.astype(np.float64) - thresholds[name]), owners)
+    return [draw.table() for draw in (*bands.values(), *sides.values(), *(reasons[name] for name in sorted(reasons)))]
+
+
+def _groups(results: Path) -> list[pa.Table]:
+    """The largest groups of duplicates: each the kept image and the members least like it."""
+    sizes: dict[str, int] = {}
+    for batch in stream(results / "decisions.parquet", ["duplicate_of"]):
+        for entry in pc.value_counts(batch["duplicate_of"].drop_null()).to_pylist():
+            sizes[entry["values"]] = sizes.get(entry["values"], 0) + entry["counts"]
+        if len(sizes) > COUNTED:  # memory stays bounded; only groups that are small so far are forgotten
+            sizes = dict(_largest(sizes, COUNTED // 2))
+    draws = {uid: Draw("group", uid, 1 + MEMBERS) for uid, _ in _largest(sizes, GROUPS)}
+    for uid, draw in draws.items():
+        draw.add(np.array([0]), np.array([-np.inf]), np.array([uid]))  # the kept image comes first
+    for batch in stream(results / "decisions.parquet", ["uid", "duplicate_of", "similarity"]):
+        for uid, draw in draws.items():
+            members = batch.filter(pc.equal(batch["duplicate_of"], uid))
+            draw.add(np.zeros(members.num_rows, np.int64), _numbers(members["similarity"]), _texts(members["uid"]))
+    return [draw.table() for draw in draws.values()]
+
+
+def _pairs_above(results: Path) -> pa.Table:
+    """The near duplicates least like what they duplicate: the pairs just above the threshold."""
+    nearest: list[dict[str, Any]] = []
+    for batch in stream(results / "decisions.parquet", ["uid", "reason", "duplicate_of", "similarity"]):
+        near = batch.filter(pc.equal(batch["reason"], "duplicate_near")).to_pylist()
+        nearest = heapq.nsmallest(PAIRS, [*nearest, *near], key=lambda row: (row["similarity"], row["uid"]))
+    return _pairs("above", ((row["duplicate_of"], row["uid"]) for row in nearest))
+
+
+def _pairs(name: str, pairs: Iterable[tuple[str, str]]) -> pa.Table:
+    rows = [("pair", name, part, place, uid) for part, pair in enumerate(pairs) for place, uid in enumerate(pair)]
+    return pa.Table.from_pylist([dict(zip(CHOICE.names, row, strict=True)) for row in rows], CHOICE)
+
+
+def _largest(sizes: dict[str, int], count: int) -> list[tuple[str, int]]:
+    return sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:count]
+
+
+def _places(parts: np.ndarray) -> np.ndarray:
+    """int64 (n,): 0, 1, 2, ... within each run of equal parts, which are sorted."""
+    return np.arange(len(parts)) - np.searchsorted(parts, parts)
+
+
+def _texts(column: pa.Array) -> np.ndarray:
+    return np.array(column.to_pylist(), "U32")
+
+
+def _numbers(column: pa.Array) -> np.ndarray:
+    return column.to_numpy(zero_copy_only=False).astype(np.float64)
+
+
+def _join(results: Path, choice: pa.Table) -> pa.Table:
+    """What the report says of each chosen image, from the samples and the decisions, in the order of the choice.
+
+    A kept image of a reference set is no sample: it falls out.
+    """
+    scores = score_columns(results)
+    schema = pa.schema([*EXAMPLES, *((name, pa.float32()) for name in scores)])
+    names = schema.names
+    places = ["uid", *names[names.index("shard") : names.index("kept")]]
+    decided = ["uid", *names[names.index("kept") :]]
+    return (
+        choice.append_column("order", pa.array(range(choice.num_rows), pa.int64()))
+        .join(_rows(stream_all(results, "samples", places), choice["uid"], places, schema), "uid", join_type="inner")
+        .join(
+            _rows(stream(results / "decisions.parquet", decided), choice["uid"], decided, schema),
+            "uid",
+            join_type="inner",
+        )
+        .sort_by("order")
+        .select(names)
+        .cast(schema)
+    )
+
+
+def _rows(batches: Iterator[pa.RecordBatch], uids: pa.Array, columns: list[str], schema: pa.Schema) -> pa.Table:
+    wanted = pc.unique(uids)
+    found = (batch.filter(pc.is_in(batch["uid"], wanted)) for batch in batches)
+    return pa.Table.from_batches(found, pa.schema([schema.field(name) for name in columns]))

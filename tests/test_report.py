@@ -1,0 +1,279 @@
+"""What the report promises: a ledger that adds up or an error, a true summary, a fair and small choice of examples."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from report_run import HOSTILE, THRESHOLDS, Row, crops, make_run, standard_rows, write_parameters
+
+from pycurate import ledger, summary
+from pycurate.errors import LedgerError, TableError, UsageError
+from pycurate.examples import choose
+from pycurate.report import render
+from pycurate.tables import path_of, read_table, write_table
+from pycurate.trace import parse_duration, parse_size, read_trace
+
+SCRIPT = Path(__file__).resolve().parent.parent / "bin" / "report.py"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return make_run(tmp_path, standard_rows())
+
+
+def run_script(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_ledger_of_a_sound_run(results: Path) -> None:
+    counts = ledger.check(results)
+    assert (counts.inputs, counts.kept) == (60, 30)
+    assert counts.dropped == {"aesthetic": 12, "nsfw": 6, "duplicate_exact": 4, "duplicate_near": 6, "unreadable": 2}
+    assert counts.unreadable == {"not_an_image": 1, "truncated": 1}
+    assert (counts.shards, counts.written_shards) == (3, 3)
+
+
+def change_decisions(results: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    path = results / "decisions.parquet"
+    write_table(path, change(read_table(path)))
+
+
+def change_column(table: pa.Table, name: str, row: int, value: object) -> pa.Table:
+    values = table[name].to_pylist()
+    values[row] = value
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+
+
+def lose_a_kept_sample_from_a_tar(results: Path) -> None:
+    path = results / "curated" / "00001_stats.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"samples": 9}))
+
+
+def double_a_sample(results: Path) -> None:
+    path = path_of(results, "samples", "00000")
+    write_table(path_of(results, "samples", "00001"), read_table(path).slice(5, 1))
+    change_decisions(results, lambda table: pa.concat_tables([table, table.slice(5, 1)]))
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a decision is missing": (
+        lambda results: change_decisions(results, lambda table: table.slice(0, 59)),
+        "60 samples came in, but 30 are kept and 29 dropped|samples could not be read",
+    ),
+    "a decision about another sample": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "uid", 31, "0" * 32)),
+        "1 samples have no decision",
+    ),
+    "a decision twice, another missing": (
+        lambda results: change_decisions(
+            results, lambda table: change_column(table, "uid", 31, table["uid"][32].as_py())
+        ),
+        "more than once in the decisions",
+    ),
+    "a sample twice in both tables": (double_a_sample, "more than once in the samples"),
+    "kept with a reason to drop": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "reason", 0, "nsfw")),
+        "kept for a reason to drop",
+    ),
+    "no reason": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "reason", 40, None)),
+        "has no decision",
+    ),
+    "an unreadable sample called a duplicate": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "reason", 59, "duplicate_near")),
+        "2 samples could not be read, but 1",
+    ),
+    "a kept sample that goes nowhere": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "output_shard", 0, None)),
+        "only 29 have an output shard",
+    ),
+    "a dropped sample that is written": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "output_shard", 40, "00000.tar")),
+        "1 dropped samples have an output shard",
+    ),
+    "a tar with a sample too few": (lose_a_kept_sample_from_a_tar, "00001.tar should hold 10 samples, but holds 9"),
+    "a tar that was not finished": (
+        lambda results: (results / "curated" / "00002_stats.json").unlink(),
+        "00002.tar should hold 10 samples, but holds 0",
+    ),
+    "a tar of an earlier run": (
+        lambda results: (results / "curated" / "00003_stats.json").write_text('{"samples": 4, "bytes": 1}'),
+        "00003.tar should hold 0 samples, but holds 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_ledger_that_does_not_add_up_is_an_error(results: Path, fault: str) -> None:
+    damage, says = FAULTS[fault]
+    damage(results)
+    with pytest.raises(LedgerError, match=says):
+        render(results, THRESHOLDS, {}, [])
+    assert not (results / "summary.json").exists()
+    assert not (results / "report.html").exists()
+
+
+def test_uids_are_compared_in_passes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "UIDS_PER_PASS", 7)
+    ledger.check(results)
+    change_decisions(results, lambda table: change_column(table, "uid", 31, "0" * 32))
+    with pytest.raises(LedgerError, match=r"have no decision|about no sample"):
+        ledger.check(results)
+
+
+def test_a_run_that_writes_nothing_adds_up(results: Path) -> None:
+    change_decisions(
+        results,
+        lambda table: table.set_column(
+            table.schema.get_field_index("output_shard"), "output_shard", pa.nulls(60, pa.string())
+        ),
+    )
+    for path in (results / "curated").glob("*"):
+        path.unlink()
+    assert ledger.check(results).written_shards == 0
+
+
+def test_a_run_without_any_sample(tmp_path: Path) -> None:
+    results = make_run(tmp_path, [Row("broken", b"", error="empty")])
+    assert choose(results, THRESHOLDS).num_rows == 0
+    facts = render(results, THRESHOLDS, {}, [])
+    assert (facts["inputs"], facts["kept"], facts["dropped"]) == (1, 0, {"unreadable": 1})
+
+
+def test_missing_tables_are_named(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="samples"):
+        render(tmp_path, {}, {}, [])
+
+
+def test_the_summary(results: Path, tmp_path: Path) -> None:
+    done = run_script(
+        *("render", "--results", results, "--parameters", write_parameters(tmp_path / "parameters.json")),
+        *("--aesthetic-threshold", 0.5, "--nsfw-threshold", 0.5, "--dedup-threshold", 0.9),
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((results / "summary.json").read_text())
+    assert facts["inputs"] == facts["kept"] + sum(facts["dropped"].values()) == 60
+    assert facts["thresholds"] == THRESHOLDS
+    assert facts["parameters"]["preset"] == "light"
+    assert facts["versions"]["pyarrow"] == pa.__version__
+    scores = read_table(results / "decisions.parquet").to_pydict()
+    for name in ("aesthetic", "aesthetic_raw", "nsfw"):
+        values = np.array([value for value in scores[name] if value is not None])
+        found = facts["scores"][name]
+        assert sum(found["histogram"]["scored"]) == len(values) == 58
+        assert sum(found["histogram"]["kept"]) == 30
+        assert found["mean"] == pytest.approx(values.mean(), abs=1e-5)
+        assert found["quantiles"]["0"] == pytest.approx(values.min(), abs=1e-5)
+        assert found["quantiles"]["1"] == pytest.approx(values.max(), abs=1e-5)
+        share_below = (values <= found["quantiles"]["0.5"] + 1e-3 * np.ptp(values)).mean()
+        assert share_below >= 0.5
+
+
+def test_a_threshold_parts_the_bins(results: Path) -> None:
+    spread = summary.histograms(results, ["aesthetic"], {"aesthetic": 0.505})["aesthetic"]
+    values = np.array(read_table(results / "decisions.parquet")["aesthetic"].drop_null().to_pylist(), np.float32)
+    above = spread.scored[spread.edges[:-1] >= np.float32(0.505)].sum()
+    assert above == (values >= np.float32(0.505)).sum() > 0
+    assert np.float32(0.505) in spread.edges
+
+
+def test_the_cells_count_what_both_filters_keep(results: Path) -> None:
+    spread = summary.histograms(results, ["aesthetic", "nsfw"], THRESHOLDS)
+    edges = {name: spread[name].edges for name in ("aesthetic", "nsfw")}
+    cells = np.array(summary.cells(results, edges))
+    kept = (edges["aesthetic"][cells[:, 0]] >= 0.5) & (edges["nsfw"][cells[:, 1]] < 0.5)
+    assert cells[:, 2].sum() == 58
+    assert cells[kept, 2].sum() == 40  # passes both filters: 30 kept, 10 duplicates
+    assert cells[:, 3].sum() == cells[kept, 3].sum() == 30
+
+
+def test_the_choice_covers_what_a_curator_asks(results: Path) -> None:
+    chosen = choose(results, THRESHOLDS)
+    assert set(pc.unique(chosen["section"]).to_pylist()) >= {"score", "threshold", "reason", "group", "pair"}
+    assert (results / "examples.tsv").read_text() == "00000.tar\n00001.tar\n00002.tar\n"
+    rows = chosen.to_pylist()
+    sides = [row for row in rows if row["section"] == "threshold" and row["name"] == "aesthetic"]
+    nearest_above = min(value for value in chosen["aesthetic"].to_pylist() if value >= 0.5)
+    assert next(row["aesthetic"] for row in sides if row["part"] == 1) == nearest_above
+    assert all((row["aesthetic"] >= 0.5) == bool(row["part"]) for row in sides)
+    group = [row for row in rows if row["section"] == "group" and row["key"] == "kept00"]
+    assert group[0]["place"] == 0
+    largest = [row["key"] for row in rows if row["section"] == "group" and row["name"] == group[0]["uid"]]
+    assert largest[0] == "kept00" and set(largest[1:]) == {"near00", "copy00", "copy01", "copy02", "copy03"}
+    first_pair = [row["key"] for row in rows if row["name"] == "above" and row["part"] == 0]
+    assert first_pair == ["kept00", "near00"]
+    assert "unreadable" not in {row["reason"] for row in rows}
+
+
+def test_the_choice_is_the_same_however_the_rows_lie(results: Path, tmp_path: Path) -> None:
+    first = choose(results, THRESHOLDS)
+    change_decisions(results, lambda table: table.take(np.random.default_rng(1).permutation(60)))
+    assert choose(results, THRESHOLDS).equals(first)
+
+
+def test_the_choice_stays_small(tmp_path: Path) -> None:
+    data = crops(1)[0]
+    rows = [Row(f"image{i:04}", data, i / 1500, 1 - i / 1500) for i in range(1500)]
+    results = make_run(tmp_path, rows, per_shard=1000)
+    assert choose(results, THRESHOLDS).num_rows < 100
+
+
+def test_a_kept_image_of_a_reference_set_is_no_example(results: Path) -> None:
+    change_decisions(results, lambda table: change_column(table, "duplicate_of", 52, "f" * 32))
+    assert "f" * 32 not in choose(results, THRESHOLDS)["uid"].to_pylist()
+
+
+def test_the_script_without_a_sum_fails(results: Path) -> None:
+    lose_a_kept_sample_from_a_tar(results)
+    done = run_script("render", "--results", results)
+    assert done.returncode == 1
+    assert "should hold 10 samples, but holds 9" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_script_used_wrongly(results: Path, tmp_path: Path) -> None:
+    assert run_script("render", "--results", results, "--nsfw-threshold", "1.5").returncode == 2
+    (tmp_path / "list.json").write_text("[1]")
+    done = run_script("render", "--results", results, "--parameters", tmp_path / "list.json")
+    assert done.returncode == 2 and "one object of names and values" in done.stderr
+    assert run_script("--help").returncode == run_script("choose", "--help").returncode == 0
+
+
+TRACE = """task_id\thash\tnative_id\tname\tstatus\texit\tsubmit\tduration\trealtime\t%cpu\tpeak_rss
+1\ta\t1\tPARTITION\tCOMPLETED\t0\t-\t2s\t150ms\t90.0%\t64 MB
+2\tb\t2\tEMBED (00000)\tCACHED\t0\t-\t1m\t1m 2s\t150.0%\t1.5 GB
+3\tc\t3\tEMBED (00001)\tCOMPLETED\t0\t-\t1m\t58s\t50.0%\t2 GB
+4\td\t4\tEMBED (00002)\tFAILED\t1\t-\t1m\t9s\t50.0%\t9 GB
+5\te\t5\tSUB:DEDUP\tCOMPLETED\t0\t-\t1m\t-\t-\t-
+"""
+
+
+def test_a_trace_by_stage(tmp_path: Path) -> None:
+    path = tmp_path / "trace.txt"
+    path.write_text(TRACE)
+    stages = {stage.name: stage for stage in read_trace(path)}
+    assert list(stages) == ["PARTITION", "EMBED", "DEDUP"]
+    embed = stages["EMBED"]
+    assert (embed.tasks, embed.cached, embed.seconds, embed.longest) == (2, 1, 120.0, 62.0)
+    assert embed.cpu_seconds == pytest.approx(93 + 29)
+    assert embed.peak_bytes == 2 << 30
+    assert (parse_duration("61000"), parse_duration("1h 1s"), parse_size("1024")) == (61.0, 3601.0, 1024)
+    path.write_text("no trace")
+    with pytest.raises(UsageError, match="no trace file"):
+        read_trace(path)
+
+
+def test_hostile_text_is_escaped(results: Path, tmp_path: Path) -> None:
+    choose(results, THRESHOLDS)
+    render(results, THRESHOLDS, json.loads(write_parameters(tmp_path / "p.json").read_text()), [])
+    page = (results / "report.html").read_text()
+    assert HOSTILE not in page
+    assert "<b>kept04</b>" not in page
