@@ -75,6 +75,8 @@ class Loader:
         for name, value in (("batch_size", batch_size), ("max_pixels", max_pixels), ("workers", workers)):
             if value < 1:
                 raise UsageError(f"{name} is {value}; give 1 or more.")
+        if not views:
+            raise UsageError("The loader has no view to compute; give one at least.")
         self.device, self.batch_size = torch.device(device), batch_size
         self._streams: list[Generator[Batch, None, None]] = []
         self._backend: Backend
