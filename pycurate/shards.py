@@ -84,6 +84,7 @@ def read_samples(path: Path, shard: str) -> Iterator[Sample]:
             repeats[name] = repeat + 1
             sample.uid = sample_uid(shard, sample.key, repeat)
             if repeat and sample.key:
+                sample.error = None  # a sidecar that came too late lacks an image too, but this tells more
                 sample.fail(
                     "duplicate_key",
                     f"The key {sample.key!r} came before in this shard, and webdataset groups only neighbours.",
@@ -99,6 +100,9 @@ class _Reader:
         file.seek(0)
 
     def samples(self) -> Iterator[Sample]:
+        if self.length < BLOCK:
+            yield self._stretch(0, self.length)
+            return
         group: _Group | None = None
         damaged = False  # the bytes before the current group are not a tar's
         for start, end, member in self._members():
@@ -123,11 +127,10 @@ class _Reader:
                 group.repeated = member.name
             group.members.setdefault(ext, member)
             group.end = end
-            if end > self.length and member.offset_data + member.size > self.length:
-                yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
-                group = None
-        if group:
+        if group and group.end < self.length:
             yield self._sample(group, damaged)
+        elif group:  # without the empty block behind the last member nobody knows what is missing
+            yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
 
     def _members(self) -> Iterator[tuple[int, int, tarfile.TarInfo | None]]:
         """(start, end, member) of each member, headers and padding included; None for a stretch that is no tar."""

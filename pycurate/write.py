@@ -111,7 +111,6 @@ def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard]) -> None:
             check_unchanged(shards[name])
             with open(shards[name].path, "rb") as source:
                 _copy(source, output, start, stop - start, name)
-            output.write(bytes(-output.tell() % BLOCK))  # a shard may end without its last padding
         output.write(END)
         output.write(bytes(-output.tell() % RECORD))
         size = output.tell()
