@@ -1,0 +1,115 @@
+"""PARTITION finds each shard once, names it the same wherever the root lies, and cuts groups of about equal bytes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pycurate.errors import ShardError, UsageError
+from pycurate.partition import Shard, check_unchanged, find_shards, partition, read_partition, write_partitions
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("a/00000.tar", "a/00001.tar", "b/00000.tar", "b/00010.tar", "b/note.txt"):
+        path = tmp_path / "in put" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * len(name))
+    return tmp_path / "in put"
+
+
+def names(text: object) -> list[str]:
+    return [shard.name for shard in find_shards(str(text))]
+
+
+ALL = ["a/00000.tar", "a/00001.tar", "b/00000.tar", "b/00010.tar"]
+
+
+def test_every_form_of_input(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert names(root) == ALL
+    assert names(f"{root}/*/*.tar") == ALL
+    assert names(f"{root}/**/*.tar") == ALL
+    assert names(f"{root}/a/{{00000..00001}}.tar") == ["00000.tar", "00001.tar"]
+    assert names(f"{root}/{{a,b}}/00000.tar") == ["a/00000.tar", "b/00000.tar"]
+    assert names(root / "a" / "00001.tar") == ["00001.tar"]
+    monkeypatch.chdir(root.parent)
+    assert names("in put") == ALL
+    assert names("in put/*/*0.tar") == ["a/00000.tar", "b/00000.tar", "b/00010.tar"]
+
+
+def test_a_list_names_shards_from_its_own_folder(root: Path) -> None:
+    listing = root / "list.txt"
+    listing.write_text(f"# mine\n\nb/00010.tar\n{root}/a/00001.tar\na/{{00000..00001}}.tar\n")
+    assert names(listing) == ["a/00000.tar", "a/00001.tar", "b/00010.tar"]
+    elsewhere = root.parent / "list.txt"
+    elsewhere.write_text(f"{root}/b/00000.tar\n{root}/b/00010.tar\n")
+    assert names(elsewhere) == ["in put/b/00000.tar", "in put/b/00010.tar"]
+
+
+def test_moving_the_root_changes_no_name(root: Path) -> None:
+    before = names(root)
+    assert names(root.rename(root.parent / "moved")) == before
+
+
+@pytest.mark.parametrize("text", ["", "nowhere", "nowhere/*.tar", "{00000..00001}.tar", "a/{00000..00002}.tar", "a/{0"])
+def test_a_missing_input_is_refused(root: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    with pytest.raises(UsageError):
+        find_shards(text)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"names no \.tar shard"):
+        find_shards(str(tmp_path))
+
+
+def test_a_name_that_no_table_line_can_hold_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a\tb.tar").write_bytes(b"")
+    with pytest.raises(UsageError, match="tab"):
+        find_shards(str(tmp_path))
+
+
+@given(st.lists(st.integers(0, 50), max_size=40), st.integers(1, 60))
+def test_groups_keep_the_order_and_are_about_equal(sizes: list[int], target: int) -> None:
+    shards = [Shard(f"{i:05}.tar", Path("x"), size) for i, size in enumerate(sizes)]
+    groups = partition(shards, target)
+    assert [shard for group in groups for shard in group] == shards
+    assert all(groups)
+    for group in groups[:-1]:
+        total, last = sum(shard.bytes for shard in group), group[-1].bytes
+        assert total - last / 2 <= target or len(group) == 1
+        assert total > target - max(sizes)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 60), st.integers(1, 50))
+def test_a_shard_added_at_the_end_changes_only_the_last_group(sizes: list[int], target: int, more: int) -> None:
+    shards = [Shard(f"{i:05}.tar", Path("x"), size) for i, size in enumerate([*sizes, more])]
+    before, after = partition(shards[:-1], target), partition(shards, target)
+    assert after[: len(before) - 1] == before[:-1]
+
+
+def test_partitions_are_read_back_and_changes_noticed(root: Path) -> None:
+    shards = find_shards(str(root))
+    write_partitions(root.parent, partition(shards, 20))
+    (first, *_), number = read_partition(root.parent, "00000"), "00000"
+    assert first == shards[0] and read_partition(root.parent, number)[0].path.is_absolute()
+    check_unchanged(first)
+    first.path.write_bytes(b"longer than it was before")
+    with pytest.raises(ShardError, match=r"a/00000\.tar had 11 bytes and now has 25"):
+        check_unchanged(first)
+    first.path.unlink()
+    with pytest.raises(ShardError, match="is gone"):
+        check_unchanged(first)
+
+
+def test_the_script_leaves_partitions_and_exit_codes(root: Path, tmp_path: Path) -> None:
+    script = Path(__file__).parent.parent / "bin" / "partition.py"
+    call = [sys.executable, script, "--results", tmp_path / "r", "--partition-bytes", "1"]
+    subprocess.run([*call, "--input", root], check=True)
+    assert len(list((tmp_path / "r" / "partitions").iterdir())) == 4
+    missing = subprocess.run([*call, "--input", tmp_path / "no"], capture_output=True, text=True)
+    assert missing.returncode == 2
+    assert missing.stderr.startswith("partition.py: The input") and missing.stderr.count("\n") == 1

@@ -1,0 +1,153 @@
+"""WRITE: a kept sample leaves with every byte that it came with, in input order, in equal tars for equal input."""
+
+import hashlib
+import tarfile
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import webdataset
+from hypothesis import given
+from hypothesis import strategies as st
+from tars import jpeg, read_tar, write_tar
+
+from pycurate.embed import samples_table
+from pycurate.errors import ShardError, TableError
+from pycurate.images import ImageInfo
+from pycurate.partition import find_shards, partition, write_partitions
+from pycurate.shards import read_samples
+from pycurate.tables import DECISIONS, path_of, write_table
+from pycurate.write import assign_tars, plan_output, write_curated
+
+
+def finished(root: Path, results: Path, keep: set[tuple[str, str]]) -> pa.Table:
+    """Leave partitions and samples as EMBED does, and return decisions that keep these (shard, key)."""
+    shards = find_shards(str(root))
+    write_partitions(results, partition(shards, 1))
+    decisions = []
+    for number, shard in enumerate(shards):
+        samples = list(read_samples(shard.path, shard.name))
+        write_table(
+            path_of(results, "samples", f"{number:05}"),
+            samples_table(samples, [ImageInfo(64, 48, "jpeg")] * len(samples)),
+        )
+        decisions += [
+            {"uid": s.uid, "shard": s.shard, "key": s.key, "kept": (s.shard, s.key) in keep, "aesthetic": 0.5}
+            for s in samples
+        ]
+    return pa.Table.from_pylist(decisions, schema=DECISIONS.append(pa.field("aesthetic", pa.float32())))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    long = "deep/" * 30 + "name" * 30
+    write_tar(
+        folder / "a" / "00000.tar",
+        [
+            *[("k0.jpg", jpeg(0)), ("k0.txt", b"zero"), ("k0.json", b"{}"), ("k0.seg.png", b"mask")],
+            *[("k1.jpg", jpeg(1)), ("k1.cls", b"1")],
+            *[(f"{long}.jpg", jpeg(2)), (f"{long}.txt", b"long")],
+        ],
+        tarfile.GNU_FORMAT,
+    )
+    write_tar(
+        folder / "b" / "00000.tar",
+        [
+            ("k1.jpg", jpeg(3)),
+            ("../k2.jpg", jpeg(4)),
+            ("ä/k3.PNG", b"png"),
+            ("ä/k3.txt", "grün".encode()),
+            ("k4.jpg", jpeg(5)),
+        ],
+        tarfile.PAX_FORMAT,
+    )
+    return folder
+
+
+ALL = [("a/00000.tar", "k0"), ("a/00000.tar", "k1"), ("a/00000.tar", "deep/" * 30 + "name" * 30)]
+ALL += [("b/00000.tar", key) for key in ("k1", "../k2", "ä/k3", "k4")]
+
+
+def curate(
+    root: Path, results: Path, keep: set[tuple[str, str]], images_per_tar: int, tars_per_task: int = 2
+) -> pa.Table:
+    decisions = plan_output(results, finished(root, results, keep), images_per_tar, tars_per_task)
+    write_curated(results)
+    return decisions
+
+
+@pytest.mark.parametrize("dropped", [set(), {1}, {0, 2}, {2, 3, 4, 5}, {0, 1, 2, 3, 4, 5}])
+def test_kept_samples_leave_as_they_came(root: Path, tmp_path: Path, dropped: set[int]) -> None:
+    keep = {sample for index, sample in enumerate(ALL) if index not in dropped}
+    curate(root, tmp_path / "r", keep, images_per_tar=3)
+    came = {shard: read_tar(root / shard) for shard in ("a/00000.tar", "b/00000.tar")}
+    expected = [
+        member
+        for shard, key in ALL
+        if (shard, key) in keep
+        for member in came[shard]
+        if member[0].startswith(f"{key}.")
+    ]
+    left = [member for path in sorted((tmp_path / "r" / "curated").glob("*.tar")) for member in read_tar(path)]
+    assert left == expected
+
+
+def test_tars_open_with_webdataset_and_fill_in_order(root: Path, tmp_path: Path) -> None:
+    decisions = curate(root, tmp_path / "r", set(ALL), images_per_tar=5)
+    tars = sorted((tmp_path / "r" / "curated").glob("*.tar"))
+    keys = [[s["__key__"] for s in webdataset.WebDataset(str(tar), shardshuffle=False)] for tar in tars]
+    # k1 comes from both shards; the first tar is closed early so that it does not hold it twice.
+    assert keys == [[key for _, key in ALL[:3]], [key for _, key in ALL[3:]]]
+    assert decisions["output_shard"].to_pylist() == ["00000.tar"] * 3 + ["00001.tar"] * 4
+    rows = pq.read_table(tars[1].with_suffix(".parquet"))
+    assert rows.column_names == ["uid", "shard", "key", "aesthetic"]
+    assert list(zip(rows["shard"].to_pylist(), rows["key"].to_pylist(), strict=True)) == ALL[3:]
+    assert (tars[1].parent / "00001_stats.json").is_file()
+
+
+def test_equal_input_gives_equal_bytes_however_the_work_is_split(root: Path, tmp_path: Path) -> None:
+    digests = []
+    for split in (1, 2, 100):
+        curate(root, tmp_path / str(split), set(ALL), images_per_tar=2, tars_per_task=split)
+        files = sorted((tmp_path / str(split) / "curated").iterdir())
+        digests.append([(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files])
+    assert digests[0] == digests[1] == digests[2]
+    assert len(digests[0]) == 3 * 4
+
+
+def test_nothing_kept_is_a_plan_too(root: Path, tmp_path: Path) -> None:
+    decisions = curate(root, tmp_path / "r", set(), images_per_tar=5)
+    assert decisions["output_shard"].null_count == len(ALL)
+    assert not (tmp_path / "r" / "curated").exists()
+
+
+def test_a_changed_shard_is_refused_and_leaves_no_tar(root: Path, tmp_path: Path) -> None:
+    plan_output(tmp_path / "r", finished(root, tmp_path / "r", set(ALL)), 100, 100)
+    (root / "b" / "00000.tar").write_bytes((root / "b" / "00000.tar").read_bytes()[:-512])
+    with pytest.raises(ShardError, match=r"b/00000\.tar had"):
+        write_curated(tmp_path / "r")
+    left = sorted(path.name for path in (tmp_path / "r" / "curated").iterdir())
+    assert left == ["00000.parquet", "00000.tar", "00000_stats.json"]  # the first tar needs only the other shard
+
+
+def test_decisions_that_do_not_fit_the_samples_are_refused(root: Path, tmp_path: Path) -> None:
+    decisions = finished(root, tmp_path / "r", set(ALL))
+    with pytest.raises(TableError, match="in their order"):
+        plan_output(tmp_path / "r", decisions.slice(1), 5, 5)
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=60), st.integers(1, 9))
+def test_tars_are_full_unless_a_key_comes_again(keys: list[str], images_per_tar: int) -> None:
+    tars = assign_tars(keys, images_per_tar)
+    assert len(tars) == len(keys) and not np.any(np.diff(tars) < 0)
+    groups = [
+        [key for key, tar in zip(keys, tars, strict=True) if tar == number]
+        for number in range(max(tars, default=-1) + 1)
+    ]
+    assert all(0 < len(group) == len(set(group)) <= images_per_tar for group in groups)
+    for group, following in pairwise(groups):
+        assert len(group) == images_per_tar or following[0] in group
