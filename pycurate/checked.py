@@ -2,7 +2,9 @@
 
 A matrix product may round otherwise for another number of rows. So that an image's numbers do not depend on its
 neighbours, on where a partition ends or on --batch_size, a model always sees the same number of rows; the last
-batch is filled up with copies of its last row, and what comes out for those is thrown away.
+batch is filled up with copies of its last row, and what comes out for those is thrown away. (Seen here: ViT-B/32 on a
+CPU gives other last bits for every other number of images.) A model may choose the number as its attribute `batch`;
+None says that it takes any number, since it computes each row by itself.
 """
 
 import logging
@@ -18,7 +20,7 @@ from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
 log = logging.getLogger(__name__)
 
 GPU_BATCH = 100  # images; the default of --batch_size, so that whole batches need no filling up
-CPU_BATCH = 20
+CPU_BATCH = 10
 EMBEDDING_BATCH = 1024  # embeddings
 
 _smaller: dict[type, int] = {}  # a model's class -> the batch that fitted, where memory was short
@@ -75,10 +77,11 @@ def _in_batches(
     compute: Callable[[int, int, int], np.ndarray], model: object, partition: str, samples: Sequence[str], batch: int
 ) -> np.ndarray:
     """compute(start, stop, size) for all samples, in batches of one size; smaller ones from where memory is short."""
+    chosen = getattr(model, "batch", batch)
     done: list[np.ndarray] = []
     start = 0
     while start < len(samples):
-        size = _smaller.get(type(model), batch)
+        size = _smaller.get(type(model), chosen) or len(samples) - start
         stop = min(start + size, len(samples))
         try:
             done.append(compute(start, stop, size)[: stop - start])

@@ -1,0 +1,173 @@
+"""open_clip's models as encoders: any MODEL/TAG of its list, a checkpoint of one's own, or a folder with both.
+
+ViT-L-14/openai                   an open_clip model and the tag of its weights
+ViT-B-32-quickgelu//data/mine.pt  an open_clip model and a checkpoint: safetensors, or what torch.load reads safely
+local-dir:/data/mine              a folder with open_clip_config.json (model_cfg, preprocess_cfg) and a checkpoint
+"""
+
+import difflib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
+
+from pycurate.errors import ModelError, UsageError
+from pycurate.models import View
+from pycurate.views import normalise
+from pycurate.weights import HubWeights, fetch_pair, locate_pair
+
+log = logging.getLogger(__name__)
+
+TEXT_BATCH = 32  # captions computed together, always as many, so that none depends on its neighbours
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Where an open_clip model comes from: of `hub` and `path` one is given.
+
+    `model` is open_clip's name of the architecture, or local-dir:FOLDER. `config` is what its list says of the tag:
+    mean, std, interpolation, resize_mode, quick_gelu; empty for checkpoints of one's own.
+    """
+
+    name: str
+    model: str
+    config: dict[str, Any]
+    hub: HubWeights | None = None
+    path: Path | None = None
+
+
+def find_source(spec: str) -> ClipSource:
+    """What a name means. Raises UsageError, naming the nearest right name, if it means nothing."""
+    if spec.startswith("local-dir:"):
+        folder = Path(spec.removeprefix("local-dir:"))
+        if not (folder / "open_clip_config.json").is_file():
+            raise UsageError(f"{folder} is no folder with an open_clip_config.json.")
+        return ClipSource(spec, spec, {}, path=folder)
+    model, _, tag = spec.partition("/")
+    config = open_clip.get_pretrained_cfg(model, tag)
+    if config:
+        # QuickGELU comes with the tag, so `ViT-B-32/openai` and `ViT-B-32-quickgelu/openai` are one encoder.
+        name = f"{model.removesuffix('-quickgelu')}/{tag}"
+        repository, _, file = config["hf_hub"].rpartition("/")
+        names = (file,) if file else (HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME)
+        return ClipSource(name, model, config, hub=HubWeights(name, repository, names))
+    if model in open_clip.list_models() and Path(tag).is_file():
+        return ClipSource(spec, model, {}, path=Path(tag))
+    pairs = open_clip.list_pretrained(as_str=False)
+    close = difflib.get_close_matches(spec, [f"{model}/{tag}" for model, tag in pairs], n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    raise UsageError(
+        f"{spec!r} is no encoder{hint} Encoders are open_clip pairs MODEL/TAG (`bin/models.py list --encoders` shows "
+        "them), MODEL/CHECKPOINT, local-dir:FOLDER, module:Class or path/to/file.py:Class."
+    )
+
+
+def fetch(spec: str, model_dir: Path) -> None:
+    """Bring the weights of an encoder to `model_dir`, unless they are there, or are a checkpoint of one's own."""
+    source = find_source(spec)
+    if source.hub:
+        fetch_pair(source.hub, model_dir)
+
+
+class OpenClip:
+    """An open_clip model: image and text towers into one space.
+
+    Preparation (size, resize mode, interpolation, mean, deviation) is the model's own; QuickGELU is what the tag
+    says, not what the model's name says: open_clip itself only warns of the difference. fp32 on a CPU, bf16 with
+    normalisations in fp32 on a GPU. Never touches the network.
+    """
+
+    def __init__(self, spec: str, model_dir: Path, device: str) -> None:
+        """Raises UsageError for an unknown name, ModelError where weights are missing, altered or do not fit."""
+        source = find_source(spec)
+        self.name = source.name
+        self._device = torch.device(device)
+        self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        self._model = _create(source, model_dir, self._device, "bf16" if self._dtype == torch.bfloat16 else "fp32")
+        self._tokenize: Callable[[list[str]], torch.Tensor] | None = None
+        self._model_name = source.model
+        config = open_clip.get_model_preprocess_cfg(self._model)
+        self.view = view_of(config)
+        self._mean, self._std = _channels(config["mean"]), _channels(config["std"])
+        self.dim = int(_model_config(source.model)["embed_dim"])
+
+    @torch.inference_mode()
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 (n, 3, view.height, view.width), RGB -> float32 (n, dim), not of unit length."""
+        images = normalise(pixels.to(self._device, non_blocking=True), self._mean, self._std, self._dtype)
+        return self._model.encode_image(images).float()
+
+    @torch.inference_mode()
+    def encode_text(self, captions: Sequence[str]) -> np.ndarray:
+        """n captions -> float32 (n, dim), unit length. What goes beyond the model's context (CLIP: 77 tokens) is cut.
+
+        Raises ModelError if the model's tokenizer is not at hand.
+        """
+        if self._tokenize is None:
+            self._tokenize = _tokenizer(self._model_name)
+        rows = [np.zeros((0, self.dim), dtype=np.float32)]
+        for start in range(0, len(captions), TEXT_BATCH):
+            part = list(captions[start : start + TEXT_BATCH])
+            tokens = self._tokenize(part + [""] * (TEXT_BATCH - len(part))).to(self._device)
+            features = self._model.encode_text(tokens).float()[: len(part)]
+            rows.append(torch.nn.functional.normalize(features, dim=-1).cpu().numpy())
+        return np.concatenate(rows)
+
+
+def view_of(config: dict[str, Any]) -> View:
+    """open_clip's preprocess configuration as a View. What is not `bilinear` is bicubic to open_clip, `random` too."""
+    size = config["size"]
+    height, width = (size, size) if isinstance(size, int) else (size[0], size[-1])
+    return View(
+        height,
+        width,
+        config["resize_mode"],
+        "bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+        config["fill_color"],
+    )
+
+
+def _create(source: ClipSource, model_dir: Path, device: torch.device, precision: str) -> Any:
+    options: dict[str, Any] = {"force_quick_gelu": True} if source.config.get("quick_gelu") else {}
+    if source.hub:
+        options |= {"pretrained": str(locate_pair(source.hub, model_dir)), "force_preprocess_cfg": source.config}
+    elif not source.model.startswith("local-dir:"):
+        options |= {"pretrained": str(source.path)}
+    if "hf_model_name" in _model_config(source.model)["text_cfg"]:
+        raise ModelError(
+            f"{source.name} has a text tower of the library transformers, which asks the network for its "
+            "configuration when it is made; take a model with open_clip's own text tower."
+        )
+    try:
+        model = open_clip.create_model(
+            source.model, precision=precision, device=device, weights_only=True, require_pretrained=True, **options
+        )
+    except Exception as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"open_clip cannot make {source.name}: {first}") from error
+    return model.eval().requires_grad_(False)
+
+
+def _model_config(model: str) -> dict[str, Any]:
+    config: dict[str, Any] = open_clip.get_model_config(model)
+    return config
+
+
+def _tokenizer(model: str) -> Callable[[list[str]], torch.Tensor]:
+    if "hf_tokenizer_name" in _model_config(model)["text_cfg"] or "siglip" in model.lower():
+        raise ModelError(
+            f"{model} has a tokenizer of the library transformers, which asks the network for its vocabulary; "
+            "there is no CLIP score with this encoder."
+        )
+    tokenize: Callable[[list[str]], torch.Tensor] = open_clip.get_tokenizer(model)
+    return tokenize
+
+
+def _channels(value: float | Sequence[float]) -> tuple[float, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (float(value),) * 3  # type: ignore[arg-type]
