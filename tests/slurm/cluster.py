@@ -7,7 +7,7 @@
     with Cluster(folder) as cluster:
         cluster.run("sbatch", "job.sh")
 
-Each node claims 4 CPUs, 8 GB and one GPU (`/dev/null`), whatever the machine has, so that whatever asks for them runs.
+Each node claims 16 CPUs, 128 GB and one GPU (`/dev/null`), whatever the machine has, so that whatever asks for them runs.
 It takes no part of the machine's own Slurm, if there is one: own key, own ports, own folder. On Debian and Ubuntu the
 packages are installed when they are missing and we are root. Any user may start it; jobs then run as that user.
 """
@@ -32,7 +32,7 @@ from typing import Self
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 DEFAULT_FOLDER = Path(tempfile.gettempdir()) / f"pycurate-slurm-{os.getuid()}"
-NODE_CPUS, NODE_MEMORY_MB = 4, 8000
+NODE_CPUS, NODE_MEMORY_MB = 16, 128000
 
 SLURM_CONF = """\
 ClusterName=pycurate

