@@ -8,7 +8,9 @@ Every stage reads what it needs beneath one folder, `results`, and adds its own 
     img_emb/img_emb_00000.npy         EMBED      float16 (readable samples, dim), unit length
     metadata/metadata_00000.parquet   EMBED      METADATA, aligned with img_emb row by row
     scores/scores_00000.parquet       SCORE      uid of each readable sample + a float32 column per score
-    pairs/pairs_00000.parquet         DEDUP      pairs of duplicates, whatever the filters say
+    cells/cells_00000.npz             DEDUP      pycurate.cells.Cells: what `train` decides, the only file of its kind
+    assigned/assigned_00000.npy       DEDUP      pycurate.match.member_dtype: a partition's visits, sorted by cell
+    pairs/pairs_00000.parquet         DEDUP      pycurate.match.PAIRS: duplicates, whatever the filters say
     decisions.parquet                 DEDUP      DECISIONS + the score columns, one row per input sample
     plan/plan_00000.parquet           DEDUP      PLAN: what one WRITE task copies
     curated/00000.tar                 WRITE      the kept samples, with 00000.parquet and 00000_stats.json
@@ -101,7 +103,7 @@ def sample_uid(shard: str, key: str, repeat: int = 0) -> str:
 
 def path_of(results: Path, kind: str, number: str) -> Path:
     """The path of a numbered file, such as `samples/samples_00000.parquet`."""
-    suffix = {"img_emb": "npy", "partitions": "tsv"}.get(kind, "parquet")
+    suffix = {"img_emb": "npy", "partitions": "tsv", "cells": "npz", "assigned": "npy"}.get(kind, "parquet")
     return results / kind / f"{kind}_{number}.{suffix}"
 
 

@@ -1,0 +1,217 @@
+"""DEDUP: find the duplicates among all readable samples: train, assign per partition, match per bucket of cells.
+
+None of the three knows a filter. `pycurate.resolve` applies the filters and decides.
+"""
+
+import json
+import logging
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from pycurate.cells import Cells, k_means, keys_of, visits
+from pycurate.errors import TableError, UsageError
+from pycurate.match import PAIRS, match_nodes, member_dtype, nodes_of, pairs_table
+from pycurate.order import Keep, checked_keep, order_of, uid_numbers
+from pycurate.sources import Source, aesthetic_of, embeddings_of
+from pycurate.tables import numbers, path_of, read_table, write_array, write_table
+from pycurate.vectors import Embeddings, sample_numbers
+
+log = logging.getLogger(__name__)
+
+LIMIT = 16  # duplicates listed per sample and cell; whoever needs more is matched again in `resolve`
+TRAINING_SAMPLE = 32768
+ROWS = 8192  # vectors assigned at once
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may be chosen for the search. `cells` and `buckets` follow from the number of samples if None."""
+
+    threshold: float = 0.95
+    keep: Keep = "best"
+    cells: int | None = None
+    buckets: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise UsageError(f"The duplicate threshold is a cosine above 0 and at most 1, not {self.threshold}.")
+        for name, value in (("cells", self.cells), ("buckets", self.buckets)):
+            if value is not None and value < 1:
+                raise UsageError(f"There must be at least one of {name}, not {value}.")
+
+
+def device() -> str:
+    """The torch device that products are made on."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def cells_path(results: Path) -> Path:
+    """Where `train` leaves what it decided."""
+    return path_of(results, "cells", "00000")
+
+
+def default_cells(samples: int) -> int:
+    """Number of cells for so many samples: a power of two near half its root; one where fan-out would not pay."""
+    return 1 if samples < 16384 else min(16384, 1 << round(np.log2(np.sqrt(samples) / 2)))
+
+
+def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells:
+    """Decide on directions, cells and buckets from a sample of the embeddings; write them and return them.
+
+    The sample is that of the smallest uids, so it does not depend on how the set is split.
+    """
+    embeddings = embeddings_of(sources)
+    sample, total = _smallest(sources, TRAINING_SAMPLE)
+    vectors = torch.from_numpy(embeddings.take(sample)).to(device())
+    directions = torch.eye(embeddings.dim, device=device())
+    keys = keys_of(vectors, directions)
+    count = max(1, min(settings.cells or default_cells(total), len(keys)))
+    centres = k_means(keys, count) if len(keys) else keys.new_zeros((1, keys.shape[1]))
+    shards = list(shard_places(sources)) if settings.keep == "first" else []
+    buckets = min(settings.buckets or 1, count)
+    cells = Cells(
+        settings.threshold,
+        settings.keep,
+        1.0,
+        directions.cpu().numpy(),
+        centres.cpu().numpy(),
+        np.linspace(0, count, buckets + 1).astype(np.int64),
+        np.array(shards, dtype=np.str_),
+    )
+    cells.save(cells_path(results))
+    log.info("%d vectors: keys of %d numbers, %d cells, %d buckets", total, keys.shape[1], count, buckets)
+    return cells
+
+
+def _smallest(sources: Sequence[Source], count: int) -> tuple[np.ndarray, int]:
+    """The numbers of the `count` samples with the smallest uids, in their order, and how many there are in all."""
+    uids, chosen, total = np.zeros((0, 2), np.uint64), np.zeros(0, np.int64), 0
+    for source in sources:
+        new = uid_numbers(source.readable(["uid"])["uid"])
+        total += len(new)
+        uids = np.concatenate([uids, new])
+        chosen = np.concatenate([chosen, sample_numbers(source.number, np.arange(len(new)))])
+        sort = np.lexsort((uids[:, 1], uids[:, 0]))[:count]
+        uids, chosen = uids[sort], chosen[sort]
+    return chosen, total
+
+
+def shard_places(sources: Sequence[Source]) -> dict[str, int]:
+    """The place of each shard in the order of names, over all sources."""
+    names = {name for source in sources for name in source.samples(["shard"])["shard"].unique().to_pylist()}
+    return {name: place for place, name in enumerate(sorted(names))}
+
+
+def assign(source: Source, results: Path, cells: Cells) -> None:
+    """Write the visits of one partition's samples to cells, sorted by cell, beneath `results`."""
+    samples = source.readable(["uid", "shard", "tar_offset", "sha256", "width", "height"])
+    embeddings = embeddings_of([source])
+    if embeddings.rows(source.number) != samples.num_rows:
+        raise TableError(
+            f"{source.embeddings} has {embeddings.rows(source.number)} rows for {samples.num_rows} readable samples; "
+            "embed the partition again."
+        )
+    aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
+    places = {name: place for place, name in enumerate(cells.shards.tolist())}
+    directions, centres = (torch.from_numpy(array).to(device()) for array in (cells.directions, cells.centres))
+    one = np.zeros(samples.num_rows, member_dtype(centres.shape[1]))
+    one["sample"] = sample_numbers(source.number, np.arange(samples.num_rows))
+    one["order"] = order_of(samples, aesthetic, cells.keep, places, source.reference)  # type: ignore[arg-type]
+    one["content"] = uid_numbers(samples["sha256"])
+    found: list[np.ndarray] = [np.zeros((0, 3), np.int64)]
+    for start in range(0, samples.num_rows, ROWS):
+        block = embeddings.block(source.number, start, start + ROWS)
+        keys = keys_of(torch.from_numpy(block).to(device()), directions)
+        home, seen = visits(keys, centres, cells.reach * cells.distance / 2)
+        row, cell = torch.nonzero(seen, as_tuple=True)
+        one["key"][start : start + ROWS] = keys.cpu().numpy()
+        found.append(torch.stack([row + start, cell, home[row] == cell], dim=1).cpu().numpy())
+    row, cell, at_home = np.concatenate(found).T
+    sort = np.argsort(cell, kind="stable")
+    members = one[row[sort]]
+    members["cell"], members["home"] = cell[sort], at_home[sort]
+    write_array(path_of(results, "assigned", f"{source.number:05d}"), members)
+    log.info("partition %s: %d vectors, %d visits", source.name, len(one), len(members))
+
+
+def members_of(results: Path, start: int, stop: int) -> np.ndarray:
+    """The visits of all partitions to the cells from `start` up to `stop`, sorted by cell."""
+    parts = []
+    for number in numbers(results, "assigned"):
+        visits_there = np.load(path_of(results, "assigned", number), mmap_mode="r")
+        # numpy's own search would read the whole column; this one touches a few of its pages.
+        first, last = (bisect_left(visits_there["cell"], cell) for cell in (start, stop))
+        parts.append(visits_there[first:last])
+    members = np.concatenate(parts)
+    return members[np.argsort(members["cell"], kind="stable")]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the pairs of a bucket say of the search that found them, in the metadata of their table."""
+
+    threshold: float
+    keep: Keep
+    buckets: int
+
+    def to_metadata(self) -> dict[str, str]:
+        """For a table's schema."""
+        return {"pycurate": json.dumps(vars(self), sort_keys=True)}
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "Search":
+        """Raises TableError if the table does not say."""
+        try:
+            return cls(**json.loads(table.schema.metadata[b"pycurate"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise TableError("A table of pairs does not say how they were found; run dedup.py match again.") from error
+
+
+def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> None:
+    """Write the duplicates that meet in one bucket of cells.
+
+    Raises UsageError if there is no such bucket.
+    """
+    buckets = len(cells.buckets) - 1
+    if not 0 <= bucket < buckets:
+        raise UsageError(f"There is no bucket {bucket}: train made {buckets}, from 0 on.")
+    members = members_of(results, *cells.buckets[bucket : bucket + 2].tolist())
+    tables = [PAIRS.empty_table()]
+    starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
+    for one in np.split(members, starts[1:]) if len(members) else []:
+        joined = nodes_of(one)
+        nodes = joined.members
+        everyone = np.ones(len(nodes), bool)
+        found = match_nodes(nodes, everyone, cells.threshold, LIMIT, embeddings.similarity, device())
+        tables.append(pairs_table(nodes, found, joined.copies, int(one["cell"][0])))
+    search = Search(cells.threshold, checked_keep(cells.keep), buckets)
+    table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(search.to_metadata())
+    write_table(path_of(results, "pairs", f"{bucket:05d}"), table)
+    log.info("bucket %d: %d visits, %d pairs", bucket, len(members), table.num_rows)
+
+
+def read_pairs(results: Path) -> tuple[Search, pa.Table]:
+    """The pairs of all buckets, and how they were found. Raises TableError if a bucket's are missing."""
+    search = Search.of(read_table(path_of(results, "pairs", "00000")))
+    tables = [read_table(path_of(results, "pairs", f"{bucket:05d}")) for bucket in range(search.buckets)]
+    if {Search.of(table) for table in tables} != {search}:
+        raise TableError(
+            "The pairs of the buckets are of different searches; run dedup.py match again for all of them."
+        )
+    return search, pa.concat_tables(tables)
+
+
+def find_pairs(results: Path, sources: Sequence[Source], settings: Settings) -> None:
+    """Train, assign and match in this process; leaves cells, assigned and pairs."""
+    cells = train(results, sources, settings)
+    for source in sources:
+        assign(source, results, cells)
+    embeddings = embeddings_of(sources)
+    for bucket in range(len(cells.buckets) - 1):
+        match(results, bucket, cells, embeddings)

@@ -1,0 +1,51 @@
+"""Filters as data: each is a named question to the scores, and answers with a mask."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from pycurate.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Pass a sample whose score is at least `minimum` and below `maximum`.
+
+    `reason` names the filter in the decisions. A NaN or null score passes no threshold: a sample that could not be
+    scored costs itself and not the run, and is dropped for this filter's reason.
+    """
+
+    column: str
+    reason: str
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def passes(self, scores: pa.Table) -> np.ndarray:
+        """bool (n,) over the rows of `scores`. Raises UsageError if the column is not among them."""
+        if self.column not in scores.column_names:
+            there = ", ".join(scores.column_names) or "none"
+            raise UsageError(
+                f"There is no score {self.column} to put a threshold on, only {there}; "
+                "leave the threshold out or score with a model that gives it."
+            )
+        values = scores[self.column].to_numpy().astype(np.float64)
+        mask = ~np.isnan(values)
+        # Scores are stored as float32: the threshold is rounded alike, so that a score printed as 0.7 passes 0.7.
+        if self.minimum is not None:
+            mask &= values >= np.float32(self.minimum)
+        if self.maximum is not None:
+            mask &= values < np.float32(self.maximum)
+        return mask
+
+
+def first_failed(filters: Sequence[Threshold], scores: pa.Table) -> np.ndarray:
+    """int64 (n,): the position in `filters` of the first one that each row fails, or len(filters) if it passes all.
+
+    Raises UsageError if a filter asks for a score that is not there.
+    """
+    failed = np.full(scores.num_rows, len(filters))
+    for position, one in reversed(list(enumerate(filters))):
+        failed[~one.passes(scores)] = position
+    return failed

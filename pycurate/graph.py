@@ -1,0 +1,179 @@
+"""Which samples are dropped as duplicates: the pairs of all buckets, the filters, and the greedy walk over both."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.dedup import LIMIT, device, members_of, read_pairs, shard_places
+from pycurate.errors import TableError
+from pycurate.filters import Threshold, first_failed
+from pycurate.greedy import GONE, walk
+from pycurate.match import PAIRS, match_nodes, nodes_of, pairs_table
+from pycurate.order import ORDER, Keep, best_first, order_of
+from pycurate.sources import Source, aesthetic_of, embeddings_of
+from pycurate.vectors import ROW_BITS, Embeddings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """The duplicates among the samples that pass the filters.
+
+    Attributes:
+        sample: int64 (n,), their numbers, ascending.
+        uid: uint64 (n, 2), of the kept sample that each duplicates.
+        similarity: float32 (n,), with it.
+        exact: bool (n,), it is byte-equal.
+        reference: bool (n,), it belongs to a reference set.
+    """
+
+    sample: np.ndarray
+    uid: np.ndarray
+    similarity: np.ndarray
+    exact: np.ndarray
+    reference: np.ndarray
+
+    @classmethod
+    def none(cls) -> "Dropped":
+        """No duplicates."""
+        flags = np.zeros(0, bool)
+        return cls(np.zeros(0, np.int64), np.zeros((0, 2), np.uint64), np.zeros(0, np.float32), flags, flags)
+
+
+class Index:
+    """Readable samples of all sources by number: which pass the filters, and their rank."""
+
+    def __init__(self, sources: Sequence[Source], filters: Sequence[Threshold], keep: Keep) -> None:
+        self.numbers = np.array([source.number for source in sources])  # ascending: sources come in order
+        passes, order = [np.zeros(0, bool)], [np.zeros(0, ORDER)]
+        places = shard_places(sources) if keep == "first" else {}
+        for source in sources:
+            samples = source.readable(["uid", "shard", "tar_offset", "width", "height"])
+            scores = source.scores(samples["uid"])
+            rank = order_of(samples, aesthetic_of(scores, samples.num_rows), keep, places, source.reference)
+            order.append(rank)
+            passing = np.ones(len(rank), bool) if source.reference else first_failed(filters, scores) == len(filters)
+            passes.append(passing)
+        self.bases = np.cumsum([0] + [len(part) for part in passes[1:]])
+        self.passes, self.order = np.concatenate(passes), np.concatenate(order)
+
+    def places(self, samples: np.ndarray) -> np.ndarray:
+        """Positions in `passes` and `order` of samples by number. Raises TableError if there is no such sample."""
+        source = np.searchsorted(self.numbers, samples >> ROW_BITS)
+        known = source < len(self.numbers)
+        known[known] = self.numbers[source[known]] == samples[known] >> ROW_BITS
+        row = samples & ((1 << ROW_BITS) - 1)
+        if not known.all() or (row >= np.diff(self.bases)[source]).any():
+            raise TableError("The pairs name samples that the tables do not have; run match again.")
+        return self.bases[source] + row
+
+
+def duplicates(results: Path, sources: Sequence[Source], filters: Sequence[Threshold]) -> Dropped:
+    """The duplicates to drop among the samples that pass `filters`.
+
+    Reads cells and pairs; assigned and img_emb only where a list of duplicates was cut too early.
+    """
+    search, pairs = read_pairs(results)
+    index = Index(sources, filters, search.keep)
+    limit = LIMIT
+    while True:
+        graph = Graph(pairs, index)
+        if not len(graph.walk.cut):
+            return graph.dropped()
+        limit *= 2  # so that the rounds are few, whatever the data
+        log.info("%d samples look further than their first %d duplicates", len(graph.walk.cut), limit // 2)
+        pairs = _match_again(results, graph, search.threshold, embeddings_of(sources), limit)
+
+
+class Graph:
+    """The samples that have duplicates, numbered by rank from 0, the best, and the walk over them.
+
+    Raises TableError if the pairs contradict the rank, having been found under another one.
+    """
+
+    def __init__(self, pairs: pa.Table, index: Index) -> None:
+        self.pairs, self.index = pairs, index
+        numbers = [pairs[name].to_numpy() for name in ("later", "earlier")]
+        samples = np.unique(np.concatenate(numbers))
+        place = index.places(samples)
+        by_rank = best_first(index.order[place])
+        self.samples, self.places = samples[by_rank], place[by_rank]  # by node
+        rank = np.empty(len(samples), np.int64)
+        rank[by_rank] = np.arange(len(samples))
+        later, earlier = (rank[np.searchsorted(samples, number)] for number in numbers)
+        if (earlier >= later).any():
+            raise TableError(
+                "The pairs do not follow the rank of the samples, whose scores changed since; run train again."
+            )
+        exact = pairs["exact"].to_numpy()
+        self.leader = _leaders(len(samples), later[exact], earlier[exact])
+        passing = np.flatnonzero(index.passes[self.places])
+        self.stand_in = np.full(len(samples), -1)  # of byte-equal ones, the best that passes, by leader
+        self.stand_in[self.leader[passing][::-1]] = passing[::-1]
+        near = np.flatnonzero(~exact)
+        later, earlier = self.leader[later[near]], self.leader[earlier[near]]
+        sort = np.lexsort((earlier, later))
+        self.near, self.later, self.earlier = near[sort], later[sort], earlier[sort]
+        self.walk = walk(self.later, self.earlier, pairs["more"].to_numpy()[self.near], self.stand_in < 0)
+
+    def dropped(self) -> Dropped:
+        """Who is dropped for whom, once nothing is cut."""
+        passing = np.flatnonzero(self.index.passes[self.places] & self.index.order["new"][self.places])
+        node = self.leader[passing]
+        through = self.walk.by[node]
+        near = through >= 0
+        named = np.where(near, self.earlier[through] if len(self.earlier) else 0, node)
+        of = self.stand_in[named]
+        alike = np.ones(len(passing), np.float32)
+        alike[near] = self.pairs["similarity"].to_numpy()[self.near[through[near]]]
+        gone = of != passing
+        chosen, of = passing[gone], of[gone]
+        sort = np.argsort(self.samples[chosen])
+        order = self.index.order[self.places[of]]
+        columns = (self.samples[chosen], order["uid"], alike[gone], ~near[gone], ~order["new"])
+        return Dropped(*(column[sort] for column in columns))
+
+    def cut_lists(self) -> pa.Table:
+        """The pairs at which lists were cut too early."""
+        return self.pairs.take(self.near[self.walk.cut])
+
+    def live(self, samples: np.ndarray) -> np.ndarray:
+        """bool (n,): which samples, by number and each the best of its copies, may be kept."""
+        result = self.index.passes[self.index.places(samples)].copy()
+        sort = np.argsort(self.samples)
+        place = np.minimum(np.searchsorted(self.samples, samples, sorter=sort), len(sort) - 1)
+        node = sort[place]
+        known = self.samples[node] == samples
+        result[known] = self.walk.state[node[known]] != GONE
+        return result
+
+
+def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarray:
+    """int64 (count,): for each node the best of those that it is byte-equal to, through any number of steps."""
+    leader = np.arange(count)
+    leader[copies] = originals
+    while not np.array_equal(further := leader[leader], leader):
+        leader = further
+    return leader
+
+
+def _match_again(results: Path, graph: Graph, threshold: float, embeddings: Embeddings, limit: int) -> pa.Table:
+    """The graph's pairs with longer lists, of live duplicates only, in place of those cut too early."""
+    cut = graph.cut_lists()
+    tables = []
+    for cell in np.unique(cut["cell"].to_numpy()).tolist():
+        nodes = nodes_of(members_of(results, cell, cell + 1)).members
+        nodes = nodes[graph.live(nodes["sample"])]
+        rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())
+        found = match_nodes(nodes, rows, threshold, limit, embeddings.similarity, device())
+        tables.append(pairs_table(nodes, found, np.zeros((0, 2), np.int64), cell))
+    more = graph.pairs["more"].to_numpy().copy()
+    more[graph.near[graph.walk.cut]] = False
+    pairs = graph.pairs.set_column(PAIRS.get_field_index("more"), "more", [more])
+    return pa.concat_tables([pairs, *tables])

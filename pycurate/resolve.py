@@ -1,0 +1,69 @@
+"""RESOLVE, the last step of DEDUP: the filters and the duplicates become decisions.
+
+**The definition.** Samples are ranked (see `pycurate.order`); byte-equal images rank together, at the place of the best
+of them. In that order a sample that passes the filters is kept unless a kept one before it is a duplicate of it; else
+it is dropped and names the first such one. Byte-equal images (by SHA-256) are duplicates of similarity 1, others by
+`pycurate.vectors.similarity`. The reason is `duplicate_exact` if the named image is byte-equal, `duplicate_reference`
+if it belongs to a reference set, which outranks everything, and `duplicate_near` else.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.errors import TableError
+from pycurate.filters import Threshold, first_failed
+from pycurate.graph import Dropped, duplicates
+from pycurate.sources import Source
+from pycurate.tables import DECISIONS
+from pycurate.vectors import ROW_BITS
+
+_OWN = ("kept", "unreadable", "duplicate_exact", "duplicate_near", "duplicate_reference")
+
+
+def resolve(results: Path, sources: Sequence[Source], filters: Sequence[Threshold], dedup: bool) -> pa.Table:
+    """DECISIONS with the score columns, one row per sample of the new `sources`; `output_shard` is still null.
+
+    Raises UsageError if a filter asks for a score that is not there, TableError if tables are missing or do not fit.
+    """
+    dropped = duplicates(results, sources, filters) if dedup else Dropped.none()
+    parts = [_decide(source, filters, dropped) for source in sources if not source.reference]
+    return pa.concat_tables(parts)
+
+
+def _decide(source: Source, filters: Sequence[Threshold], dropped: Dropped) -> pa.Table:
+    samples = source.samples(["uid", "shard", "key", "status", "row"])
+    if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):
+        raise TableError(f"Partition {source.name} has samples that are ok without an embedding; embed it again.")
+    scores = source.scores(source.readable(["uid"])["uid"])
+    failed = first_failed(filters, scores)
+    reason = np.where(failed < len(filters), len(_OWN) + failed, _OWN.index("kept"))
+
+    here = slice(*np.searchsorted(dropped.sample, np.array([source.number, source.number + 1]) << ROW_BITS).tolist())
+    rows = dropped.sample[here] & ((1 << ROW_BITS) - 1)
+    kind = np.where(dropped.exact[here], _OWN.index("duplicate_exact"), _OWN.index("duplicate_near"))
+    reason[rows] = np.where(dropped.reference[here], _OWN.index("duplicate_reference"), kind)
+
+    names = pa.array([*_OWN, *(one.reason for one in filters)])
+    reasons = pc.fill_null(names.take(pa.array(reason)).take(samples["row"]), "unreadable")
+    # For each sample its place in `dropped`, null if it is not there.
+    place = pc.index_in(samples["row"], value_set=pa.array(rows, pa.int64()), skip_nulls=True)
+    decided = {
+        "kept": pc.equal(reasons, "kept"),
+        "reason": reasons,
+        "duplicate_of": pa.array(hex_digits(dropped.uid[here]), pa.string()).take(place),
+        "similarity": pa.array(dropped.similarity[here]).take(place),
+        "output_shard": pa.nulls(samples.num_rows, pa.string()),
+    }
+    columns = {name: samples[name] for name in ("uid", "shard", "key")}
+    columns |= {name: scores[name].take(samples["row"]) for name in scores.column_names}
+    return pa.table(columns | {name: decided[name].cast(DECISIONS.field(name).type) for name in decided})
+
+
+def hex_digits(uids: np.ndarray) -> list[str]:
+    """uint64 (n, 2) -> 32 hex digits each."""
+    digits = uids.astype(">u8").tobytes().hex()
+    return [digits[start : start + 32] for start in range(0, len(digits), 32)]

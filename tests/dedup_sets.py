@@ -1,0 +1,124 @@
+"""Sets of vectors for the tests of DEDUP, as EMBED and SCORE leave them, and their decisions by brute force."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pycurate.tables import SAMPLES, path_of, sample_uid, write_array, write_table
+from pycurate.vectors import similarity, unit
+
+
+@dataclass
+class Samples:
+    """n samples in input order: vectors float (n, dim), content (byte-equal where equal), scores and pixels (n,)."""
+
+    vectors: np.ndarray
+    content: np.ndarray
+    aesthetic: np.ndarray
+    nsfw: np.ndarray
+    width: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, seed: int = 0) -> "Samples":
+        """Vectors with random scores, some of them tied; equal rows are byte-equal images."""
+        random = np.random.default_rng(seed)
+        n = len(vectors)
+        content = np.unique(vectors, axis=0, return_inverse=True)[1].reshape(-1) if n else np.zeros(0, np.int64)
+        by_content = [random.integers(0, 8, n) / 8, random.random(n), random.integers(1, 4, n)]
+        aesthetic, nsfw, width = (values[content] for values in by_content)
+        return cls(vectors, content, aesthetic, nsfw, width)
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def uid(self, i: int) -> str:
+        return sample_uid(*self.place(i))
+
+    def place(self, i: int) -> tuple[str, str]:
+        """Shard and key: the shards' names are not in the order of the samples' uids."""
+        return f"{i // 7:03d}.tar", f"{i:06d}"
+
+    def rank(self, keep: str) -> list[int]:
+        """All samples, best first: the definition, in plain Python."""
+
+        def own(i: int) -> tuple:
+            score, pixels = -self.aesthetic[i], -int(self.width[i])
+            first = (self.place(i)[0], i)
+            return ({"best": (score, pixels), "largest": (pixels, score), "first": first}[keep], self.uid(i))
+
+        best: dict[int, tuple] = {}
+        content = self.content.tolist()
+        for i in range(len(self)):
+            best[content[i]] = min(best.get(content[i], own(i)), own(i))
+        return sorted(range(len(self)), key=lambda i: (best[content[i]], own(i)))
+
+
+def write_set(folder: Path, samples: Samples, parts: list[np.ndarray]) -> Path:
+    """samples/, scores/ and img_emb/ of these samples in partitions of these positions, with a bad sample in each."""
+    for number, part in enumerate(parts):
+        name = f"{number:05d}"
+        rows = [
+            {
+                "uid": samples.uid(i),
+                "shard": samples.place(i)[0],
+                "key": samples.place(i)[1],
+                "ext": "jpg",
+                "tar_offset": 512 * i,
+                "tar_size": 512,
+                "sha256": f"{int(samples.content[i]):064x}"[::-1],
+                "width": int(samples.width[i]),
+                "height": 1,
+                "status": "ok",
+                "row": row,
+            }
+            for row, i in enumerate(part.tolist())
+        ]
+        bad = {"uid": sample_uid("bad.tar", name), "shard": "bad.tar", "key": name, "status": "error", "error": "empty"}
+        write_table(path_of(folder, "samples", name), pa.Table.from_pylist([bad, *rows], SAMPLES))
+        scores = {
+            "uid": pa.array([row["uid"] for row in rows], pa.string()),
+            "aesthetic": samples.aesthetic[part].astype(np.float32),
+            "nsfw": samples.nsfw[part].astype(np.float32),
+        }
+        write_table(path_of(folder, "scores", name), pa.table(scores))
+        write_array(path_of(folder, "img_emb", name), samples.vectors[part])
+    return folder
+
+
+Decision = tuple[str, str | None, float | None]  # reason, duplicate_of, similarity
+
+
+def brute_force(
+    samples: Samples, threshold: float, keep: str = "best", aesthetic: float = 0.0, nsfw: float = 2.0
+) -> dict[str, Decision]:
+    """Decisions by uid, every sample compared with every kept one before it."""
+    vectors = unit(samples.vectors)
+    kept: list[int] = []
+    result: dict[str, Decision] = {}
+    for i in samples.rank(keep):
+        if not samples.aesthetic[i] >= aesthetic:
+            result[samples.uid(i)] = ("aesthetic", None, None)
+            continue
+        if not samples.nsfw[i] < nsfw:
+            result[samples.uid(i)] = ("nsfw", None, None)
+            continue
+        equal = samples.content[kept] == samples.content[i]
+        alike = similarity(vectors[kept], np.repeat(vectors[i : i + 1], len(kept), axis=0))
+        alike[equal] = 1
+        duplicate = np.flatnonzero((alike >= np.float32(threshold)) | equal)
+        if len(duplicate):
+            of = duplicate[0]
+            reason = "duplicate_exact" if equal[of] else "duplicate_near"
+            result[samples.uid(i)] = (reason, samples.uid(kept[of]), float(alike[of]))
+        else:
+            result[samples.uid(i)] = ("kept", None, None)
+            kept.append(i)
+    return result
+
+
+def decided(table: pa.Table) -> dict[str, Decision]:
+    """The same of a decisions table, without its unreadable samples."""
+    rows = table.select(["uid", "reason", "duplicate_of", "similarity"]).to_pylist()
+    return {row["uid"]: tuple(row.values())[1:] for row in rows if row["reason"] != "unreadable"}
