@@ -162,9 +162,10 @@ def _judge(
     width = height = 0
     try:
         opened = _open(data, name)
-        width, height = opened.upright if isinstance(opened, jpeg.JpegHeader) else _upright(opened)
+        width, height = opened.width, opened.height
         if width * height > max_pixels:
             raise _UnreadableError("too_large", f"{width} x {height} pixels are more than the {max_pixels} allowed")
+        width, height = opened.upright if isinstance(opened, jpeg.JpegHeader) else _upright(opened)
         pixels = read(data, opened)
     except _UnreadableError as error:
         return ImageInfo(width, height, name, error.code, str(error)), None
@@ -208,8 +209,12 @@ def _open(data: bytes, name: str) -> _Opened:
 
 
 def _upright(image: Image.Image) -> tuple[int, int]:
-    """Width and height once EXIF is applied; Pillow's TIFF reader has applied it already."""
-    turned = image.format != "TIFF" and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    """Width and height once EXIF is applied; Pillow's TIFF reader has applied it already.
+
+    Of a PNG that keeps its EXIF behind the pixels, Pillow would decode these to come to it: left to `_pixels`.
+    """
+    known = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+    turned = known and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     return (image.height, image.width) if turned else image.size
 
 

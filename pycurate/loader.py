@@ -37,7 +37,8 @@ class Batch(Generic[T]):
     """Images of one batch, in input order.
 
     `items` and `images` have one entry per input, unreadable ones included; `pixels` holds, per view, uint8
-    (k, 3, view.height, view.width), RGB, of the k images without an error, on the loader's device.
+    (k, 3, view.height, view.width), RGB, of the k images without an error, on the loader's device. Equal views share
+    one tensor, so nobody writes into it.
     """
 
     items: list[T]
@@ -78,14 +79,16 @@ class Loader:
         if not views:
             raise UsageError("The loader has no view to compute; give one at least.")
         self.device, self.batch_size = torch.device(device), batch_size
-        self._streams: list[Generator[Batch, None, None]] = []
+        self._stream: Generator[Batch, None, None] | None = None
         self._backend: Backend
+        distinct = list(dict.fromkeys(views))
+        self._order = [distinct.index(view) for view in views]
         if backend == "cpu":
-            self._backend = CpuBackend(views, device, max_pixels, workers)
+            self._backend = CpuBackend(distinct, device, max_pixels, workers)
         elif backend == "dali":
             from pycurate.loader_dali import DaliBackend  # DALI takes a second to import and is not always wanted
 
-            self._backend = DaliBackend(views, device, batch_size, max_pixels, workers)
+            self._backend = DaliBackend(distinct, device, batch_size, max_pixels, workers)
         else:
             raise UsageError(f"The loader has no backend {backend!r}; take cpu or dali.")
 
@@ -93,18 +96,18 @@ class Loader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for stream in self._streams:
-            stream.close()
+        if self._stream:
+            self._stream.close()
         self._backend.close()
 
     def batches(self, items: Iterable[tuple[T, bytes]]) -> Iterator[Batch[T]]:
         """Pair after pair of anything and an image file's bytes, as batches of `batch_size`, the last one shorter.
 
         `items` is read in a thread, at most STARTED + READY + 1 batches beyond the one in the caller's hands. An
-        exception in `items` or a worker is raised here, in its place. One iteration at a time.
+        exception in `items` or in a worker is raised here. One iteration at a time.
         """
         stream = _ahead(self._produce(iter(items)), READY)
-        self._streams = [stream]
+        self._stream = stream
         return stream
 
     def _produce(self, items: Iterator[tuple[T, bytes]]) -> Iterator[Batch[T]]:
@@ -124,7 +127,7 @@ class Loader:
             torch.cuda.current_stream(self.device).synchronize()
             for tensor in pixels:  # made on this thread's stream, used and freed on the default one
                 tensor.record_stream(torch.cuda.default_stream(self.device))
-        return Batch(items, images, pixels)
+        return Batch(items, images, [pixels[at] for at in self._order])
 
 
 class _End:
