@@ -32,6 +32,7 @@ need "$(basename "$(readlink -f "$(command -v "$python")")")-venv" "$python" -c 
 need procps ps --version # Nextflow asks it what each task uses
 
 say "Python packages (about 8 GB on disk)"
+.venv/bin/python -c '' 2>/dev/null || rm -rf .venv # made by a Python that is gone
 "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
     --requirement requirements-setup.txt
