@@ -43,7 +43,7 @@ export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
 
 jars=.venv/share/nextflow
 differing_jars() { diff scripts/nextflow.sha256 <(cd "$jars" && sha256sum -- *.jar) 2>&1; }
-if ! differing_jars >/dev/null; then
+if ! differing_jars >/dev/null 2>&1; then
     say "Nextflow"
     scripts/fetch_nextflow.sh "$jars"
     differing_jars >&2 || fail "the jars fetched for Nextflow are not those of scripts/nextflow.sha256 (differences above)."
