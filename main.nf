@@ -1,5 +1,6 @@
 // pycurate: PARTITION -> EMBED -> SCORE -> DEDUP -> WRITE -> REPORT. This file only wires; the work is in bin/ and pycurate/.
 
+include { TESTSET                  } from './modules/testset'
 include { MODELS                   } from './modules/models'
 include { PARTITION                } from './modules/partition'
 include { EMBED                    } from './modules/embed'
@@ -16,11 +17,14 @@ workflow {
     Parameters.check(params, args, "${projectDir}/nextflow_schema.json")
 
     // The package's content: an edited package must not be answered from the cache, nor run in an older image.
-    code = Package.hash("${projectDir}/pycurate")
-    input = params.input.startsWith('/') ? params.input : "${launchDir}/${params.input}"
+    code = Code.hash("${projectDir}/pycurate")
+    if (params.testset) {
+        TESTSET(code)
+    }
+    input = params.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(params.input, launchDir)
 
     MODELS(params.encoder ? 'own' : params.preset, code)
-    models = MODELS.out.folder.first()                          // folder of weights, a value
+    models = MODELS.out.folder                                  // folder of weights, a value
 
     PARTITION(input, code)
     partitions = PARTITION.out.partitions
@@ -62,7 +66,6 @@ workflow {
         code,
     )
 
-    workflow.onComplete {
-        Summary.print(workflow, params.outdir, log)
-    }
+    def (run, outdir) = [workflow, params.outdir]
+    run.onComplete { Summary.print(run, outdir) }
 }

@@ -18,8 +18,8 @@ class Parameters {
         params.subMap(known.keySet()).findAll { _name, value -> value != null }.each { name, value ->
             fault(value, known[name])?.with { text -> faults << "--${name} ${value}: ${text}" }
         }
-        required(schemaFile).findAll { name -> params[name] == null }.each { name ->
-            faults << "--${name} is missing: ${known[name].description}"
+        if (!params.input && !params.testset) {
+            faults << "--input is missing: ${known.input.description}"
         }
         if (faults) {
             throw new nextflow.exception.AbortOperationException(faults.join('\n') + '\nSee --help.')
@@ -40,9 +40,9 @@ class Parameters {
         lines.join('\n')
     }
 
-    /** The parameters as a JSON file for REPORT's page. */
+    /** The parameters as JSON, in the order of their names. */
     static String json(Map params) {
-        JsonOutput.prettyPrint(JsonOutput.toJson(new TreeMap(params.findAll { _name, value -> value != null })))
+        JsonOutput.toJson(new TreeMap(params.findAll { _name, value -> value != null }))
     }
 
     private static Map schema(String file) {
@@ -51,10 +51,6 @@ class Parameters {
 
     private static Map<String, Map> properties(String file) {
         schema(file)['$defs'].values().collectEntries { part -> part.properties }
-    }
-
-    private static List<String> required(String file) {
-        schema(file)['$defs'].values().collectMany { part -> part.required ?: [] }
     }
 
     /** What is wrong with a value, or null. */

@@ -4,6 +4,11 @@ import java.nio.file.Path
 /** Shards as main.nf hands them on: maps of name (relative to the input root), path and bytes. */
 class Shards {
 
+    /** What --input names, for a task, which runs in another folder than the one that a relative path starts from. */
+    static String input(String text, Path launchDir) {
+        text.startsWith('/') ? text : "${launchDir}/${text}"
+    }
+
     /** The number in a file name such as partitions_00000.tsv. */
     static String number(Path file) {
         file.baseName.tokenize('_').last()

@@ -6,14 +6,14 @@ import java.nio.file.Path
 class Summary {
 
     /** Print what was kept and dropped by reason, from summary.json. */
-    static void print(Object workflow, String outdir, Object log) {
+    static void print(Object run, String outdir) {
         def file = Path.of(outdir, 'summary.json')
-        if (!workflow.success || !Files.exists(file)) {
+        if (!run.success || !Files.exists(file)) {
             return
         }
         def summary = new JsonSlurper().parse(file)
         def rows = [['inputs', summary.inputs], ['kept', summary.kept]] + summary.dropped.collect { reason, count -> [reason, count] }
-        rows.each { name, count -> log.info "${name.toString().padRight(20)} ${count.toString().padLeft(12)}" }
-        log.info "Curated shards: ${outdir}/curated   Report: ${outdir}/report.html"
+        rows.each { name, count -> println "${name.toString().padRight(20)} ${count.toString().padLeft(12)}" }
+        println "Curated shards: ${outdir}/curated   Report: ${outdir}/report.html"
     }
 }

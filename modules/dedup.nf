@@ -56,7 +56,7 @@ workflow DEDUP {
 
     emit:
     decisions = DEDUP_RESOLVE.out.decisions
-    duplicates = DEDUP_RESOLVE.out.duplicates.ifEmpty([]).first()
+    duplicates = DEDUP_RESOLVE.out.duplicates.ifEmpty([])
     plans = DEDUP_RESOLVE.out.plans
         .flatten()
         .map { file -> [Shards.number(file), file] }

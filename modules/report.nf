@@ -39,9 +39,7 @@ process REPORT {
     script:
     """
     ${Shards.stage('00000', shards, tars)}
-    cat > parameters.json <<'END OF PARAMETERS'
-    ${parameters.readLines().join('\n    ')}
-    END OF PARAMETERS
+    echo ${Shell.quote(parameters)} > parameters.json
     report.py render --parameters parameters.json ${task.ext.args ?: ''}
     """
 }

@@ -31,9 +31,5 @@ class OpenNSFW:
         views = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         return np.array(on_all_cores(self._score_one, views), dtype=np.float32)
 
-    def calibrate(self, raw: np.ndarray) -> np.ndarray:
-        """float32 (n,) -> the same: the model's probability is the scale of thresholds."""
-        return raw
-
     def _score_one(self, view: np.ndarray) -> float:
         return self._classifier.classify(view).nsfw

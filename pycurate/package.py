@@ -12,7 +12,7 @@ VARIABLE = "PYCURATE_CODE"  # set by the workflow to the hash of the package bes
 def content_hash(folder: Path) -> str:
     """SHA-256 over the relative path and the SHA-256 of every file in `folder`, in the order of the paths' text.
 
-    Byte code is left out. lib/Package.groovy computes the same.
+    Byte code is left out. lib/Code.groovy computes the same.
     """
     digest = hashlib.sha256()
     names = sorted(

@@ -3,7 +3,7 @@ import java.nio.file.Path
 import java.security.MessageDigest
 
 /** The content of the Python package, as one hash; pycurate/package.py computes the same. */
-class Package {
+class Code {
 
     static String hash(String folder) {
         def root = Path.of(folder)

@@ -1,0 +1,21 @@
+#!/usr/bin/env python3
+"""Draw a tiny set of shards, to try the workflow on."""
+
+from pathlib import Path
+
+import click
+
+from pycurate.cli import exits
+from pycurate.testset import make_testset
+
+
+@click.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the shards.")
+@exits
+def main(out: Path) -> None:
+    """Write two shards of twelve drawn images each, one a copy and one broken, to --out."""
+    make_testset(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+// A tiny set of shards, drawn on the spot (-profile test).
+process TESTSET {
+    label 'process_single'
+
+    input:
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'shards', emit: folder
+
+    script:
+    """
+    testset.py --out shards
+    """
+}
