@@ -23,6 +23,7 @@ class Head:
     name: ClassVar[str]
     encoders: ClassVar[tuple[str, ...]]
     weights: ClassVar[tuple[Weights, ...]]
+    dim: int
 
     def __init__(self, model_dir: Path, device: str) -> None:
         """Read the weights in `model_dir`. Raises ModelError if they are missing, altered or not what they should be.
@@ -31,7 +32,8 @@ class Head:
         """
         del device
         kind = type(self)
-        path = weights.locate(self.weights[0], model_dir, f"--scorer {kind.__module__}:{kind.__name__}")
+        wanted_by = f"--encoder {self.encoders[0]} --scorer {kind.__module__}:{kind.__name__}"
+        path = weights.locate(self.weights[0], model_dir, wanted_by)
         try:
             self.read(path)
         except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
@@ -39,6 +41,10 @@ class Head:
 
     def read(self, path: Path) -> None:
         """Take the parameters out of the published file."""
+        raise NotImplementedError
+
+    def score(self, embeddings: np.ndarray) -> np.ndarray:
+        """float32 (n, dim), unit length -> float32 (n,), raw scale."""
         raise NotImplementedError
 
 
@@ -53,7 +59,8 @@ class LinearHead(Head):
         """Linear layers one after the other, without activation between them, are one linear layer: fold them."""
         state = torch.load(path, map_location="cpu", weights_only=True)
         arrays = [tensor.double().numpy() for tensor in state.values()]
-        fold, bias = np.eye(arrays[0].shape[1]), np.zeros(arrays[0].shape[1])
+        self.dim = arrays[0].shape[1]
+        fold, bias = np.eye(self.dim), np.zeros(self.dim)
         for matrix, shift in zip(arrays[::2], arrays[1::2], strict=True):
             fold, bias = matrix @ fold, matrix @ bias + shift
         (self.vector,), (self.bias,) = fold, bias
@@ -128,7 +135,7 @@ class NsfwHead(Head):
         with zipfile.ZipFile(path) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith("variables.data-00000-of-00001"))
             data = archive.read(name)
-        dim = self.widths[0]
+        dim = self.dim = self.widths[0]
         mean, variance = np.frombuffer(data, "<f4", 2 * dim).astype(np.float64).reshape(2, dim)
         self.mean, self.deviation = mean, np.sqrt(variance)
         self.layers: list[tuple[np.ndarray, np.ndarray]] = []

@@ -87,21 +87,27 @@ class OpenClip:
         """Raises UsageError for an unknown name, ModelError where weights are missing, altered or do not fit."""
         source = find_source(spec)
         self.name = source.name
+        self.own_weights = source.hub is None
         self._device = torch.device(device)
         self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
         self._model = _create(source, model_dir, self._device, "bf16" if self._dtype == torch.bfloat16 else "fp32")
         self._tokenize: Callable[[list[str]], torch.Tensor] | None = None
         self._model_name = source.model
-        config = open_clip.get_model_preprocess_cfg(self._model)
-        self.view = view_of(config)
-        self._mean, self._std = _channels(config["mean"]), _channels(config["std"])
+        self.preparation: dict[str, Any] = open_clip.get_model_preprocess_cfg(self._model)
+        self.view = view_of(self.preparation)
+        self.mean, self.std = _channels(self.preparation["mean"]), _channels(self.preparation["std"])
         self.dim = int(_model_config(source.model)["embed_dim"])
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 (n, 3, view.height, view.width), RGB -> float32 (n, dim), not of unit length."""
-        images = normalise(pixels.to(self._device, non_blocking=True), self._mean, self._std, self._dtype)
-        return self._model.encode_image(images).float()
+        return self.embed(normalise(pixels.to(self._device, non_blocking=True), self.mean, self.std))
+
+    @torch.inference_mode()
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """float32 (n, 3, view.height, view.width), prepared as open_clip's transform does it -> as `encode`."""
+        embeddings: torch.Tensor = self._model.encode_image(images.to(self._device, self._dtype))
+        return embeddings.float()
 
     @torch.inference_mode()
     def encode_text(self, captions: Sequence[str]) -> np.ndarray:

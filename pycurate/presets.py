@@ -3,6 +3,7 @@
 A model is named by
     MODULE:CLASS              a class in an importable module, such as pycurate.efficientnet:EfficientNetLite0
     path/to/file.py:CLASS     a class in a file
+    either with =NUMBER       filters: the class made with that value, such as pycurate.metadata_filters:MinSide=300
     MODEL/TAG                 encoders: an open_clip pair, such as ViT-L-14/openai
     MODEL/PATH                encoders: an open_clip architecture and a checkpoint, such as ViT-B-32//data/mine.pt
     local-dir:FOLDER          encoders: a folder with open_clip_config.json and a checkpoint
@@ -20,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from pycurate.errors import UsageError
+from pycurate.metadata_filters import Filter
 from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
 
 
@@ -89,6 +91,22 @@ def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelS
     """
     check_fit(spec, encoder)
     return load_class(spec)(model_dir, device)
+
+
+def load_filter(spec: str) -> Filter:
+    """Make the filter named by `spec`: `module:Class`, or `module:Class=VALUE` with a number for its one argument.
+
+    Raises UsageError for an unknown name or a value that is no number.
+    """
+    name, given, value = spec.partition("=")
+    kind = load_class(name)
+    try:
+        made: Filter = kind(float(value)) if given else kind()
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"{spec!r} does not make a filter ({error}); write module:Class or module:Class=NUMBER."
+        ) from error
+    return made
 
 
 def reads_pixels(spec: str) -> bool:

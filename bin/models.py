@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""MODELS: list models, bring their weights, test that they give what was published."""
+
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pycurate.choice import ModelChoice
+from pycurate.cli import exits, model_options
+from pycurate.files import write_json
+
+
+@click.group(context_settings={"max_content_width": 110})
+def main() -> None:
+    """List models, bring their weights to a folder, test that they give what was published.
+
+    Only `fetch` touches the network. On a cluster run it where there is one; EMBED and SCORE need the folder alone.
+    """
+
+
+@main.command("list")
+@click.option("--encoders", "text", is_flag=False, flag_value="", help="open_clip's pairs instead, with TEXT in them.")
+@exits
+def list_models(text: str | None) -> None:
+    """List presets and heads, or with --encoders [TEXT] the MODEL/TAG pairs of open_clip."""
+    from pycurate.heads import HEADS
+    from pycurate.presets import PRESETS
+
+    if text is not None:
+        import open_clip
+
+        pairs = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
+        click.echo("\n".join(pair for pair in pairs if text.lower() in pair.lower()))
+        return
+    _table(
+        ["PRESET", "ENCODER", "AESTHETIC", "NSFW", "DUPLICATES FROM"],
+        [[p.name, p.encoder, p.aesthetic or "-", p.nsfw or "-", f"{p.dedup_threshold:.2f}"] for p in PRESETS.values()],
+    )
+    click.echo()
+    _table(
+        ["SCORER", "FITS", "FILE", "BYTES", "LICENCE"],
+        [
+            [f"pycurate.heads:{h.__name__}", ", ".join(h.encoders), w.file, str(w.size), w.licence]
+            for h in HEADS
+            for w in h.weights
+        ],
+    )
+
+
+@main.command()
+@exits
+@model_options
+@click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing and how to bring it.")
+def fetch(models: ModelChoice, offline: bool) -> None:
+    """Bring the weights of a preset, an encoder or scorers to --model-dir, and make each model once."""
+    from pycurate.model_setup import fetch_models
+
+    fetch_models(models, offline)
+
+
+@main.command()
+@exits
+@model_options
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found as JSON, too.")
+def verify(models: ModelChoice, report: Path | None) -> None:
+    """Test the models in --model-dir: hashes, known scores, preparation, batches. Leaves with 1 if a check fails."""
+    from pycurate.fidelity import verify as run_checks
+
+    findings: list[dict[str, Any]] = []
+    for finding in run_checks(models):
+        click.echo(f"{finding.state:8}{finding.check:13}{finding.subject}: {finding.detail}")
+        findings.append(asdict(finding))
+    if report:
+        versions = {name: version(name) for name in ("pycurate", "torch", "open_clip_torch")}
+        write_json(report, {"device": models.device, "versions": versions, "findings": findings})
+    if any(finding["state"] == "failed" for finding in findings):
+        sys.exit(1)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> None:
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

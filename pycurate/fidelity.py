@@ -1,0 +1,159 @@
+"""The self-test of fidelity: do the models of a run, as they stand on this machine, give what was published?
+
+weights      the files have the hashes that were published, or stated when they were fetched
+golden       heads give known scores for known vectors
+preparation  the loader's pixels and open_clip's own transform agree, on two photographs, with each backend
+batches      an image's embedding is bit for bit the same alone and among others
+captions     each of the two photographs is nearest to its own caption of three
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from pycurate.checked import checked_encode
+from pycurate.choice import ModelChoice
+from pycurate.errors import ModelError
+from pycurate.heads import Head
+from pycurate.images import ImageInfo
+from pycurate.loader import Loader
+from pycurate.models import Encoder
+from pycurate.presets import is_class, load_class, load_encoder
+
+PIXELS = 0.5  # of 255: the largest mean difference between the loader's pixels and open_clip's, for each image
+COSINE = 0.999  # the smallest between embeddings of the two
+SCORE = 5e-4  # the largest difference of a golden score: that of LAION's own port of the NSFW head
+
+# Golden vectors are sin(k j / 100), j from 1 on, at unit length, for these k; the scores were computed from the
+# published layers, one by one, in float64.
+GOLDEN_K = (7, 201, 319, 587, 2086, 2204, 4452, 9272)
+GOLDEN = {
+    "AestheticV2L14": (5.30666, 5.72954, 5.35110, 5.60024, 5.94248, 5.50798, 4.74874, 3.96768),
+    "AestheticV1L14": (4.04763, 4.13833, 3.72448, 3.35992, 4.24950, 3.69808, 2.95881, 1.40622),
+    "NsfwL14": (0.00000, 0.96998, 0.00004, 0.00048, 0.98811, 0.00006, 0.96659, 0.96247),
+    "AestheticV1B32": (2.82129, 2.60989, 3.39668, 3.52392, 2.71531, 3.36033, 3.01016, 4.93003),
+    "NsfwB32": (0.00000, 0.00000, 1.00000, 0.45193, 0.00000, 1.00000, 0.00087, 0.00001),
+    "AestheticV1B16": (3.44481, 5.08060, 3.54265, 2.99047, 4.82733, 3.52689, 1.99971, 2.09067),
+}
+CAPTIONS = {
+    "astronaut.jpg": "a portrait of a smiling astronaut in an orange space suit",
+    "chelsea.jpg": "a close photo of the face of a ginger cat",
+    "": "a plate of spaghetti on a table",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found. `state`: `skipped` says that what it needs is not here, and `detail` what."""
+
+    check: str
+    subject: str
+    state: Literal["passed", "failed", "skipped"]
+    detail: str
+
+
+def verify(models: ModelChoice) -> Iterator[Finding]:
+    """Run each check that applies to these models. Never touches the network."""
+    encoder: Encoder | None = None
+    try:
+        encoder = load_encoder(models.encoder, models.model_dir, models.device)
+        yield Finding("weights", models.encoder, "passed", f"made on {models.device}")
+    except ModelError as error:
+        missing = "is missing" in str(error)
+        yield Finding("weights", models.encoder, "skipped" if missing else "failed", str(error))
+    for spec in models.scorers:
+        yield from _scorer(spec, models)
+    if encoder is None:
+        return
+    photographs = {path.name: path.read_bytes() for path in (files("pycurate") / "photographs").iterdir()}
+    yield _batches(encoder, photographs, models)
+    if not is_class(models.encoder):
+        backends: tuple[Literal["cpu", "dali"], ...] = ("cpu", "dali")
+        for backend in backends:
+            yield _preparation(encoder, photographs, models, backend)
+        yield _captions(encoder, photographs, models)
+
+
+def _scorer(spec: str, models: ModelChoice) -> Iterator[Finding]:
+    kind = load_class(spec)
+    try:
+        scorer = kind(models.model_dir, models.device)
+    except ModelError as error:
+        yield Finding("weights", spec, "failed", str(error))
+        return
+    published = [weight.file for weight in getattr(kind, "weights", ())]
+    yield Finding("weights", spec, "passed", ", ".join(published) or "no file of its own in the model folder")
+    if isinstance(scorer, Head):
+        found = scorer.score(golden_vectors(scorer.dim))
+        worst = float(np.abs(found - GOLDEN[kind.__name__]).max())
+        yield _within("golden", spec, worst <= SCORE, f"largest difference {worst:.1e}, {SCORE:.0e} allowed")
+
+
+def golden_vectors(dim: int) -> np.ndarray:
+    """float32 (8, dim), unit length: the vectors that GOLDEN knows the scores of."""
+    waves = np.sin(np.outer(GOLDEN_K, np.arange(1, dim + 1) * 0.01))
+    return (waves / np.linalg.norm(waves, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _batches(encoder: Encoder, photographs: dict[str, bytes], models: ModelChoice) -> Finding:
+    pixels = _pixels(encoder, photographs, models.device, "cpu")
+    names = list(photographs)
+    together = checked_encode(encoder, torch.cat([pixels, pixels]), "of verify", names + names)
+    alone = [checked_encode(encoder, pixels[i : i + 1], "of verify", names[i : i + 1])[0] for i in range(len(names))]
+    equal = np.array_equal(together, np.array(alone + alone))
+    return _within("batches", models.encoder, equal, "the same bits" if equal else "an image depends on its neighbours")
+
+
+def _preparation(
+    encoder: Any, photographs: dict[str, bytes], models: ModelChoice, backend: Literal["cpu", "dali"]
+) -> Finding:
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+    from PIL import Image, ImageOps
+
+    transform: Callable[[Image.Image], torch.Tensor] = image_transform_v2(
+        PreprocessCfg(**encoder.preparation), is_train=False
+    )
+    images = [ImageOps.exif_transpose(Image.open(io.BytesIO(data))) for data in photographs.values()]
+    theirs = torch.stack([transform(image) for image in images])
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (encoder.mean, encoder.std))
+    ours = _pixels(encoder, photographs, models.device, backend)
+    difference = float(((theirs * std + mean) * 255 - ours.cpu()).abs().mean(dim=(1, 2, 3)).max())
+    cosine = float(torch.cosine_similarity(encoder.embed(theirs).cpu(), encoder.encode(ours).cpu()).min())
+    return _within(
+        "preparation",
+        f"{models.encoder}, {backend}",
+        difference <= PIXELS and cosine >= COSINE,
+        f"mean difference {difference:.3f} of 255 ({PIXELS} allowed), cosine {cosine:.5f} ({COSINE} due)",
+    )
+
+
+def _captions(encoder: Any, photographs: dict[str, bytes], models: ModelChoice) -> Finding:
+    if encoder.own_weights:
+        return Finding("captions", models.encoder, "skipped", "a checkpoint of your own may not know these words")
+    try:
+        texts = encoder.encode_text(list(CAPTIONS.values()))
+    except ModelError as error:
+        return Finding("captions", models.encoder, "skipped", str(error))
+    images = encoder.encode(_pixels(encoder, photographs, models.device, "cpu")).cpu().numpy()
+    best = [list(CAPTIONS)[index] for index in (images @ texts.T).argmax(axis=1)]
+    return _within("captions", models.encoder, best == list(photographs), f"nearest: {best}, due {list(photographs)}")
+
+
+def _pixels(
+    encoder: Encoder, photographs: dict[str, bytes], device: str, backend: Literal["cpu", "dali"]
+) -> torch.Tensor:
+    with Loader([encoder.view], backend, device, len(photographs), workers=1) as loader:
+        (batch,) = loader.batches(photographs.items())
+    broken: list[ImageInfo] = [info for info in batch.images if info.error]
+    if broken:
+        raise ModelError(f"the loader cannot read pycurate's own photographs ({broken[0].message}).")
+    return batch.pixels[0]
+
+
+def _within(check: str, subject: str, good: bool, detail: str) -> Finding:
+    return Finding(check, subject, "passed" if good else "failed", detail)
