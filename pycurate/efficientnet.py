@@ -33,10 +33,10 @@ class Lite0(nn.Module):
         super().__init__()
         import timm  # here, since it takes seconds and is needed on a CPU only once, to make the graph
 
-        self.body: nn.Module = timm.create_model("tf_efficientnet_lite0", exportable=True).eval()
+        self.body = timm.create_model("tf_efficientnet_lite0", num_classes=0, exportable=True)
         weights = torch.load(_weights(), map_location="cpu", weights_only=True)
+        del weights["_fc.weight"], weights["_fc.bias"]  # the classifier
         self.body.load_state_dict(dict(zip(self.body.state_dict(), weights.values(), strict=True)))
-        self.body.reset_classifier(0)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.body((pixels.float() - 127) / 128)
