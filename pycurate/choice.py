@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import torch
-
 from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
 from pycurate.presets import check_fit, find_preset, load_class, load_encoder, load_scorer, reads_pixels
 
@@ -60,7 +58,14 @@ def choose_models(
     chosen = encoder or found.encoder
     for name in names:
         check_fit(name, chosen)
-    return ModelChoice(chosen, names, model_dir, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return ModelChoice(chosen, names, model_dir, device or default_device())
+
+
+def default_device() -> str:
+    """cuda where there is a GPU, else cpu."""
+    import torch  # here, since it takes seconds and tasks that name their device do without
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def cores() -> int:

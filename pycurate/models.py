@@ -4,15 +4,19 @@ A model is named as `module:Class`; pycurate's own are named in the same way in 
 made with `Class(model_dir, device)`: the folder that holds weights, and a torch device name.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-import torch
 
-from pycurate.images import ImageInfo
+if TYPE_CHECKING:  # torch takes seconds to import, and most stages need no more of a model than its name
+    import torch
+
+    from pycurate.images import ImageInfo
 
 
 @dataclass(frozen=True)
