@@ -11,15 +11,18 @@ import click
 
 from pycurate.cli import exits, results_option
 from pycurate.examples import choose
-from pycurate.report import read_parameters, render
+from pycurate.presets import find_preset
+from pycurate.report import Setup, read_parameters, render, weights_in
 from pycurate.trace import read_trace
 
 log = logging.getLogger(__name__)
 
+WIDE = {"max_content_width": 110}
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.group(context_settings={"max_content_width": 110})
+@click.group(context_settings=WIDE)
 def main() -> None:
     """The last stage of a run, in two steps: choose example images, then render the report.
 
@@ -28,23 +31,38 @@ def main() -> None:
 
 
 def thresholds(command: Callable[..., None]) -> Callable[..., None]:
-    """The three options; the command gets `thresholds`, a dict with those that are given."""
+    """The options that say which filters were on; the command gets `thresholds`, with an entry for each."""
 
-    @click.option("--aesthetic-threshold", type=click.FloatRange(0, 1), help="Images from this score on are kept.")
-    @click.option("--nsfw-threshold", type=click.FloatRange(0, 1), help="Images below this score are kept.")
-    @click.option("--dedup-threshold", type=click.FloatRange(-1, 1), help="Images from this cosine on are duplicates.")
+    @click.option(
+        "--aesthetic-threshold",
+        type=click.FloatRange(0, 1),
+        metavar="SCORE",
+        help="Images from this score on are kept.",
+    )
+    @click.option(
+        "--nsfw-threshold", type=click.FloatRange(0, 1), metavar="SCORE", help="Images below this score are kept."
+    )
+    @click.option(
+        "--dedup-threshold",
+        type=click.FloatRange(-1, 1),
+        metavar="COSINE",
+        help="Images from this cosine on are duplicates.",
+    )
+    @click.option("--preset", help="Of the run: its cosine stands where --dedup-threshold is left out.")
     @functools.wraps(command)
-    def with_thresholds(**options: Any) -> None:
+    def with_thresholds(preset: str | None, **options: Any) -> None:
         given = {name: options.pop(f"{name}_threshold") for name in ("aesthetic", "nsfw", "dedup")}
+        if preset and given["dedup"] is None:
+            given["dedup"] = find_preset(preset).dedup_threshold
         command(thresholds={name: value for name, value in given.items() if value is not None}, **options)
 
     return with_thresholds
 
 
-@main.command("choose")
+@main.command("choose", context_settings=WIDE)
 @results_option
-@thresholds
 @exits
+@thresholds
 def choose_command(results: Path, thresholds: dict[str, float]) -> None:
     """Choose example images: leaves RESULTS/examples.parquet, and examples.tsv, the shards they lie in.
 
@@ -54,18 +72,30 @@ def choose_command(results: Path, thresholds: dict[str, float]) -> None:
     log.info("%d example images", chosen.num_rows)
 
 
-@main.command("render")
+@main.command("render", context_settings=WIDE)
 @results_option
+@exits
 @thresholds
 @click.option("--parameters", type=FILE, help="JSON object of names and values: how the run was set up.")
 @click.option("--trace", type=FILE, help="Nextflow's trace file, for time and memory by stage.")
-@exits
-def render_command(results: Path, thresholds: dict[str, float], parameters: Path | None, trace: Path | None) -> None:
+@click.option("--model-dir", type=FOLDER, help="Folder of the run's weights, whose hashes are to be shown.")
+def render_command(
+    results: Path,
+    thresholds: dict[str, float],
+    parameters: Path | None,
+    trace: Path | None,
+    model_dir: Path | None,
+) -> None:
     """Check that inputs = kept + dropped, then write RESULTS/summary.json and RESULTS/report.html.
 
     A threshold that is left out was off. If the sum is wrong, nothing is written and the exit code is 1.
     """
-    summary = render(results, thresholds, read_parameters(parameters), read_trace(trace) if trace else [])
+    setup = Setup(
+        read_parameters(parameters) if parameters else {},
+        weights_in(model_dir) if model_dir else {},
+        read_trace(trace) if trace else [],
+    )
+    summary = render(results, thresholds, setup)
     log.info("%d samples: %d kept, %d dropped", summary["inputs"], summary["kept"], sum(summary["dropped"].values()))
 
 

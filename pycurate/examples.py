@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from pycurate.files import atomic
 from pycurate.ledger import stream, stream_all
+from pycurate.neighbours import nearest_pairs
 from pycurate.summary import Histogram, bin_of, histograms, score_columns
 from pycurate.tables import write_table
 
@@ -23,6 +24,7 @@ EACH = 8  # pictures of a band row, of a side of the threshold, of a reason
 GROUPS = 8  # of duplicates: the largest ones
 MEMBERS = 7  # shown of a group, beside the kept image
 PAIRS = 8  # on each side of the duplicate threshold
+COMPARED = 4096  # kept images, each with each, for the pairs below it
 COUNTED = 1 << 20  # duplicate groups counted at a time
 
 EXAMPLES = pa.schema(
@@ -31,6 +33,7 @@ EXAMPLES = pa.schema(
         ("name", pa.string()),  # the score's or reason's name; the group's kept uid; above or below
         ("part", pa.int32()),  # the band, the side of the threshold (0 below, 1 above), the pair
         ("place", pa.int32()),  # order within the part
+        ("value", pa.float64()),  # cosine of the pair, number of the group's duplicates; null elsewhere
         ("uid", pa.string()),
         ("shard", pa.string()),
         ("key", pa.string()),
@@ -46,7 +49,7 @@ EXAMPLES = pa.schema(
         # the score columns stand here
     ]
 )
-CHOICE = pa.schema(list(EXAMPLES)[:5])
+CHOICE = pa.schema(list(EXAMPLES)[:6])
 
 
 class Draw:
@@ -67,16 +70,17 @@ class Draw:
         by = by[_places(self.parts[by]) < self.count]
         self.parts, self.order, self.uids = self.parts[by], self.order[by], self.uids[by]
 
-    def table(self) -> pa.Table:
-        count = len(self.uids)
-        columns = [[self.section] * count, [self.name] * count, self.parts, _places(self.parts), self.uids]
-        return pa.table(columns, schema=CHOICE)
+    def table(self, value: float | None = None) -> pa.Table:
+        """The rows kept, as CHOICE."""
+        rows = zip(self.parts.tolist(), _places(self.parts).tolist(), self.uids.tolist(), strict=True)
+        return _choice((self.section, self.name, part, place, value, uid) for part, place, uid in rows)
 
 
 def choose(results: Path, thresholds: dict[str, float]) -> pa.Table:
     """Leave examples.parquet (EXAMPLES + the score columns) and examples.tsv, the shards it needs, one a line."""
     spread = histograms(results, score_columns(results), thresholds)
     parts = [*_along_scores(results, spread, thresholds), *_groups(results), _pairs_above(results)]
+    parts.append(_pairs_below(results, thresholds.get("dedup")))
     chosen = _join(results, pa.concat_tables(parts))
     write_table(results / "examples.parquet", chosen)
     with atomic(results / "examples.tsv") as beside:
@@ -92,7 +96,7 @@ def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[
     sides = {name: Draw("threshold", name, EACH) for name in names if name in thresholds}
     reasons: dict[str, Draw] = {}
     for batch in stream(results / "decisions.parquet", ["uid", "reason", *names]):
-        uids = np.array(batch["uid"].to_pylist(), "U32")
+        uids = _texts(batch["uid"])
         for reason in pc.unique(batch["reason"]).to_pylist():
             if reason != "unreadable":
                 draw = reasons.setdefault(reason, Draw("reason", reason, EACH))
@@ -126,7 +130,7 @@ def _groups(results: Path) -> list[pa.Table]:
         for uid, draw in draws.items():
             members = batch.filter(pc.equal(batch["duplicate_of"], uid))
             draw.add(np.zeros(members.num_rows, np.int64), _numbers(members["similarity"]), _texts(members["uid"]))
-    return [draw.table() for draw in draws.values()]
+    return [draw.table(sizes[uid]) for uid, draw in draws.items()]
 
 
 def _pairs_above(results: Path) -> pa.Table:
@@ -135,11 +139,29 @@ def _pairs_above(results: Path) -> pa.Table:
     for batch in stream(results / "decisions.parquet", ["uid", "reason", "duplicate_of", "similarity"]):
         near = batch.filter(pc.equal(batch["reason"], "duplicate_near")).to_pylist()
         nearest = heapq.nsmallest(PAIRS, [*nearest, *near], key=lambda row: (row["similarity"], row["uid"]))
-    return _pairs("above", ((row["duplicate_of"], row["uid"]) for row in nearest))
+    return _pairs("above", [(row["duplicate_of"], row["uid"], row["similarity"]) for row in nearest])
 
 
-def _pairs(name: str, pairs: Iterable[tuple[str, str]]) -> pa.Table:
-    rows = [("pair", name, part, place, uid) for part, pair in enumerate(pairs) for place, uid in enumerate(pair)]
+def _pairs_below(results: Path, threshold: float | None) -> pa.Table:
+    """The kept images most like each other: the pairs just below the threshold. Needs the embeddings."""
+    if threshold is None or not (results / "img_emb").is_dir():
+        return _pairs("below", [])
+    kept = Draw("", "", COMPARED)
+    for batch in stream(results / "decisions.parquet", ["uid", "kept"]):
+        uids = _texts(batch.filter(batch["kept"])["uid"])
+        kept.add(np.zeros(len(uids), np.int64), np.zeros(len(uids)), uids)
+    return _pairs("below", nearest_pairs(results, kept.uids.tolist(), threshold, PAIRS))
+
+
+def _pairs(name: str, pairs: Iterable[tuple[str, str, float]]) -> pa.Table:
+    return _choice(
+        ("pair", name, part, place, cosine, uid)
+        for part, (one, other, cosine) in enumerate(pairs)
+        for place, uid in enumerate((one, other))
+    )
+
+
+def _choice(rows: Iterable[tuple[str, str, int, int, float | None, str]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(CHOICE.names, row, strict=True)) for row in rows], CHOICE)
 
 

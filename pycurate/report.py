@@ -3,18 +3,25 @@
 import importlib.metadata
 import json
 import platform
-from dataclasses import asdict
-from importlib.resources import files as package_files
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
+import pyarrow.compute as pc
 
 import pycurate
 from pycurate import ledger, summary
+from pycurate.download import sha256_of
 from pycurate.errors import UsageError
+from pycurate.examples import EXAMPLES
 from pycurate.files import atomic, write_json
+from pycurate.page import FILTERS, page
+from pycurate.partition import read_all
+from pycurate.tables import read_table
+from pycurate.thumbnails import thumbnails
 from pycurate.trace import Stage
+
+NAMED = 5  # unreadable samples named in the report, of each code
 
 PACKAGES = (
     "torch torchvision open_clip_torch nvidia-dali-cuda120 faiss-gpu onnxruntime webdataset numpy pyarrow pillow "
@@ -22,17 +29,28 @@ PACKAGES = (
 ).split()
 
 
-def render(
-    results: Path, thresholds: dict[str, float], parameters: dict[str, Any], stages: list[Stage]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Setup:
+    """How the run was set up, as far as it is known: shown in the report, and used for nothing else.
+
+    `weights` is {file name: SHA-256}; see `weights_in`.
+    """
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+
+
+def render(results: Path, thresholds: dict[str, float], setup: Setup) -> dict[str, Any]:
     """Check the ledger, then leave summary.json and report.html in `results`. Returns the summary.
 
-    `thresholds` has an entry per filter that is on: `aesthetic`, `nsfw`, `dedup`. `parameters` and `stages` are shown
-    as they are. Raises LedgerError where samples do not add up (then neither file is written), TableError where a
-    table is missing.
+    `thresholds` has an entry per filter that is on: `aesthetic`, `nsfw`, `dedup`. Pictures come from the shards that
+    `partitions/` names, for the rows of `examples.parquet`; without either the page has none. Raises LedgerError where
+    samples do not add up (then neither file is written), TableError where a table is missing.
     """
     counts = ledger.check(results)
     spread = summary.histograms(results, summary.score_columns(results), thresholds)
+    axes = {name: spread[name].edges for name in FILTERS if name in spread}
     facts = {
         "inputs": counts.inputs,
         "kept": counts.kept,
@@ -43,21 +61,59 @@ def render(
         "written": {"shards": counts.written_shards, "bytes": counts.written_bytes},
         "thresholds": thresholds,
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
-        "stages": [asdict(stage) for stage in stages],
-        "parameters": parameters,
+        "parameters": setup.parameters,
+        "weights": setup.weights,
+        "stages": [asdict(stage) for stage in setup.stages or embed_stage(results)],
         "versions": versions(),
     }
-    page = _environment().get_template("report.html").render(summary=facts)
+    examples = results / "examples.parquet"
+    rows = read_table(examples) if examples.exists() else EXAMPLES.empty_table()
+    shards = read_all(results) if (results / "partitions").is_dir() else {}
+    html = page(
+        facts,
+        spread,
+        summary.cells(results, axes) if axes else [],
+        rows.to_pylist(),
+        thumbnails(rows, shards),
+        unreadable_rows(results),
+    )
     with atomic(results / "report.html") as beside:
-        beside.write_text(page, encoding="utf-8")
+        beside.write_text(html, encoding="utf-8")
     write_json(results / "summary.json", facts)
     return facts
 
 
-def read_parameters(path: Path | None) -> dict[str, Any]:
-    """The flat JSON object in `path`; empty if there is no path. Raises UsageError if it is something else."""
-    if path is None:
-        return {}
+def unreadable_rows(results: Path) -> list[dict[str, Any]]:
+    """shard, key, error and error_message of the first few samples of each code, in input order."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    columns = ["shard", "key", "error", "error_message", "status"]
+    for batch in ledger.stream_all(results, "samples", columns):
+        for row in batch.filter(pc.not_equal(batch["status"], "ok")).to_pylist():
+            rows = found.setdefault(row["error"] or "unknown", [])
+            if len(rows) < NAMED:
+                rows.append(row)
+    return [row for code in sorted(found) for row in found[code]]
+
+
+def embed_stage(results: Path) -> list[Stage]:
+    """EMBED as a stage, by the stats that its tasks leave; none where there are none."""
+    stage = Stage("EMBED")
+    for path in sorted((results / "samples").glob("*_stats.json")):
+        seconds = float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
+        stage.tasks += 1
+        stage.seconds += seconds
+        stage.longest = max(stage.longest, seconds)
+    return [stage] if stage.tasks else []
+
+
+def weights_in(folder: Path) -> dict[str, str]:
+    """{name: SHA-256} of each file of weights in a folder, computed now."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".sha256")
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def read_parameters(path: Path) -> dict[str, Any]:
+    """The flat JSON object in `path`. Raises UsageError if it is something else."""
     try:
         parameters = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -88,14 +144,3 @@ def _plain(histogram: summary.Histogram) -> dict[str, Any]:
             "kept": histogram.kept.tolist(),
         },
     }
-
-
-def _environment() -> jinja2.Environment:
-    """Templates of the package. Everything put into one is escaped: captions and keys are a stranger's text."""
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(package_files("pycurate"))),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

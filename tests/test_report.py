@@ -15,7 +15,7 @@ from report_run import HOSTILE, THRESHOLDS, Row, crops, make_run, standard_rows,
 from pycurate import ledger, summary
 from pycurate.errors import LedgerError, TableError, UsageError
 from pycurate.examples import choose
-from pycurate.report import render
+from pycurate.report import Setup, read_parameters, render
 from pycurate.tables import path_of, read_table, write_table
 from pycurate.trace import parse_duration, parse_size, read_trace
 
@@ -116,7 +116,7 @@ def test_a_ledger_that_does_not_add_up_is_an_error(results: Path, fault: str) ->
     damage, says = FAULTS[fault]
     damage(results)
     with pytest.raises(LedgerError, match=says):
-        render(results, THRESHOLDS, {}, [])
+        render(results, THRESHOLDS, Setup())
     assert not (results / "summary.json").exists()
     assert not (results / "report.html").exists()
 
@@ -144,13 +144,13 @@ def test_a_run_that_writes_nothing_adds_up(results: Path) -> None:
 def test_a_run_without_any_sample(tmp_path: Path) -> None:
     results = make_run(tmp_path, [Row("broken", b"", error="empty")])
     assert choose(results, THRESHOLDS).num_rows == 0
-    facts = render(results, THRESHOLDS, {}, [])
+    facts = render(results, THRESHOLDS, Setup())
     assert (facts["inputs"], facts["kept"], facts["dropped"]) == (1, 0, {"unreadable": 1})
 
 
 def test_missing_tables_are_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="samples"):
-        render(tmp_path, {}, {}, [])
+        render(tmp_path, {}, Setup())
 
 
 def test_the_summary(results: Path, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_a_trace_by_stage(tmp_path: Path) -> None:
 
 def test_hostile_text_is_escaped(results: Path, tmp_path: Path) -> None:
     choose(results, THRESHOLDS)
-    render(results, THRESHOLDS, json.loads(write_parameters(tmp_path / "p.json").read_text()), [])
+    render(results, THRESHOLDS, Setup(read_parameters(write_parameters(tmp_path / "p.json"))))
     page = (results / "report.html").read_text()
     assert HOSTILE not in page
     assert "<b>kept04</b>" not in page

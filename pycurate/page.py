@@ -1,0 +1,265 @@
+"""The report's page: what it shows and in which order, as plain data for the template."""
+
+import base64
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from pycurate.examples import COMPARED
+from pycurate.summary import Histogram
+
+FILTERS = {"aesthetic": "from", "nsfw": "below"}  # the side of its threshold that a filter keeps
+VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
+CAPTION = 300  # characters shown
+LABELS = {
+    "unreadable": "cannot be read",
+    "aesthetic": "aesthetic filter",
+    "nsfw": "NSFW filter",
+    "duplicate_exact": "exact duplicate",
+    "duplicate_near": "near duplicate",
+    "duplicate_reference": "duplicate of a reference",
+    "kept": "kept",
+}
+FIRST, LAST = ("unreadable", "aesthetic", "nsfw"), ("duplicate_exact", "duplicate_near", "duplicate_reference")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An example image as the page shows it. `source` is a data URI, or None where there is no picture."""
+
+    key: str
+    shard: str
+    caption: str
+    source: str | None
+    veiled: bool
+    width: int
+    height: int
+    note: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures in a row, under a title."""
+
+    title: str
+    pictures: list[Picture]
+
+
+def page(
+    facts: dict[str, Any],
+    spread: dict[str, Histogram],
+    cells: list[list[int]],
+    examples: list[dict[str, Any]],
+    pictures: dict[str, str],
+    unreadable: list[dict[str, Any]],
+) -> str:
+    """The page as HTML.
+
+    `facts` is the summary; `cells` counts samples by the bins of the scores in FILTERS that `spread` has;
+    `examples` are rows of EXAMPLES and `pictures` their data URIs by uid; `unreadable` rows name some bad samples.
+    """
+    axes = [name for name in FILTERS if name in spread]
+    shown = Examples(facts["thresholds"], examples, pictures)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(package_files("pycurate"))),
+        autoescape=True,  # everything that is put in: captions and keys are a stranger's text
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "share": share, "duration": duration, "size": size, "label": label}
+    style, script = (
+        (package_files("pycurate") / f"report.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js")
+    )
+    return environment.get_template("report.html").render(
+        facts=facts,
+        funnel=funnel(facts),
+        axes=[chart(name, spread[name]) for name in axes],
+        others=[chart(name, spread[name]) for name in spread if name not in axes],
+        data=slider_data(facts, spread, cells),
+        shown=shown,
+        unreadable=unreadable,
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+class Examples:
+    """The example rows by section, ready to show."""
+
+    def __init__(self, thresholds: dict[str, float], rows: list[dict[str, Any]], pictures: dict[str, str]) -> None:
+        self.pictures = pictures
+        self.veiled_from = min(VEILED, thresholds.get("nsfw", VEILED))
+        self.parts: dict[tuple[str, str], dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+        for row in rows:
+            self.parts[row["section"], row["name"]][row["part"]].append(row)
+        self.there = bool(pictures)
+        self.veiled = any(self._veiled(row) for row in rows if row["uid"] in pictures)
+        self.compared = COMPARED
+
+    def along(self, score: str) -> list[Picture]:
+        """One picture of each band of the score."""
+        return [self._picture(row, score) for part in self.parts["score", score].values() for row in part]
+
+    def sides(self, score: str) -> list[Row]:
+        """The pictures nearest to the score's threshold, below it and from it on."""
+        titles = {0: "Just below the threshold", 1: "At the threshold and just above"}
+        return [
+            Row(titles[side], [self._picture(row, score) for row in rows])
+            for side, rows in self.parts["threshold", score].items()
+        ]
+
+    def reasons(self) -> list[Row]:
+        return [
+            Row(label(name).capitalize(), [self._picture(row, "") for row in rows])
+            for (section, name), parts in self.parts.items()
+            if section == "reason"
+            for rows in parts.values()
+        ]
+
+    def groups(self) -> list[Row]:
+        found = []
+        for (section, _), parts in self.parts.items():
+            if section == "group":
+                rows = [row for part in parts.values() for row in part]
+                duplicates = int(rows[0]["value"])
+                title = f"{number(duplicates)} duplicate{'s' if duplicates > 1 else ''}"
+                found.append(Row(title, [self._picture(row, "similarity") for row in rows]))
+        return found
+
+    def pairs(self, side: str) -> list[Row]:
+        """The pairs `above` or `below` the duplicate threshold, nearest to it first."""
+        return [
+            Row(f"Cosine {rows[0]['value']:.4f}", [self._picture(row, "") for row in rows])
+            for rows in self.parts["pair", side].values()
+        ]
+
+    def _veiled(self, row: dict[str, Any]) -> bool:
+        return (row.get("nsfw") or 0.0) >= self.veiled_from
+
+    def _picture(self, row: dict[str, Any], column: str) -> Picture:
+        value = row.get(column)
+        caption = row["caption"] or ""
+        return Picture(
+            key=row["key"],
+            shard=row["shard"],
+            caption=caption if len(caption) <= CAPTION else caption[:CAPTION] + "…",
+            source=self.pictures.get(row["uid"]),
+            veiled=self._veiled(row),
+            width=row["width"],
+            height=row["height"],
+            note="" if value is None else f"{value:.3f}",
+            reason=label(row["reason"]),
+        )
+
+
+def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is left after each step that drops, in the order of the reasons."""
+    dropped = facts["dropped"]
+    own = sorted(set(dropped) - set(FIRST) - set(LAST))
+    left, steps = facts["inputs"], []
+    for reason in (*FIRST, *own, *LAST):
+        if reason in dropped:
+            left -= dropped[reason]
+            steps.append({"reason": reason, "dropped": dropped[reason], "left": left})
+    return steps
+
+
+def chart(name: str, spread: Histogram) -> dict[str, Any]:
+    """A histogram as bars, in units of the plot's width and height, and as a table of about twenty rows.
+
+    Heights follow the square root of the counts: most scores crowd in a few bins, and the others are to be seen.
+    """
+    edges = spread.edges.astype(float)
+    places = (edges - edges[0]) / (edges[-1] - edges[0])
+    top = max(spread.scored.max(), 1) ** 0.5
+    total = spread.scored.sum()
+    step = -(-len(spread.scored) // 20)
+    return {
+        "name": name,
+        "keeps": FILTERS.get(name, ""),
+        "low": f"{edges[0]:.3g}",
+        "high": f"{edges[-1]:.3g}",
+        "bars": [
+            {"x": x, "width": right - x, "scored": scored**0.5 / top, "kept": kept**0.5 / top}
+            for x, right, scored, kept in zip(
+                places.tolist(), places[1:].tolist(), spread.scored.tolist(), spread.kept.tolist(), strict=False
+            )
+            if scored
+        ],
+        "table": [
+            {
+                "low": f"{edges[start]:.3g}",
+                "high": f"{edges[min(start + step, len(edges) - 1)]:.3g}",
+                "scored": int(spread.scored[start : start + step].sum()),
+                "kept": int(spread.kept[start : start + step].sum()),
+                "above": int(spread.scored[start:].sum()) / total,
+            }
+            for start in range(0, len(spread.scored), step)
+        ],
+    }
+
+
+def slider_data(facts: dict[str, Any], spread: dict[str, Histogram], cells: list[list[int]]) -> dict[str, Any]:
+    """What the page's script counts with. A slider stands at an edge; it starts at the run's threshold."""
+    axes = []
+    for name in FILTERS:
+        if name in spread:
+            edges = spread[name].edges
+            off = 0 if FILTERS[name] == "from" else len(edges) - 1
+            threshold = facts["thresholds"].get(name)
+            start = off if threshold is None else int(np.abs(edges - threshold).argmin())
+            numbers = [round(float(edge), 6) for edge in edges]
+            axes.append({"name": name, "keeps": FILTERS[name], "edges": numbers, "start": start})
+    duplicates_or_others = set(facts["dropped"]) - set(FIRST)
+    return {
+        "axes": axes,
+        "cells": cells,
+        "inputs": facts["inputs"],
+        "kept": facts["kept"],
+        "exact": not duplicates_or_others,
+    }
+
+
+def label(reason: str) -> str:
+    """A reason in words; a filter of the user's own keeps its name."""
+    return LABELS.get(reason, reason)
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them, such as 3 h 05 min, 2 min 10 s or 4.2 s."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def size(count: float) -> str:
+    """Bytes as people say them, such as 1.4 GB."""
+    units = ["B", "kB", "MB", "GB", "TB", "PB"]
+    while count >= 999.5 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return f"{count:.3g} {units[0]}"
+
+
+def _hash(text: str) -> str:
+    """A source expression by which the page's policy allows one inline element and no other."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"

@@ -1,0 +1,61 @@
+"""Small pictures for the report, out of the shards."""
+
+import base64
+import io
+import logging
+
+import pyarrow as pa
+from PIL import Image
+
+from pycurate.errors import PycurateError
+from pycurate.images import decode
+from pycurate.partition import Shard, check_unchanged
+
+log = logging.getLogger(__name__)
+
+HEIGHT, WIDTH = 144, 288  # pixels at most, which is sharp enough for the page's rows of 112
+QUALITY = 70
+BUDGET = 8_000_000  # characters of all pictures together, so that the report stays under 15 MB
+
+
+def thumbnails(examples: pa.Table, shards: dict[str, Shard]) -> dict[str, str]:
+    """{uid: data URI} of the examples whose shards are there, each image once, until BUDGET is spent.
+
+    An image that can no longer be read is left out, and the log says why: a picture is no reason to fail a run.
+    """
+    pictures: dict[str, str] = {}
+    left = BUDGET
+    for row in examples.select(["uid", "shard", "offset", "size"]).to_pylist():
+        if row["uid"] in pictures or row["shard"] not in shards:
+            continue
+        try:
+            picture = data_uri(read_bytes(shards[row["shard"]], row["offset"], row["size"]))
+        except (PycurateError, OSError, ValueError) as error:
+            log.warning("no picture of %s in %s: %s", row["uid"], row["shard"], error)
+            continue
+        left -= len(picture)
+        if left < 0:
+            log.warning("the report has its fill of pictures; it shows the first %d", len(pictures))
+            break
+        pictures[row["uid"]] = picture
+    return pictures
+
+
+def read_bytes(shard: Shard, offset: int, size: int) -> bytes:
+    """`size` bytes of the shard from `offset`. Raises ShardError if it changed since it was partitioned."""
+    check_unchanged(shard)
+    with open(shard.path, "rb") as file:
+        file.seek(offset)
+        return file.read(size)
+
+
+def data_uri(data: bytes) -> str:
+    """An image file as a small upright JPEG in a data URI. Raises ValueError if it cannot be decoded."""
+    info, pixels = decode(data)
+    if pixels is None:
+        raise ValueError(info.message)
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((WIDTH, HEIGHT), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
