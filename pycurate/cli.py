@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pycurate.errors import PycurateError
+from pycurate.package import check_version
 
 results_option = click.option(
     "--results",
@@ -28,6 +29,7 @@ def exits(function: Callable[..., Any]) -> Callable[..., Any]:
             level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
         )
         try:
+            check_version()
             return function(*args, **options)
         except PycurateError as error:
             click.echo(f"{Path(sys.argv[0]).name}: {error}", err=True)

@@ -1,0 +1,130 @@
+"""The whole line on the real engine: promises 1, 2, 4 and 5 on real photographs, and what bad input gets."""
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from flows import Flow, environment
+from tars import read_tar
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGES = {"PARTITION", "EMBED", "SCORE", "DEDUP", "WRITE", "REPORT"}
+
+
+def tasks(flow: Flow, status: str) -> set[str]:
+    """The stages of which the last run had a task with this status (COMPLETED, CACHED)."""
+    with open(flow.folder / "results" / "pipeline_info" / "trace.txt", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return {row["name"].split(" ")[0].split(":")[-1] for row in rows if row["status"] == status}
+
+
+def decisions(flow: Flow) -> list[dict[str, object]]:
+    return pq.read_table(flow.folder / "results" / "decisions.parquet").to_pylist()
+
+
+@pytest.fixture(scope="module")
+def photographs(shared_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    """A finished run on 100 real photographs."""
+    flow = Flow(tmp_path_factory.mktemp("photographs"), ("--input", f"{shared_images}/{{00000..00001}}.tar"))
+    flow.succeed("--dedup", "true", "--images_per_tar", "20")
+    return flow
+
+
+def test_every_photograph_is_accounted_for(photographs: Flow) -> None:
+    results = photographs.folder / "results"
+    summary = json.loads((results / "summary.json").read_text())
+    assert summary["inputs"] == 100 == summary["kept"] + sum(summary["dropped"].values())
+    assert 0 < summary["kept"] < 100
+    assert "unreadable" not in summary["dropped"]
+    assert not {"duplicate_exact", "duplicate_near"} & summary["dropped"].keys()  # they are 100 different ones
+    for name in ("trace.txt", "report.html", "timeline.html", "versions.json"):
+        assert (results / "pipeline_info" / name).stat().st_size > 0
+    assert "kept" in photographs.text and "results/report.html" in photographs.text
+
+
+def test_kept_samples_leave_as_they_came(photographs: Flow, shared_images: Path) -> None:
+    came = {name: data for shard in ("00000", "00001") for name, data, _ in read_tar(shared_images / f"{shard}.tar")}
+    left = {
+        name: data
+        for tar in sorted((photographs.folder / "results" / "curated").glob("*.tar"))
+        for name, data, _ in read_tar(tar)
+    }
+    keys = {row["key"] for row in decisions(photographs) if row["kept"]}
+    assert left == {name: data for name, data in came.items() if name.split(".")[0] in keys}
+    assert len(left) == 3 * len(keys)
+
+
+def test_published_files_are_hard_links(photographs: Flow) -> None:
+    published = list((photographs.folder / "results" / "curated").glob("*.tar"))
+    assert published and all(path.stat().st_nlink == 2 for path in published)
+
+
+def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow) -> None:
+    before = {path.name for path in (photographs.folder / "results" / "curated").iterdir()}
+    photographs.succeed("--dedup", "true", "--images_per_tar", "20", "--aesthetic_threshold", "0.8", "-resume")
+    assert tasks(photographs, "CACHED") == {"EMBED", "SCORE", "DEDUP_PAIRS"}
+    assert tasks(photographs, "COMPLETED") == {"PARTITION", "DEDUP_RESOLVE", "WRITE", "REPORT_CHOOSE", "REPORT"}
+    kept = [row for row in decisions(photographs) if row["kept"]]
+    assert kept and all(row["aesthetic"] >= 0.8 for row in kept)  # type: ignore[operator]
+    after = {path.name for path in (photographs.folder / "results" / "curated").iterdir()}
+    assert after < before
+    assert len([name for name in after if name.endswith(".tar")]) == -(-len(kept) // 20)
+
+
+def test_how_the_work_is_split_changes_nothing(undisturbed: Flow, shards: Path, tmp_path: Path) -> None:
+    # `undisturbed` has a shard to a task and a tar to a task; this one has all in one.
+    flow = Flow(tmp_path, ("--input", f"{shards}/*.tar", "--dedup", "true", "--images_per_tar", "20"))
+    flow.succeed("--batch_size", "7")
+    assert flow.results() == undisturbed.results()
+
+
+def test_the_test_profile_makes_its_own_input(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, ("-profile", "test"))
+    flow.succeed("--aesthetic_threshold", "0", "--nsfw_threshold", "1")
+    reasons = [row["reason"] for row in decisions(flow)]
+    assert len(reasons) == 24
+    assert reasons.count("unreadable") == 2 and reasons.count("duplicate_exact") == 2
+    assert "kept" in reasons
+
+
+def refused(tmp_path: Path, *options: str) -> str:
+    done = subprocess.run(
+        ["nextflow", "run", ROOT / "main.nf", *options],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "Submitted process" not in done.stdout
+    return done.stdout + done.stderr
+
+
+def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
+    said = refused(tmp_path, "--imput", "x", "--preset", "ligth", "--aesthetic_threshold", "1.5", "--batch-size", "0")
+    assert "no parameter --imput; did you mean --input?" in said
+    assert "did you mean light?" in said
+    assert "--aesthetic_threshold 1.5: is not in the range 0 to 1" in said
+    assert "no parameter --batch-size; did you mean --batch_size?" in said
+    assert "--input is missing" in said
+    # A pattern that the shell expanded.
+    assert "quote a pattern" in refused(tmp_path, "--input", "a.tar", "b.tar")
+
+
+def test_a_missing_input_is_named(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, ("--input", "nowhere/*.tar"))
+    assert flow.run() != 0
+    assert "nowhere/*.tar' matches no file" in flow.text
+    assert not (tmp_path / "results" / "curated").exists()
+
+
+def test_help_names_every_parameter(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["nextflow", "run", ROOT / "main.nf", "--help"], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    schema = json.loads((ROOT / "nextflow_schema.json").read_text())
+    names = [name for part in schema["$defs"].values() for name in part["properties"]]
+    assert done.returncode == 0 and all(f"--{name} " in done.stdout for name in names)
