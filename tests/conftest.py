@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from flows import Flow, curate
+from slurm.cluster import Cluster
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,3 +68,27 @@ def _need_tool(command: str, apt_package: str) -> Path:
             pytest.fail(f"{reason}; under CI=true that is a failure", pytrace=False)
         pytest.skip(reason)
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def cluster(need_tool: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real Slurm cluster of two nodes, taken down when the session ends."""
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"
+    for command, package in (("sbatch", "slurm-client"), ("slurmctld", "slurm-wlm"), ("munged", "munge")):
+        need_tool(command, package)
+    with Cluster(tmp_path_factory.mktemp("slurm") / "cluster") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shards(demo: Path) -> Path:
+    """Three of the demo's shards, for runs of the whole pipeline that have to be short. Do not write there."""
+    return demo / "a"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    """A finished run of main.nf on `shards`, on this machine: what every other run on them has to equal."""
+    flow = Flow(tmp_path_factory.mktemp("undisturbed"), curate(shards))
+    flow.succeed()
+    return flow

@@ -7,7 +7,7 @@
     with Cluster(folder) as cluster:
         cluster.run("sbatch", "job.sh")
 
-Each node claims 16 CPUs, 128 GB and one GPU (`/dev/null`), whatever the machine has, so that whatever asks for them runs.
+Each node claims 16 CPUs, 128 GB and one GPU (`/dev/null`), whatever the machine has, so that what asks for them runs.
 It takes no part of the machine's own Slurm, if there is one: own key, own ports, own folder. On Debian and Ubuntu the
 packages are installed when they are missing and we are root. Any user may start it; jobs then run as that user.
 """

@@ -1,0 +1,119 @@
+"""Runs of main.nf in a folder of their own, as a user starts them, and what they leave."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 900  # seconds that a run may take on a busy machine before it is held to hang
+
+
+def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """An environment with this Python's folder first on PATH, for `nextflow` and for tasks."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), base["PATH"]])
+    return {**base, "PATH": path, "NXF_ANSI_LOG": "false"}
+
+
+def curate(shards: Path) -> tuple[str, ...]:
+    """Options that curate a few shards in many small tasks: a shard each to EMBED, a tar each to WRITE."""
+    options = "--dedup true --partition_bytes 1 --images_per_tar 20 --tars_per_task 1"
+    return ("--input", str(shards), *options.split())
+
+
+def wait_until(done: Callable[[], bool], what: str, seconds: float = 300) -> None:
+    """Wait until `done()` is true. Raises TimeoutError if that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A script of bin/ at work in a task of a run."""
+
+    pid: int
+    folder: Path  # the task's
+    env: Mapping[str, str]
+
+    @property
+    def node(self) -> str:
+        return self.env["SLURMD_NODENAME"]
+
+    @property
+    def job(self) -> str:
+        """The job's id as scancel takes it; JOB_INDEX if it is one of an array."""
+        if "SLURM_ARRAY_JOB_ID" in self.env:
+            return f"{self.env['SLURM_ARRAY_JOB_ID']}_{self.env['SLURM_ARRAY_TASK_ID']}"
+        return self.env["SLURM_JOB_ID"]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One folder in which main.nf is launched, with the options that it is always given."""
+
+    folder: Path
+    options: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=environment)
+
+    @property
+    def work(self) -> Path:
+        """Where the tasks have their folders."""
+        return self.folder / "work"
+
+    @property
+    def text(self) -> str:
+        """What the last run said."""
+        return (self.folder / "said.txt").read_text(errors="replace")
+
+    def start(self, *more: str) -> subprocess.Popen[bytes]:
+        """Start a run; it goes on beside the test."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = ["nextflow", "run", str(ROOT / "main.nf"), "--model_dir", "models", *self.options, *more]
+        with open(self.folder / "said.txt", "wb") as said:
+            return subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=said, stderr=subprocess.STDOUT)
+
+    def run(self, *more: str) -> int:
+        """Run to the end and give the exit status."""
+        return self.start(*more).wait(LIMIT)
+
+    def succeed(self, *more: str) -> None:
+        """Run to the end. Raises AssertionError with what Nextflow said if it fails."""
+        assert self.run(*more) == 0, self.text
+
+    def tasks(self, script: str) -> Iterator[Task]:
+        """The scripts of this name that are at work now in tasks of this flow."""
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (process / "cmdline").read_bytes().split(b"\0")
+                folder = (process / "cwd").readlink()
+                names = {Path(os.fsdecode(part)).name for part in command[:3]}
+                if script in names and folder.is_relative_to(self.work):
+                    lines = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+                    yield Task(int(process.name), folder, dict(line.split("=", 1) for line in lines if "=" in line))
+            except OSError:  # it has ended
+                continue
+
+    def await_task(self, script: str, running: subprocess.Popen[bytes]) -> Task:
+        """Wait until a task of this flow runs the script; any of them."""
+        found: list[Task] = []
+
+        def look() -> bool:
+            assert running.poll() is None, f"Nextflow ended before {script} began:\n{self.text}"
+            found.extend(self.tasks(script))
+            return bool(found)
+
+        wait_until(look, f"{script} to begin")
+        return found[0]
+
+    def results(self) -> dict[str, str]:
+        """SHA-256 of what a run decides and writes, by name: the decisions and every curated file but its times."""
+        results = self.folder / "results"
+        files = [results / "decisions.parquet", *results.glob("curated/*.tar"), *results.glob("curated/*.parquet")]
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}

@@ -1,0 +1,119 @@
+"""Runs on a real Slurm cluster: what is asked of it, and that the results are those of a run on one machine."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from flows import LIMIT, ROOT, Flow, curate, environment
+from slurm.cluster import Cluster
+
+# What the person who runs this cluster would write down, in YAML's subset JSON.
+SITE = {
+    "slurm_queue": "cpu",
+    "slurm_gpu_queue": "gpu",
+    "slurm_poll": "2sec",
+    "slurm_exit_timeout": "5sec",
+}
+# A stage with a GPU and a stage without; one of the first is killed and one of the second fails on its first attempt.
+PIPELINE = """
+process PLAIN {
+    output: path 'node.txt'
+    script: 'echo $SLURMD_NODENAME > node.txt'
+}
+process GPU {
+    accelerator 1
+    memory { 100.MB * task.attempt }
+    errorStrategy { task.exitStatus == 137 ? 'retry' : 'finish' }
+    input: tuple val(number), path(node)
+    output: stdout
+    script:
+    \"\"\"
+    if [ ${number} = 2 ] && [ ${task.attempt} = 1 ]; then kill -9 \\$\\$; fi
+    echo ${number} \\${CUDA_VISIBLE_DEVICES}
+    \"\"\"
+}
+workflow { GPU(Channel.of(0..4).combine(PLAIN())).view() }
+"""
+
+
+def site_file(folder: Path, **more: object) -> tuple[str, str]:
+    """The options that give a run the site's parameters, and more of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "site.json").write_text(json.dumps(SITE | more))
+    return "-params-file", str(folder / "site.json")
+
+
+def directives(work: Path) -> list[str]:
+    """The sbatch options of each job script beneath a work folder, on one line each."""
+    scripts = [path.read_text() for path in work.glob("*/*/.command.run")]
+    return [" ".join(re.findall("^#SBATCH (.*)", text, re.MULTILINE)) for text in scripts]
+
+
+@pytest.fixture(scope="module")
+def jobs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The job scripts of a small pipeline that ran with conf/slurm.config and every choice of a site made."""
+    folder = tmp_path_factory.mktemp("options")
+    (folder / "main.nf").write_text(PIPELINE)
+    (folder / "nextflow.config").write_text(f"includeConfig '{ROOT / 'conf' / 'slurm.config'}'\n")
+    choices = site_file(
+        folder,
+        slurm_account="physics",
+        slurm_options="--nice=1",
+        slurm_gpu_options="--gpus=1",
+        slurm_array_size=3,
+        slurm_max_memory="150.MB",
+    )
+    done = subprocess.run(
+        ["nextflow", "run", "main.nf", *choices],
+        cwd=folder,
+        env=environment(cluster.env),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert done.returncode == 0, done.stdout
+    assert {f"{number} 0" for number in range(5)} <= set(done.stdout.splitlines())  # each saw its GPU
+    return directives(folder / "work")
+
+
+def test_the_cluster_has_two_nodes_with_a_gpu_each(cluster: Cluster) -> None:
+    said = cluster.run("srun", "--nodes=2", "--gres=gpu:1", "bash", "-c", "echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES")
+    assert sorted(said.splitlines()) == ["n1 0", "n2 0"]
+
+
+def test_every_job_names_account_and_options_of_the_site(jobs: list[str]) -> None:
+    assert len(jobs) >= 8  # one plain, two arrays, at least five with a GPU
+    assert all("--account=physics --nice=1" in job for job in jobs)
+
+
+def test_a_task_with_an_accelerator_asks_for_a_gpu_and_its_partition(jobs: list[str]) -> None:
+    asks = {("-J nf-GPU" in job, "-p gpu" in job, "-p cpu" in job, "--gpus=1" in job) for job in jobs}
+    assert asks == {(True, True, False, True), (False, False, True, False)}
+
+
+def test_tasks_of_a_stage_go_as_arrays_of_the_chosen_size(jobs: list[str]) -> None:
+    assert sorted(re.findall(r"--array \S+", " ".join(jobs))) == ["--array 0-1", "--array 0-2"]
+
+
+def test_a_second_attempt_goes_alone_and_asks_for_more_up_to_the_limit(jobs: list[str]) -> None:
+    more = [job for job in jobs if "-J nf-GPU" in job and "--mem 100M" not in job]
+    assert len(more) == 1 and "--mem 150M" in more[0] and "--array" not in more[0]
+
+
+def test_runs_side_by_side_on_one_node_and_on_two_leave_the_bytes_of_a_run_on_one_machine(
+    cluster: Cluster, shards: Path, undisturbed: Flow, tmp_path: Path
+) -> None:
+    before = [(path.name, path.stat().st_mtime_ns) for path in sorted(shards.iterdir())]
+    one = Flow(tmp_path / "one", curate(shards), environment(cluster.env))
+    two = Flow(tmp_path / "two", curate(shards), environment(cluster.env))
+    runs = [
+        one.start("-profile", "slurm", *site_file(one.folder, slurm_options="--nodelist=n1", slurm_array_size=0)),
+        two.start("-profile", "slurm", *site_file(two.folder)),
+    ]
+    assert [run.wait(LIMIT) for run in runs] == [0, 0], one.text + two.text
+    assert len(undisturbed.results()) > 3
+    assert one.results() == undisturbed.results()
+    assert two.results() == undisturbed.results()
+    assert [(path.name, path.stat().st_mtime_ns) for path in sorted(shards.iterdir())] == before
