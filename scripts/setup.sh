@@ -24,10 +24,11 @@ need() {
 new_enough() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; }
 
 [ "$(uname -sm)" = "Linux x86_64" ] || fail "pycurate runs on Linux x86-64, and this is $(uname -sm)."
-for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+pythons=${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}
+for python in $pythons; do
     if new_enough "$python"; then break; fi
 done
-new_enough "$python" || fail "no Python 3.11 to 3.14 on PATH; install one, or name it: make setup PYTHON=/path/to/python3"
+new_enough "$python" || fail "none of these is a Python 3.11 to 3.14: $pythons; install one, or name it: make setup PYTHON=/path/to/python3"
 need "$(basename "$(readlink -f "$(command -v "$python")")")-venv" "$python" -c 'import ensurepip, venv'
 need procps ps --version # Nextflow asks it what each task uses
 
