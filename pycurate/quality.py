@@ -22,13 +22,13 @@ class QualityParams:
         sharpness       1 - blur, blur as in Crete et al., "The blur effect" (SPIE 6492, 2007): how little the
                         differences of neighbouring pixels shrink when the image is blurred by a box of nine pixels
         cleanness       1 / (1 + (noise / noise_half)^2); noise is the standard deviation by the mask of Immerkaer,
-                        "Fast noise variance estimation" (CVIU 64, 1996), in the flattest block of 16 x 16 pixels, so that
-                        texture does not count as noise
+                        "Fast noise variance estimation" (CVIU 64, 1996), in the flattest block of 16 x 16 pixels, so
+                        that texture does not count as noise
         contrast        std(Y) / 255 / contrast_full, at most 1: RMS contrast (Peli, JOSA A 7, 1990)
         exposure        the mean over the pixels of exp(-(Y / 255 - 0.5)^2 / (2 * 0.2^2)): the measure of "well
                         exposed" of Mertens et al., "Exposure fusion" (Pacific Graphics 2007)
         colourfulness   colourless + (1 - colourless) * M / colour_full, at most 1; M of Hasler and Süsstrunk,
-                        "Measuring colourfulness in natural images" (SPIE 5007, 2003), where 45 is an average image;
+                        "Measuring colorfulness in natural images" (SPIE 5007, 2003), where 45 is an average image;
                         `colourless` is high, as a good black-and-white photograph is not a bad one
         resolution      log(side / side_none) / log(side_full / side_none), at most 1, side the square root of the
                         number of pixels; 1024 is the side of LAION-High-Resolution (Schuhmann et al., 2022)
@@ -56,13 +56,15 @@ class QualityParams:
     calibration: tuple[tuple[float, float], ...] = (
         (0.0, 0.0),
         (0.695, 0.1),
-        (0.757, 0.3),
+        (0.756, 0.3),
         (0.797, 0.5),
         (0.817, 0.7),
         (0.850, 0.9),
         (1.0, 1.0),
     )
 
+
+PARAMS = QualityParams()
 
 # of a luminance 0-255, see QualityParams
 WELL_EXPOSED = np.exp(-((np.arange(256) / 255 - 0.5) ** 2) / (2 * 0.2**2)).astype(np.float32)
@@ -89,23 +91,24 @@ class Quality:
     view = View(320, 320)
 
     def __init__(self, model_dir: Path, device: str) -> None:
-        self.params = QualityParams()
+        """Needs neither weights nor a GPU."""
 
     def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
         """uint8 (n, 3, 320, 320), RGB, and the images' upright sizes -> float32 (n,), raw, in 0-1."""
         measured = on_all_cores(measure, pixels.cpu().numpy())
-        raw = [combine(m, i.width * i.height, self.params) for m, i in zip(measured, images, strict=True)]
+        raw = [combine(m, i.width * i.height) for m, i in zip(measured, images, strict=True)]
         return np.array(raw, dtype=np.float32)
 
-    def calibrate(self, raw: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def calibrate(raw: np.ndarray) -> np.ndarray:
         """float32 (n,) raw -> float32 (n,), 0-1."""
-        known, scores = zip(*self.params.calibration, strict=True)
+        known, scores = zip(*PARAMS.calibration, strict=True)
         return np.interp(raw, known, scores).astype(np.float32)
 
 
-def combine(measures: Measures, pixels: int, params: QualityParams) -> float:
+def combine(measures: Measures, pixels: int) -> float:
     """The raw score of an image with these measures and this number of pixels in the file."""
-    p, m = params, measures
+    p, m = PARAMS, measures
     side = max(pixels, 1) ** 0.5
     parts = (
         (p.sharpness_weight, 1 - m.blur),
