@@ -64,11 +64,6 @@ class Cells:
     buckets: np.ndarray
     shards: np.ndarray
 
-    @property
-    def distance(self) -> float:
-        """No two duplicates are farther apart."""
-        return float(np.sqrt(2 - 2 * self.threshold + ROUNDED)) + WIDEN
-
     def save(self, path: Path) -> None:
         """Write one `.npz` file."""
         with atomic(path) as beside, open(beside, "wb") as file:
@@ -84,6 +79,11 @@ class Cells:
             return cls(**plain, **arrays)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TableError(f"{path} cannot be read as cells ({error}); run dedup.py train again.") from error
+
+
+def distance_at(threshold: float) -> float:
+    """No two keys of duplicates are farther apart; `threshold` is their least cosine."""
+    return float(np.sqrt(2 - 2 * threshold + ROUNDED)) + WIDEN
 
 
 def keys_of(vectors: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
@@ -126,7 +126,7 @@ def visits(keys: torch.Tensor, centres: torch.Tensor, within: float) -> tuple[to
 
 def k_means(keys: torch.Tensor, count: int, rounds: int = 8) -> torch.Tensor:
     """float32 (n, dim) -> float32 (count, dim): Lloyd's algorithm from the first `count` keys, the same every time."""
-    centres = keys[:count].clone()
+    centres = keys[:count].clone() if len(keys) else keys.new_zeros((count, keys.shape[1]))
     for _ in range(rounds if count > 1 else 0):
         home = torch.cat(
             [(block @ centres.T - (centres * centres).sum(dim=1) / 2).argmax(dim=1) for block in keys.split(8192)]

@@ -14,98 +14,19 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pycurate.cells import Cells, k_means, keys_of, visits
+from pycurate.cells import Cells, distance_at, keys_of, visits
 from pycurate.errors import TableError, UsageError
 from pycurate.match import PAIRS, match_nodes, member_dtype, nodes_of, pairs_table
 from pycurate.order import Keep, checked_keep, order_of, uid_numbers
 from pycurate.sources import Source, aesthetic_of, embeddings_of
 from pycurate.tables import numbers, path_of, read_table, write_array, write_table
+from pycurate.training import Settings, device, train
 from pycurate.vectors import Embeddings, sample_numbers
 
 log = logging.getLogger(__name__)
 
 LIMIT = 16  # duplicates listed per sample and cell; whoever needs more is matched again in `resolve`
-TRAINING_SAMPLE = 32768
 ROWS = 8192  # vectors assigned at once
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What may be chosen for the search. `cells` and `buckets` follow from the number of samples if None."""
-
-    threshold: float = 0.95
-    keep: Keep = "best"
-    cells: int | None = None
-    buckets: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1:
-            raise UsageError(f"The duplicate threshold is a cosine above 0 and at most 1, not {self.threshold}.")
-        for name, value in (("cells", self.cells), ("buckets", self.buckets)):
-            if value is not None and value < 1:
-                raise UsageError(f"There must be at least one of {name}, not {value}.")
-
-
-def device() -> str:
-    """The torch device that products are made on."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def cells_path(results: Path) -> Path:
-    """Where `train` leaves what it decided."""
-    return path_of(results, "cells", "00000")
-
-
-def default_cells(samples: int) -> int:
-    """Number of cells for so many samples: a power of two near half its root; one where fan-out would not pay."""
-    return 1 if samples < 16384 else min(16384, 1 << round(np.log2(np.sqrt(samples) / 2)))
-
-
-def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells:
-    """Decide on directions, cells and buckets from a sample of the embeddings; write them and return them.
-
-    The sample is that of the smallest uids, so it does not depend on how the set is split.
-    """
-    embeddings = embeddings_of(sources)
-    sample, total = _smallest(sources, TRAINING_SAMPLE)
-    vectors = torch.from_numpy(embeddings.take(sample)).to(device())
-    directions = torch.eye(embeddings.dim, device=device())
-    keys = keys_of(vectors, directions)
-    count = max(1, min(settings.cells or default_cells(total), len(keys)))
-    centres = k_means(keys, count) if len(keys) else keys.new_zeros((1, keys.shape[1]))
-    shards = list(shard_places(sources)) if settings.keep == "first" else []
-    buckets = min(settings.buckets or 1, count)
-    cells = Cells(
-        settings.threshold,
-        settings.keep,
-        1.0,
-        directions.cpu().numpy(),
-        centres.cpu().numpy(),
-        np.linspace(0, count, buckets + 1).astype(np.int64),
-        np.array(shards, dtype=np.str_),
-    )
-    cells.save(cells_path(results))
-    log.info("%d vectors: keys of %d numbers, %d cells, %d buckets", total, keys.shape[1], count, buckets)
-    return cells
-
-
-def _smallest(sources: Sequence[Source], count: int) -> tuple[np.ndarray, int]:
-    """The numbers of the `count` samples with the smallest uids, in their order, and how many there are in all."""
-    uids, chosen, total = np.zeros((0, 2), np.uint64), np.zeros(0, np.int64), 0
-    for source in sources:
-        new = uid_numbers(source.readable(["uid"])["uid"])
-        total += len(new)
-        uids = np.concatenate([uids, new])
-        chosen = np.concatenate([chosen, sample_numbers(source.number, np.arange(len(new)))])
-        sort = np.lexsort((uids[:, 1], uids[:, 0]))[:count]
-        uids, chosen = uids[sort], chosen[sort]
-    return chosen, total
-
-
-def shard_places(sources: Sequence[Source]) -> dict[str, int]:
-    """The place of each shard in the order of names, over all sources."""
-    names = {name for source in sources for name in source.samples(["shard"])["shard"].unique().to_pylist()}
-    return {name: place for place, name in enumerate(sorted(names))}
 
 
 def assign(source: Source, results: Path, cells: Cells) -> None:
@@ -118,17 +39,16 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
             "embed the partition again."
         )
     aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
-    places = {name: place for place, name in enumerate(cells.shards.tolist())}
     directions, centres = (torch.from_numpy(array).to(device()) for array in (cells.directions, cells.centres))
     one = np.zeros(samples.num_rows, member_dtype(centres.shape[1]))
     one["sample"] = sample_numbers(source.number, np.arange(samples.num_rows))
-    one["order"] = order_of(samples, aesthetic, cells.keep, places, source.reference)  # type: ignore[arg-type]
+    one["order"] = order_of(samples, aesthetic, checked_keep(cells.keep), cells.shards.tolist(), source.reference)
     one["content"] = uid_numbers(samples["sha256"])
     found: list[np.ndarray] = [np.zeros((0, 3), np.int64)]
     for start in range(0, samples.num_rows, ROWS):
         block = embeddings.block(source.number, start, start + ROWS)
         keys = keys_of(torch.from_numpy(block).to(device()), directions)
-        home, seen = visits(keys, centres, cells.reach * cells.distance / 2)
+        home, seen = visits(keys, centres, cells.reach * distance_at(cells.threshold) / 2)
         row, cell = torch.nonzero(seen, as_tuple=True)
         one["key"][start : start + ROWS] = keys.cpu().numpy()
         found.append(torch.stack([row + start, cell, home[row] == cell], dim=1).cpu().numpy())

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup import LIMIT, device, members_of, read_pairs, shard_places
+from pycurate.dedup import LIMIT, members_of, read_pairs
 from pycurate.errors import TableError
 from pycurate.filters import Threshold, first_failed
 from pycurate.greedy import GONE, walk
 from pycurate.match import PAIRS, match_nodes, nodes_of, pairs_table
-from pycurate.order import ORDER, Keep, best_first, order_of
+from pycurate.order import ORDER, Keep, best_first, order_of, shard_names
 from pycurate.sources import Source, aesthetic_of, embeddings_of
+from pycurate.training import device
 from pycurate.vectors import ROW_BITS, Embeddings
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Index:
     def __init__(self, sources: Sequence[Source], filters: Sequence[Threshold], keep: Keep) -> None:
         self.numbers = np.array([source.number for source in sources])  # ascending: sources come in order
         passes, order = [np.zeros(0, bool)], [np.zeros(0, ORDER)]
-        places = shard_places(sources) if keep == "first" else {}
+        places = shard_names(sources) if keep == "first" else []
         for source in sources:
             samples = source.readable(["uid", "shard", "tar_offset", "width", "height"])
             scores = source.scores(samples["uid"])
@@ -100,21 +101,21 @@ class Graph:
     def __init__(self, pairs: pa.Table, index: Index) -> None:
         self.pairs, self.index = pairs, index
         numbers = [pairs[name].to_numpy() for name in ("later", "earlier")]
-        samples = np.unique(np.concatenate(numbers))
-        place = index.places(samples)
+        self._sorted = np.unique(np.concatenate(numbers))
+        place = index.places(self._sorted)
         by_rank = best_first(index.order[place])
-        self.samples, self.places = samples[by_rank], place[by_rank]  # by node
-        rank = np.empty(len(samples), np.int64)
-        rank[by_rank] = np.arange(len(samples))
-        later, earlier = (rank[np.searchsorted(samples, number)] for number in numbers)
+        self.samples, self.places = self._sorted[by_rank], place[by_rank]  # by node
+        self._node = np.empty(len(by_rank), np.int64)
+        self._node[by_rank] = np.arange(len(by_rank))
+        later, earlier = (self._node[np.searchsorted(self._sorted, number)] for number in numbers)
         if (earlier >= later).any():
             raise TableError(
                 "The pairs do not follow the rank of the samples, whose scores changed since; run train again."
             )
         exact = pairs["exact"].to_numpy()
-        self.leader = _leaders(len(samples), later[exact], earlier[exact])
+        self.leader = _leaders(len(place), later[exact], earlier[exact])
         passing = np.flatnonzero(index.passes[self.places])
-        self.stand_in = np.full(len(samples), -1)  # of byte-equal ones, the best that passes, by leader
+        self.stand_in = np.full(len(place), -1)  # of byte-equal ones, the best that passes, by leader
         self.stand_in[self.leader[passing][::-1]] = passing[::-1]
         near = np.flatnonzero(~exact)
         later, earlier = self.leader[later[near]], self.leader[earlier[near]]
@@ -146,11 +147,9 @@ class Graph:
     def live(self, samples: np.ndarray) -> np.ndarray:
         """bool (n,): which samples, by number and each the best of its copies, may be kept."""
         result = self.index.passes[self.index.places(samples)].copy()
-        sort = np.argsort(self.samples)
-        place = np.minimum(np.searchsorted(self.samples, samples, sorter=sort), len(sort) - 1)
-        node = sort[place]
-        known = self.samples[node] == samples
-        result[known] = self.walk.state[node[known]] != GONE
+        place = np.minimum(np.searchsorted(self._sorted, samples), len(self._sorted) - 1)
+        known = self._sorted[place] == samples
+        result[known] = self.walk.state[self._node[place[known]]] != GONE
         return result
 
 

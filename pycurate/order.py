@@ -1,13 +1,14 @@
 """Which of two duplicates is the better one: a total order over samples."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.errors import UsageError
+from pycurate.errors import TableError, UsageError
+from pycurate.sources import Source
 
 Keep = Literal["best", "first", "largest"]
 
@@ -27,12 +28,27 @@ def checked_keep(keep: str) -> Keep:
 def uid_numbers(uids: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """32 (or more) hex digits each -> uint64 (n, 2), the first 128 bits, most significant half first."""
     digits = pc.utf8_slice_codeunits(uids, 0, 32)
-    raw = bytes.fromhex("".join(digits.to_pylist()))
-    return np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, 2)
+    digits = pa.concat_arrays(digits.chunks) if isinstance(digits, pa.ChunkedArray) else digits
+    fixed = digits.cast(pa.binary()).cast(pa.binary(32))
+    if not len(fixed):
+        return np.zeros((0, 2), np.uint64)
+    text = np.frombuffer(fixed.buffers()[1], "S32", len(fixed), fixed.offset * 32)
+    return np.frombuffer(bytes.fromhex(text.tobytes().decode()), ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def hex_digits(uids: np.ndarray) -> pa.Array:
+    """uint64 (n, 2) -> strings of 32 hex digits: the reverse of `uid_numbers`."""
+    text = np.frombuffer(uids.astype(">u8").tobytes().hex().encode(), "S32")
+    return pa.array(text, pa.binary()).cast(pa.string())
+
+
+def shard_names(sources: Sequence[Source]) -> list[str]:
+    """The shards of all sources, in the order of their names."""
+    return sorted({name for source in sources for name in source.samples(["shard"])["shard"].unique().to_pylist()})
 
 
 def order_of(
-    samples: pa.Table, aesthetic: np.ndarray, keep: Keep, shards: Mapping[str, int], reference: bool
+    samples: pa.Table, aesthetic: np.ndarray, keep: Keep, shards: Sequence[str], reference: bool
 ) -> np.ndarray:
     """The rank of each sample, as ORDER (n,).
 
@@ -41,14 +57,17 @@ def order_of(
         aesthetic: float (n,); NaN, and so last, where there is none.
         keep: `best` ranks by aesthetic score, then pixels; `largest` by pixels, then aesthetic score; `first` by the
             shard's name, then the place in it. The smaller uid breaks the ties that remain.
-        shards: the place of each shard in the order of names, for `first`.
+        shards: the names of all shards in order, for `first`.
         reference: whether these samples belong to a reference set, which outranks everything.
     """
     result = np.zeros(samples.num_rows, ORDER)
     result["new"] = not reference
     result["uid"] = uid_numbers(samples["uid"])
     if keep == "first":
-        result["first"] = [shards[name] for name in samples["shard"].to_pylist()]
+        place = pc.index_in(samples["shard"], value_set=pa.array(shards, pa.string()))
+        if place.null_count:
+            raise TableError("A shard was unknown when the cells were made; run dedup.py train again.")
+        result["first"] = place.to_numpy()
         result["second"] = samples["tar_offset"].to_numpy()
         return result
     score = np.where(np.isnan(aesthetic), np.inf, -aesthetic.astype(np.float64))

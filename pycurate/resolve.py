@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pycurate.errors import TableError
 from pycurate.filters import Threshold, first_failed
 from pycurate.graph import Dropped, duplicates
+from pycurate.order import hex_digits
 from pycurate.sources import Source
 from pycurate.tables import DECISIONS
 from pycurate.vectors import ROW_BITS
@@ -54,16 +55,10 @@ def _decide(source: Source, filters: Sequence[Threshold], dropped: Dropped) -> p
     decided = {
         "kept": pc.equal(reasons, "kept"),
         "reason": reasons,
-        "duplicate_of": pa.array(hex_digits(dropped.uid[here]), pa.string()).take(place),
+        "duplicate_of": hex_digits(dropped.uid[here]).take(place),
         "similarity": pa.array(dropped.similarity[here]).take(place),
         "output_shard": pa.nulls(samples.num_rows, pa.string()),
     }
     columns = {name: samples[name] for name in ("uid", "shard", "key")}
     columns |= {name: scores[name].take(samples["row"]) for name in scores.column_names}
     return pa.table(columns | {name: decided[name].cast(DECISIONS.field(name).type) for name in decided})
-
-
-def hex_digits(uids: np.ndarray) -> list[str]:
-    """uint64 (n, 2) -> 32 hex digits each."""
-    digits = uids.astype(">u8").tobytes().hex()
-    return [digits[start : start + 32] for start in range(0, len(digits), 32)]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from dedup_sets import Decision, Samples, brute_force, decided, write_set
 
-from pycurate.dedup import Settings, find_pairs
+from pycurate.dedup import find_pairs
 from pycurate.filters import Threshold
 from pycurate.resolve import resolve
 from pycurate.sources import sources_of
+from pycurate.training import Settings
 
 
 def clustered(n: int, dim: int, seed: int, copies: float = 0.3) -> np.ndarray:
@@ -45,13 +46,13 @@ def run(
 @pytest.mark.parametrize("cells", [1, 8])
 def test_decides_as_brute_force(tmp_path: Path, dim: int, threshold: float, cells: int) -> None:
     samples = Samples.of(clustered(600, dim, seed=dim))
-    assert run(tmp_path, samples, Settings(threshold, cells=cells)) == brute_force(samples, threshold)
+    assert run(tmp_path, samples, Settings(threshold, exact=True, cells=cells)) == brute_force(samples, threshold)
 
 
 @pytest.mark.parametrize("keep", ["best", "first", "largest"])
 def test_keep_and_filters(tmp_path: Path, keep: str) -> None:
     samples = Samples.of(clustered(600, 64, seed=3))
-    got = run(tmp_path, samples, Settings(0.9, keep, cells=4), aesthetic=0.3, nsfw=0.6)  # type: ignore[arg-type]
+    got = run(tmp_path, samples, Settings(0.9, keep, True, cells=4), aesthetic=0.3, nsfw=0.6)  # type: ignore[arg-type]
     assert got == brute_force(samples, 0.9, keep, 0.3, 0.6)
 
 
@@ -69,6 +70,6 @@ def giant(n: int, dim: int = 32) -> Samples:
 def test_giant_group_whose_best_are_filtered(tmp_path: Path, nsfw: float) -> None:
     samples = giant(3000)
     samples.nsfw[samples.aesthetic > 0.9] = 1  # none of those listed as duplicates of the others passes
-    got = run(tmp_path, samples, Settings(0.99, cells=2), nsfw=nsfw)
+    got = run(tmp_path, samples, Settings(0.99, exact=True, cells=2), nsfw=nsfw)
     assert got == brute_force(samples, 0.99, nsfw=nsfw)
     assert sum(reason == "kept" for reason, _, _ in got.values()) == 1
