@@ -20,7 +20,7 @@ from pycurate.weights import Weights
 class Head:
     """What the heads share: their weights are in one published file, and they fit some encoders only."""
 
-    name: ClassVar[str]
+    name: str
     encoders: ClassVar[tuple[str, ...]]
     weights: ClassVar[tuple[Weights, ...]]
     dim: int
@@ -47,11 +47,16 @@ class Head:
         """float32 (n, dim), unit length -> float32 (n,), raw scale."""
         raise NotImplementedError
 
+    @classmethod
+    def calibrate(cls, raw: np.ndarray) -> np.ndarray:
+        """float32 (n,) raw -> float32 (n,) in 0-1, the scale of thresholds."""
+        raise NotImplementedError
+
 
 class LinearHead(Head):
     """One weight vector and a bias, with a logistic scale: `calibrate` is sigmoid((raw - centre) / width)."""
 
-    name: ClassVar[str] = "aesthetic"
+    name = "aesthetic"
     centre: ClassVar[float]
     width: ClassVar[float]
 
@@ -126,7 +131,7 @@ class AestheticV1B16(AestheticV1):
 class NsfwHead(Head):
     """LAION's NSFW detector: the input standardised, dense layers with ReLU between them, a sigmoid at the end."""
 
-    name: ClassVar[str] = "nsfw"
+    name = "nsfw"
     widths: ClassVar[tuple[int, ...]]
 
     def read(self, path: Path) -> None:
@@ -154,8 +159,8 @@ class NsfwHead(Head):
         kernel, bias = self.layers[-1]
         return _sigmoid((x @ kernel + bias)[:, 0])
 
-    @staticmethod
-    def calibrate(raw: np.ndarray) -> np.ndarray:
+    @classmethod
+    def calibrate(cls, raw: np.ndarray) -> np.ndarray:
         """The probability is the score."""
         return raw
 

@@ -6,6 +6,7 @@ of `sha256sum -c`, and holds from then on. Only `fetch` and `fetch_pair` touch t
 `locate_pair` never do.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,9 +129,10 @@ def fetch_pair(weights: HubWeights, model_dir: Path) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError
 
+    hub = os.environ.get("HF_ENDPOINT")
     for name in weights.names:
         try:
-            stated = get_hf_file_metadata(hf_hub_url(weights.repository, name))
+            stated = get_hf_file_metadata(hf_hub_url(weights.repository, name, endpoint=hub))
         except EntryNotFoundError:
             continue
         except Exception as error:
@@ -141,7 +143,7 @@ def fetch_pair(weights: HubWeights, model_dir: Path) -> Path:
         if stated.etag is None or len(stated.etag) != 64 or stated.size is None:
             raise ModelError(f"the model hub states no SHA-256 for {name} in {weights.repository}; it is not fetched.")
         path = weights.path(model_dir, name)
-        url = hf_hub_url(weights.repository, name, revision=stated.commit_hash)
+        url = hf_hub_url(weights.repository, name, revision=stated.commit_hash, endpoint=hub)
         download(url, path, stated.etag, stated.size)
         with atomic(_beside(path)) as written:
             written.write_text(f"{stated.etag}  {path.name}\n")

@@ -1,0 +1,197 @@
+"""A fetched file is the published one, whole, whatever the server does; or there is a clear error and no half file."""
+
+import hashlib
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub import Hub, running_hub
+
+from pycurate.choice import choose_models
+from pycurate.download import download
+from pycurate.errors import ModelError
+from pycurate.heads import HEADS
+from pycurate.model_setup import fetch_models
+from pycurate.weights import HubWeights, Weights, fetch, fetch_pair, locate, locate_pair
+
+DATA = random.Random(0).randbytes(300_000)
+SHA256 = hashlib.sha256(DATA).hexdigest()
+PAIR = HubWeights("Model/tag", "someone/model", ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"))
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with running_hub() as hub:
+        yield hub
+
+
+def bring(url: str, path: Path) -> None:
+    """Fetch DATA, with little patience."""
+    download(url, path, SHA256, len(DATA), timeout=1, pause=0.01)
+
+
+def visible(folder: Path) -> list[str]:
+    """The files that a glob over finished files finds."""
+    return sorted(path.name for path in folder.glob("[!.]*"))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"ranges": False},
+        {"cut": 100_000},
+        {"failures": 3},
+        {"claim": 1_000_000},  # says more than it has
+        {"pause": 0.001},
+    ],
+    ids=["well", "no ranges", "breaks off twice", "503 at first", "claims too much", "slow"],
+)
+def test_the_file_arrives(hub: Hub, tmp_path: Path, how: dict) -> None:
+    bring(hub.serve("/file", DATA, **how), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == DATA
+    assert visible(tmp_path) == ["file"]
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.parametrize(
+    ("data", "how", "message"),
+    [
+        (b"x" * len(DATA), {}, "has SHA-256"),
+        (DATA[:-1] + b"x", {}, "has SHA-256"),
+        (DATA[:1000], {}, "broke off"),
+        (DATA, {"claim": 1000}, "broke off"),  # says less than it has, and closes there
+        (DATA, {"pause": 2}, "broke off"),  # a trickle
+        (DATA, {"failures": 99}, "broke off .* 503"),
+        (b"", {}, "broke off"),
+    ],
+    ids=["other bytes", "one byte wrong", "cut for good", "claims too little", "trickle", "always 503", "empty"],
+)
+def test_a_bad_server_ends_in_an_error_and_no_half_file(
+    hub: Hub, tmp_path: Path, data: bytes, how: dict, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        bring(hub.serve("/file", data, **how), tmp_path / "file")
+    assert visible(tmp_path) == []
+
+
+def test_more_bytes_than_published_are_not_read(hub: Hub, tmp_path: Path) -> None:
+    bring(hub.serve("/file", DATA + b"more"), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+def test_an_address_that_does_not_exist_is_asked_once(hub: Hub, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="404"):
+        bring(f"{hub.url}/nothing", tmp_path / "file")
+    assert visible(tmp_path) == []
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with running_hub() as gone:
+        url = gone.url
+    with pytest.raises(ModelError, match="broke off"):
+        bring(f"{url}/file", tmp_path / "file")
+
+
+def test_a_later_process_goes_on_where_an_earlier_one_broke_off(hub: Hub, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="go on from there"):
+        bring(hub.serve("/file", DATA[:200_000]), tmp_path / "file")
+    url = hub.serve("/file", DATA)
+    bring(url, tmp_path / "file")
+    assert hub.files["/file"].starts == [200_000]
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+def test_what_had_arrived_is_thrown_away_if_it_was_wrong(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / ".file.part").write_bytes(b"x" * 200_000)
+    bring(hub.serve("/file", DATA), tmp_path / "file")
+    assert hub.files["/file"].starts == [200_000, 0]
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+def test_a_file_that_is_there_is_not_fetched_again(hub: Hub, tmp_path: Path) -> None:
+    url = hub.serve("/file", DATA)
+    bring(url, tmp_path / "file")
+    bring(url, tmp_path / "file")
+    assert hub.files["/file"].starts == [0]
+
+
+def test_a_spoilt_file_is_fetched_again(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"spoilt")
+    bring(hub.serve("/file", DATA), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+def test_processes_that_fetch_at_once_do_no_harm(hub: Hub, tmp_path: Path) -> None:
+    url = hub.serve("/file", DATA, pause=0.002)
+    code = "import sys, pathlib; from pycurate.download import download as d; a = sys.argv; "
+    code += "d(a[1], pathlib.Path(a[2]), a[3], int(a[4]))"
+    command = [sys.executable, "-c", code, url, str(tmp_path / "file"), SHA256, str(len(DATA))]
+    processes = [subprocess.Popen(command) for _ in range(3)]
+    assert [process.wait(50) for process in processes] == [0, 0, 0]
+    assert (tmp_path / "file").read_bytes() == DATA
+    assert hub.files["/file"].starts == [0]  # the others waited, and found it
+
+
+def test_published_weights_are_located_only_if_intact(hub: Hub, tmp_path: Path) -> None:
+    published = Weights("head.pth", hub.serve("/head.pth", DATA), SHA256, len(DATA), "MIT")
+    with pytest.raises(ModelError, match=r"head\.pth is missing; .*models\.py fetch --scorer a:B --model-dir"):
+        locate(published, tmp_path, "--scorer a:B")
+    assert fetch(published, tmp_path) == locate(published, tmp_path, "--scorer a:B") == tmp_path / "head.pth"
+    (tmp_path / "head.pth").write_bytes(DATA[:-1])
+    with pytest.raises(ModelError, match=f"has SHA-256 .* where {SHA256} is due; delete it"):
+        locate(published, tmp_path, "--scorer a:B")
+    fetch(published, tmp_path)
+    assert locate(published, tmp_path, "").read_bytes() == DATA
+
+
+def test_hub_weights_keep_the_hash_that_the_hub_stated(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(DATA)
+    hub.store("someone/model", "open_clip_pytorch_model.bin", source)  # no safetensors there
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    folder = tmp_path / "models"
+    with pytest.raises(ModelError, match=r"Model\.tag\.safetensors is missing; .*fetch --encoder Model/tag"):
+        locate_pair(PAIR, folder)
+    assert fetch_pair(PAIR, folder) == locate_pair(PAIR, folder) == folder / "Model.tag.bin"
+    assert visible(folder) == ["Model.tag.bin", "Model.tag.bin.sha256"]
+    check = subprocess.run(["sha256sum", "-c", "Model.tag.bin.sha256"], cwd=folder, capture_output=True, check=False)
+    assert check.returncode == 0
+    (folder / "Model.tag.bin").write_bytes(b"altered")
+    with pytest.raises(ModelError, match="has SHA-256"):
+        locate_pair(PAIR, folder)
+    # A hub that has another file now does not change what this folder holds.
+    (folder / "Model.tag.bin").write_bytes(DATA)
+    source.write_bytes(b"a newer file")
+    assert fetch_pair(PAIR, folder).read_bytes() == DATA
+
+
+def test_a_hub_without_the_files(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    with pytest.raises(ModelError, match=r"has none of open_clip_model\.safetensors, open_clip_pytorch_model\.bin"):
+        fetch_pair(PAIR, tmp_path)
+
+
+def test_published_hashes_and_sizes_are_those_of_the_files(shared: Path) -> None:
+    for head in HEADS:
+        for published in head.weights:
+            path = locate(published, shared / "heads", "")
+            assert path.stat().st_size == published.size
+            assert published.url.startswith("https://")
+            assert published.url.split("/")[-1].replace("%2B", "+") == published.file
+
+
+def test_offline_names_the_file_and_the_command(tmp_path: Path) -> None:
+    models = choose_models("clip-l14", None, True, True, (), tmp_path, "cpu")
+    with pytest.raises(ModelError) as caught:
+        fetch_models(models, offline=True)
+    assert f"{tmp_path}/ViT-L-14.openai.safetensors is missing" in str(caught.value)
+    assert f"bin/models.py fetch --encoder ViT-L-14/openai --model-dir {tmp_path}" in str(caught.value)
+    assert visible(tmp_path) == []
