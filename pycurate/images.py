@@ -162,10 +162,11 @@ def _judge(
     width = height = 0
     try:
         opened = _open(data, name)
-        width, height = opened.width, opened.height
+        width, height = opened.upright if isinstance(opened, jpeg.JpegHeader) else opened.size
         if width * height > max_pixels:
             raise _UnreadableError("too_large", f"{width} x {height} pixels are more than the {max_pixels} allowed")
-        width, height = opened.upright if isinstance(opened, jpeg.JpegHeader) else _upright(opened)
+        if isinstance(opened, Image.Image):
+            width, height = _upright(opened)
         pixels = read(data, opened)
     except _UnreadableError as error:
         return ImageInfo(width, height, name, error.code, str(error)), None

@@ -61,7 +61,7 @@ def read_header(data: bytes) -> JpegHeader:
         elif marker == _APP1 and data.startswith(b"Exif\0\0", at + 4):
             orientation = _orientation(data[at + 10 : end])
         at = max(end, at + 4)
-    if data.find(b"\xff\xd9", at) < 0:
+    if data.rfind(b"\xff\xd9", at) < 0:
         raise EOFError("the JPEG ends before its end marker")
     if frame is None or not (frame[2] and frame[3]):
         raise ValueError("the JPEG does not say its size")

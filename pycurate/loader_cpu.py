@@ -7,6 +7,7 @@ on two cores where two processes, which must copy the pixels to their parent, re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import torch
 
 from pycurate.images import ImageInfo, decode
@@ -43,13 +44,17 @@ class CpuBackend:
     def gather(self, loaded: Sequence[tuple[ImageInfo, Row | None]]) -> Result:
         """Stack the readable images' rows into one tensor per view, on the device."""
         rows = [row for _, row in loaded if row is not None]
-        pixels = [
-            torch.stack([row[at].to(self.device) for row in rows])
-            if rows
-            else torch.empty((0, 3, view.height, view.width), dtype=torch.uint8, device=self.device)
-            for at, view in enumerate(self.views)
-        ]
+        pixels = [self._stack(view, [row[at] for row in rows]) for at, view in enumerate(self.views)]
         return [info for info, _ in loaded], pixels
+
+    def _stack(self, view: View, images: list[torch.Tensor]) -> torch.Tensor:
+        if self.device != "cpu" and images:
+            return torch.stack([image.to(self.device) for image in images])
+        # By numpy, since torch would wake its threads for this, and they stand in the way of the ones that decode.
+        pixels = np.empty((len(images), 3, view.height, view.width), np.uint8)
+        for image, place in zip(images, pixels, strict=True):
+            place[:] = image.numpy()
+        return torch.from_numpy(pixels).to(self.device)
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)

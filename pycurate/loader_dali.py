@@ -160,9 +160,11 @@ class DaliBackend:
     def _fetch(self) -> Iterator[Row]:
         """The rows of the oldest run within the pipeline, copied out of DALI's buffers on their device."""
         outputs = self.pipeline.share_outputs()
-        pixels = [torch.from_dlpack(output.as_tensor()).clone() for output in outputs]
-        if self.device.type == "cuda":  # DALI writes into its buffers again once they are released
-            torch.cuda.current_stream(self.device).synchronize()
+        if self.device.type == "cuda":
+            pixels = [torch.from_dlpack(output.as_tensor()).clone() for output in outputs]
+            torch.cuda.current_stream(self.device).synchronize()  # once released, the buffers are written again
+        else:
+            pixels = [torch.from_numpy(np.array(output.as_array())) for output in outputs]
         self.pipeline.release_outputs()
         return (list(row) for row in zip(*pixels, strict=True))
 

@@ -60,14 +60,17 @@ def render(pixels: np.ndarray, view: View) -> torch.Tensor:
     at = place(view, *pixels.shape[:2])
     if at.height * at.width > LONG * view.height * view.width:
         return _window(pixels, view, at)
-    # Permuted, not copied: torch has a fast path for interleaved uint8. It releases the GIL and starts no threads.
+    # Permuted, not copied: torch has a fast path for interleaved uint8, which releases the GIL and starts no threads.
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     resized = interpolate(image, size=(at.height, at.width), mode=interpolation(view), antialias=True)[0]
+    # From here on numpy copies: torch would wake its threads for each small copy, which costs more than the copy.
+    planes = resized.numpy()
     if at.top >= 0 and at.left >= 0:
-        return resized[:, at.top : at.top + view.height, at.left : at.left + view.width].contiguous()
-    padded = torch.full((3, view.height, view.width), view.fill, dtype=torch.uint8)
-    padded[:, -at.top : at.height - at.top, -at.left : at.width - at.left] = resized
-    return padded
+        view_planes = planes[:, at.top : at.top + view.height, at.left : at.left + view.width]
+        return torch.from_numpy(np.ascontiguousarray(view_planes))
+    padded = np.full((3, view.height, view.width), view.fill, dtype=np.uint8)
+    padded[:, -at.top : at.height - at.top, -at.left : at.width - at.left] = planes
+    return torch.from_numpy(padded)
 
 
 def _window(pixels: np.ndarray, view: View, at: Placement) -> torch.Tensor:
@@ -76,7 +79,7 @@ def _window(pixels: np.ndarray, view: View, at: Placement) -> torch.Tensor:
     box = (at.left * across, at.top * down, (at.left + view.width) * across, (at.top + view.height) * down)
     kind = Image.Resampling.BICUBIC if interpolation(view) == "bicubic" else Image.Resampling.BILINEAR
     window = Image.fromarray(pixels).resize((view.width, view.height), kind, box=box)
-    return torch.from_numpy(np.array(window)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.ascontiguousarray(np.asarray(window).transpose(2, 0, 1)))
 
 
 def normalise(
