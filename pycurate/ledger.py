@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,16 +31,23 @@ class Counts:
     written_bytes: int = 0
 
 
-def stream(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Some columns of a Parquet file, batch by batch. Raises TableError if it is missing, cut or lacks a column."""
+@contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file to read from. Raises TableError, in the block too, if it is missing or cut."""
     try:
         with pq.ParquetFile(path) as file:
-            missing = [name for name in columns if name not in file.schema_arrow.names]
-            if missing:
-                raise TableError(f"{path} has no column {missing[0]!r}; run the stage that writes it again.")
-            yield from file.iter_batches(batch_size=1 << 16, columns=columns)
+            yield file
     except (OSError, pa.ArrowException) as error:
         raise TableError(f"{path} cannot be read as a table ({error}); run the stage that writes it again.") from error
+
+
+def stream(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a Parquet file, batch by batch. Raises TableError if it is missing, cut or lacks a column."""
+    with opened(path) as file:
+        missing = [name for name in columns if name not in file.schema_arrow.names]
+        if missing:
+            raise TableError(f"{path} has no column {missing[0]!r}; run the stage that writes it again.")
+        yield from file.iter_batches(batch_size=1 << 16, columns=columns)
 
 
 def stream_all(results: Path, kind: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

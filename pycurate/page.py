@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from typing import Any
@@ -73,7 +74,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "share": share, "duration": duration, "size": size, "label": label}
+    environment.filters |= {"number": number, "share": share, "duration": duration, "size": size}
     style, script = (
         (package_files("pycurate") / f"report.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js")
     )
@@ -118,12 +119,9 @@ class Examples:
         ]
 
     def reasons(self) -> list[Row]:
-        return [
-            Row(label(name).capitalize(), [self._picture(row, "") for row in rows])
-            for (section, name), parts in self.parts.items()
-            if section == "reason"
-            for rows in parts.values()
-        ]
+        """Some of each reason, the kept first, then in the order in which samples are dropped."""
+        names = in_order(name for section, name in self.parts if section == "reason")
+        return [Row(title(name), [self._picture(row, "") for row in self.parts["reason", name][0]]) for name in names]
 
     def groups(self) -> list[Row]:
         found = []
@@ -131,8 +129,8 @@ class Examples:
             if section == "group":
                 rows = [row for part in parts.values() for row in part]
                 duplicates = int(rows[0]["value"])
-                title = f"{number(duplicates)} duplicate{'s' if duplicates > 1 else ''}"
-                found.append(Row(title, [self._picture(row, "similarity") for row in rows]))
+                heading = f"{number(duplicates)} duplicate{'s' if duplicates > 1 else ''}"
+                found.append(Row(heading, [self._picture(row, "similarity") for row in rows]))
         return found
 
     def pairs(self, side: str) -> list[Row]:
@@ -161,15 +159,19 @@ class Examples:
         )
 
 
+def in_order(reasons: Iterable[str]) -> list[str]:
+    """`kept` first, then the reasons to drop in the order in which they act; filters of the user's own by name."""
+    given = set(reasons)
+    own = sorted(given - {"kept", *FIRST, *LAST})
+    return [reason for reason in ("kept", *FIRST, *own, *LAST) if reason in given]
+
+
 def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is left after each step that drops, in the order of the reasons."""
-    dropped = facts["dropped"]
-    own = sorted(set(dropped) - set(FIRST) - set(LAST))
+    """What is left after each step that drops."""
     left, steps = facts["inputs"], []
-    for reason in (*FIRST, *own, *LAST):
-        if reason in dropped:
-            left -= dropped[reason]
-            steps.append({"reason": reason, "dropped": dropped[reason], "left": left})
+    for reason in in_order(facts["dropped"]):
+        left -= facts["dropped"][reason]
+        steps.append({"title": title(reason), "dropped": facts["dropped"][reason], "left": left})
     return steps
 
 
@@ -232,6 +234,12 @@ def slider_data(facts: dict[str, Any], spread: dict[str, Histogram], cells: list
 def label(reason: str) -> str:
     """A reason in words; a filter of the user's own keeps its name."""
     return LABELS.get(reason, reason)
+
+
+def title(reason: str) -> str:
+    """The same, to begin a line with."""
+    words = label(reason)
+    return words[:1].upper() + words[1:] if reason in LABELS else words
 
 
 def number(value: int) -> str:

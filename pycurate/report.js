@@ -16,6 +16,8 @@ const share = compared.length ? sum(compared, width + 1) / sum(compared, width) 
 for (const cell of data.cells) cell.push(runKeeps(cell) ? cell[width + 1] : cell[width] * share);
 
 const stands = data.axes.map((axis) => axis.start);
+// The curves' scale: the most that can be kept, with every slider at its loosest.
+const most = Math.max(1, kept(data.axes.map((axis) => (axis.keeps === "from" ? 0 : axis.edges.length - 1))));
 const sliders = data.axes.map((axis) => element("slider", axis));
 
 function kept(at) {
@@ -68,11 +70,16 @@ function show() {
     const shade = element("shade", axis);
     shade.setAttribute("x", axis.keeps === "from" ? 0 : x);
     shade.setAttribute("width", axis.keeps === "from" ? x : 480 - x);
-    const points = curve(i).map((amount, stand) => `${place(axis, stand).toFixed(1)},${(112 - (104 * amount) / data.inputs).toFixed(1)}`);
+    const points = curve(i).map((amount, stand) => `${place(axis, stand).toFixed(1)},${(112 - (104 * amount) / most).toFixed(1)}`);
     element("curve", axis).setAttribute("points", points.join(" "));
   });
 }
 
+const percentOf = (count) => `${((100 * count) / data.inputs).toPrecision(3)} %`;
+for (const axis of data.axes) {
+  element("top", axis).textContent = `${percentOf(most)} of all samples kept`;
+  element("half", axis).textContent = percentOf(most / 2);
+}
 sliders.forEach((slider, i) => slider.addEventListener("input", () => { stands[i] = Number(slider.value); show(); }));
 if (sliders.length) {
   document.getElementById("reset").addEventListener("click", () => {

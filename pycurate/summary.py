@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pycurate.ledger import stream
+from pycurate.ledger import opened, stream
 from pycurate.tables import DECISIONS
 
 BINS = 100  # of a histogram
@@ -33,7 +32,8 @@ class Histogram:
 
 def score_columns(results: Path) -> list[str]:
     """The names of the score columns of the decisions."""
-    return [name for name in pq.read_schema(results / "decisions.parquet").names if name not in DECISIONS.names]
+    with opened(results / "decisions.parquet") as file:
+        return [name for name in file.schema_arrow.names if name not in DECISIONS.names]
 
 
 def histograms(results: Path, columns: Sequence[str], thresholds: dict[str, float]) -> dict[str, Histogram]:

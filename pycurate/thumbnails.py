@@ -19,25 +19,26 @@ BUDGET = 8_000_000  # characters of all pictures together, so that the report st
 
 
 def thumbnails(examples: pa.Table, shards: dict[str, Shard]) -> dict[str, str]:
-    """{uid: data URI} of the examples whose shards are there, each image once, until BUDGET is spent.
+    """{uid: data URI} of the examples whose shards are there, until BUDGET is spent.
 
     An image that can no longer be read is left out, and the log says why: a picture is no reason to fail a run.
     """
     pictures: dict[str, str] = {}
     left = BUDGET
     for row in examples.select(["uid", "shard", "offset", "size"]).to_pylist():
-        if row["uid"] in pictures or row["shard"] not in shards:
+        uid, name = row["uid"], row["shard"]
+        if name not in shards:
             continue
         try:
-            picture = data_uri(read_bytes(shards[row["shard"]], row["offset"], row["size"]))
+            picture = pictures.get(uid) or data_uri(read_bytes(shards[name], row["offset"], row["size"]))
         except (PycurateError, OSError, ValueError) as error:
-            log.warning("no picture of %s in %s: %s", row["uid"], row["shard"], error)
+            log.warning("no picture of %s in %s: %s", uid, name, error)
             continue
-        left -= len(picture)
+        left -= len(picture)  # an image that stands in two places of the page is in it twice
         if left < 0:
             log.warning("the report has its fill of pictures; it shows the first %d", len(pictures))
             break
-        pictures[row["uid"]] = picture
+        pictures[uid] = picture
     return pictures
 
 

@@ -1,8 +1,12 @@
 """What the report promises: a ledger that adds up or an error, a true summary, a fair and small choice of examples."""
 
+import base64
+import hashlib
+import io
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +14,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import skimage.data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 from report_run import HOSTILE, THRESHOLDS, Row, crops, make_run, standard_rows, write_parameters
 
-from pycurate import ledger, summary
+from pycurate import ledger, summary, thumbnails
 from pycurate.errors import LedgerError, TableError, UsageError
 from pycurate.examples import choose
+from pycurate.neighbours import nearest_pairs
+from pycurate.page import funnel
+from pycurate.partition import read_all
 from pycurate.report import Setup, read_parameters, render
-from pycurate.tables import path_of, read_table, write_table
+from pycurate.tables import SAMPLES, path_of, read_table, write_array, write_table
 from pycurate.trace import parse_duration, parse_size, read_trace
 
 SCRIPT = Path(__file__).resolve().parent.parent / "bin" / "report.py"
@@ -221,8 +232,8 @@ def test_the_choice_is_the_same_however_the_rows_lie(results: Path, tmp_path: Pa
 
 def test_the_choice_stays_small(tmp_path: Path) -> None:
     data = crops(1)[0]
-    rows = [Row(f"image{i:04}", data, i / 1500, 1 - i / 1500) for i in range(1500)]
-    results = make_run(tmp_path, rows, per_shard=1000)
+    rows = [Row(f"image{i:04}", data, i / 600, 1 - i / 600) for i in range(600)]
+    results = make_run(tmp_path, rows, per_shard=300)
     assert choose(results, THRESHOLDS).num_rows < 100
 
 
@@ -277,3 +288,102 @@ def test_hostile_text_is_escaped(results: Path, tmp_path: Path) -> None:
     page = (results / "report.html").read_text()
     assert HOSTILE not in page
     assert "<b>kept04</b>" not in page
+
+
+def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.txt"
+    trace.write_text(TRACE)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "head.pth").write_bytes(b"abc")
+    done = run_script(
+        *("render", "--results", results, "--trace", trace, "--model-dir", tmp_path / "weights"),
+        *("--preset", "light", "--aesthetic-threshold", 0.5),
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((results / "summary.json").read_text())
+    assert facts["thresholds"] == {"aesthetic": 0.5, "dedup": 0.9}
+    assert facts["weights"] == {"head.pth": hashlib.sha256(b"abc").hexdigest()}
+    assert [stage["name"] for stage in facts["stages"]] == ["PARTITION", "EMBED", "DEDUP"]
+    page = (results / "report.html").read_text()
+    for text in ("60 in = 30 kept + 30 dropped", "2 min 00 s", hashlib.sha256(b"abc").hexdigest(), "not_an_image"):
+        assert text in page
+    assert "No pictures" in page and "data:image" not in page  # nothing was chosen
+
+
+def test_time_comes_from_the_stats_of_embed_where_there_is_no_trace(results: Path) -> None:
+    for number, seconds in (("00000", 2.0), ("00001", 3.0)):
+        path = results / "samples" / f"samples_{number}_stats.json"
+        path.write_text(json.dumps({"samples": 30, "readable": 29, "seconds": seconds}))
+    (stage,) = render(results, THRESHOLDS, Setup())["stages"]
+    assert (stage["name"], stage["tasks"], stage["seconds"], stage["longest"]) == ("EMBED", 2, 5.0, 3.0)
+
+
+def test_a_filter_of_the_users_own_has_its_place(results: Path) -> None:
+    change_decisions(results, lambda table: change_column(table, "reason", 42, "<i>mine</i>"))
+    facts = render(results, THRESHOLDS, Setup())
+    assert facts["dropped"]["<i>mine</i>"] == 1 and facts["dropped"]["nsfw"] == 5
+    steps = [step["title"] for step in funnel(facts)]
+    assert steps[1:5] == ["Aesthetic filter", "NSFW filter", "<i>mine</i>", "Exact duplicate"]
+    assert [step["left"] for step in funnel(facts)][-1] == 30
+    assert "<i>mine</i>" not in (results / "report.html").read_text()
+
+
+def test_the_pictures_have_a_budget(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = choose(results, THRESHOLDS)
+    shards = read_all(results)
+    everything = thumbnails.thumbnails(chosen, shards)
+    assert set(everything) == set(chosen["uid"].to_pylist())
+    monkeypatch.setattr(thumbnails, "BUDGET", 50_000)
+    some = thumbnails.thumbnails(chosen, shards)
+    assert 0 < len(some) < len(everything)
+    assert sum(map(len, some.values())) <= 50_000
+
+
+def test_a_thumbnail_is_small_and_upright() -> None:
+    picture = Image.fromarray(skimage.data.coffee()).resize((3000, 2000))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter
+    file = io.BytesIO()
+    picture.save(file, "JPEG", exif=exif)
+    uri = thumbnails.data_uri(file.getvalue())
+    head, _, data = uri.partition(",")
+    with Image.open(io.BytesIO(base64.b64decode(data))) as thumbnail:
+        assert head == "data:image/jpeg;base64" and thumbnail.size == (96, 144)
+    with pytest.raises(ValueError, match="format"):
+        thumbnails.data_uri(b"<html>")
+
+
+def test_a_shard_that_changed_costs_its_pictures_only(results: Path) -> None:
+    choose(results, THRESHOLDS)
+    shard = read_all(results)["00001.tar"].path
+    shard.write_bytes(shard.read_bytes() + bytes(512))
+    render(results, THRESHOLDS, Setup())
+    page = (results / "report.html").read_text()
+    assert "no picture" in page and "data:image/jpeg" in page
+
+
+@given(st.integers(2, 40), st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 0.9, 1.1]))
+@settings(deadline=None, max_examples=25)
+def test_the_nearest_pairs_are_those_of_brute_force(count: int, seed: int, threshold: float) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(count, 4))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    uids = [f"{number:032x}" for number in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder)
+        for part, rows in (("00000", slice(0, count // 2)), ("00001", slice(count // 2, count))):
+            held = uids[rows]
+            samples = [dict.fromkeys(SAMPLES.names) | {"uid": uid, "row": row} for row, uid in enumerate(held)]
+            write_table(path_of(results, "samples", part), pa.Table.from_pylist(samples, SAMPLES))
+            write_array(path_of(results, "img_emb", part), vectors[rows])
+        found = nearest_pairs(results, uids, threshold, 3)
+    wide = vectors.astype(np.float32)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    cosines = [
+        float(wide[i] @ wide[j]) for i in range(count) for j in range(i + 1, count) if wide[i] @ wide[j] < threshold
+    ]
+    assert bool(found) == bool(cosines)
+    if found:
+        assert found[0][2] == pytest.approx(max(cosines), abs=1e-5)
+        images = [uid for pair in found for uid in pair[:2]]
+        assert len(images) == len(set(images))
+        assert [pair[2] for pair in found] == sorted((pair[2] for pair in found), reverse=True)

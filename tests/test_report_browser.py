@@ -127,6 +127,17 @@ def test_a_looser_threshold_is_an_estimate(browser: webdriver.Chrome) -> None:
     assert result(browser).startswith(f"about {30 + 12 * 30 // 40} of 60 kept")
 
 
+def test_without_duplicates_every_count_is_exact(chromium: webdriver.Chrome, tmp_path: Path) -> None:
+    rows = [row for row in standard_rows() if row.duplicate_of is None]
+    render(make_run(tmp_path, rows), THRESHOLDS, Setup())
+    chromium.get((tmp_path / "results" / "report.html").as_uri())
+    find(chromium, "#slider-aesthetic").send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * 25)
+    find(chromium, "#slider-nsfw").send_keys(Keys.END)
+    truth = sum(row.error is None and row.aesthetic >= 0.25 for row in rows)
+    assert truth > 30
+    assert result(chromium).startswith(f"{truth} of 50 kept")
+
+
 def test_back_to_the_run(browser: webdriver.Chrome) -> None:
     reset = find(browser, "#reset")
     assert not reset.is_enabled()
