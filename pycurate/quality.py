@@ -1,15 +1,20 @@
 """The quality score of the `light` preset: how well an image is made technically, not how beautiful it is."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from pycurate.images import ImageInfo
 from pycurate.models import View
 from pycurate.threads import on_all_cores
+
+if TYPE_CHECKING:  # SCORE needs no more than `calibrate`
+    import torch
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Quality:
 
     name = "aesthetic"
     view = View(320, 320)
+    batch = None  # it takes any number, see pycurate.models
 
     def __init__(self, model_dir: Path, device: str) -> None:
         """Needs neither weights nor a GPU."""
