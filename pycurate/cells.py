@@ -19,7 +19,7 @@ other's cell, h(x) > d/2 and, seen from y, -h(y) > d/2, so h(x) - h(y) > d: a co
 be the nearest centre, so a home chosen by rounding, or centres of any quality, cost time and never a pair.
 
 **Rounding.** Keys and products are made in float32, whose errors here are below 1e-5; what is stored is rounded to
-float16, with an error below 2^-11 of each number. WIDEN, NUDGE and `pycurate.match.SLACK` exceed what these can
+float16, with an error below 2^-11 of each number. WIDEN, NUDGE and `pycurate.search.SLACK` exceed what these can
 add up to.
 
 **Fast mode** visits within a fraction of d/2 only. To measure what that loses, a fraction of the samples, the probes,

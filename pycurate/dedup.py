@@ -16,8 +16,9 @@ import torch
 
 from pycurate.cells import Cells, distance_at, keys_of, visits
 from pycurate.errors import TableError, UsageError
-from pycurate.match import PAIRS, match_nodes, member_dtype, nodes_of, pairs_table
-from pycurate.order import Keep, checked_keep, order_of, uid_numbers
+from pycurate.match import PAIRS, match_cell, member_dtype
+from pycurate.order import checked_keep, order_of, scattered, uid_numbers
+from pycurate.search import Lookup
 from pycurate.sources import Source, aesthetic_of, embeddings_of
 from pycurate.tables import numbers, path_of, read_table, write_array, write_table
 from pycurate.training import Settings, device, train
@@ -26,6 +27,7 @@ from pycurate.vectors import Embeddings, sample_numbers
 log = logging.getLogger(__name__)
 
 LIMIT = 16  # duplicates listed per sample and cell; whoever needs more is matched again in `resolve`
+PROBE_BITS = 58  # one image in 2^(64 - 58) = 64 is a probe in fast mode
 ROWS = 8192  # vectors assigned at once
 
 
@@ -42,22 +44,34 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
     directions, centres = (torch.from_numpy(array).to(device()) for array in (cells.directions, cells.centres))
     one = np.zeros(samples.num_rows, member_dtype(centres.shape[1]))
     one["sample"] = sample_numbers(source.number, np.arange(samples.num_rows))
-    one["order"] = order_of(samples, aesthetic, checked_keep(cells.keep), cells.shards.tolist(), source.reference)
+    one["order"] = order_of(samples, aesthetic, checked_keep(cells.keep), cells.shards.tolist(), bool(source.reference))
     one["content"] = uid_numbers(samples["sha256"])
-    found: list[np.ndarray] = [np.zeros((0, 3), np.int64)]
+    if cells.reach < 1:
+        one["probe"] = scattered(one["content"]) >> np.uint64(PROBE_BITS) == 0
+    chosen = torch.from_numpy(source.chosen(samples["uid"])).to(device())
+    distance = distance_at(cells.threshold)
+    found: list[np.ndarray] = [np.zeros((0, 4), np.int64)]
     for start in range(0, samples.num_rows, ROWS):
         block = embeddings.block(source.number, start, start + ROWS)
         keys = keys_of(torch.from_numpy(block).to(device()), directions)
-        home, seen = visits(keys, centres, cells.reach * distance_at(cells.threshold) / 2)
+        home, seen = visits(keys, centres, cells.reach * distance / 2)
+        if cells.reach < 1:
+            probes = torch.from_numpy(one["probe"][start : start + ROWS] > 0).to(device())
+            extra = visits(keys, centres, distance)[1] & probes[:, None] & ~seen
+            seen |= extra
+        else:
+            extra = torch.zeros_like(seen)
+        seen &= chosen[start : start + ROWS, None]
         row, cell = torch.nonzero(seen, as_tuple=True)
         one["key"][start : start + ROWS] = keys.cpu().numpy()
-        found.append(torch.stack([row + start, cell, home[row] == cell], dim=1).cpu().numpy())
-    row, cell, at_home = np.concatenate(found).T
+        found.append(torch.stack([row + start, cell, home[row] == cell, extra[row, cell]], dim=1).cpu().numpy())
+    row, cell, at_home, extra_visit = np.concatenate(found).T
     sort = np.argsort(cell, kind="stable")
     members = one[row[sort]]
     members["cell"], members["home"] = cell[sort], at_home[sort]
+    members["probe"] += extra_visit[sort].astype(np.int8)
     write_array(path_of(results, "assigned", f"{source.number:05d}"), members)
-    log.info("partition %s: %d vectors, %d visits", source.name, len(one), len(members))
+    log.info("partition %s: %d vectors, %d visits", source.label, len(one), len(members))
 
 
 def members_of(results: Path, start: int, stop: int) -> np.ndarray:
@@ -77,7 +91,8 @@ class Search:
     """What the pairs of a bucket say of the search that found them, in the metadata of their table."""
 
     threshold: float
-    keep: Keep
+    keep: str
+    reach: float
     buckets: int
 
     def to_metadata(self) -> dict[str, str]:
@@ -102,15 +117,11 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     if not 0 <= bucket < buckets:
         raise UsageError(f"There is no bucket {bucket}: train made {buckets}, from 0 on.")
     members = members_of(results, *cells.buckets[bucket : bucket + 2].tolist())
-    tables = [PAIRS.empty_table()]
+    lookup = Lookup(cells.threshold, LIMIT, embeddings.similarity, device())
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
-    for one in np.split(members, starts[1:]) if len(members) else []:
-        joined = nodes_of(one)
-        nodes = joined.members
-        everyone = np.ones(len(nodes), bool)
-        found = match_nodes(nodes, everyone, cells.threshold, LIMIT, embeddings.similarity, device())
-        tables.append(pairs_table(nodes, found, joined.copies, int(one["cell"][0])))
-    search = Search(cells.threshold, checked_keep(cells.keep), buckets)
+    each = np.split(members, starts[1:]) if len(members) else []
+    tables = [PAIRS.empty_table(), *(match_cell(one, lookup) for one in each)]
+    search = Search(cells.threshold, cells.keep, cells.reach, buckets)
     table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(search.to_metadata())
     write_table(path_of(results, "pairs", f"{bucket:05d}"), table)
     log.info("bucket %d: %d visits, %d pairs", bucket, len(members), table.num_rows)

@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 
 from pycurate.dedup import LIMIT, members_of, read_pairs
 from pycurate.errors import TableError
-from pycurate.filters import Threshold, first_failed
+from pycurate.filters import first_failed
 from pycurate.greedy import GONE, walk
 from pycurate.match import PAIRS, match_nodes, nodes_of, pairs_table
-from pycurate.order import ORDER, Keep, best_first, order_of, shard_names
+from pycurate.metadata_filters import Filter
+from pycurate.order import ORDER, Keep, best_first, checked_keep, order_of, shard_names
+from pycurate.search import Lookup
 from pycurate.sources import Source, aesthetic_of, embeddings_of
 from pycurate.training import device
 from pycurate.vectors import ROW_BITS, Embeddings
@@ -50,17 +52,15 @@ class Dropped:
 class Index:
     """Readable samples of all sources by number: which pass the filters, and their rank."""
 
-    def __init__(self, sources: Sequence[Source], filters: Sequence[Threshold], keep: Keep) -> None:
+    def __init__(self, sources: Sequence[Source], filters: Sequence[Filter], keep: Keep) -> None:
         self.numbers = np.array([source.number for source in sources])  # ascending: sources come in order
         passes, order = [np.zeros(0, bool)], [np.zeros(0, ORDER)]
         places = shard_names(sources) if keep == "first" else []
         for source in sources:
-            samples = source.readable(["uid", "shard", "tar_offset", "width", "height"])
-            scores = source.scores(samples["uid"])
-            rank = order_of(samples, aesthetic_of(scores, samples.num_rows), keep, places, source.reference)
-            order.append(rank)
-            passing = np.ones(len(rank), bool) if source.reference else first_failed(filters, scores) == len(filters)
-            passes.append(passing)
+            facts = source.facts()
+            order.append(order_of(facts, aesthetic_of(facts, facts.num_rows), keep, places, bool(source.reference)))
+            wanted = [] if source.reference else filters
+            passes.append(first_failed(wanted, facts) == len(wanted))
         self.bases = np.cumsum([0] + [len(part) for part in passes[1:]])
         self.passes, self.order = np.concatenate(passes), np.concatenate(order)
 
@@ -75,13 +75,14 @@ class Index:
         return self.bases[source] + row
 
 
-def duplicates(results: Path, sources: Sequence[Source], filters: Sequence[Threshold]) -> Dropped:
+def duplicates(results: Path, sources: Sequence[Source], filters: Sequence[Filter]) -> Dropped:
     """The duplicates to drop among the samples that pass `filters`.
 
     Reads cells and pairs; assigned and img_emb only where a list of duplicates was cut too early.
     """
     search, pairs = read_pairs(results)
-    index = Index(sources, filters, search.keep)
+    pairs = pairs.filter(pc.less(pairs["probe"], 2))
+    index = Index(sources, filters, checked_keep(search.keep))
     limit = LIMIT
     while True:
         graph = Graph(pairs, index)
@@ -165,13 +166,15 @@ def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarra
 def _match_again(results: Path, graph: Graph, threshold: float, embeddings: Embeddings, limit: int) -> pa.Table:
     """The graph's pairs with longer lists, of live duplicates only, in place of those cut too early."""
     cut = graph.cut_lists()
+    lookup = Lookup(threshold, limit, embeddings.similarity, device())
     tables = []
     for cell in np.unique(cut["cell"].to_numpy()).tolist():
         nodes = nodes_of(members_of(results, cell, cell + 1)).members
         nodes = nodes[graph.live(nodes["sample"])]
+        nodes = nodes[nodes["probe"] < 2]
         rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())
-        found = match_nodes(nodes, rows, threshold, limit, embeddings.similarity, device())
-        tables.append(pairs_table(nodes, found, np.zeros((0, 2), np.int64), cell))
+        found = match_nodes(nodes, rows, np.ones(len(nodes), bool), lookup)
+        tables.append(pairs_table(nodes, found, np.zeros(len(nodes))))
     more = graph.pairs["more"].to_numpy().copy()
     more[graph.near[graph.walk.cut]] = False
     pairs = graph.pairs.set_column(PAIRS.get_field_index("more"), "more", [more])

@@ -42,6 +42,11 @@ def hex_digits(uids: np.ndarray) -> pa.Array:
     return pa.array(text, pa.binary()).cast(pa.string())
 
 
+def scattered(numbers: np.ndarray) -> np.ndarray:
+    """uint64 (n, 2), uids or the like -> uint64 (n,), spread evenly even if the numbers are consecutive."""
+    return (numbers[:, 0] + numbers[:, 1]) * np.uint64(0x9E3779B97F4A7C15)
+
+
 def shard_names(sources: Sequence[Source]) -> list[str]:
     """The shards of all sources, in the order of their names."""
     return sorted({name for source in sources for name in source.samples(["shard"])["shard"].unique().to_pylist()})

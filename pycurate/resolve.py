@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import TableError
-from pycurate.filters import Threshold, first_failed
+from pycurate.filters import first_failed
 from pycurate.graph import Dropped, duplicates
+from pycurate.metadata_filters import Filter
 from pycurate.order import hex_digits
 from pycurate.sources import Source
 from pycurate.tables import DECISIONS
@@ -25,7 +26,7 @@ from pycurate.vectors import ROW_BITS
 _OWN = ("kept", "unreadable", "duplicate_exact", "duplicate_near", "duplicate_reference")
 
 
-def resolve(results: Path, sources: Sequence[Source], filters: Sequence[Threshold], dedup: bool) -> pa.Table:
+def resolve(results: Path, sources: Sequence[Source], filters: Sequence[Filter], dedup: bool) -> pa.Table:
     """DECISIONS with the score columns, one row per sample of the new `sources`; `output_shard` is still null.
 
     Raises UsageError if a filter asks for a score that is not there, TableError if tables are missing or do not fit.
@@ -35,12 +36,12 @@ def resolve(results: Path, sources: Sequence[Source], filters: Sequence[Threshol
     return pa.concat_tables(parts)
 
 
-def _decide(source: Source, filters: Sequence[Threshold], dropped: Dropped) -> pa.Table:
+def _decide(source: Source, filters: Sequence[Filter], dropped: Dropped) -> pa.Table:
     samples = source.samples(["uid", "shard", "key", "status", "row"])
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):
         raise TableError(f"Partition {source.name} has samples that are ok without an embedding; embed it again.")
     scores = source.scores(source.readable(["uid"])["uid"])
-    failed = first_failed(filters, scores)
+    failed = first_failed(filters, source.facts())
     reason = np.where(failed < len(filters), len(_OWN) + failed, _OWN.index("kept"))
 
     here = slice(*np.searchsorted(dropped.sample, np.array([source.number, source.number + 1]) << ROW_BITS).tolist())

@@ -9,24 +9,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import TableError
-from pycurate.tables import numbers, path_of, read_table
+from pycurate.tables import SAMPLES, numbers, path_of, read_table
 from pycurate.vectors import Embeddings
 
-REFERENCE = 1 << 30  # added to the numbers of a reference set's partitions
+REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
 
 
 @dataclass(frozen=True)
 class Source:
-    """One partition: `number` names it in sample numbers, `name` in its files beneath `results`."""
+    """One partition: `number` names it in sample numbers, `name` in its files beneath `results`.
+
+    `reference` is 0 for what is to be curated, 1 for the first reference set, and so on.
+    """
 
     results: Path
     name: str
-    reference: bool = False
+    reference: int = 0
 
     @property
     def number(self) -> int:
         """Of the partition, also in `assigned`; those of reference sets begin at REFERENCE."""
         return int(self.name) + REFERENCE * self.reference
+
+    @property
+    def label(self) -> str:
+        """What the user calls it: 00000, or 1:00000 in the first reference set."""
+        return f"{self.reference}:{self.name}" if self.reference else self.name
 
     @property
     def embeddings(self) -> Path:
@@ -48,6 +56,23 @@ class Source:
             raise TableError(f"The samples of partition {self.name} do not name each embedding once; embed it again.")
         return samples.drop_columns("row")
 
+    def facts(self) -> pa.Table:
+        """What filters may ask for: the columns of SAMPLES and of the scores, a row per readable sample."""
+        samples = self.readable([name for name in SAMPLES.names if name != "row"])
+        scores = self.scores(samples["uid"])
+        return pa.table({name: table[name] for table in (samples, scores) for name in table.column_names})
+
+    def chosen(self, uids: pa.ChunkedArray) -> np.ndarray:
+        """bool (n,): which of these readable samples are searched.
+
+        All, but of a reference set that a run has curated, those that it kept.
+        """
+        decisions = self.results / "decisions.parquet"
+        if not self.reference or not decisions.exists():
+            return np.ones(len(uids), bool)
+        table = read_table(decisions, ["uid", "kept"])
+        return pc.is_in(uids, value_set=table.filter(table["kept"])["uid"]).to_numpy()
+
     def scores(self, uids: pa.ChunkedArray) -> pa.Table:
         """The scores of these samples, without the uid; of none, no columns, where SCORE left no table.
 
@@ -63,9 +88,13 @@ class Source:
         return scores.drop_columns("uid").take(place)
 
 
-def sources_of(results: Path, reference: bool = False) -> list[Source]:
-    """The partitions of a folder that stages share, in order. Raises TableError if there are none."""
-    return [Source(results, name, reference) for name in numbers(results, "samples")]
+def sources_of(results: Path, references: Sequence[Path] = ()) -> list[Source]:
+    """The partitions of a folder that stages share, then those of its reference sets, in order.
+
+    Raises TableError if one of the folders has none.
+    """
+    folders = enumerate([results, *references])
+    return [Source(folder, name, which) for which, folder in folders for name in numbers(folder, "samples")]
 
 
 def embeddings_of(sources: Sequence[Source]) -> Embeddings:

@@ -15,8 +15,8 @@ import torch
 
 from pycurate.cells import Cells, distance_at, k_means, keys_of, visits
 from pycurate.errors import UsageError
-from pycurate.match import SLACK
-from pycurate.order import Keep, shard_names, uid_numbers
+from pycurate.order import Keep, scattered, shard_names, uid_numbers
+from pycurate.search import SLACK
 from pycurate.sources import Source, embeddings_of
 from pycurate.tables import path_of
 from pycurate.vectors import sample_numbers
@@ -24,7 +24,7 @@ from pycurate.vectors import sample_numbers
 log = logging.getLogger(__name__)
 
 SAMPLE = 32768  # vectors that directions and cells are learnt from, at least; 16 per cell where there are many
-QUERIES = 2048  # of them, compared with all others to see how often keys mislead
+QUERIES = 512  # of them, compared with all others to see how often keys mislead
 DIRECTIONS = (15, 31, 63, 127, 255)  # numbers of them to choose from
 SIEVE = 3.0  # of holding the product of a key and a centre against the rule of visits
 VISIT = 1500.0  # of storing, reading and ranking one visit
@@ -81,12 +81,12 @@ def cells_path(results: Path) -> Path:
 def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells:
     """Decide on directions, cells and buckets from a sample of the embeddings; write them and return them.
 
-    The sample is that of the smallest uids, so it does not depend on how the set is split.
+    The sample follows from the uids, so it does not depend on how the set is split.
     """
     embeddings = embeddings_of(sources)
     uids, numbers = _new_samples(sources)
     size = max(SAMPLE, 16 * (settings.cells or most_cells(len(uids))))
-    sample = numbers[np.lexsort((uids[:, 1], uids[:, 0]))[:size]]
+    sample = numbers[np.argsort(scattered(uids), kind="stable")[:size]]
     vectors = torch.from_numpy(embeddings.take(sample)).to(device())
 
     spread = directions_of(vectors)
