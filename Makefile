@@ -33,7 +33,8 @@ lock: setup ## Pin the newest versions of requirements*.in, and Nextflow's jars
 
 demo: setup ## Curate a small set of photographs made on the spot, into demo/
 	python examples/make_demo.py --out demo/shards --seed 0
-	cd demo && nextflow run ../main.nf --input shards --outdir results --dedup true --images_per_tar 50
+	cd demo && nextflow run ../main.nf --input shards --outdir results --aesthetic_threshold 0.3 \
+		--dedup true --images_per_tar 50
 	python examples/check_demo.py demo/results demo/shards
 
 bench: setup ## Measure each part against its bound

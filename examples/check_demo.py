@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pycurate.errors import PycurateError
 from pycurate.tables import read_table, read_tables
 
 COPIES = ("original", "byte_copy", "reencoded", "resized")  # of one photograph: at most one of them should stay
@@ -169,7 +170,10 @@ def _name(record: dict[str, Any]) -> str:
 @click.argument("shards", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(results: Path, shards: Path) -> None:
     """Print what a run on the demo's SHARDS kept and dropped; leave with 1 if RESULTS do not meet the truth."""
-    truth, rows = read_truth(shards), read_decisions(results)
+    try:
+        truth, rows = read_truth(shards), read_decisions(results)
+    except (PycurateError, OSError) as error:
+        raise click.ClickException(f"nothing to check: {error}") from error
     click.echo(f"\n{table(truth, rows)}\n")
     for kind, (found, passed) in planted_copies(truth, rows).items():
         click.echo(f"{found} of the {passed} {kind} that passed the filters were found.")

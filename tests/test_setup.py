@@ -68,7 +68,9 @@ def test_what_is_installed_is_what_is_pinned(root: Path, nextflow: Path) -> None
 
 
 def test_make_alone_lists_every_target(root: Path) -> None:
-    listed = subprocess.run(["make", "--no-print-directory"], cwd=root, check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["make", "--no-print-directory"], cwd=root, check=True, capture_output=True, text=True
+    ).stdout
     declared = re.search(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)
     assert declared
     assert [line.split()[0] for line in listed.splitlines()] == declared[1].split()
