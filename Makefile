@@ -38,10 +38,12 @@ demo: setup ## Curate a small set of photographs made on the spot, into demo/
 	python examples/check_demo.py demo/results demo/shards
 
 bench: setup ## Measure each part against its bound
-	python bench/bench.py
+	python benchmarks/loader.py
+	python benchmarks/models.py
+	python benchmarks/stages.py
 
 bench-dedup: setup ## Measure the search for duplicates
-	python bench/bench_dedup.py
+	python benchmarks/dedup.py
 
 clean: ## Remove the demo and the caches of the tools; .venv and your results stay
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
