@@ -1,6 +1,7 @@
 """Runs of main.nf in a folder of their own, as a user starts them, and what they leave."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# What the person who runs the test cluster would write down for its users.
+SITE = {"slurm_queue": "cpu", "slurm_gpu_queue": "gpu", "slurm_poll": "2sec", "slurm_exit_timeout": "5sec"}
 LIMIT = 900  # seconds that a run may take on a busy machine before it is held to hang
 
 
@@ -19,10 +22,17 @@ def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {**base, "PATH": path, "NXF_ANSI_LOG": "false"}
 
 
-def curate(shards: Path) -> tuple[str, ...]:
+def curate(shards: Path, models: Path) -> tuple[str, ...]:
     """Options that curate a few shards in many small tasks: a shard each to EMBED, a tar each to WRITE."""
-    options = "--dedup true --partition_bytes 1 --images_per_tar 20 --tars_per_task 1"
-    return ("--input", str(shards), *options.split())
+    options = "--dedup true --partition_bytes 1 --images_per_tar 8 --tars_per_task 1"
+    return ("--input", str(shards), "--model_dir", str(models), *options.split())
+
+
+def site_file(folder: Path, **more: object) -> tuple[str, str]:
+    """The options that give a run the parameters of the test cluster, and more of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "site.json").write_text(json.dumps(SITE | more))
+    return "-params-file", str(folder / "site.json")
 
 
 def wait_until(done: Callable[[], bool], what: str, seconds: float = 300) -> None:
@@ -75,7 +85,7 @@ class Flow:
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         """Start a run; it goes on beside the test."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = ["nextflow", "run", str(ROOT / "main.nf"), "--model_dir", "models", *self.options, *more]
+        command = ["nextflow", "run", str(ROOT / "main.nf"), *self.options, *more]
         with open(self.folder / "said.txt", "wb") as said:
             return subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=said, stderr=subprocess.STDOUT)
 
@@ -111,6 +121,10 @@ class Flow:
 
         wait_until(look, f"{script} to begin")
         return found[0]
+
+    def again(self, folder: Path, env: Mapping[str, str] | None = None) -> "Flow":
+        """The same call from another folder. The weights are there already."""
+        return Flow(folder, self.options, environment() if env is None else env)
 
     def results(self) -> dict[str, str]:
         """SHA-256 of what a run decides and writes, by name: the decisions and every curated file but its times."""

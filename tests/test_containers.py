@@ -2,8 +2,8 @@
 
 The image is the one that users build, whole. Three things differ, since neither the base image nor a container engine
 can be had on every test machine: the base is made by mmdebstrap under the name that the Containerfile asks for,
-packages come from uv's cache where it has them, and Charliecloud runs the image from a mount, not from an unpacked copy.
-podman keeps the image, so that only the first build is long; `podman image rm pycurate-test` frees its 8 GB.
+packages come from uv's cache where it has them, and Charliecloud runs the image from a mount, not from a copy. podman
+keeps the image, so that only the first build is long; `podman image rm pycurate-test` frees its 8 GB.
 """
 
 import json
@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flows import ROOT, Flow, curate, environment
+from flows import ROOT, Flow, environment
 
+import pycurate
 from pycurate.package import content_hash
 
 CONTAINERFILE = (ROOT / "containers" / "Containerfile").read_text()
@@ -93,11 +94,9 @@ def inside(image: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_run_in_the_image_leaves_the_bytes_of_a_run_without(
-    image: Path, shards: Path, undisturbed: Flow, tmp_path: Path
-) -> None:
+def test_a_run_in_the_image_leaves_the_bytes_of_a_run_without(image: Path, undisturbed: Flow, tmp_path: Path) -> None:
     (tmp_path / "site.config").write_text("charliecloud.writeFake = false\n")  # for Charliecloud before 0.32
-    flow = Flow(tmp_path / "flow", curate(shards), environment() | {"USER": "curate"})
+    flow = undisturbed.again(tmp_path / "flow", environment() | {"USER": "curate"})
     flow.succeed("-profile", "charliecloud", "--container", str(image), "-c", str(tmp_path / "site.config"))
     scripts = [path.read_text() for path in flow.work.glob("*/*/.command.run")]
     assert len(scripts) > 8
@@ -131,6 +130,12 @@ def test_the_image_is_not_for_root_and_lets_engines_bring_gpus_in(image: Path) -
     config = json.loads(podman("image", "inspect", "--format", "{{json .Config}}", IMAGE))
     assert config["User"] == "curate"
     assert {"NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"} <= set(config["Env"])
+
+
+def test_the_image_that_the_profiles_and_the_build_name_is_of_this_version() -> None:
+    name = f"pycurate:{pycurate.__version__}"
+    assert f"container = '{name}'" in (ROOT / "conf" / "containers.config").read_text()
+    assert f"-t {name} ." in CONTAINERFILE
 
 
 def test_apptainer_starts_from_the_same_base_with_the_same_environment() -> None:

@@ -1,21 +1,13 @@
 """Runs on a real Slurm cluster: what is asked of it, and that the results are those of a run on one machine."""
 
-import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from flows import LIMIT, ROOT, Flow, curate, environment
+from flows import LIMIT, ROOT, Flow, environment, site_file
 from slurm.cluster import Cluster
 
-# What the person who runs this cluster would write down, in YAML's subset JSON.
-SITE = {
-    "slurm_queue": "cpu",
-    "slurm_gpu_queue": "gpu",
-    "slurm_poll": "2sec",
-    "slurm_exit_timeout": "5sec",
-}
 # A stage with a GPU and a stage without; one of the first is killed and one of the second fails on its first attempt.
 PIPELINE = """
 process PLAIN {
@@ -36,13 +28,6 @@ process GPU {
 }
 workflow { GPU(Channel.of(0..4).combine(PLAIN())).view() }
 """
-
-
-def site_file(folder: Path, **more: object) -> tuple[str, str]:
-    """The options that give a run the site's parameters, and more of them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "site.json").write_text(json.dumps(SITE | more))
-    return "-params-file", str(folder / "site.json")
 
 
 def directives(work: Path) -> list[str]:
@@ -106,8 +91,8 @@ def test_runs_side_by_side_on_one_node_and_on_two_leave_the_bytes_of_a_run_on_on
     cluster: Cluster, shards: Path, undisturbed: Flow, tmp_path: Path
 ) -> None:
     before = [(path.name, path.stat().st_mtime_ns) for path in sorted(shards.iterdir())]
-    one = Flow(tmp_path / "one", curate(shards), environment(cluster.env))
-    two = Flow(tmp_path / "two", curate(shards), environment(cluster.env))
+    one = undisturbed.again(tmp_path / "one", environment(cluster.env))
+    two = undisturbed.again(tmp_path / "two", environment(cluster.env))
     runs = [
         one.start("-profile", "slurm", *site_file(one.folder, slurm_options="--nodelist=n1", slurm_array_size=0)),
         two.start("-profile", "slurm", *site_file(two.folder)),

@@ -1,0 +1,191 @@
+"""What goes wrong on a cluster goes wrong here, in the middle of real runs on a real one; docs/faults.md tells of it.
+
+Every fault ends with the bytes of the undisturbed run, at most after `-resume`; where it takes that, the run that met
+the fault fails and names the cause.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from flows import LIMIT, ROOT, Flow, environment, site_file, wait_until
+from slurm.cluster import Cluster
+
+AGAIN = "tried again by itself, and the run ends well"
+RESUMES = "`-resume` ends well"
+FAULTS = {  # test: what goes wrong, what comes of it. docs/faults.md holds this table.
+    "kill_task": ("A task's process is killed", f"The task is {AGAIN}."),
+    "cancel_job": ("`scancel` of a job", f"The task is {AGAIN}."),
+    "take_node_down": ("A node is set down while it works, and comes back", f"Its task is {AGAIN}."),
+    "kill_slurmd": ("A node dies with its slurmd, and comes back", f"Its task is {AGAIN}."),
+    "restart_controller": ("slurmctld stops and starts again", "Jobs go on; submissions wait, and the run ends well."),
+    "memory": ("A task needs more memory than it asked for", f"It asks for more and is {AGAIN}."),
+    "nextflow": ("Nextflow is killed", "`-resume` goes on where the run was, even beside jobs that it left."),
+    "disk": ("The disk of the work folder is full", f"The run fails and names the cause; with space again, {RESUMES}."),
+    "shard": ("An input shard vanishes", f"The run fails and names it; with the shard back, {RESUMES}."),
+    "output": (
+        "A task's output is cut after the task ended",
+        f"The stage that reads it fails and names it; with its task's folder removed, {RESUMES}.",
+    ),
+}
+
+
+def table() -> str:
+    """The faults as a table in Markdown."""
+    rows = [("What goes wrong", "What comes of it"), ("---", "---"), *FAULTS.values()]
+    return "\n".join(f"| {fault} | {end} |" for fault, end in rows)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A run on the cluster, in a folder of its own, that is going to meet a fault."""
+
+    cluster: Cluster
+    flow: Flow
+    options: tuple[str, ...]
+
+    def start(self, *more: str) -> subprocess.Popen[bytes]:
+        return self.flow.start("-profile", "slurm", *self.options, *more)
+
+    def resume(self) -> None:
+        """Go on after a failure, to the end."""
+        self.flow.succeed("-profile", "slurm", *self.options, "-resume")
+
+
+Strike = Callable[[Scene, subprocess.Popen[bytes]], None]
+
+
+@pytest.fixture
+def scene(cluster: Cluster, undisturbed: Flow, tmp_path: Path) -> Iterator[Scene]:
+    flow = undisturbed.again(tmp_path / "flow", environment(cluster.env))
+    yield Scene(cluster, flow, site_file(flow.folder))
+    cluster.run("scancel", "--user", str(os.getuid()))
+    cluster.wait_idle(cluster.nodes)
+
+
+def kill_task(scene: Scene, running: subprocess.Popen[bytes]) -> None:
+    os.kill(scene.flow.await_task("embed.py", running).pid, signal.SIGKILL)
+    wait_until(lambda: "exit status (137) -- Execution is retried" in scene.flow.text, "the task to be tried again")
+
+
+def cancel_job(scene: Scene, running: subprocess.Popen[bytes]) -> None:
+    scene.cluster.run("scancel", scene.flow.await_task("embed.py", running).job)
+    wait_until(lambda: "Execution is retried" in scene.flow.text, "the task to be tried again")
+
+
+def take_node_down(scene: Scene, running: subprocess.Popen[bytes]) -> None:
+    node = scene.flow.await_task("embed.py", running).node
+    scene.cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=fault")
+    wait_until(lambda: "Execution is retried" in scene.flow.text, "the task to be tried again")
+    scene.cluster.run("scontrol", "update", f"nodename={node}", "state=resume")
+
+
+def kill_slurmd(scene: Scene, running: subprocess.Popen[bytes]) -> None:
+    task = scene.flow.await_task("embed.py", running)
+    scene.cluster.kill_node(task.node)
+    os.kill(task.pid, signal.SIGKILL)  # with its node, as far as Slurm can see
+    wait_until(lambda: "Execution is retried" in scene.flow.text, "the task to be tried again")
+    scene.cluster.start_node(task.node)
+
+
+def restart_controller(scene: Scene, running: subprocess.Popen[bytes]) -> None:
+    scene.flow.await_task("embed.py", running)
+    scene.cluster.stop_controller()
+    wait_until(lambda: "Failed to submit process" in scene.flow.text, "a submission that fails")
+    scene.cluster.start_controller()
+
+
+STRIKES = [kill_task, cancel_job, take_node_down, kill_slurmd, restart_controller]
+
+
+@pytest.mark.parametrize("strike", STRIKES)
+def test_survived(strike: Strike, scene: Scene, undisturbed: Flow) -> None:
+    running = scene.start()
+    strike(scene, running)
+    assert running.wait(LIMIT) == 0, scene.flow.text
+    assert scene.flow.results() == undisturbed.results()
+
+
+def test_memory(scene: Scene, undisturbed: Flow) -> None:
+    site = scene.flow.folder / "memory.config"
+    site.write_text("process { withLabel: process_gpu { memory = { task.attempt == 1 ? 100.MB : 32.GB } } }\n")
+    running = scene.start("-c", str(site))
+    assert running.wait(LIMIT) == 0, scene.flow.text
+    assert "Execution is retried" in scene.flow.text
+    assert scene.flow.results() == undisturbed.results()
+
+
+def test_nextflow(scene: Scene, undisturbed: Flow) -> None:
+    running = scene.start()
+    scene.flow.await_task("embed.py", running)
+    running.kill()
+    running.wait()
+    assert not (scene.flow.folder / "results" / "summary.json").exists()
+    scene.resume()  # while the jobs that it left go on
+    assert scene.flow.results() == undisturbed.results()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own can be mounted by root alone")
+def test_disk(scene: Scene, undisturbed: Flow) -> None:
+    scene.flow.work.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", scene.flow.work], check=True)
+    try:
+        running = scene.start()
+        scene.flow.await_task("embed.py", running)
+        filler = scene.flow.work / "filler"
+        with pytest.raises(OSError, match="No space left"), open(filler, "wb", buffering=0) as file:
+            while file.write(bytes(1 << 16)):
+                pass
+        assert running.wait(LIMIT) == 1
+        assert "No space left on device" in scene.flow.text
+        filler.unlink()
+        scene.resume()
+        assert scene.flow.results() == undisturbed.results()
+    finally:
+        subprocess.run(["umount", "--lazy", scene.flow.work], check=True)
+
+
+def test_shard(scene: Scene, shards: Path, undisturbed: Flow, tmp_path: Path) -> None:
+    own = tmp_path / "shards"
+    shutil.copytree(shards, own)
+    options = tuple(str(own) if option == str(shards) else option for option in scene.flow.options)
+    scene = replace(scene, flow=replace(scene.flow, options=options))
+    scene.cluster.run("scontrol", "update", "partitionname=gpu", "state=down")
+    running = scene.start()
+    wait_until(lambda: scene.cluster.run("squeue", "--noheader", "--partition=gpu") != "", "EMBED to be queued")
+    (own / "00001.tar").rename(tmp_path / "00001.tar")
+    scene.cluster.run("scontrol", "update", "partitionname=gpu", "state=up")
+    assert running.wait(LIMIT) == 1
+    assert re.search(r"00001\.tar.*(missing|No such file)", scene.flow.text), scene.flow.text
+    (tmp_path / "00001.tar").rename(own / "00001.tar")
+    scene.resume()
+    assert scene.flow.results() == undisturbed.results()
+
+
+def test_output(scene: Scene, undisturbed: Flow) -> None:
+    running = scene.start()
+    scene.flow.await_task("dedup.py", running)
+    running.kill()
+    running.wait()
+    scene.cluster.run("scancel", "--user", str(os.getuid()))
+    (samples,) = scene.flow.work.glob("*/*/samples/samples_00000.parquet")
+    os.truncate(samples, samples.stat().st_size // 2)
+    assert scene.start("-resume").wait(LIMIT) == 1
+    assert "samples_00000.parquet cannot be read" in scene.flow.text
+    shutil.rmtree(samples.parent.parent)
+    scene.resume()
+    assert scene.flow.results() == undisturbed.results()
+
+
+def test_the_docs_hold_the_table_of_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\n{table()}")
+    assert table() in (ROOT / "docs" / "faults.md").read_text()
+    tested = {strike.__name__ for strike in STRIKES} | {name.removeprefix("test_") for name in globals()}
+    assert set(FAULTS) <= tested
