@@ -1,7 +1,7 @@
 // pycurate: PARTITION -> EMBED -> SCORE -> DEDUP -> WRITE -> REPORT. This file only wires; the work is in bin/ and pycurate/.
 
 include { TESTSET                  } from './modules/testset'
-include { MODELS                   } from './modules/models'
+include { MODELS; MODELS_VERIFY    } from './modules/models'
 include { PARTITION                } from './modules/partition'
 include { EMBED                    } from './modules/embed'
 include { SCORE                    } from './modules/score'
@@ -23,8 +23,9 @@ workflow {
     }
     input = params.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(params.input, launchDir)
 
-    MODELS(params.encoder ? 'own' : params.preset, code)
+    MODELS(Parameters.modelsName(params), code)
     models = MODELS.out.folder                                  // folder of weights, a value
+    MODELS_VERIFY(models, code)
 
     PARTITION(input, code)
     partitions = PARTITION.out.partitions
@@ -36,7 +37,7 @@ workflow {
         .map { groups -> Shards.byName(groups) }                // [name: [name, path, bytes]], a value
 
     EMBED(partitions.map { number, shards -> [number, shards, shards*.path] }, models, code)
-    SCORE(EMBED.out.measures.join(EMBED.out.embeddings), models, code)  // [number, measures, img_emb]
+    SCORE(EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata), models, code) // [number, measures, img_emb, metadata]
 
     samples = Tables.sorted(EMBED.out.samples)                  // every samples table, a value
     scores = Tables.sorted(SCORE.out.scores)
@@ -51,21 +52,21 @@ workflow {
         code,
     )
 
-    REPORT_CHOOSE(DEDUP.out.decisions, samples, scores, DEDUP.out.duplicates, code)
+    REPORT_CHOOSE(DEDUP.out.decisions, samples, embeddings, code)
     REPORT(
         REPORT_CHOOSE.out.examples
             .combine(places.map { byName -> [byName] })
             .map { examples, tsv, byName -> [examples, Shards.pick(tsv, byName)] }
             .map { examples, shards -> [examples, shards, shards*.path] },
         DEDUP.out.decisions,
-        samples,
-        scores,
-        DEDUP.out.duplicates,
+        Tables.sorted(EMBED.out.samples.mix(EMBED.out.stats)),
         Tables.sorted(WRITE.out.stats.flatten()),
+        models,
+        partitions.count(),
         Parameters.json(params),
         code,
     )
 
     def (run, outdir) = [workflow, params.outdir]
-    run.onComplete { Summary.print(run, outdir) }
+    run.onComplete { Results.finish(run.success, outdir) }
 }

@@ -12,12 +12,17 @@ import click
 from pycurate import dedup, training
 from pycurate.cells import Cells
 from pycurate.cli import exits, partition_option, results_option
+from pycurate.clip_score import MinClipScore
+from pycurate.errors import UsageError
 from pycurate.filters import Threshold
+from pycurate.metadata_filters import Filter
 from pycurate.order import checked_keep
-from pycurate.presets import find_preset
+from pycurate.plain import dedup_embeddings
+from pycurate.presets import find_preset, load_filter
 from pycurate.resolve import resolve as decide
 from pycurate.sources import embeddings_of, sources_of
-from pycurate.tables import write_table
+from pycurate.tables import read_table, write_table
+from pycurate.verify import verify
 from pycurate.write import plan_output
 
 
@@ -74,15 +79,20 @@ def resolve_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(
         aesthetic_threshold: float | None,
         nsfw_threshold: float | None,
+        clip_score_threshold: float | None,
+        filter_names: tuple[str, ...],
         images_per_tar: int,
         tars_per_task: int,
         **options: Any,
     ) -> Any:
-        filters = []
+        filters: list[Filter] = []
         if aesthetic_threshold is not None:
             filters.append(Threshold("aesthetic", "aesthetic", minimum=aesthetic_threshold))
         if nsfw_threshold is not None:
             filters.append(Threshold("nsfw", "nsfw", maximum=nsfw_threshold))
+        if clip_score_threshold is not None:
+            filters.append(MinClipScore(clip_score_threshold))
+        filters += [load_filter(name) for name in filter_names]
         return function(choice=Choice(filters, images_per_tar, tars_per_task), **options)
 
     for option in (
@@ -92,6 +102,15 @@ def resolve_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--images-per-tar", type=click.IntRange(1), default=100, show_default=True, help="Images in a tar."
         ),
+        click.option(
+            "--filter",
+            "filter_names",
+            multiple=True,
+            help="Another filter, as module:Class or module:Class=NUMBER, as pycurate.metadata_filters:MinSide=200.",
+        ),
+        click.option(
+            "--clip-score-threshold", type=float, help="Keep images whose caption fits at least it.  [default: all]"
+        ),
         click.option("--nsfw-threshold", type=float, help="Keep images that score below it.  [default: all]"),
         click.option("--aesthetic-threshold", type=float, help="Keep images that score at least it.  [default: all]"),
     ):
@@ -99,17 +118,26 @@ def resolve_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+reference_option = click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Results folder of a set that outranks this one and is never written; repeatable.",
+)
+
+
 @dataclass(frozen=True)
 class Choice:
     """What `resolve` keeps, and how it is laid out."""
 
-    filters: list[Threshold]
+    filters: list[Filter]
     images_per_tar: int
     tars_per_task: int
 
-    def carry_out(self, results: Path, dedup: bool) -> None:
+    def carry_out(self, results: Path, references: tuple[Path, ...], dedup: bool) -> None:
         """Write the decisions and the plan."""
-        decisions = decide(results, sources_of(results), self.filters, dedup)
+        decisions = decide(results, sources_of(results, references), self.filters, dedup)
         decisions = plan_output(results, decisions, self.images_per_tar, self.tars_per_task)
         write_table(results / "decisions.parquet", decisions)
 
@@ -135,23 +163,30 @@ def train(results: Path, settings: training.Settings) -> None:
 @main.command()
 @results_option
 @partition_option
+@reference_option
 @exits
-def assign(results: Path, partitions: tuple[str, ...]) -> None:
-    """Send each vector of a partition to the cells that it visits; leaves RESULTS/assigned."""
+def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, ...]) -> None:
+    """Send each vector of a partition to the cells that it visits; leaves RESULTS/assigned.
+
+    A partition of the first reference set is named 1:00000, and so on.
+    """
     cells = Cells.load(training.cells_path(results))
-    for source in sources_of(results):
-        if not partitions or source.name in partitions:
-            dedup.assign(source, results, cells)
+    sources = {source.label: source for source in sources_of(results, references)}
+    for name in partitions or sources:
+        if name not in sources:
+            raise UsageError(f"There is no partition {name}, only {', '.join(sources)}.")
+        dedup.assign(sources[name], results, cells)
 
 
 @main.command()
 @results_option
 @click.option("--bucket", "buckets", type=int, multiple=True, help="A bucket, from 0 on; else all of them.")
+@reference_option
 @exits
-def match(results: Path, buckets: tuple[int, ...]) -> None:
+def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...]) -> None:
     """Find the duplicates that meet in a bucket of cells; leaves RESULTS/pairs. Reads assigned, cells and img_emb."""
     cells = Cells.load(training.cells_path(results))
-    embeddings = embeddings_of(sources_of(results))
+    embeddings = embeddings_of(sources_of(results, references, "img_emb"))
     for bucket in buckets or range(len(cells.buckets) - 1):
         dedup.match(results, bucket, cells, embeddings)
 
@@ -159,34 +194,78 @@ def match(results: Path, buckets: tuple[int, ...]) -> None:
 @main.command()
 @results_option
 @search_options
+@reference_option
 @exits
-def pairs(results: Path, settings: training.Settings) -> None:
+def pairs(results: Path, settings: training.Settings, references: tuple[Path, ...]) -> None:
     """Find all duplicates in this process; leaves RESULTS/pairs, cells and assigned."""
-    dedup.find_pairs(results, sources_of(results), settings)
+    dedup.find_pairs(results, sources_of(results, references), settings)
 
 
 @main.command()
 @results_option
 @click.option("--dedup/--no-dedup", default=True, show_default=True, help="Drop the duplicates of RESULTS/pairs.")
 @resolve_options
+@reference_option
 @exits
-def resolve(results: Path, dedup: bool, choice: Choice) -> None:
+def resolve(results: Path, references: tuple[Path, ...], dedup: bool, choice: Choice) -> None:
     """Apply the filters, drop duplicates; leaves RESULTS/decisions.parquet and plan. Reads samples, scores and pairs.
 
     Where the best of many near-copies fail a filter, it reads assigned and img_emb too.
     """
-    choice.carry_out(results, dedup)
+    choice.carry_out(results, references, dedup)
 
 
 @main.command("all")
 @results_option
 @search_options
+@reference_option
+@click.option(
+    "--embeddings",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Instead of RESULTS, a folder with img_emb/*.npy, such as clip-retrieval leaves.",
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="With --embeddings, where decisions.parquet goes."
+)
 @resolve_options
 @exits
-def all_steps(results: Path, settings: training.Settings, choice: Choice) -> None:
-    """`pairs` and `resolve` in one process."""
-    dedup.find_pairs(results, sources_of(results), settings)
-    choice.carry_out(results, dedup=True)
+def all_steps(
+    results: Path,
+    references: tuple[Path, ...],
+    settings: training.Settings,
+    choice: Choice,
+    embeddings: Path | None,
+    out: Path | None,
+) -> None:
+    """`pairs` and `resolve` in one process.
+
+    Of an embedding folder, whose vectors have neither scores nor sizes, the earlier of two duplicates is kept;
+    OUT/decisions.parquet then has a row per vector, in order: kept, duplicate_of (a row) and similarity.
+    """
+    if (embeddings is None) != (out is None):
+        raise UsageError("--embeddings and --out go together: what to read, and where to put the decisions.")
+    if embeddings and out:
+        if choice.filters or references:
+            raise UsageError("An embedding folder has no scores: leave the filters and references out.")
+        dedup_embeddings(embeddings, settings, out)
+        return
+    dedup.find_pairs(results, sources_of(results, references), settings)
+    choice.carry_out(results, references, dedup=True)
+
+
+@main.command()
+@results_option
+@reference_option
+@click.option("--dedup-threshold", type=float, help="Cosine of duplicates.  [default: that of RESULTS/pairs]")
+@exits
+def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | None) -> None:
+    """Compare all kept samples with each other, and each duplicate with what it names; fails if a decision is wrong."""
+    threshold = dedup.read_pairs(results)[0].threshold if dedup_threshold is None else dedup_threshold
+    done = verify(sources_of(results, references), read_table(results / "decisions.parquet"), threshold)
+    click.echo(
+        f"{done.kept} kept samples in {done.pairs} pairs, none at or above {threshold}; "
+        f"{done.duplicates} duplicates, each of a kept sample."
+    )
 
 
 if __name__ == "__main__":

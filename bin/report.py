@@ -76,12 +76,14 @@ def choose_command(results: Path, thresholds: dict[str, float]) -> None:
 @results_option
 @exits
 @thresholds
+@click.option("--partitions", type=int, help="How many partitions there are; fewer tables are a loss.")
 @click.option("--parameters", type=FILE, help="JSON object of names and values: how the run was set up.")
 @click.option("--trace", type=FILE, help="Nextflow's trace file, for time and memory by stage.")
 @click.option("--model-dir", type=FOLDER, help="Folder of the run's weights, whose hashes are to be shown.")
 def render_command(
     results: Path,
     thresholds: dict[str, float],
+    partitions: int | None,
     parameters: Path | None,
     trace: Path | None,
     model_dir: Path | None,
@@ -95,7 +97,7 @@ def render_command(
         weights_in(model_dir) if model_dir else {},
         read_trace(trace) if trace else [],
     )
-    summary = render(results, thresholds, setup)
+    summary = render(results, thresholds, setup, partitions)
     log.info("%d samples: %d kept, %d dropped", summary["inputs"], summary["kept"], sum(summary["dropped"].values()))
 
 

@@ -3,6 +3,8 @@
 
 from pathlib import Path
 
+import click
+
 from pycurate.choice import ModelChoice
 from pycurate.cli import model_options, partition_option, stage_command
 from pycurate.score import score_partition
@@ -12,12 +14,16 @@ from pycurate.tables import numbers
 @stage_command
 @model_options
 @partition_option
-def main(results: Path, models: ModelChoice, partitions: tuple[str, ...]) -> None:
+@click.option(
+    "--clip-score", is_flag=True, help="Score how well each caption fits its image, with the encoder's text tower."
+)
+def main(results: Path, models: ModelChoice, partitions: tuple[str, ...], clip_score: bool) -> None:
     """Score the samples that RESULTS/img_emb and measures hold; leaves RESULTS/scores."""
     measured = models.pixel_scorer_classes()
     scorers = models.load_embedding_scorers()
+    clip = models.load_clip_score() if clip_score else None
     for number in partitions or numbers(results, "measures"):
-        score_partition(results, number, measured, scorers)
+        score_partition(results, number, measured, scorers, clip)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ class Parameters {
         lines.join('\n')
     }
 
+    /** A folder name for the weights of the models that are named: light, clip-l14, ViT-B-16_openai, ... */
+    static String modelsName(Map params) {
+        [params.encoder ?: params.preset, params.scorer].findAll().join('_').replaceAll(/[^\w.-]+/, '_')
+    }
+
     /** The parameters as JSON, in the order of their names. */
     static String json(Map params) {
         JsonOutput.toJson(new TreeMap(params.findAll { _name, value -> value != null }))

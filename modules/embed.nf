@@ -12,7 +12,7 @@ process EMBED {
     path 'samples/*.parquet', emit: samples
     tuple val(number), path('measures/*.parquet'), emit: measures
     tuple val(number), path('img_emb/*.npy'), emit: embeddings
-    path 'metadata/*.parquet', emit: metadata
+    tuple val(number), path('metadata/*.parquet'), emit: metadata
     path 'samples/*_stats.json', emit: stats
 
     script:

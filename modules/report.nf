@@ -5,8 +5,7 @@ process REPORT_CHOOSE {
     input:
     path decisions
     path samples, stageAs: 'samples/*'
-    path scores, stageAs: 'scores/*'
-    path duplicates
+    path embeddings, stageAs: 'img_emb/*'
     env 'PYCURATE_CODE'
 
     output:
@@ -25,21 +24,23 @@ process REPORT {
     input:
     tuple path(examples), val(shards), path(tars, stageAs: 'shards/?.tar')
     path decisions
-    path samples, stageAs: 'samples/*'
-    path scores, stageAs: 'scores/*'
-    path duplicates
+    path samples, stageAs: 'samples/*' // with EMBED's stats
     path stats, stageAs: 'curated/*'
+    path models
+    val partitions // how many there are
     val parameters // JSON
     env 'PYCURATE_CODE'
 
     output:
     path 'summary.json', emit: summary
     path 'report.html', emit: page
+    path 'pipeline_info/versions.json', emit: versions
 
     script:
     """
     ${Shards.stage('00000', shards, tars)}
     echo ${Shell.quote(parameters)} > parameters.json
-    report.py render --parameters parameters.json ${task.ext.args ?: ''}
+    report.py render --partitions ${partitions} --parameters parameters.json --model-dir ${models} ${task.ext.args ?: ''}
+    mkdir pipeline_info && mv versions.json pipeline_info/
     """
 }

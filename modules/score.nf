@@ -4,7 +4,7 @@ process SCORE {
     label 'process_low'
 
     input:
-    tuple val(number), path(measures, stageAs: 'measures/*'), path(embeddings, stageAs: 'img_emb/*')
+    tuple val(number), path(measures, stageAs: 'measures/*'), path(embeddings, stageAs: 'img_emb/*'), path(metadata, stageAs: 'metadata/*')
     path models
     env 'PYCURATE_CODE'
 

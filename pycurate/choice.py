@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from pycurate.clip_score import ClipScore
 from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
 from pycurate.presets import check_fit, find_preset, load_class, load_encoder, load_scorer, reads_pixels
 
@@ -33,6 +34,10 @@ class ModelChoice:
     def pixel_scorer_classes(self) -> list[type[PixelScorer]]:
         """The classes of the pixel scorers; to read what they measured needs no weights."""
         return [load_class(spec) for spec in self.scorers if reads_pixels(spec)]
+
+    def load_clip_score(self) -> ClipScore:
+        """Make the scorer of captions. Raises UsageError if the encoder has no text tower."""
+        return ClipScore(self.encoder, self.model_dir, self.device)
 
     def _load(self, spec: str) -> PixelScorer | EmbeddingScorer:
         return load_scorer(spec, self.model_dir, self.device, self.encoder)

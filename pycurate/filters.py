@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.errors import UsageError
+from pycurate.metadata_filters import Filter
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ class Threshold:
         return mask
 
 
-def first_failed(filters: Sequence[Threshold], scores: pa.Table) -> np.ndarray:
+def first_failed(filters: Sequence[Filter], table: pa.Table) -> np.ndarray:
     """int64 (n,): the position in `filters` of the first one that each row fails, or len(filters) if it passes all.
 
     Raises UsageError if a filter asks for a score that is not there.
     """
-    failed = np.full(scores.num_rows, len(filters))
+    failed = np.full(table.num_rows, len(filters))
     for position, one in reversed(list(enumerate(filters))):
-        failed[~one.passes(scores)] = position
+        failed[~one.passes(table)] = position
     return failed

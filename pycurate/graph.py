@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup import LIMIT, members_of, read_pairs
+from pycurate.dedup import LIMIT, Search, members_of, read_pairs
 from pycurate.errors import TableError
 from pycurate.filters import first_failed
 from pycurate.greedy import GONE, walk
 from pycurate.match import PAIRS, match_nodes, nodes_of, pairs_table
 from pycurate.metadata_filters import Filter
 from pycurate.order import ORDER, Keep, best_first, checked_keep, order_of, shard_names
+from pycurate.recall import EXACT, Recall, measured
 from pycurate.search import Lookup
 from pycurate.sources import Source, aesthetic_of, embeddings_of
 from pycurate.training import device
@@ -75,19 +76,20 @@ class Index:
         return self.bases[source] + row
 
 
-def duplicates(results: Path, sources: Sequence[Source], filters: Sequence[Filter]) -> Dropped:
-    """The duplicates to drop among the samples that pass `filters`.
+def duplicates(results: Path, sources: Sequence[Source], filters: Sequence[Filter]) -> tuple[Dropped, Search, Recall]:
+    """The duplicates to drop among the samples that pass `filters`; how they were sought, and how many were found.
 
-    Reads cells and pairs; assigned and img_emb only where a list of duplicates was cut too early.
+    Reads pairs; assigned and img_emb only where a list of duplicates was cut too early.
     """
     search, pairs = read_pairs(results)
+    recall = EXACT if search.reach == 1 else measured(pairs)
     pairs = pairs.filter(pc.less(pairs["probe"], 2))
     index = Index(sources, filters, checked_keep(search.keep))
     limit = LIMIT
     while True:
         graph = Graph(pairs, index)
         if not len(graph.walk.cut):
-            return graph.dropped()
+            return graph.dropped(), search, recall
         limit *= 2  # so that the rounds are few, whatever the data
         log.info("%d samples look further than their first %d duplicates", len(graph.walk.cut), limit // 2)
         pairs = _match_again(results, graph, search.threshold, embeddings_of(sources), limit)
@@ -169,7 +171,7 @@ def _match_again(results: Path, graph: Graph, threshold: float, embeddings: Embe
     lookup = Lookup(threshold, limit, embeddings.similarity, device())
     tables = []
     for cell in np.unique(cut["cell"].to_numpy()).tolist():
-        nodes = nodes_of(members_of(results, cell, cell + 1)).members
+        nodes = nodes_of(members_of(results, embeddings.paths, cell, cell + 1)).members
         nodes = nodes[graph.live(nodes["sample"])]
         nodes = nodes[nodes["probe"] < 2]
         rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())

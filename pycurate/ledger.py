@@ -21,6 +21,7 @@ UIDS_PER_PASS = 1 << 25  # of 32 bytes each: a pass over the uids holds two arra
 class Counts:
     """What became of the input samples, in numbers."""
 
+    partitions: int = 0
     inputs: int = 0
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)  # by reason
@@ -68,17 +69,22 @@ def read_stats(results: Path) -> dict[str, dict[str, int]]:
     return stats
 
 
-def check(results: Path) -> Counts:
+def check(results: Path, partitions: int | None = None) -> Counts:
     """Count the samples, and hold the tables against each other.
 
     Raises LedgerError, naming the numbers, unless
+    - there are as many samples tables as `partitions`, if that is known,
     - each uid stands once in `samples/` and once in the decisions, and no other uid does,
     - kept and the reasons to drop add up to the inputs, and `kept` is true just where the reason is `kept`,
     - as many samples are dropped as unreadable as could not be read,
     - each output shard holds as many samples as the decisions send to it, and all kept ones go to one; or nothing was
       to be written, and none goes anywhere.
     """
-    counts = Counts()
+    counts = Counts(partitions=len(numbers(results, "samples")))
+    _demand(
+        partitions in (None, counts.partitions),
+        f"there are {partitions} partitions, but samples tables of {counts.partitions}",
+    )
     _count_samples(results, counts)
     outputs = _count_decisions(results, counts)
     curated = read_stats(results)

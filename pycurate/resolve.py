@@ -7,6 +7,7 @@ it is dropped and names the first such one. Byte-equal images (by SHA-256) are d
 if it belongs to a reference set, which outranks everything, and `duplicate_near` else.
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,13 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import TableError
+from pycurate.files import write_json
 from pycurate.filters import first_failed
 from pycurate.graph import Dropped, duplicates
 from pycurate.metadata_filters import Filter
 from pycurate.order import hex_digits
 from pycurate.sources import Source
-from pycurate.tables import DECISIONS
+from pycurate.tables import DECISIONS, write_table
 from pycurate.vectors import ROW_BITS
+
+log = logging.getLogger(__name__)
 
 _OWN = ("kept", "unreadable", "duplicate_exact", "duplicate_near", "duplicate_reference")
 
@@ -29,11 +33,42 @@ _OWN = ("kept", "unreadable", "duplicate_exact", "duplicate_near", "duplicate_re
 def resolve(results: Path, sources: Sequence[Source], filters: Sequence[Filter], dedup: bool) -> pa.Table:
     """DECISIONS with the score columns, one row per sample of the new `sources`; `output_shard` is still null.
 
-    Raises UsageError if a filter asks for a score that is not there, TableError if tables are missing or do not fit.
+    With `dedup`, also leaves dedup.json (how duplicates were sought and how many are found) and duplicates.parquet
+    (see `groups`) in `results`. Raises UsageError if a filter asks for a score that is not there, TableError if tables
+    are missing or do not fit.
     """
-    dropped = duplicates(results, sources, filters) if dedup else Dropped.none()
-    parts = [_decide(source, filters, dropped) for source in sources if not source.reference]
-    return pa.concat_tables(parts)
+    new = [source for source in sources if not source.reference]
+    if not dedup:
+        return pa.concat_tables([_decide(source, filters, Dropped.none()) for source in new])
+    dropped, search, recall = duplicates(results, sources, filters)
+    decisions = pa.concat_tables([_decide(source, filters, dropped) for source in new])
+    if search.reach < 1:
+        log.warning(
+            "The fast search found %.2f %% of the duplicate pairs (95 %% interval %.2f to %.2f, from %d images).",
+            *(100 * recall.recall, 100 * recall.low, 100 * recall.high, recall.probes),
+        )
+    write_json(results / "dedup.json", vars(search) | vars(recall))
+    write_table(results / "duplicates.parquet", groups(decisions))
+    return decisions
+
+
+def groups(decisions: pa.Table) -> pa.Table:
+    """The groups of duplicates, largest first: group (int64), uid, kept, similarity to the kept one (null for itself).
+
+    The kept one of a group stands first in it, also where it belongs to a reference set.
+    """
+    dropped = decisions.filter(pc.is_valid(decisions["duplicate_of"])).select(["uid", "duplicate_of", "similarity"])
+    sizes = dropped.group_by("duplicate_of").aggregate([([], "count_all")])
+    sizes = sizes.sort_by([("count_all", "descending"), ("duplicate_of", "ascending")])
+    kept = sizes["duplicate_of"]
+    count = dropped.num_rows
+    heads = [np.arange(len(kept)), kept, np.ones(len(kept), bool), pa.nulls(len(kept), pa.float32())]
+    group = pc.index_in(dropped["duplicate_of"], value_set=kept).cast(pa.int64())
+    members = [group, dropped["uid"], np.zeros(count, bool), dropped["similarity"]]
+    names = ["group", "uid", "kept", "similarity"]
+    table = pa.concat_tables([pa.table(columns, names=names) for columns in (heads, members)])
+    order = [("group", "ascending"), ("kept", "descending"), ("similarity", "descending"), ("uid", "ascending")]
+    return table.sort_by(order)
 
 
 def _decide(source: Source, filters: Sequence[Filter], dropped: Dropped) -> pa.Table:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.checked import checked_embedding_score
+from pycurate.clip_score import ClipScore
 from pycurate.errors import TableError
 from pycurate.models import EmbeddingScorer, PixelScorer
 from pycurate.tables import path_of, read_array, read_table, write_table
@@ -16,11 +17,16 @@ log = logging.getLogger(__name__)
 
 
 def score_partition(
-    results: Path, number: str, measured: Sequence[type[PixelScorer]], scorers: Sequence[EmbeddingScorer]
+    results: Path,
+    number: str,
+    measured: Sequence[type[PixelScorer]],
+    scorers: Sequence[EmbeddingScorer],
+    clip: ClipScore | None = None,
 ) -> None:
     """Write the scores of one partition: a column for each scorer measured in EMBED, and for each on embeddings.
 
-    Raises TableError if a measure is missing, ModelError if a scorer gives what its protocol does not allow.
+    With `clip` captions are scored too, out of `metadata`. Raises TableError if a measure is missing, ModelError if a
+    scorer gives what its protocol does not allow.
     """
     measures = read_table(path_of(results, "measures", number))
     columns = {"uid": measures["uid"]}
@@ -28,11 +34,14 @@ def score_partition(
         if kind.name not in measures.column_names:
             raise TableError(f"Partition {number} has no measure {kind.name!r}; run embed.py with this scorer.")
         columns |= score_columns(kind, measures[kind.name].to_numpy())
-    if scorers:
+    if scorers or clip:
         embeddings = read_array(path_of(results, "img_emb", number)).astype(np.float32)
         uids = measures["uid"].to_pylist()
         for scorer in scorers:
             columns |= score_columns(type(scorer), checked_embedding_score(scorer, embeddings, number, uids))
+        if clip:
+            captions = read_table(path_of(results, "metadata", number), ["caption"])["caption"].to_pylist()
+            columns[clip.name] = clip.score(embeddings, captions)
     write_table(path_of(results, "scores", number), pa.table(columns))
     log.info("partition %s: %d samples scored", number, measures.num_rows)
 

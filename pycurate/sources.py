@@ -88,13 +88,13 @@ class Source:
         return scores.drop_columns("uid").take(place)
 
 
-def sources_of(results: Path, references: Sequence[Path] = ()) -> list[Source]:
+def sources_of(results: Path, references: Sequence[Path] = (), kind: str = "samples") -> list[Source]:
     """The partitions of a folder that stages share, then those of its reference sets, in order.
 
-    Raises TableError if one of the folders has none.
+    `kind` names the files that tell which there are. Raises TableError if one of the folders has none.
     """
     folders = enumerate([results, *references])
-    return [Source(folder, name, which) for which, folder in folders for name in numbers(folder, "samples")]
+    return [Source(folder, name, which) for which, folder in folders for name in numbers(folder, kind)]
 
 
 def embeddings_of(sources: Sequence[Source]) -> Embeddings:

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""EMBED against the bound of its parts, WRITE against cp, EMBED's memory against the shard's size.
+
+The bound of EMBED is what its parts allow on the same cores: 1 over the sum of the times per image of the loader, the
+encoder and each pixel scorer, each alone. Every figure is the median of its rounds, and the parts and the whole take
+turns within a round, since the machine's speed drifts.
+"""
+
+import logging
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+from loader import photographs
+
+from pycurate.checked import checked_encode, checked_score
+from pycurate.choice import ModelChoice, choose_models
+from pycurate.embed import LoaderOptions, embed_partition
+from pycurate.files import atomic
+from pycurate.loader import Loader
+from pycurate.partition import find_shards, partition, write_partitions
+from pycurate.tables import path_of, read_table, write_table
+from pycurate.write import plan_output, write_curated
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def make_shard(path: Path, files: list[bytes]) -> None:
+    """A shard of these images, each with a caption."""
+    with atomic(path) as beside, tarfile.open(beside, "w") as tar:
+        for number, data in enumerate(files):
+            for extension, content in (("jpg", data), ("txt", b"a photograph")):
+                info = tarfile.TarInfo(f"{number:06}.{extension}")
+                info.size = len(content)
+                with tempfile.SpooledTemporaryFile(max_size=1 << 24) as file:
+                    file.write(content)
+                    file.seek(0)
+                    tar.addfile(info, file)
+
+
+def bench_embed(folder: Path, models: ModelChoice, files: list[bytes], rounds: int) -> None:
+    """EMBED from a shard to its tables, against its parts on the same images in memory."""
+    make_shard(folder / "in" / "00000.tar", files)
+    write_partitions(folder, partition(find_shards(str(folder / "in")), 1 << 40))
+    encoder, scorers = models.load_encoder(), models.load_pixel_scorers()
+    options = LoaderOptions.fill(None, models.device, 100, 1 << 30, None)
+    views = [encoder.view, *(scorer.view for scorer in scorers)]
+    with Loader(views, **vars(options)) as loader:
+        batches = list(loader.batches(enumerate(files)))
+
+        def load() -> None:
+            for _ in loader.batches(enumerate(files)):
+                pass
+
+        def encode() -> None:
+            for batch in batches:
+                checked_encode(encoder, batch.pixels[0], "bench", ["x"] * len(batch.items))
+
+        def score(place: int) -> None:
+            for batch in batches:
+                checked_score(scorers[place], batch.pixels[place + 1], batch.images, "bench", ["x"] * len(batch.items))
+
+        parts: dict[str, Callable[[], None]] = {"loader": load, "encoder": encode}
+        for place, scorer in enumerate(scorers):
+            parts[f"scorer {scorer.name}"] = lambda place=place: score(place)  # type: ignore[misc]
+        parts["EMBED"] = lambda: embed_partition(folder, "00000", encoder, scorers, options)
+        times: dict[str, list[float]] = {name: [] for name in parts}
+        for turn in range(rounds + 1):
+            for name, work in parts.items():
+                spent = seconds(work)
+                if turn:
+                    times[name].append(spent)
+    for name, spans in times.items():
+        print(f"{name:16} {len(files) / statistics.median(spans):8.1f} images/s")
+    bounds = [sum(spans) for spans in zip(*(times[name] for name in parts if name != "EMBED"), strict=True)]
+    ratios = [bound / whole for bound, whole in zip(bounds, times["EMBED"], strict=True)]
+    print(f"{'bound':16} {len(files) / statistics.median(bounds):8.1f} images/s")
+    print(f"EMBED / bound    {statistics.median(ratios):8.2f}  (to reach: 0.9)\n")
+
+
+def bench_write(folder: Path, files: list[bytes], rounds: int) -> None:
+    """WRITE of every other sample, against cp of files with the same bytes."""
+    samples = read_table(path_of(folder, "samples", "00000"))
+    kept = np.arange(samples.num_rows) % 2 == 0
+    decisions = samples.select(["uid", "shard", "key"])
+    decisions = decisions.append_column("kept", [kept])
+    for name in ("reason", "duplicate_of", "output_shard"):
+        decisions = decisions.append_column(name, [[None] * len(kept)])
+    plan_output(folder, decisions, 100, 1 << 30)
+    write_table(folder / "decisions.parquet", decisions)
+    curated, copy = folder / "curated", folder / "copy"
+    ratios, rates = [], []
+    for _ in range(rounds + 1):
+        for old in (curated, copy):
+            shutil.rmtree(old, ignore_errors=True)
+        os.sync()
+        wrote = seconds(lambda: write_curated(folder))
+        size = sum(path.stat().st_size for path in curated.glob("*.tar"))
+        copy.mkdir()
+        os.sync()
+        copied = seconds(lambda: subprocess.run(["cp", *map(str, curated.glob("*.tar")), str(copy)], check=True))
+        ratios.append(copied / wrote)
+        rates.append(size / wrote / 1e6)
+    print(f"WRITE            {statistics.median(rates[1:]):8.0f} MB/s")
+    print(f"WRITE / cp       {statistics.median(ratios[1:]):8.2f}  (to reach: 0.5)\n")
+
+
+def bench_memory(folder: Path, files: list[bytes]) -> None:
+    """Peak memory of bin/embed.py on one shard of 100 images and on one of 2000."""
+    peaks = []
+    for count in (100, 2000):
+        results = folder / f"memory{count}"
+        make_shard(results / "in" / "00000.tar", [files[at % len(files)] for at in range(count)])
+        write_partitions(results, partition(find_shards(str(results / "in")), 1 << 40))
+        peaks.append(peak_memory([sys.executable, str(ROOT / "bin" / "embed.py"), "--results", str(results)]))
+        print(f"EMBED of {count:5} images: {peaks[-1] / 2**20:8.0f} MiB at most")
+    print(f"2000 / 100       {peaks[1] / peaks[0]:8.2f}  (to reach: within 1.10)\n")
+
+
+def peak_memory(command: list[str]) -> int:
+    """Bytes: the largest resident size of the command."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{command} failed")
+    return usage.ru_maxrss * 1024
+
+
+@click.command(help=__doc__)
+@click.option("--count", default=400, show_default=True, help="Images of a round.")
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--preset", default="light", show_default=True)
+def main(count: int, rounds: int, preset: str) -> None:
+    logging.disable(logging.INFO)
+    beside = ROOT.parent / "shared" / "images"
+    files = photographs(sorted(beside.glob("*.tar")), count)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        models = choose_models(preset, None, True, True, (), Path.home() / ".cache" / "pycurate" / preset, None)
+        bench_embed(folder, models, files, rounds)
+        bench_write(folder, files, rounds)
+        bench_memory(folder, files)
+
+
+if __name__ == "__main__":
+    main()
