@@ -1,5 +1,6 @@
 """Runs on a real Slurm cluster: what is asked of it, and that the results are those of a run on one machine."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -102,3 +103,23 @@ def test_runs_side_by_side_on_one_node_and_on_two_leave_the_bytes_of_a_run_on_on
     assert one.results() == undisturbed.results()
     assert two.results() == undisturbed.results()
     assert [(path.name, path.stat().st_mtime_ns) for path in sorted(shards.iterdir())] == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own can be mounted by root alone")
+def test_input_read_only_work_elsewhere_and_scratch_change_no_byte(
+    cluster: Cluster, shards: Path, undisturbed: Flow, tmp_path: Path
+) -> None:
+    flow = undisturbed.again(tmp_path / "flow", environment(cluster.env))
+    scratch = tmp_path / "scratch"
+    for folder in (flow.work, scratch):
+        folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", flow.work], check=True)
+    subprocess.run(["mount", "--bind", shards, shards], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", shards], check=True)
+    try:
+        flow.succeed("-profile", "slurm", *site_file(flow.folder, slurm_scratch=str(scratch)))
+        assert any("NXF_SCRATCH" in path.read_text() for path in flow.work.glob("*/*/.command.run"))
+        assert flow.results() == undisturbed.results()
+    finally:
+        subprocess.run(["umount", "--lazy", shards], check=True)
+        subprocess.run(["umount", "--lazy", flow.work], check=True)
