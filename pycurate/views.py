@@ -22,7 +22,7 @@ LONG = 8
 class Placement(NamedTuple):
     """The size to which the whole image is resized, and where the view's corner lies in it.
 
-    A negative `top` or `left` means that the view reaches beyond the image and is padded there.
+    The view may reach beyond the image, at a negative `top` or `left` and on the far side; it is padded there.
     """
 
     height: int
@@ -65,7 +65,7 @@ def render(pixels: np.ndarray, view: View) -> torch.Tensor:
     resized = interpolate(image, size=(at.height, at.width), mode=interpolation(view), antialias=True)[0]
     # From here on numpy copies: torch would wake its threads for each small copy, which costs more than the copy.
     planes = resized.numpy()
-    if at.top >= 0 and at.left >= 0:
+    if at.height >= at.top + view.height and at.width >= at.left + view.width and min(at.top, at.left) >= 0:
         view_planes = planes[:, at.top : at.top + view.height, at.left : at.left + view.width]
         return torch.from_numpy(np.ascontiguousarray(view_planes))
     padded = np.full((3, view.height, view.width), view.fill, dtype=np.uint8)
