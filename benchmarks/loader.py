@@ -91,10 +91,9 @@ class BareDali:
 
 
 def consume(loader: Loader, files: list[bytes]) -> None:
-    """All of the loader's batches, and a look at the last pixel, so that a GPU has finished too."""
-    for batch in loader.batches(enumerate(files)):
-        last = batch.pixels[0][-1:]
-    last.sum().item()
+    """All of the loader's batches, each of which is complete when it is handed over."""
+    for _ in loader.batches(enumerate(files)):
+        pass
 
 
 def seconds(work: Callable[[], object]) -> float:
