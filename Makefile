@@ -23,6 +23,7 @@ lint: setup ## Check style and types
 	ruff check .
 	ruff format --check .
 	mypy
+	mypy benchmarks  # apart: a file there may have the name of one in bin
 
 lock: setup ## Pin the newest versions of requirements*.in, and Nextflow's jars
 	$(COMPILE) requirements-setup.in --output-file requirements-setup.txt
