@@ -1,0 +1,186 @@
+"""Models are found by name, in one way for built-in ones and one's own; a wrong name is answered with the right one."""
+
+import runpy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+
+from pycurate.errors import ModelError, UsageError
+from pycurate.heads import HEADS
+from pycurate.metadata_filters import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
+from pycurate.presets import (
+    PRESETS,
+    check_fit,
+    find_preset,
+    load_class,
+    load_encoder,
+    load_filter,
+    load_scorer,
+    reads_pixels,
+)
+
+
+def run(root: Path, *words: str) -> Result:
+    """bin/models.py, in this process."""
+    return CliRunner().invoke(runpy.run_path(str(root / "bin" / "models.py"))["main"], words)
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_the_parts_of_a_preset_exist_and_fit(preset: object) -> None:
+    found = find_preset(preset.name)  # type: ignore[attr-defined]
+    assert found is preset
+    for column, spec in (("aesthetic", found.aesthetic), ("nsfw", found.nsfw)):
+        assert spec is not None
+        check_fit(spec, found.encoder)
+        assert load_class(spec).name == column
+        assert reads_pixels(spec) == (found.name == "light")
+    assert 0 < found.dedup_threshold < 1
+
+
+def test_an_unknown_preset_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no preset 'clip-l41'; did you mean 'clip-l14'\?"):
+        find_preset("clip-l41")
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_is_refused_on_an_encoder_it_was_not_trained_on(head: type, tmp_path: Path) -> None:
+    spec = f"pycurate.heads:{head.__name__}"
+    for encoder in {"ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai"} - set(head.encoders):  # type: ignore[attr-defined]
+        with pytest.raises(UsageError, match="pairs that fit: ") as caught:
+            load_scorer(spec, tmp_path, "cpu", encoder)
+        for other in HEADS:
+            assert f"{other.encoders[0]} with pycurate.heads:{other.__name__}" in str(caught.value)
+    for encoder in ("ViT-L-14/laion2b_s32b_b82k", "pycurate.efficientnet:EfficientNetLite0", "ViT-L-14-336/openai"):
+        with pytest.raises(UsageError, match="was trained on embeddings of"):
+            check_fit(spec, encoder)
+    with pytest.raises(ModelError, match="is missing"):  # it fits, so what is wrong is that there are no weights
+        load_scorer(spec, tmp_path, "cpu", head.encoders[0].replace("/", "-quickgelu/"))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("pycurate.heads:NsfwL41", r"pycurate\.heads has no class 'NsfwL41'; did you mean 'NsfwL14'\?"),
+        ("pycurate.head:NsfwL14", r"no module 'pycurate\.head'; did you mean 'pycurate\.heads'\?"),
+        ("no_such_module:Thing", "no module 'no_such_module'; put the folder of your own on PYTHONPATH"),
+        ("no/such/file.py:Thing", r"no file no/such/file\.py"),
+        (":Thing", "names no class"),
+        ("pycurate.heads:", "names no class"),
+        ("pycurate.heads", "names no class"),
+        ("pycurate.presets:PRESETS", "has no class 'PRESETS'"),
+    ],
+)
+def test_a_wrong_class_is_answered_with_the_nearest(spec: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_class(spec)
+
+
+def test_a_fault_inside_a_users_module_is_shown_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "faulty.py").write_text("import no_such_thing\nclass Thing: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for spec in ("faulty:Thing", f"{tmp_path}/faulty.py:Thing"):
+        with pytest.raises(ModuleNotFoundError, match="no_such_thing"):
+            load_class(spec)
+
+
+def test_a_class_in_a_file_is_loaded_once(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("class Thing: ...\n")
+    assert load_class(f"{tmp_path}/own.py:Thing") is load_class(f"{tmp_path}/own.py:Thing")
+
+
+# --- bin/models.py
+
+
+def test_light_is_fetched_without_a_network(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there
+    found = run(root, "fetch", "--preset", "light", "--model-dir", str(tmp_path))
+    assert found.exit_code == 0, found.output
+    graphs = list(tmp_path.glob("*.onnx"))
+    assert len(graphs) == 1
+    made = graphs[0].stat().st_mtime_ns
+    assert run(root, "fetch", "--offline", "--preset", "light", "--model-dir", str(tmp_path)).exit_code == 0
+    assert graphs[0].stat().st_mtime_ns == made
+    assert load_encoder(PRESETS["light"].encoder, tmp_path, "cpu").dim == 1280
+
+
+def test_verify_checks_the_heads_where_the_encoder_is_not_there(root: Path, shared: Path, tmp_path: Path) -> None:
+    for path in (shared / "heads").iterdir():
+        shutil.copy(path, tmp_path)
+    good = run(root, "verify", "--preset", "clip-l14", "--model-dir", str(tmp_path))
+    assert good.exit_code == 0, good.output
+    assert [line.split()[:2] for line in good.output.splitlines()] == [
+        ["skipped", "weights"],
+        ["passed", "weights"],
+        ["passed", "golden"],
+        ["passed", "weights"],
+        ["passed", "golden"],
+    ]
+    (tmp_path / "clip_autokeras_binary_nsfw.zip").unlink()
+    bad = run(root, "verify", "--preset", "clip-l14", "--model-dir", str(tmp_path))
+    assert bad.exit_code == 1
+    assert "clip_autokeras_binary_nsfw.zip is missing" in bad.output
+
+
+def test_list_shows_presets_heads_and_pairs(root: Path) -> None:
+    shown = run(root, "list").output
+    for name in (*PRESETS, *(head.weights[0].file for head in HEADS)):
+        assert name in shown
+    pairs = run(root, "list", "--encoders", "ViT-L-14/").output.splitlines()
+    assert "ViT-L-14/openai" in pairs
+    assert all("vit-l-14/" in pair.lower() for pair in pairs)
+    assert len(run(root, "list", "--encoders").output.splitlines()) > 100
+
+
+def test_wrong_use_leaves_with_2(root: Path, tmp_path: Path) -> None:
+    for words in (["--preset", "lihgt"], ["--encoder", "ViT-B-32/openia"], ["--scorer", "pycurate.heads:NsfwL14"]):
+        found = run(root, "fetch", *words, "--model-dir", str(tmp_path))
+        assert found.exit_code == 2, found.output
+
+
+# --- filters on metadata
+
+TABLE = pa.table(
+    {
+        "width": pa.array([200, 199, 600, 601, 5000], pa.int32()),
+        "height": pa.array([200, 1000, 200, 200, 5000], pa.int32()),
+        "caption": pa.array(["one two three", "one  two", None, " \n", " ab cd \t ef "], pa.string()),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "passed"),
+    [
+        ("MinSide", "min_side", [True, False, True, True, True]),
+        ("MinSide=201", "min_side", [False, False, False, False, True]),
+        ("MaxAspect", "max_aspect", [True, False, True, False, True]),
+        ("MaxAspect=1", "max_aspect", [True, False, False, False, True]),
+        ("CaptionWords", "caption_words", [True, False, False, False, True]),
+        ("CaptionWords=0", "caption_words", [True, True, False, False, True]),
+        ("CaptionCharacters", "caption_characters", [True, True, False, False, True]),
+        ("CaptionCharacters=10", "caption_characters", [True, False, False, False, False]),
+        ("HasCaption", "missing_caption", [True, True, False, False, True]),
+    ],
+)
+def test_metadata_filters(spec: str, reason: str, passed: list[bool]) -> None:
+    one = load_filter(f"pycurate.metadata_filters:{spec}")
+    assert one.reason == reason
+    mask = one.passes(TABLE)
+    assert mask.dtype == np.bool_
+    assert mask.tolist() == passed
+
+
+def test_metadata_filters_of_no_rows() -> None:
+    for one in (MinSide(), MaxAspect(), CaptionWords(), CaptionCharacters(), HasCaption()):
+        assert one.passes(TABLE.slice(0, 0)).tolist() == []
+
+
+@pytest.mark.parametrize("spec", ["MinSide=wide", "HasCaption=3", "MinSide="])
+def test_a_filter_that_cannot_be_made(spec: str) -> None:
+    with pytest.raises(UsageError, match="does not make a filter"):
+        load_filter(f"pycurate.metadata_filters:{spec}")
