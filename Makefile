@@ -19,11 +19,12 @@ setup: .venv/.complete ## Make .venv complete: Python packages, Nextflow, Java (
 test: setup ## Run all tests (ARGS="-k name" picks some)
 	python -m pytest $(ARGS)
 
+# benchmarks/ apart: a file there may have the name of one in bin/.
 lint: setup ## Check style and types
 	ruff check .
 	ruff format --check .
 	mypy
-	mypy benchmarks  # apart: a file there may have the name of one in bin
+	mypy benchmarks
 
 lock: setup ## Pin the newest versions of requirements*.in, and Nextflow's jars
 	$(COMPILE) requirements-setup.in --output-file requirements-setup.txt
