@@ -6,7 +6,7 @@ None of the three knows a filter. `pycurate.resolve` applies the filters and dec
 import json
 import logging
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,13 @@ from pycurate.match import PAIRS, match_cell, member_dtype
 from pycurate.order import checked_keep, order_of, scattered, uid_numbers
 from pycurate.search import Lookup
 from pycurate.sources import Source, aesthetic_of, embeddings_of
-from pycurate.tables import numbers, path_of, read_table, write_array, write_table
+from pycurate.tables import path_of, read_table, write_array, write_table
 from pycurate.training import Settings, device, train
 from pycurate.vectors import Embeddings, sample_numbers
 
 log = logging.getLogger(__name__)
 
-LIMIT = 16  # duplicates listed per sample and cell; whoever needs more is matched again in `resolve`
+LIMIT = 8  # duplicates listed per sample and cell; whoever needs more is matched again in `resolve`
 PROBE_BITS = 58  # one image in 2^(64 - 58) = 64 is a probe in fast mode
 ROWS = 8192  # vectors assigned at once
 
@@ -74,14 +74,23 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
     log.info("partition %s: %d vectors, %d visits", source.label, len(one), len(members))
 
 
-def members_of(results: Path, start: int, stop: int) -> np.ndarray:
-    """The visits of all partitions to the cells from `start` up to `stop`, sorted by cell."""
+def members_of(results: Path, partitions: Iterable[int], start: int, stop: int) -> np.ndarray:
+    """The visits of these partitions to the cells from `start` up to `stop`, as member_dtype (n,), sorted by cell.
+
+    Raises TableError if a partition was not assigned, or not to the same cells as the others.
+    """
     parts = []
-    for number in numbers(results, "assigned"):
-        visits_there = np.load(path_of(results, "assigned", number), mmap_mode="r")
+    for number in partitions:
+        path = path_of(results, "assigned", f"{number:05d}")
+        try:
+            there = np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise TableError(f"{path} cannot be read ({error}); run dedup.py assign for this partition.") from error
         # numpy's own search would read the whole column; this one touches a few of its pages.
-        first, last = (bisect_left(visits_there["cell"], cell) for cell in (start, stop))
-        parts.append(visits_there[first:last])
+        first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))
+        parts.append(there[first:last])
+    if len({part.dtype for part in parts}) > 1:
+        raise TableError("The partitions were assigned to different cells; run dedup.py assign again for all.")
     members = np.concatenate(parts)
     return members[np.argsort(members["cell"], kind="stable")]
 
@@ -116,7 +125,7 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     buckets = len(cells.buckets) - 1
     if not 0 <= bucket < buckets:
         raise UsageError(f"There is no bucket {bucket}: train made {buckets}, from 0 on.")
-    members = members_of(results, *cells.buckets[bucket : bucket + 2].tolist())
+    members = members_of(results, embeddings.paths, *cells.buckets[bucket : bucket + 2].tolist())
     lookup = Lookup(cells.threshold, LIMIT, embeddings.similarity, device())
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
     each = np.split(members, starts[1:]) if len(members) else []

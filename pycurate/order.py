@@ -28,10 +28,10 @@ def checked_keep(keep: str) -> Keep:
 def uid_numbers(uids: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """32 (or more) hex digits each -> uint64 (n, 2), the first 128 bits, most significant half first."""
     digits = pc.utf8_slice_codeunits(uids, 0, 32)
+    if not len(digits):
+        return np.zeros((0, 2), np.uint64)
     digits = pa.concat_arrays(digits.chunks) if isinstance(digits, pa.ChunkedArray) else digits
     fixed = digits.cast(pa.binary()).cast(pa.binary(32))
-    if not len(fixed):
-        return np.zeros((0, 2), np.uint64)
     text = np.frombuffer(fixed.buffers()[1], "S32", len(fixed), fixed.offset * 32)
     return np.frombuffer(bytes.fromhex(text.tobytes().decode()), ">u8").astype(np.uint64).reshape(-1, 2)
 

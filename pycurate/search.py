@@ -97,12 +97,12 @@ def neighbours(keys: torch.Tensor, samples: np.ndarray, rows: np.ndarray, column
 def _first(
     i: np.ndarray, j: np.ndarray, samples: np.ndarray, block: np.ndarray, room: np.ndarray, lookup: Lookup
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first room[i] duplicates of block[i] among candidates (i, j), sorted; little more is compared than needed."""
+    """The first room[i] duplicates of block[i] among candidates (i, j), sorted; no more is compared than needed."""
     number = np.bincount(i, minlength=len(room))
     start = np.cumsum(number) - number
     room, done = room.copy(), np.zeros_like(number)
     parts = []
-    while (take := np.where(room > 0, np.minimum(number - done, 2 * room), 0)).any():
+    while (take := np.where(room > 0, np.minimum(number - done, room), 0)).any():
         of = np.repeat(np.arange(len(take)), take)
         place = np.arange(len(of)) - np.repeat(np.cumsum(take) - take, take)
         chosen = (start + done)[of] + place

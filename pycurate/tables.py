@@ -12,6 +12,8 @@ Every stage reads what it needs beneath one folder, `results`, and adds its own 
     assigned/assigned_00000.npy       DEDUP      pycurate.match.member_dtype: a partition's visits, sorted by cell
     pairs/pairs_00000.parquet         DEDUP      pycurate.match.PAIRS: duplicates, whatever the filters say
     decisions.parquet                 DEDUP      DECISIONS + the score columns, one row per input sample
+    duplicates.parquet                DEDUP      groups of duplicates, largest first: group, uid, kept, similarity
+    dedup.json                        DEDUP      how duplicates were sought, and the share of them that is found
     plan/plan_00000.parquet           DEDUP      PLAN: what one WRITE task copies
     curated/00000.tar                 WRITE      the kept samples, with 00000.parquet and 00000_stats.json
     summary.json, report.html         REPORT

@@ -6,7 +6,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pycurate.dedup import find_pairs
+from pycurate.filters import Threshold
+from pycurate.resolve import resolve
+from pycurate.sources import sources_of
 from pycurate.tables import SAMPLES, path_of, sample_uid, write_array, write_table
+from pycurate.training import Settings
 from pycurate.vectors import similarity, unit
 
 
@@ -122,3 +127,57 @@ def decided(table: pa.Table) -> dict[str, Decision]:
     """The same of a decisions table, without its unreadable samples."""
     rows = table.select(["uid", "reason", "duplicate_of", "similarity"]).to_pylist()
     return {row["uid"]: tuple(row.values())[1:] for row in rows if row["reason"] != "unreadable"}
+
+
+def run(
+    folder: Path, samples: Samples, settings: Settings, parts: int = 3, aesthetic: float = 0.0, nsfw: float = 2.0
+) -> dict[str, Decision]:
+    """The decisions about these samples, split into so many partitions."""
+    write_set(folder, samples, np.array_split(np.arange(len(samples)), parts))
+    sources = sources_of(folder)
+    find_pairs(folder, sources, settings)
+    filters = [Threshold("aesthetic", "aesthetic", minimum=aesthetic), Threshold("nsfw", "nsfw", maximum=nsfw)]
+    return decided(resolve(folder, sources, filters, dedup=True))
+
+
+def clustered(n: int, dim: int, seed: int = 0, copies: float = 0.3) -> np.ndarray:
+    """float16 (n, dim): clusters, and planted copies from equal to far."""
+    random = np.random.default_rng(seed)
+    spectrum = np.arange(1, dim + 1) ** -0.8
+    centres = random.normal(size=(max(1, n // 20), dim)) * spectrum
+    vectors = centres[random.integers(0, len(centres), n)] + 0.5 * random.normal(size=(n, dim)) * spectrum
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for i in range(1, n):
+        if random.random() < copies:
+            noise = random.normal(size=dim) / np.sqrt(dim)
+            vectors[i] = vectors[random.integers(0, i)] + noise * random.choice([0, 0.02, 0.1, 0.3, 0.6])
+            vectors[i] /= np.linalg.norm(vectors[i])
+    return vectors.astype(np.float16)
+
+
+def chains(n: int, dim: int, seed: int = 0) -> np.ndarray:
+    """float16 (n, dim): a walk on the sphere in steps of about 20 degrees: each is like the next, not the one after."""
+    random = np.random.default_rng(seed)
+    steps = np.cumsum(random.normal(size=(n, dim)), axis=0) * 0.36 + 1
+    return (steps / np.linalg.norm(steps, axis=1, keepdims=True)).astype(np.float16)
+
+
+def stars(n: int, dim: int, seed: int = 0) -> np.ndarray:
+    """float16 (n, dim): around each tenth vector others that are like it, but not like each other."""
+    random = np.random.default_rng(seed)
+    vectors = np.repeat(random.normal(size=(n // 10 + 1, dim)), 10, axis=0)[:n]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rays = random.normal(size=(n, dim))
+    rays *= np.tan(np.arccos(0.92)) / np.linalg.norm(rays, axis=1, keepdims=True)
+    rays[::10] = 0
+    vectors = vectors + rays
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+def giant(n: int, dim: int = 32) -> Samples:
+    """n near-copies of one image, each like every other, with all scores at random."""
+    random = np.random.default_rng(1)
+    vectors = 1 + 0.01 * random.normal(size=(n, dim))
+    samples = Samples.of(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    samples.aesthetic, samples.nsfw = random.random(n), random.random(n)
+    return samples
