@@ -39,10 +39,13 @@ workflow {
     EMBED(partitions.map { number, shards -> [number, shards, shards*.path] }, models, code)
     SCORE(EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata), models, code) // [number, measures, img_emb, metadata]
 
-    samples = Tables.sorted(EMBED.out.samples)                  // every samples table, a value
-    scores = Tables.sorted(SCORE.out.scores)
-    embeddings = Tables.sorted(EMBED.out.embeddings.map { _number, file -> file })
-    DEDUP(params.dedup, samples, scores, embeddings, code)      // -> decisions, duplicates, plans [number, parquet, tsv]
+    DEDUP(
+        params.dedup,
+        params.dedup_single,
+        EMBED.out.stats.map { stats -> Tables.readable(stats) }.sum(),
+        EMBED.out.samples.join(SCORE.out.scores).join(EMBED.out.embeddings), // [number, samples, scores, img_emb]
+        code,
+    )
 
     WRITE(
         DEDUP.out.plans
@@ -52,14 +55,14 @@ workflow {
         code,
     )
 
-    REPORT_CHOOSE(DEDUP.out.decisions, samples, embeddings, code)
+    REPORT_CHOOSE(DEDUP.out.decisions, DEDUP.out.samples, DEDUP.out.embeddings, code)
     REPORT(
         REPORT_CHOOSE.out.examples
             .combine(places.map { byName -> [byName] })
             .map { examples, tsv, byName -> [examples, Shards.pick(tsv, byName)] }
             .map { examples, shards -> [examples, shards, shards*.path] },
         DEDUP.out.decisions,
-        Tables.sorted(EMBED.out.samples.mix(EMBED.out.stats)),
+        Tables.sorted(DEDUP.out.samples.flatten().mix(EMBED.out.stats)),
         Tables.sorted(WRITE.out.stats.flatten()),
         models,
         partitions.count(),

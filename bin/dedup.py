@@ -156,8 +156,9 @@ def main() -> None:
 @search_options
 @exits
 def train(results: Path, settings: training.Settings) -> None:
-    """Choose cells from a sample of RESULTS/img_emb; leaves RESULTS/cells."""
-    training.train(results, sources_of(results), settings)
+    """Choose cells from a sample of RESULTS/img_emb; leaves RESULTS/cells and prints the number of buckets."""
+    cells = training.train(results, sources_of(results), settings)
+    click.echo(len(cells.buckets) - 1)
 
 
 @main.command()

@@ -1,11 +1,75 @@
 // Duplicates over the whole input: pairs know no threshold but the cosine's, the filters act in resolve alone.
+// A set of moderate size is searched in one task, a large one is fanned out; both give the same decisions.
 
+// The whole search in one task.
 process DEDUP_PAIRS {
     label 'process_high'
 
     input:
+    val images // how many
     path samples, stageAs: 'samples/*'
     path scores, stageAs: 'scores/*'
+    path embeddings, stageAs: 'img_emb/*'
+    env 'PYCURATE_CODE'
+
+    output:
+    tuple path('cells/*.npz'), path('assigned/*.npy'), path('pairs/*.parquet'), emit: search
+
+    script:
+    """
+    dedup.py pairs ${task.ext.args ?: ''}
+    """
+}
+
+// Choose cells from a sample of the embeddings.
+process DEDUP_TRAIN {
+    label 'process_gpu'
+
+    input:
+    val images
+    path samples, stageAs: 'samples/*'
+    path embeddings, stageAs: 'img_emb/*'
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'cells/*.npz', emit: cells
+    stdout emit: buckets
+
+    script:
+    """
+    dedup.py train ${task.ext.args ?: ''}
+    """
+}
+
+// Send each vector of a partition to the cells that it visits: one file, sorted by cell.
+process DEDUP_ASSIGN {
+    tag "${number}"
+    label 'process_medium'
+
+    input:
+    tuple val(number), path(samples, stageAs: 'samples/*'), path(scores, stageAs: 'scores/*'), path(embeddings, stageAs: 'img_emb/*')
+    path cells, stageAs: 'cells/*'
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'assigned/*.npy', emit: assigned
+
+    script:
+    """
+    dedup.py assign --partition ${number} ${task.ext.args ?: ''}
+    """
+}
+
+// Find the pairs that meet in a bucket of cells; of each file only the bucket's slice is read.
+process DEDUP_MATCH {
+    tag "${bucket}"
+    label 'process_gpu'
+
+    input:
+    val bucket
+    path cells, stageAs: 'cells/*'
+    path samples, stageAs: 'samples/*'
+    path assigned, stageAs: 'assigned/*'
     path embeddings, stageAs: 'img_emb/*'
     env 'PYCURATE_CODE'
 
@@ -14,17 +78,19 @@ process DEDUP_PAIRS {
 
     script:
     """
-    dedup.py pairs ${task.ext.args ?: ''}
+    dedup.py match --bucket ${bucket} ${task.ext.args ?: ''}
     """
 }
 
+// Filter, walk over the pairs by rank, decide about every sample, and plan the output.
 process DEDUP_RESOLVE {
-    label 'process_medium'
+    label 'process_high'
 
     input:
+    tuple path(cells, stageAs: 'cells/*'), path(assigned, stageAs: 'assigned/*'), path(pairs, stageAs: 'pairs/*')
     path samples, stageAs: 'samples/*'
     path scores, stageAs: 'scores/*'
-    path pairs, stageAs: 'pairs/*'
+    path embeddings, stageAs: 'img_emb/*'
     env 'PYCURATE_CODE'
 
     output:
@@ -40,26 +106,42 @@ process DEDUP_RESOLVE {
 
 workflow DEDUP {
     take:
-    dedup      // whether duplicates are sought
-    samples    // every samples table, a value
-    scores     // every scores table, a value
-    embeddings // every img_emb file, a value
+    dedup    // whether duplicates are sought
+    single   // up to how many images are searched in one task
+    images   // how many there are, a value
+    tables   // [number, samples, scores, img_emb] of each partition
     code
 
     main:
-    pairs = channel.value([])
+    samples = Tables.sorted(tables.map { _number, file, _scores, _embeddings -> file })
+    scores = Tables.sorted(tables.map { _number, _samples, file, _embeddings -> file })
+    embeddings = Tables.sorted(tables.map { _number, _samples, _scores, file -> file })
+    search = channel.value([[], [], []])                        // [cells, assigned, pairs], a value
     if (dedup) {
-        DEDUP_PAIRS(samples, scores, embeddings, code)
-        pairs = DEDUP_PAIRS.out.pairs
+        DEDUP_PAIRS(images.filter { count -> count <= single }, samples, scores, embeddings, code)
+
+        DEDUP_TRAIN(images.filter { count -> count > single }, samples, embeddings, code)
+        cells = DEDUP_TRAIN.out.cells.first()
+        DEDUP_ASSIGN(tables, cells, code)
+        assigned = DEDUP_ASSIGN.out.assigned.collect(sort: { file -> file.name })
+        buckets = DEDUP_TRAIN.out.buckets.flatMap { text -> (0..<text.trim().toInteger()).toList() }
+        DEDUP_MATCH(buckets, cells, samples, assigned, embeddings, code)
+        fanned = DEDUP_MATCH.out.pairs
+            .collect(sort: { file -> file.name })
+            .combine(cells).combine(assigned.map { files -> [files] })
+            .map { all -> [all[-2], all[-1], all[0..-3]] }
+
+        search = DEDUP_PAIRS.out.search.mix(fanned).first()
     }
-    DEDUP_RESOLVE(samples, scores, pairs, code)
+    DEDUP_RESOLVE(search, samples, scores, embeddings, code)
 
     emit:
+    samples    // every samples table, a value
+    embeddings // every img_emb file, a value
     decisions = DEDUP_RESOLVE.out.decisions
-    duplicates = DEDUP_RESOLVE.out.duplicates.ifEmpty([])
     plans = DEDUP_RESOLVE.out.plans
         .flatten()
         .map { file -> [Shards.number(file), file] }
         .groupTuple(size: 2, sort: { a, b -> a.name <=> b.name })
-        .map { number, files -> [number, files[0], files[1]] } // [number, parquet, tsv]
+        .map { number, files -> [number, files[0], files[1]] }  // [number, parquet, tsv]
 }

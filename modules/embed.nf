@@ -9,7 +9,7 @@ process EMBED {
     env 'PYCURATE_CODE'
 
     output:
-    path 'samples/*.parquet', emit: samples
+    tuple val(number), path('samples/*.parquet'), emit: samples
     tuple val(number), path('measures/*.parquet'), emit: measures
     tuple val(number), path('img_emb/*.npy'), emit: embeddings
     tuple val(number), path('metadata/*.parquet'), emit: metadata

@@ -9,7 +9,7 @@ process SCORE {
     env 'PYCURATE_CODE'
 
     output:
-    path 'scores/*.parquet', emit: scores
+    tuple val(number), path('scores/*.parquet'), emit: scores
 
     script:
     """
