@@ -128,3 +128,10 @@ def test_help_names_every_parameter(tmp_path: Path) -> None:
     schema = json.loads((ROOT / "nextflow_schema.json").read_text())
     names = [name for part in schema["$defs"].values() for name in part["properties"]]
     assert done.returncode == 0 and all(f"--{name} " in done.stdout for name in names)
+
+
+def test_a_fanned_out_search_decides_the_same(undisturbed: Flow, shards: Path, tmp_path: Path) -> None:
+    flow = Flow(tmp_path, ("--input", f"{shards}/*.tar", "--dedup", "true", "--images_per_tar", "20"))
+    flow.succeed("--partition_bytes", "1", "--dedup_single", "0", "--dedup_cells", "8", "--dedup_buckets", "3")
+    assert {"DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH"} <= tasks(flow, "COMPLETED")
+    assert flow.results() == undisturbed.results()
