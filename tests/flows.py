@@ -24,7 +24,7 @@ def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 def curate(shards: Path, models: Path) -> tuple[str, ...]:
     """Options that curate a few shards in many small tasks: a shard each to EMBED, a tar each to WRITE."""
-    options = "--dedup true --partition_bytes 1 --images_per_tar 3 --tars_per_task 1"
+    options = "--dedup true --partition_bytes 1 --images_per_tar 8 --tars_per_task 1 --aesthetic_threshold 0.2"
     return ("--input", str(shards), "--model_dir", str(models), *options.split())
 
 
