@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -49,9 +49,12 @@ class Scene:
     cluster: Cluster
     flow: Flow
     options: tuple[str, ...]
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
-        return self.flow.start("-profile", "slurm", *self.options, *more)
+        running = self.flow.start("-profile", "slurm", *self.options, *more)
+        self.started.append(running)
+        return running
 
     def resume(self) -> None:
         """Go on after a failure, to the end."""
@@ -64,7 +67,10 @@ Strike = Callable[[Scene, subprocess.Popen[bytes]], None]
 @pytest.fixture
 def scene(cluster: Cluster, undisturbed: Flow, tmp_path: Path) -> Iterator[Scene]:
     flow = undisturbed.again(tmp_path / "flow", environment(cluster.env))
-    yield Scene(cluster, flow, site_file(flow.folder))
+    scene = Scene(cluster, flow, site_file(flow.folder))
+    yield scene
+    for running in scene.started:  # of a test that failed
+        running.kill()
     cluster.run("scancel", "--user", str(os.getuid()))
     cluster.wait_idle(cluster.nodes)
 

@@ -67,6 +67,7 @@ ReturnToService=2
 KillWait=2
 GresTypes=gpu
 {nodes}
+MaxJobCount=30000
 PartitionName=cpu Nodes=ALL Default=YES DefMemPerCPU=1000
 PartitionName=gpu Nodes=ALL DefMemPerCPU=1000
 """
