@@ -65,7 +65,7 @@ def test_published_files_are_hard_links(photographs: Flow) -> None:
 def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow) -> None:
     before = {path.name for path in (photographs.folder / "results" / "curated").iterdir()}
     photographs.succeed("--dedup", "true", "--images_per_tar", "20", "--aesthetic_threshold", "0.8", "-resume")
-    assert tasks(photographs, "CACHED") == {"EMBED", "SCORE", "DEDUP_PAIRS"}
+    assert tasks(photographs, "CACHED") == {"MODELS_VERIFY", "EMBED", "SCORE", "DEDUP_PAIRS"}
     assert tasks(photographs, "COMPLETED") == {"PARTITION", "DEDUP_RESOLVE", "WRITE", "REPORT_CHOOSE", "REPORT"}
     kept = [row for row in decisions(photographs) if row["kept"]]
     assert kept and all(row["aesthetic"] >= 0.8 for row in kept)  # type: ignore[operator]
