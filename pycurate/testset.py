@@ -42,7 +42,9 @@ def _draw(seed: int) -> bytes:
     picture = np.zeros((height, width, 3))
     for cells in (3, 6, 12, 24, 48, 96):
         noise = random.normal(size=(cells * 3 // 4, cells, 3)).astype(np.float32)
-        planes = [Image.fromarray(noise[:, :, band]).resize((width, height), Image.Resampling.BICUBIC) for band in range(3)]
+        planes = [
+            Image.fromarray(noise[:, :, band]).resize((width, height), Image.Resampling.BICUBIC) for band in range(3)
+        ]
         picture += np.stack([np.asarray(plane) for plane in planes], axis=2) * 150 / cells**0.5
     buffer = io.BytesIO()
     Image.fromarray((128 + picture).clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)

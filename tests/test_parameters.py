@@ -39,7 +39,7 @@ def test_defaults_of_the_configuration_are_those_of_the_schema(
     assert configured.keys() <= schema.keys()
     for name, value in configured.items():
         default = schema[name].get("default")
-        written = {None: "null", True: "true", False: "false"}.get(default, str(default))  # type: ignore[arg-type]
+        written = {None: "null", True: "true", False: "false"}.get(default, str(default))
         assert value == written.replace("~", str(Path.home())), name
 
 

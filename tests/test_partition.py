@@ -107,9 +107,9 @@ def test_partitions_are_read_back_and_changes_noticed(root: Path) -> None:
 
 def test_the_script_leaves_partitions_and_exit_codes(root: Path, tmp_path: Path) -> None:
     script = Path(__file__).parent.parent / "bin" / "partition.py"
-    call = [sys.executable, script, "--results", tmp_path / "r", "--partition-bytes", "1"]
-    subprocess.run([*call, "--input", root], check=True)
+    call = [sys.executable, str(script), "--results", str(tmp_path / "r"), "--partition-bytes", "1"]
+    subprocess.run([*call, "--input", str(root)], check=True)
     assert len(list((tmp_path / "r" / "partitions").iterdir())) == 4
-    missing = subprocess.run([*call, "--input", tmp_path / "no"], capture_output=True, text=True)
+    missing = subprocess.run([*call, "--input", str(tmp_path / "no")], capture_output=True, text=True)
     assert missing.returncode == 2
     assert missing.stderr.startswith("partition.py: The input") and missing.stderr.count("\n") == 1
