@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""EMBED with a CLIP model: images per second from tar bytes to embeddings, and what bounds it.
+
+    benchmarks/gpu.py --model ViT-L-14-quickgelu --images 20000          on a GPU
+    benchmarks/gpu.py --model ViT-B-32-quickgelu --images 100            anywhere
+
+The weights are random numbers: speed does not depend on them. Measured in one run: the model alone on pixels that are
+there already, the decoder alone, both as EMBED runs them, and the share of the card's bf16 peak that the model's
+arithmetic takes. Without a GPU the same code runs on the CPU, and says so.
+"""
+
+import io
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import click
+import open_clip
+import torch
+from safetensors.torch import save_file
+from torch.utils.flop_counter import FlopCounterMode
+
+from pycurate.checked import GPU_BATCH, checked_encode
+from pycurate.embed import LoaderOptions, embed_partition
+from pycurate.loader import Loader
+from pycurate.openclip import OpenClip
+from pycurate.partition import find_shards, partition, write_partitions
+from pycurate.shards import read_samples
+
+PEAKS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12}  # dense bf16, FLOP/s
+
+
+def random_encoder(model: str, folder: Path, device: str) -> OpenClip:
+    """The model with random weights, through the path that real weights take."""
+    torch.manual_seed(0)
+    save_file(open_clip.create_model(model).state_dict(), folder / "random.safetensors")
+    return OpenClip(f"{model}/{folder}/random.safetensors", folder, device)
+
+
+def write_shard(folder: Path, images: int) -> None:
+    """A tar of `images` JPEGs: the package's two photographs by turns."""
+    photographs = [path.read_bytes() for path in (files("pycurate") / "photographs").iterdir()]
+    with tarfile.open(folder / "00000.tar", "w") as tar:
+        for number in range(images):
+            member = tarfile.TarInfo(f"{number:08d}.jpg")
+            data = photographs[number % len(photographs)]
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+
+def timed(work: Callable[[], object], device: str) -> float:
+    """Seconds that `work` takes, the GPU's part included."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    work()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def decode(shards: str, encoder: OpenClip, options: LoaderOptions) -> int:
+    """Decode every image of the shards, and do nothing with them; how many."""
+    samples = (sample for shard in find_shards(shards) for sample in read_samples(shard.path, shard.name))
+    with Loader([encoder.view], **vars(options)) as loader:
+        return sum(len(batch.pixels[0]) for batch in loader.batches((None, sample.data) for sample in samples))
+
+
+def flops_of(encoder: OpenClip, pixels: torch.Tensor) -> int:
+    """The arithmetic of one image, by torch's counter, which does not see into attention's fused fast path."""
+    torch.backends.mha.set_fastpath_enabled(False)
+    with FlopCounterMode(display=False) as counter:
+        encoder.encode(pixels)
+    torch.backends.mha.set_fastpath_enabled(True)
+    return int(counter.get_total_flops())
+
+
+def peak(device: str) -> float | None:
+    """The card's published dense bf16 peak in FLOP/s, None if it is not in the list."""
+    name = torch.cuda.get_device_name(device)
+    return next((flops for card, flops in PEAKS.items() if card in name), None)
+
+
+@click.command()
+@click.option("--model", default="ViT-L-14-quickgelu", show_default=True, help="An architecture of open_clip.")
+@click.option("--images", default=10_000, show_default=True, type=click.IntRange(1), help="How many, by each measure.")
+@click.option("--input", "shards", help="Shards of your own.  [default: two photographs again and again]")
+@click.option("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="[default: cuda if there is]")
+@click.option("--backend", type=click.Choice(["cpu", "dali"]), help="Decoder.  [default: dali on a GPU, else cpu]")
+@click.option("--batch-size", default=GPU_BATCH, show_default=True, type=click.IntRange(1))
+@click.option("--compile", "compiled", is_flag=True, help="Measure the model with torch.compile, too.")
+def main(
+    model: str,
+    images: int,
+    shards: str | None,
+    device: str,
+    backend: Literal["cpu", "dali"] | None,
+    batch_size: int,
+    compiled: bool,
+) -> None:
+    """Images per second of EMBED with a CLIP model, of the model alone and of the decoder alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if shards is None:
+            write_shard(folder, images)
+            shards = name
+        encoder = random_encoder(model, folder, device)
+        options = LoaderOptions.fill(backend, device, batch_size, 178_956_970, None)
+        pixels = torch.randint(0, 256, (batch_size, 3, encoder.view.height, encoder.view.width), dtype=torch.uint8)
+        pixels = pixels.to(device)
+        names = [str(number) for number in range(batch_size)]
+        rounds = max(1, images // batch_size)
+
+        def encode() -> None:
+            for _ in range(rounds):
+                checked_encode(encoder, pixels, "-", names)
+
+        checked_encode(encoder, pixels, "-", names)  # the first one chooses kernels
+        alone = rounds * batch_size / timed(encode, device)
+        decoded = decode(shards, encoder, options)
+        decoder = decoded / timed(lambda: decode(shards, encoder, options), device)
+        write_partitions(folder / "results", partition(find_shards(shards), 1 << 60))
+        whole = decoded / timed(lambda: embed_partition(folder / "results", "00000", encoder, [], options), device)
+        flops = flops_of(encoder, pixels[:1])
+
+        on = torch.cuda.get_device_name(device) if device.startswith("cuda") else "the CPU, as there is no GPU here"
+        click.echo(f"{model} on {on}; {decoded} images, batches of {batch_size}, decoder {options.backend}")
+        click.echo(f"tar bytes to embeddings  {whole:10.1f} images/s")
+        click.echo(f"model alone              {alone:10.1f} images/s, {flops / 1e9:.1f} GFLOP an image")
+        click.echo(f"decoder alone            {decoder:10.1f} images/s")
+        if device.startswith("cuda"):
+            click.echo(f"ratio to the slower one  {whole / min(alone, decoder):10.2f}")
+            most = peak(device)
+            share = f"{alone * flops / most:10.2f}" if most else "not known for this card"
+            click.echo(f"share of the bf16 peak   {share}, {alone * flops / 1e12:.0f} TFLOP/s")
+        else:  # decoder and model share the cores, so their times add up
+            bound = 1 / (1 / alone + 1 / decoder)
+            click.echo(f"ratio to both in turn    {whole / bound:10.2f}")
+            click.echo("share of the bf16 peak   not measured: there is no GPU here")
+        if compiled:
+            encoder._model.visual = torch.compile(encoder._model.visual)
+            checked_encode(encoder, pixels, "-", names)
+            click.echo(f"model alone, compiled    {rounds * batch_size / timed(encode, device):10.1f} images/s")
+
+
+if __name__ == "__main__":
+    main()
