@@ -5,6 +5,7 @@ include { MODELS; MODELS_VERIFY    } from './modules/models'
 include { PARTITION                } from './modules/partition'
 include { EMBED                    } from './modules/embed'
 include { SCORE                    } from './modules/score'
+include { REFERENCE                } from './modules/reference'
 include { DEDUP                    } from './modules/dedup'
 include { WRITE                    } from './modules/write'
 include { REPORT_CHOOSE; REPORT    } from './modules/report'
@@ -28,21 +29,27 @@ workflow {
     MODELS_VERIFY(models, code)
 
     PARTITION(input, code)
-    partitions = PARTITION.out.partitions
-        .flatten()
-        .map { tsv -> [Shards.number(tsv), Shards.read(tsv)] }  // [number, [[name, path, bytes], ...]]
+    partitions = Shards.partitions(PARTITION.out.partitions)    // [number, [[name, path, bytes], ...], paths]
     places = partitions
-        .map { _number, shards -> shards }
+        .map { _number, shards, _paths -> shards }
         .toList()
         .map { groups -> Shards.byName(groups) }                // [name: [name, path, bytes]], a value
 
-    EMBED(partitions.map { number, shards -> [number, shards, shards*.path] }, models, code)
+    EMBED(partitions, models, code)
     SCORE(EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata), models, code) // [number, measures, img_emb, metadata]
+
+    sets = References.folders(params.reference)
+    references = channel.fromList(sets.findAll { folder -> References.embedded(folder) })
+    if (sets.any { folder -> !References.embedded(folder) }) {
+        REFERENCE(channel.fromList(sets.findAll { folder -> !References.embedded(folder) }*.toString()).first(), models, code)
+        references = references.mix(REFERENCE.out.folder)
+    }
 
     DEDUP(
         params.dedup,
         params.dedup_single,
         EMBED.out.stats.map { stats -> Tables.readable(stats) }.sum(),
+        references.toList(),
         EMBED.out.samples.join(SCORE.out.scores).join(EMBED.out.embeddings), // [number, samples, scores, img_emb]
         code,
     )
@@ -63,6 +70,7 @@ workflow {
             .map { examples, shards -> [examples, shards, shards*.path] },
         DEDUP.out.decisions,
         Tables.sorted(DEDUP.out.samples.flatten().mix(EMBED.out.stats)),
+        DEDUP.out.search,
         Tables.sorted(WRITE.out.stats.flatten()),
         models,
         partitions.count(),

@@ -22,6 +22,14 @@ class Shards {
         }
     }
 
+    /** A channel of [number, shards, paths] of each partition, from PARTITION's. */
+    static Object partitions(Object files) {
+        files.flatten().map { tsv ->
+            def shards = read(tsv)
+            [number(tsv), shards, shards*.path]
+        }
+    }
+
     static Map<String, Map> byName(List<List<Map>> groups) {
         groups.flatten().collectEntries { shard -> [shard.name, shard] }
     }

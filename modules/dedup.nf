@@ -10,6 +10,7 @@ process DEDUP_PAIRS {
     path samples, stageAs: 'samples/*'
     path scores, stageAs: 'scores/*'
     path embeddings, stageAs: 'img_emb/*'
+    path references, stageAs: 'references/?'
     env 'PYCURATE_CODE'
 
     output:
@@ -17,7 +18,7 @@ process DEDUP_PAIRS {
 
     script:
     """
-    dedup.py pairs ${task.ext.args ?: ''}
+    dedup.py pairs ${References.options(references)} ${task.ext.args ?: ''}
     """
 }
 
@@ -49,6 +50,7 @@ process DEDUP_ASSIGN {
     input:
     tuple val(number), path(samples, stageAs: 'samples/*'), path(scores, stageAs: 'scores/*'), path(embeddings, stageAs: 'img_emb/*')
     path cells, stageAs: 'cells/*'
+    path references, stageAs: 'references/?'
     env 'PYCURATE_CODE'
 
     output:
@@ -56,7 +58,7 @@ process DEDUP_ASSIGN {
 
     script:
     """
-    dedup.py assign --partition ${number} ${task.ext.args ?: ''}
+    dedup.py assign --partition ${number} ${References.options(references)} ${task.ext.args ?: ''}
     """
 }
 
@@ -68,9 +70,9 @@ process DEDUP_MATCH {
     input:
     val bucket
     path cells, stageAs: 'cells/*'
-    path samples, stageAs: 'samples/*'
     path assigned, stageAs: 'assigned/*'
     path embeddings, stageAs: 'img_emb/*'
+    path references, stageAs: 'references/?'
     env 'PYCURATE_CODE'
 
     output:
@@ -78,7 +80,7 @@ process DEDUP_MATCH {
 
     script:
     """
-    dedup.py match --bucket ${bucket} ${task.ext.args ?: ''}
+    dedup.py match --bucket ${bucket} ${References.options(references)} ${task.ext.args ?: ''}
     """
 }
 
@@ -91,25 +93,27 @@ process DEDUP_RESOLVE {
     path samples, stageAs: 'samples/*'
     path scores, stageAs: 'scores/*'
     path embeddings, stageAs: 'img_emb/*'
+    path references, stageAs: 'references/?'
     env 'PYCURATE_CODE'
 
     output:
     path 'decisions.parquet', emit: decisions
-    path 'duplicates.parquet', emit: duplicates, optional: true
+    path '{duplicates.parquet,dedup.json}', emit: search, optional: true
     path 'plan/*.{parquet,tsv}', emit: plans
 
     script:
     """
-    dedup.py resolve ${task.ext.args ?: ''}
+    dedup.py resolve ${References.options(references)} ${task.ext.args ?: ''}
     """
 }
 
 workflow DEDUP {
     take:
-    dedup    // whether duplicates are sought
-    single   // up to how many images are searched in one task
-    images   // how many there are, a value
-    tables   // [number, samples, scores, img_emb] of each partition
+    dedup      // whether duplicates are sought
+    single     // up to how many images are searched in one task
+    images     // how many there are, a value
+    references // folders of sets that outrank this one, a value
+    tables     // [number, samples, scores, img_emb] of each partition
     code
 
     main:
@@ -118,14 +122,20 @@ workflow DEDUP {
     embeddings = Tables.sorted(tables.map { _number, _samples, _scores, file -> file })
     search = channel.value([[], [], []])                        // [cells, assigned, pairs], a value
     if (dedup) {
-        DEDUP_PAIRS(images.filter { count -> count <= single }, samples, scores, embeddings, code)
+        DEDUP_PAIRS(images.filter { count -> count <= single }, samples, scores, embeddings, references, code)
 
         DEDUP_TRAIN(images.filter { count -> count > single }, samples, embeddings, code)
         cells = DEDUP_TRAIN.out.cells.first()
-        DEDUP_ASSIGN(tables, cells, code)
+        // A reference's partition is named 1:00000 and read from its own folder.
+        DEDUP_ASSIGN(
+            tables.mix(references.flatMap { folders -> References.partitions(folders) }),
+            cells,
+            references,
+            code,
+        )
         assigned = DEDUP_ASSIGN.out.assigned.collect(sort: { file -> file.name })
         buckets = DEDUP_TRAIN.out.buckets.flatMap { text -> (0..<text.trim().toInteger()).toList() }
-        DEDUP_MATCH(buckets, cells, samples, assigned, embeddings, code)
+        DEDUP_MATCH(buckets, cells, assigned, embeddings, references, code)
         fanned = DEDUP_MATCH.out.pairs
             .collect(sort: { file -> file.name })
             .combine(cells).combine(assigned.map { files -> [files] })
@@ -133,12 +143,13 @@ workflow DEDUP {
 
         search = DEDUP_PAIRS.out.search.mix(fanned).first()
     }
-    DEDUP_RESOLVE(search, samples, scores, embeddings, code)
+    DEDUP_RESOLVE(search, samples, scores, embeddings, references, code)
 
     emit:
     samples    // every samples table, a value
     embeddings // every img_emb file, a value
     decisions = DEDUP_RESOLVE.out.decisions
+    search = DEDUP_RESOLVE.out.search.ifEmpty([])               // duplicates.parquet and dedup.json, a value
     plans = DEDUP_RESOLVE.out.plans
         .flatten()
         .map { file -> [Shards.number(file), file] }

@@ -25,6 +25,7 @@ process REPORT {
     tuple path(examples), val(shards), path(tars, stageAs: 'shards/?.tar')
     path decisions
     path samples, stageAs: 'samples/*' // with EMBED's stats
+    path search // duplicates.parquet and dedup.json, if duplicates were sought
     path stats, stageAs: 'curated/*'
     path models
     val partitions // how many there are

@@ -64,6 +64,7 @@ def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,
         "weights": setup.weights,
+        "dedup": search_of(results),
         "stages": [asdict(stage) for stage in setup.stages or embed_stage(results)],
         "versions": versions(),
     }
@@ -83,6 +84,12 @@ def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions
     write_json(results / "versions.json", facts["versions"])
     write_json(results / "summary.json", facts)
     return facts
+
+
+def search_of(results: Path) -> dict[str, Any]:
+    """dedup.json: how duplicates were sought, and what share of them is found; empty where they were not sought."""
+    path = results / "dedup.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def unreadable_rows(results: Path) -> list[dict[str, Any]]:

@@ -135,3 +135,19 @@ def test_a_fanned_out_search_decides_the_same(undisturbed: Flow, shards: Path, t
     flow.succeed("--partition_bytes", "1", "--dedup_single", "0", "--dedup_cells", "8", "--dedup_buckets", "3")
     assert {"DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH"} <= tasks(flow, "COMPLETED")
     assert flow.results() == undisturbed.results()
+
+
+@pytest.mark.parametrize("embedded", [True, False], ids=["results of a run", "shards"])
+def test_a_reference_outranks_the_input_and_is_never_written(
+    undisturbed: Flow, shards: Path, tmp_path: Path, embedded: bool
+) -> None:
+    reference = undisturbed.folder / "results" if embedded else shards
+    flow = Flow(tmp_path, ("--input", f"{shards}/00001.tar", "--dedup", "true", "--aesthetic_threshold", "0"))
+    flow.succeed("--reference", str(reference), *(["--dedup_single", "0"] if embedded else []))
+    rows = decisions(flow)
+    kept = {row["uid"] for row in decisions(undisturbed) if row["kept"] or not embedded}
+    named = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
+    assert named and named <= kept
+    if not embedded:  # every readable sample of the input is in the reference, byte for byte
+        assert {row["reason"] for row in rows} <= {"duplicate_reference", "unreadable", "nsfw"}
+        assert not (tmp_path / "results" / "curated").exists()

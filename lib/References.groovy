@@ -1,0 +1,28 @@
+import java.nio.file.Files
+import java.nio.file.Path
+
+/** Reference sets: folders that an earlier run left, whose kept samples outrank everything and are never written. */
+class References {
+
+    /** What --reference names, separated by commas. A folder of shards has no tables yet: it has to be embedded first. */
+    static List<Path> folders(String text) {
+        (text ?: '').tokenize(',').collect { name -> nextflow.Nextflow.file(name, checkIfExists: true) }
+    }
+
+    static boolean embedded(Path folder) {
+        Files.isDirectory(folder.resolve('samples')) && Files.isDirectory(folder.resolve('img_emb'))
+    }
+
+    /** The options that tell dedup.py of the staged folders, which are one path, a list or none. */
+    static String options(Object staged) {
+        [staged].flatten().collect { folder -> "--reference ${folder}" }.join(' ')
+    }
+
+    /** Every partition of the folders, in the shape of DEDUP_ASSIGN's input: [1:00000, [], [], []], ... */
+    static List<List> partitions(List<Path> folders) {
+        folders.withIndex().collectMany { folder, index ->
+            def names = folder.resolve('samples').toFile().list().findAll { name -> name ==~ /samples_\d+\.parquet/ }.sort()
+            names.collect { name -> ["${index + 1}:${(name =~ /\d+/)[0]}".toString(), [], [], []] }
+        }
+    }
+}

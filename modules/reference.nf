@@ -1,0 +1,40 @@
+// A reference set that is still shards: embedded like the input, and gathered as a run leaves it.
+
+include { PARTITION as PARTITION_REFERENCE } from './partition'
+include { EMBED as EMBED_REFERENCE         } from './embed'
+
+process REFERENCE_FOLDER {
+    label 'process_single'
+
+    input:
+    path samples, stageAs: 'staged/samples/*'
+    path embeddings, stageAs: 'staged/img_emb/*'
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'reference', emit: folder
+
+    script:
+    """
+    cp -rL staged reference
+    """
+}
+
+workflow REFERENCE {
+    take:
+    input  // a folder of shards
+    models
+    code
+
+    main:
+    PARTITION_REFERENCE(input, code)
+    EMBED_REFERENCE(Shards.partitions(PARTITION_REFERENCE.out.partitions), models, code)
+    REFERENCE_FOLDER(
+        Tables.sorted(EMBED_REFERENCE.out.samples.map { _number, file -> file }),
+        Tables.sorted(EMBED_REFERENCE.out.embeddings.map { _number, file -> file }),
+        code,
+    )
+
+    emit:
+    folder = REFERENCE_FOLDER.out.folder
+}
