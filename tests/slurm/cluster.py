@@ -63,7 +63,7 @@ JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 # A node that does not answer is down after 10 s, and back as soon as it answers.
 SlurmdTimeout=10
-ReturnToService=2
+ReturnToService=1
 KillWait=2
 GresTypes=gpu
 {nodes}
