@@ -2,6 +2,7 @@
 
 import io
 import json
+import tarfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -22,10 +23,16 @@ from tiny_clip import save_random, save_tiny
 
 from pycurate import openclip
 from pycurate.checked import checked_encode
+from pycurate.choice import choose_models
 from pycurate.clip_score import ClipScore, MinClipScore
+from pycurate.embed import LoaderOptions, embed_partition
 from pycurate.errors import ModelError, UsageError
+from pycurate.heads import AestheticV1B32, NsfwB32
 from pycurate.loader import Loader
 from pycurate.openclip import OpenClip, find_source, view_of
+from pycurate.partition import find_shards, partition, write_partitions
+from pycurate.score import score_partition
+from pycurate.tables import path_of, read_array, read_table
 
 NOWHERE = Path("/nonexistent")  # a local checkpoint needs no model folder
 
@@ -177,6 +184,30 @@ def test_verify_tells_random_numbers_from_clip(root: Path, fetched: Path, shared
     assert set(states.values()) == {"passed"}
     assert {check for check, _ in states} == {"weights", "golden", "preparation", "batches"}
     assert found.exit_code == 1
+
+
+def test_a_preset_from_tar_to_scores_whatever_the_batch_size(fetched: Path, shared: Path, tmp_path: Path) -> None:
+    for path in (*fetched.glob("ViT*"), *(shared / "heads").iterdir()):
+        (tmp_path / path.name).symlink_to(path)
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for number, data in enumerate(photographs().values()):
+            member = tarfile.TarInfo(f"{number:04d}.jpg")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    models = choose_models("clip-b32", None, True, True, (), tmp_path, "cpu")
+    encoder, tables = models.load_encoder(), []
+    for batch_size in (5, 100):
+        results = tmp_path / str(batch_size)
+        write_partitions(results, partition(find_shards(str(tmp_path / "shard.tar")), 1 << 40))
+        embed_partition(results, "00000", encoder, [], LoaderOptions("cpu", "cpu", batch_size, 10_000_000, 2))
+        score_partition(results, "00000", models.pixel_scorer_classes(), models.load_embedding_scorers())
+        tables.append(read_table(path_of(results, "scores", "00000")))
+    assert tables[0].column_names == ["uid", "aesthetic", "aesthetic_raw", "nsfw"]
+    assert tables[0].equals(tables[1])
+    rows = read_array(path_of(results, "img_emb", "00000")).astype(np.float32)
+    assert rows.shape == (len(photographs()), 512)
+    for column, head in (("aesthetic_raw", AestheticV1B32), ("nsfw", NsfwB32)):
+        np.testing.assert_allclose(tables[1][column].to_numpy(), head(tmp_path, "cpu").score(rows), atol=1e-6)
 
 
 # --- safe loading
