@@ -14,7 +14,7 @@ def tables(schema: dict[str, Any]) -> str:
     """A heading and a table for each group of parameters, as Markdown."""
     lines = []
     for group in schema["$defs"].values():
-        lines += [f"### {group['title']}", "", "| parameter | default | what |", "|---|---|---|"]
+        lines += [f"### {group['title']}", "", "| parameter | default | values | what |", "|---|---|---|---|"]
         lines += [_row(name, entry) for name, entry in group["properties"].items()]
         lines.append("")
     return "\n".join(lines) + "\n"
@@ -29,12 +29,15 @@ def written(text: str, schema: dict[str, Any]) -> str:
 def _row(name: str, entry: dict[str, Any]) -> str:
     default = entry.get("default", "")
     shown = str(default).lower() if isinstance(default, bool) else str(default)
-    what = entry["description"]
+    return f"| `--{name}` | {f'`{shown}`' if shown else ''} | {_values(entry)} | {entry['description']} |"
+
+
+def _values(entry: dict[str, Any]) -> str:
     if "enum" in entry:
-        what += "; one of " + ", ".join(f"`{value}`" for value in entry["enum"])
-    if entry["type"] in ("integer", "number") and "minimum" in entry:
-        what += f"; {entry['minimum']} to {entry['maximum']}" if "maximum" in entry else f"; {entry['minimum']} or more"
-    return f"| `--{name}` | {f'`{shown}`' if shown else ''} | {what} |"
+        return ", ".join(entry["enum"])
+    if "minimum" in entry:
+        return f"{entry['minimum']} to {entry['maximum']}" if "maximum" in entry else f"{entry['minimum']} or more"
+    return {"string": "text", "boolean": "true, false"}.get(entry["type"], entry["type"])
 
 
 def main() -> None:
