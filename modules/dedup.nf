@@ -125,7 +125,7 @@ workflow DEDUP {
         DEDUP_PAIRS(images.filter { count -> count <= single }, samples, scores, embeddings, references, code)
 
         DEDUP_TRAIN(images.filter { count -> count > single }, samples, embeddings, code)
-        cells = DEDUP_TRAIN.out.cells.first()
+        cells = DEDUP_TRAIN.out.cells
         // A reference's partition is named 1:00000 and read from its own folder.
         DEDUP_ASSIGN(
             tables.mix(references.flatMap { folders -> References.partitions(folders) }),
