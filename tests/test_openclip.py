@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Iterator
 from itertools import pairwise
@@ -13,7 +14,7 @@ import open_clip
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from hub import Hub, running_hub
+from hub import running_hub
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
@@ -44,21 +45,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> OpenClip:
 
 
 @pytest.fixture(scope="module")
-def hub() -> Iterator[Hub]:
-    with running_hub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def fetched(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Path:
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A model folder into which ViT-B-32/openai was fetched, from a hub where its file holds random numbers."""
     folder = tmp_path_factory.mktemp("b32")
     repository = open_clip.get_pretrained_cfg("ViT-B-32", "openai")["hf_hub"].rstrip("/")
-    hub.store(repository, "open_clip_model.safetensors", save_random("ViT-B-32", folder / "random.safetensors"))
-    with pytest.MonkeyPatch.context() as patch:
+    with running_hub() as hub, pytest.MonkeyPatch.context() as patch:
+        hub.store(repository, "open_clip_model.safetensors", save_random("ViT-B-32", folder / "random.safetensors"))
         patch.setenv("HF_ENDPOINT", hub.url)
         openclip.fetch("ViT-B-32/openai", folder / "models")
-    return folder / "models"
+    (folder / "random.safetensors").unlink()
+    yield folder / "models"
+    shutil.rmtree(folder)  # 600 MB, which pytest would keep
 
 
 def prepared(config: dict[str, Any]) -> torch.Tensor:
