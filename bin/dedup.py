@@ -152,9 +152,9 @@ def main() -> None:
 
 
 @main.command()
+@exits
 @results_option
 @search_options
-@exits
 def train(results: Path, settings: training.Settings) -> None:
     """Choose cells from a sample of RESULTS/img_emb; leaves RESULTS/cells and prints the number of buckets."""
     cells = training.train(results, sources_of(results), settings)
@@ -162,10 +162,10 @@ def train(results: Path, settings: training.Settings) -> None:
 
 
 @main.command()
+@exits
 @results_option
 @partition_option
 @reference_option
-@exits
 def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, ...]) -> None:
     """Send each vector of a partition to the cells that it visits; leaves RESULTS/assigned.
 
@@ -180,10 +180,10 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 
 
 @main.command()
+@exits
 @results_option
 @click.option("--bucket", "buckets", type=int, multiple=True, help="A bucket, from 0 on; else all of them.")
 @reference_option
-@exits
 def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...]) -> None:
     """Find the duplicates that meet in a bucket of cells; leaves RESULTS/pairs. Reads assigned, cells and img_emb."""
     cells = Cells.load(training.cells_path(results))
@@ -193,21 +193,21 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
 
 
 @main.command()
+@exits
 @results_option
 @search_options
 @reference_option
-@exits
 def pairs(results: Path, settings: training.Settings, references: tuple[Path, ...]) -> None:
     """Find all duplicates in this process; leaves RESULTS/pairs, cells and assigned."""
     dedup.find_pairs(results, sources_of(results, references), settings)
 
 
 @main.command()
+@exits
 @results_option
 @click.option("--dedup/--no-dedup", default=True, show_default=True, help="Drop the duplicates of RESULTS/pairs.")
 @resolve_options
 @reference_option
-@exits
 def resolve(results: Path, references: tuple[Path, ...], dedup: bool, choice: Choice) -> None:
     """Apply the filters, drop duplicates; leaves RESULTS/decisions.parquet and plan. Reads samples, scores and pairs.
 
@@ -217,6 +217,7 @@ def resolve(results: Path, references: tuple[Path, ...], dedup: bool, choice: Ch
 
 
 @main.command("all")
+@exits
 @results_option
 @search_options
 @reference_option
@@ -229,7 +230,6 @@ def resolve(results: Path, references: tuple[Path, ...], dedup: bool, choice: Ch
     "--out", type=click.Path(file_okay=False, path_type=Path), help="With --embeddings, where decisions.parquet goes."
 )
 @resolve_options
-@exits
 def all_steps(
     results: Path,
     references: tuple[Path, ...],
@@ -255,10 +255,10 @@ def all_steps(
 
 
 @main.command()
+@exits
 @results_option
 @reference_option
 @click.option("--dedup-threshold", type=float, help="Cosine of duplicates.  [default: that of RESULTS/pairs]")
-@exits
 def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | None) -> None:
     """Compare all kept samples with each other, and each duplicate with what it names; fails if a decision is wrong."""
     threshold = dedup.read_pairs(results)[0].threshold if dedup_threshold is None else dedup_threshold

@@ -5,8 +5,10 @@ None of the three knows a filter. `pycurate.resolve` applies the filters and dec
 
 import json
 import logging
+import os
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,7 +131,9 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     lookup = Lookup(cells.threshold, LIMIT, embeddings.similarity, device())
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
     each = np.split(members, starts[1:]) if len(members) else []
-    tables = [PAIRS.empty_table(), *(match_cell(one, lookup) for one in each)]
+    # One thread per cell: the products are too small for several threads to share one.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        tables = [PAIRS.empty_table(), *pool.map(lambda one: match_cell(one, lookup), each)]
     search = Search(cells.threshold, cells.keep, cells.reach, buckets)
     table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(search.to_metadata())
     write_table(path_of(results, "pairs", f"{bucket:05d}"), table)

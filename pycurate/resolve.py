@@ -2,9 +2,10 @@
 
 **The definition.** Samples are ranked (see `pycurate.order`); byte-equal images rank together, at the place of the best
 of them. In that order a sample that passes the filters is kept unless a kept one before it is a duplicate of it; else
-it is dropped and names the first such one. Byte-equal images (by SHA-256) are duplicates of similarity 1, others by
-`pycurate.vectors.similarity`. The reason is `duplicate_exact` if the named image is byte-equal, `duplicate_reference`
-if it belongs to a reference set, which outranks everything, and `duplicate_near` else.
+it is dropped and names the first such one, or the first byte-equal one if there is any. Byte-equal images (by SHA-256)
+are duplicates of similarity 1, others by `pycurate.vectors.similarity`. The reason is `duplicate_reference` if the
+named image belongs to a reference set, which outranks everything, else `duplicate_exact` if it is byte-equal, else
+`duplicate_near`.
 """
 
 import logging

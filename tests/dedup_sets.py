@@ -1,10 +1,12 @@
 """Sets of vectors for the tests of DEDUP, as EMBED and SCORE leave them, and their decisions by brute force."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from pycurate.dedup import find_pairs
 from pycurate.filters import Threshold
@@ -13,6 +15,9 @@ from pycurate.sources import sources_of
 from pycurate.tables import SAMPLES, path_of, sample_uid, write_array, write_table
 from pycurate.training import Settings
 from pycurate.vectors import similarity, unit
+
+
+torch.set_num_threads(1)  # the sets are so small that threads would only wait for each other
 
 
 @dataclass
@@ -45,8 +50,8 @@ class Samples:
         """Shard and key: the shards' names are not in the order of the samples' uids."""
         return f"{i // 7:03d}.tar", f"{i:06d}"
 
-    def rank(self, keep: str) -> list[int]:
-        """All samples, best first: the definition, in plain Python."""
+    def rank(self, keep: str, members: Sequence[int]) -> list[int]:
+        """These samples, best first: the definition, in plain Python."""
 
         def own(i: int) -> tuple:
             score, pixels = -self.aesthetic[i], -int(self.width[i])
@@ -55,9 +60,9 @@ class Samples:
 
         best: dict[int, tuple] = {}
         content = self.content.tolist()
-        for i in range(len(self)):
+        for i in members:
             best[content[i]] = min(best.get(content[i], own(i)), own(i))
-        return sorted(range(len(self)), key=lambda i: (best[content[i]], own(i)))
+        return sorted(members, key=lambda i: (best[content[i]], own(i)))
 
 
 def write_set(folder: Path, samples: Samples, parts: list[np.ndarray]) -> Path:
@@ -96,13 +101,19 @@ Decision = tuple[str, str | None, float | None]  # reason, duplicate_of, similar
 
 
 def brute_force(
-    samples: Samples, threshold: float, keep: str = "best", aesthetic: float = 0.0, nsfw: float = 2.0
+    samples: Samples,
+    threshold: float,
+    keep: str = "best",
+    aesthetic: float = 0.0,
+    nsfw: float = 2.0,
+    reference: Sequence[int] = (),
+    members: Sequence[int] | None = None,
 ) -> dict[str, Decision]:
-    """Decisions by uid, every sample compared with every kept one before it."""
+    """Decisions by uid, every member (all, if not given) compared with every kept one and every reference before it."""
     vectors = unit(samples.vectors)
-    kept: list[int] = []
+    kept = samples.rank(keep, reference)
     result: dict[str, Decision] = {}
-    for i in samples.rank(keep):
+    for i in samples.rank(keep, range(len(samples)) if members is None else members):
         if not samples.aesthetic[i] >= aesthetic:
             result[samples.uid(i)] = ("aesthetic", None, None)
             continue
@@ -114,8 +125,9 @@ def brute_force(
         alike[equal] = 1
         duplicate = np.flatnonzero((alike >= np.float32(threshold)) | equal)
         if len(duplicate):
-            of = duplicate[0]
+            of = duplicate[0] if not equal.any() else np.flatnonzero(equal)[0]
             reason = "duplicate_exact" if equal[of] else "duplicate_near"
+            reason = "duplicate_reference" if kept[of] in reference else reason
             result[samples.uid(i)] = (reason, samples.uid(kept[of]), float(alike[of]))
         else:
             result[samples.uid(i)] = ("kept", None, None)

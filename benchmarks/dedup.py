@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Measure deduplication against brute force and against one-cluster-only k-means, and how its cost grows.
+
+Vectors are CLIP-like (see dedup_data.py). Brute force is torch in float32 over blocks of the upper triangle, timed on a
+part and scaled, since it is quadratic: `--whole` runs all of it. Each search is a process of its own, so that its peak
+memory is its own. Seconds are wall time; cpu-s are those of all threads, which other work on the machine disturbs less.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from dedup_data import clip_like, write_results
+
+from pycurate import dedup
+from pycurate.cells import Cells, k_means
+from pycurate.resolve import resolve
+from pycurate.sources import embeddings_of, sources_of
+from pycurate.training import Settings, cells_path, most_cells, train
+from pycurate.vectors import similarity, unit
+from pycurate.verify import verify
+
+DIM = 512
+BLOCK = 4096
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds and cpu-s of a call."""
+    wall, cpu = time.monotonic(), time.process_time()
+    work()
+    return time.monotonic() - wall, time.process_time() - cpu
+
+
+def brute_force(vectors: np.ndarray, threshold: float, rows: int) -> tuple[float, float]:
+    """Seconds and cpu-s of comparing all with all, from those of `rows` rows in the middle of the triangle's height."""
+    wide = torch.nn.functional.normalize(torch.from_numpy(vectors).float(), dim=1)
+    whole = len(wide) * (len(wide) - 1) / 2
+    first = 0 if rows >= len(wide) else (len(wide) - rows) // 2
+    done = 0
+
+    def work() -> None:
+        nonlocal done
+        for start in range(first, min(first + rows, len(wide)), BLOCK):
+            block = wide[start : min(start + BLOCK, first + rows)]
+            for other in range(start, len(wide), BLOCK):
+                torch.nonzero(block @ wide[other : other + BLOCK].T >= threshold)
+            done += sum(len(wide) - row for row in range(start, start + len(block)))
+
+    wall, cpu = timed(work)
+    return wall * whole / done, cpu * whole / done
+
+
+@click.group()
+def main() -> None:
+    """Benchmarks of deduplication."""
+
+
+@main.command()
+@click.argument("folder", type=Path)
+@click.argument("threshold", type=float)
+def search(folder: Path, threshold: float) -> None:
+    """One exact search over the results in FOLDER: its steps' seconds, cpu-s and peak memory, as JSON."""
+    sources = sources_of(folder)
+    steps: dict[str, dict[str, float]] = {}
+
+    def step(name: str, work: Callable[[], object]) -> None:
+        wall, cpu = timed(work)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        steps[name] = {"s": wall, "cpu": cpu, "peak_gib": memory}
+
+    step("train", lambda: train(folder, sources, Settings(threshold, exact=True)))
+    cells = Cells.load(cells_path(folder))
+    step("assign", lambda: [dedup.assign(source, folder, cells) for source in sources])
+    embeddings = embeddings_of(sources)
+    step("match", lambda: [dedup.match(folder, b, cells, embeddings) for b in range(len(cells.buckets) - 1)])
+    step("resolve", lambda: resolve(folder, sources, [], dedup=True))
+    visits = sum(len(np.load(path, mmap_mode="r")) for path in (folder / "assigned").glob("*.npy"))
+    size = sum(path.stat().st_size for path in (folder / "assigned").glob("*.npy"))
+    print(json.dumps({"steps": steps, "visits": visits, "bytes": size, "cells": len(cells.centres)}))
+
+
+def run_search(folder: Path, threshold: float) -> dict:
+    """`search` in a process of its own."""
+    words = [sys.executable, __file__, "search", str(folder), str(threshold)]
+    return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+
+def report(samples: int, threshold: float, found: dict) -> tuple[float, float]:
+    """Print one search; its seconds and cpu-s."""
+    steps = found["steps"]
+    wall, cpu = (sum(step[unit] for step in steps.values()) for unit in ("s", "cpu"))
+    print(
+        f"{samples} at {threshold}: {wall:.1f} s, {cpu:.1f} cpu-s; {found['cells']} cells, "
+        f"{found['visits'] / samples:.1f} visits and {found['bytes'] / samples:.0f} bytes per vector"
+    )
+    for name, step in steps.items():
+        print(f"    {name:8} {step['s']:7.1f} s {step['cpu']:7.1f} cpu-s, peak so far {step['peak_gib']:.2f} GiB")
+    return wall, cpu
+
+
+@main.command()
+@click.option("--samples", default=200_000, show_default=True)
+@click.option("--rows", default=8192, show_default=True, help="Rows of brute force that are timed.")
+@click.option("--whole", is_flag=True, help="Time all rows.")
+@click.option("--check/--no-check", default=True, show_default=True, help="Compare all kept pairs, too.")
+def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
+    """Exact search at 0.99 and 0.95 against brute force."""
+    with tempfile.TemporaryDirectory() as name:
+        vectors = clip_like(samples, DIM)
+        folder = write_results(Path(name), vectors)
+        for threshold in (0.99, 0.95):
+            wall, cpu = report(samples, threshold, run_search(folder, threshold))
+            slow, slow_cpu = brute_force(vectors, threshold, samples if whole else rows)
+            print(
+                f"    brute force {slow:.1f} s, {slow_cpu:.1f} cpu-s: {slow / wall:.1f} and {slow_cpu / cpu:.1f} times"
+            )
+            if check:
+                sources = sources_of(folder)
+                done = verify(sources, resolve(folder, sources, [], dedup=True), threshold)
+                print(f"    checked: {done.pairs} pairs of kept vectors, {done.duplicates} duplicates; none missed")
+
+
+@main.command()
+@click.option("--largest", default=400_000, show_default=True)
+@click.option("--threshold", default=0.99, show_default=True)
+def growth(largest: int, threshold: float) -> None:
+    """Time and memory from an eighth of the largest set on, doubling."""
+    times = []
+    for samples in (largest // 8, largest // 4, largest // 2, largest):
+        with tempfile.TemporaryDirectory() as name:
+            folder = write_results(Path(name), clip_like(samples, DIM))
+            times.append((samples, *report(samples, threshold, run_search(folder, threshold))))
+    (n, wall, cpu), (m, more, more_cpu) = times[0], times[-1]
+    power = np.log(np.array([more / wall, more_cpu / cpu])) / np.log(m / n)
+    print(f"from {n} to {m}: seconds grow as n^{power[0]:.2f}, cpu-s as n^{power[1]:.2f}")
+
+
+@main.command()
+@click.option("--samples", default=50_000, show_default=True)
+@click.option("--threshold", default=0.95, show_default=True)
+def clusters(samples: int, threshold: float) -> None:
+    """Pairs found by comparing only within k-means cells, as the usual tools do, of all that there are."""
+    vectors = unit(clip_like(samples, DIM))
+    wide = torch.nn.functional.normalize(torch.from_numpy(vectors).float(), dim=1)
+    pairs = []
+    for start in range(0, samples, BLOCK):
+        for other in range(start, samples, BLOCK):
+            close = wide[start : start + BLOCK] @ wide[other : other + BLOCK].T >= threshold - 1e-4
+            i, j = (torch.nonzero(close) + torch.tensor([start, other])).numpy().T
+            pairs.append(np.stack([i, j], axis=1)[i < j])
+    i, j = np.concatenate(pairs).T
+    alike = similarity(vectors[i], vectors[j]) >= np.float32(threshold)
+    i, j = i[alike], j[alike]
+    with tempfile.TemporaryDirectory() as name:
+        folder = write_results(Path(name), vectors)
+        sources = sources_of(folder)
+        dedup.find_pairs(folder, sources, Settings(threshold, exact=True))
+        found = dedup.read_pairs(folder)[1]
+    low, high = (found[side].to_numpy() for side in ("later", "earlier"))
+    ours = len(np.unique(np.sort(np.stack([low, high], axis=1), axis=1), axis=0))
+    print(f"{samples} at {threshold}: {len(i)} pairs in all; found {ours}, exact")
+    for cells in (most_cells(samples) // 4, most_cells(samples), 4 * most_cells(samples)):
+        centres = k_means(wide[:32768], cells)
+        home = (wide @ centres.T - (centres * centres).sum(dim=1) / 2).argmax(dim=1).numpy()
+        same = int((home[i] == home[j]).sum())
+        print(f"    within one of {cells} k-means cells only: {same} ({100 * same / len(i):.1f} %)")
+
+
+if __name__ == "__main__":
+    main()
