@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from pycurate import __version__
 from pycurate.choice import ModelChoice
 from pycurate.cli import exits, model_options
 from pycurate.files import write_json
@@ -75,7 +76,7 @@ def verify(models: ModelChoice, report: Path | None) -> None:
         click.echo(f"{finding.state:8}{finding.check:13}{finding.subject}: {finding.detail}")
         findings.append(asdict(finding))
     if report:
-        versions = {name: version(name) for name in ("pycurate", "torch", "open_clip_torch")}
+        versions = {"pycurate": __version__} | {name: version(name) for name in ("torch", "open_clip_torch")}
         write_json(report, {"device": models.device, "versions": versions, "findings": findings})
     if any(finding["state"] == "failed" for finding in findings):
         sys.exit(1)
