@@ -2,6 +2,7 @@
 
 include { TESTSET                  } from './modules/testset'
 include { MODELS; MODELS_VERIFY    } from './modules/models'
+include { MODELS as MODELS_SCORERS } from './modules/models'
 include { PARTITION                } from './modules/partition'
 include { EMBED                    } from './modules/embed'
 include { SCORE                    } from './modules/score'
@@ -24,8 +25,13 @@ workflow {
     }
     input = params.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(params.input, launchDir)
 
-    MODELS(Parameters.modelsName(params), code)
+    MODELS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer), code)
     models = MODELS.out.folder                                  // folder of weights, a value
+    scoring = models                                            // the same with those of more scorers
+    if (params.scorer) {
+        MODELS_SCORERS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer, params.scorer), code)
+        scoring = MODELS_SCORERS.out.folder
+    }
     MODELS_VERIFY(models, code)
 
     PARTITION(input, code)
@@ -36,7 +42,7 @@ workflow {
         .map { groups -> Shards.byName(groups) }                // [name: [name, path, bytes]], a value
 
     EMBED(partitions, models, code)
-    SCORE(EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata), models, code) // [number, measures, img_emb, metadata]
+    SCORE(EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata), scoring, code) // [number, measures, img_emb, metadata]
 
     sets = References.folders(params.reference)
     references = channel.fromList(sets.findAll { folder -> References.embedded(folder) })
@@ -69,7 +75,8 @@ workflow {
             .map { examples, tsv, byName -> [examples, Shards.pick(tsv, byName)] }
             .map { examples, shards -> [examples, shards, shards*.path] },
         DEDUP.out.decisions,
-        Tables.sorted(DEDUP.out.samples.flatten().mix(EMBED.out.stats)),
+        DEDUP.out.samples,
+        Tables.sorted(EMBED.out.stats),
         DEDUP.out.search,
         Tables.sorted(WRITE.out.stats.flatten()),
         models,

@@ -64,6 +64,8 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--preset", default="light", show_default=True, help="The models that embedded the images."),
         click.option(
             "--dedup-threshold",
+            "--threshold",
+            "dedup_threshold",
             type=float,
             help="Cosine from which two images are duplicates.  [default: the preset's]",
         ),
@@ -97,7 +99,7 @@ def resolve_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in (
         click.option(
-            "--tars-per-task", type=click.IntRange(1), default=100, show_default=True, help="Tars of a WRITE task."
+            "--tars-per-task", type=click.IntRange(1), default=200, show_default=True, help="Tars of a WRITE task."
         ),
         click.option(
             "--images-per-tar", type=click.IntRange(1), default=100, show_default=True, help="Images in a tar."

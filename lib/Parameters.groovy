@@ -21,6 +21,15 @@ class Parameters {
         if (!params.input && !params.testset) {
             faults << "--input is missing: ${known.input.description}"
         }
+        if (params.encoder && !params.scorer && !params.pixel_scorer && (params.aesthetic || params.nsfw)) {
+            faults << '--encoder brings no scorers: add --aesthetic false --nsfw false, or a --scorer for each'
+        }
+        if (params.clip_score_threshold != null && params.preset == 'light' && !params.encoder) {
+            faults << '--clip_score_threshold needs a CLIP model: add --preset clip-b32, say'
+        }
+        if (params.reference && !params.dedup) {
+            faults << '--reference does nothing without --dedup true'
+        }
         if (faults) {
             throw new nextflow.exception.AbortOperationException(faults.join('\n') + '\nSee --help.')
         }
@@ -41,8 +50,8 @@ class Parameters {
     }
 
     /** A folder name for the weights of the models that are named: light, clip-l14, ViT-B-16_openai, ... */
-    static String modelsName(Map params) {
-        [params.encoder ?: params.preset, params.scorer].findAll().join('_').replaceAll(/[^\w.-]+/, '_')
+    static String folderName(String... names) {
+        names.findAll().join('_').replaceAll(/[^\w.-]+/, '_')
     }
 
     /** The parameters as JSON, in the order of their names. */

@@ -6,7 +6,13 @@ class References {
 
     /** What --reference names, separated by commas. A folder of shards has no tables yet: it has to be embedded first. */
     static List<Path> folders(String text) {
-        (text ?: '').tokenize(',').collect { name -> nextflow.Nextflow.file(name, checkIfExists: true) }
+        def found = (text ?: '').tokenize(',').collect { name -> nextflow.Nextflow.file(name, checkIfExists: true) }
+        if (found.count { folder -> !embedded(folder) } > 1) {
+            throw new nextflow.exception.AbortOperationException(
+                '--reference names several folders of shards; put them beneath one, or embed each in a run of its own'
+            )
+        }
+        found
     }
 
     static boolean embedded(Path folder) {

@@ -17,7 +17,7 @@ class Results {
 
     /** Files are numbered from zero on, so whatever has a higher or a differently written number is an older run's. */
     private static void removeOld(Path outdir, Map summary) {
-        def counts = ['partitions', 'samples', 'measures', 'img_emb', 'metadata', 'scores']
+        def counts = ['partitions', 'samples', 'measures', 'img_emb', 'metadata', 'stats', 'scores']
             .collectEntries { kind -> [kind, summary.partitions] } + [curated: summary.written.shards]
         counts.each { kind, count ->
             def folder = outdir.resolve(kind.toString())

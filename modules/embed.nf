@@ -13,7 +13,7 @@ process EMBED {
     tuple val(number), path('measures/*.parquet'), emit: measures
     tuple val(number), path('img_emb/*.npy'), emit: embeddings
     tuple val(number), path('metadata/*.parquet'), emit: metadata
-    path 'samples/*_stats.json', emit: stats
+    path 'stats/*.json', emit: stats
 
     script:
     """

@@ -24,7 +24,8 @@ process REPORT {
     input:
     tuple path(examples), val(shards), path(tars, stageAs: 'shards/?.tar')
     path decisions
-    path samples, stageAs: 'samples/*' // with EMBED's stats
+    path samples, stageAs: 'samples/*'
+    path embedded, stageAs: 'stats/*' // EMBED's stats
     path search // duplicates.parquet and dedup.json, if duplicates were sought
     path stats, stageAs: 'curated/*'
     path models

@@ -85,7 +85,7 @@ def embed_partition(
     write_table(path_of(results, "samples", number), samples)
     seconds = time.monotonic() - began
     counts = {"samples": samples.num_rows, "readable": readable_samples.num_rows, "seconds": round(seconds, 3)}
-    write_json(results / "samples" / f"samples_{number}_stats.json", counts)
+    write_json(path_of(results, "stats", number), counts)
     log.info(
         "partition %s: %d samples, %d readable, %.1f s, %.1f images/s",
         *(number, counts["samples"], counts["readable"], seconds, counts["samples"] / seconds),

@@ -107,7 +107,7 @@ def unreadable_rows(results: Path) -> list[dict[str, Any]]:
 def embed_stage(results: Path) -> list[Stage]:
     """EMBED as a stage, by the stats that its tasks leave; none where there are none."""
     stage = Stage("EMBED")
-    for path in sorted((results / "samples").glob("*_stats.json")):
+    for path in sorted((results / "stats").glob("stats_*.json")):
         seconds = float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
         stage.tasks += 1
         stage.seconds += seconds

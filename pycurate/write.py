@@ -6,6 +6,7 @@ times, owners and sidecars stay what they were, whatever they are, and the copy 
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 BLOCK = 512
 RECORD = 10240  # tar pads an archive to a multiple of this
 END = bytes(2 * BLOCK)  # two empty blocks end an archive
+OUTPUT = re.compile(r"(\d+)(\.tar|\.parquet|_stats\.json)")  # the files of an output shard
 
 
 def assign_tars(keys: Iterable[str], images_per_tar: int) -> np.ndarray:
@@ -92,13 +94,20 @@ def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_pe
 def write_curated(results: Path, plan_numbers: Sequence[str] = ()) -> None:
     """Write the tars of these plans (all if none is named) to `curated/`, each with its .parquet and _stats.json.
 
-    The stats come last: a tar that has them is whole. Raises ShardError if a shard is gone or changed.
+    The stats come last: a tar that has them is whole. With all plans carried out, what an earlier decision left there
+    beyond them is removed. Raises ShardError if a shard is gone or changed.
     """
     shards = read_all(results)
+    written = set()
     for number in plan_numbers or numbers(results, "plan"):
         plan = read_table(path_of(results, "plan", number))
         for name in pc.unique(plan["output_shard"]).to_pylist():
             write_tar(results / "curated" / name, plan.filter(pc.equal(plan["output_shard"], name)), shards)
+            written.add(Path(name).stem)
+    if not plan_numbers:
+        for old in (results / "curated").glob("[0-9]*"):
+            if (match := OUTPUT.fullmatch(old.name)) and match[1] not in written:
+                old.unlink()
 
 
 def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard]) -> None:

@@ -312,7 +312,7 @@ def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> No
 
 def test_time_comes_from_the_stats_of_embed_where_there_is_no_trace(results: Path) -> None:
     for number, seconds in (("00000", 2.0), ("00001", 3.0)):
-        path = results / "samples" / f"samples_{number}_stats.json"
+        path = results / "stats" / f"stats_{number}.json"
         path.write_text(json.dumps({"samples": 30, "readable": 29, "seconds": seconds}))
     (stage,) = render(results, THRESHOLDS, Setup())["stages"]
     assert (stage["name"], stage["tasks"], stage["seconds"], stage["longest"]) == ("EMBED", 2, 5.0, 3.0)

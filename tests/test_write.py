@@ -119,6 +119,14 @@ def test_equal_input_gives_equal_bytes_however_the_work_is_split(root: Path, tmp
     assert len(digests[0]) == 3 * 4
 
 
+def test_a_new_decision_leaves_nothing_of_the_old_one(root: Path, tmp_path: Path) -> None:
+    curate(root, tmp_path / "r", set(ALL), images_per_tar=1)
+    (tmp_path / "r" / "curated" / "mine.txt").write_text("a note")
+    curate(root, tmp_path / "r", set(ALL[:1]), images_per_tar=1)
+    left = sorted(path.name for path in (tmp_path / "r" / "curated").iterdir())
+    assert left == ["00000.parquet", "00000.tar", "00000_stats.json", "mine.txt"]
+
+
 def test_nothing_kept_is_a_plan_too(root: Path, tmp_path: Path) -> None:
     decisions = curate(root, tmp_path / "r", set(), images_per_tar=5)
     assert decisions["output_shard"].null_count == len(ALL)
