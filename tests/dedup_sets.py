@@ -16,7 +16,6 @@ from pycurate.tables import SAMPLES, path_of, sample_uid, write_array, write_tab
 from pycurate.training import Settings
 from pycurate.vectors import similarity, unit
 
-
 torch.set_num_threads(1)  # the sets are so small that threads would only wait for each other
 
 

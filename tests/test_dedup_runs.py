@@ -132,7 +132,7 @@ def test_embedding_folder(tmp_path: Path, dtype: type) -> None:
     (tmp_path / "img_emb").mkdir()
     for number, part in enumerate(np.array_split(vectors, 3)):
         np.save(tmp_path / "img_emb" / f"img_emb_{number}.npy", part)
-    script("all", "--embeddings", tmp_path, "--dedup-threshold", "0.9", "--out", tmp_path / "out")
+    script("all", "--embeddings", tmp_path, "--threshold", "0.9", "--out", tmp_path / "out")
     samples = Samples.of(vectors)
     samples.content = np.arange(400)  # nothing is known to be byte-equal
     samples.aesthetic[:] = 0
