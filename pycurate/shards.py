@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from webdataset.tariterators import base_plus_ext
 
 from pycurate.errors import ShardError
 from pycurate.tables import sample_uid
+from pycurate.tarwalk import BLOCK, Damage, Member, walk
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,6 @@ IMAGE_EXTENSIONS = frozenset(
     "jpg jpeg jpe jfif png webp bmp dib tif tiff gif avif heic heif jp2 j2k jxl ppm pgm pbm pnm ico tga".split()
 )
 MAX_IMAGE_BYTES = 1 << 30  # a larger member is not read into memory; no camera writes such a file
-BLOCK = tarfile.BLOCKSIZE
 
 
 @dataclass
@@ -55,7 +54,7 @@ class _Group:
     key: str
     start: int
     end: int
-    members: dict[str, tarfile.TarInfo] = field(default_factory=dict)  # extension -> member
+    members: dict[str, Member] = field(default_factory=dict)  # extension -> member
     repeated: str | None = None  # the name of a member that came twice
 
 
@@ -97,86 +96,63 @@ class _Reader:
         self.file = file
         self.shard = shard
         self.length = file.seek(0, 2)
-        file.seek(0)
 
     def samples(self) -> Iterator[Sample]:
-        if self.length < BLOCK:
-            yield self._stretch(0, self.length)
-            return
         group: _Group | None = None
         damaged = False  # the bytes before the current group are not a tar's
-        for start, end, member in self._members():
-            if member is None:
+        place = 0  # behind the last member
+        found = 0
+        for part in self._parts():
+            if isinstance(part, Damage):
                 if group:
                     # What was lost may have held more of this sample's members.
-                    yield self._failed(group, *self._damage(start, end))
+                    yield self._failed(group, *self._damage(part))
                     group = None
-                yield self._stretch(start, end)
-                damaged = True
+                yield self._stretch(part)
+                damaged, found = True, found + 1
                 continue
-            key, ext = base_plus_ext(member.name)
-            if key is None or ext is None or not member.isreg():
+            apart, place = part.start != place, part.end
+            key, ext = base_plus_ext(part.name)
+            if key is None or ext is None or not part.regular:
                 continue  # webdataset passes over it too
+            found += 1
             ext = ext.lower()
-            if group and group.key != key:
+            # A sample is copied in one piece, which must not hold the end mark of two tars that were joined.
+            if group and (group.key != key or apart):
                 yield self._sample(group, damaged)
                 group, damaged = None, False
             if group is None:
-                group = _Group(key, start, end)
+                group = _Group(key, part.start, part.end)
             if ext in group.members:
-                group.repeated = member.name
-            group.members.setdefault(ext, member)
-            group.end = end
+                group.repeated = part.name
+            group.members.setdefault(ext, part)
+            group.end = part.end
         if group and group.end < self.length:
             yield self._sample(group, damaged)
         elif group:  # without the empty block behind the last member nobody knows what is missing
             yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
+        if not found:
+            yield self._lost(0, self.length, "no_samples", "The shard is a tar file without any sample.")
 
-    def _members(self) -> Iterator[tuple[int, int, tarfile.TarInfo | None]]:
-        """(start, end, member) of each member, headers and padding included; None for a stretch that is no tar."""
-        end = 0
-        try:
-            # With ignore_zeros tarfile passes over whatever is no header, so reading goes on after damage and behind
-            # an early end mark; the gaps between members show what it passed over.
-            with tarfile.open(fileobj=self.file, mode="r:", ignore_zeros=True) as tar:
-                while (member := tar.next()) is not None:
-                    tar.members = []  # type: ignore[attr-defined]  # else every header of the shard stays in memory
-                    if self._is_damage(end, member.offset):
-                        yield end, member.offset, None
-                    end = tar.offset
-                    yield member.offset, end, member
-        except tarfile.TarError as error:
-            log.warning("%s: %s", self.shard, error)
-        if self._is_damage(end, self.length):
-            yield end, self.length, None
+    def _parts(self) -> Iterator[Member | Damage]:
+        """The walk through the shard; a file too short for a header is damage from its first byte."""
+        return walk(self.file) if self.length >= BLOCK else iter([Damage(0, self.length)])
 
-    def _is_damage(self, start: int, end: int) -> bool:
-        """Whether the bytes from start to end are something else than zeros or a pax header for the whole archive."""
-        self.file.seek(start)
-        left = end - start
-        while left > 0:
-            block = self.file.read(min(left, 1 << 20))
-            if not block:
-                return False
-            if block[156:157] == b"g" and block[257:262] == b"ustar":
-                return False  # tarfile has read it; it belongs to no sample
-            if block.strip(b"\0"):
-                return True
-            left -= len(block)
-        return False
-
-    def _damage(self, start: int, end: int) -> tuple[str, str]:
-        if start == 0:
+    def _damage(self, part: Damage) -> tuple[str, str]:
+        if part.start == 0:
             self.file.seek(0)
             packed = self.file.read(2) in (b"\x1f\x8b", b"BZ", b"\xfd7", b"\x28\xb5")
             hint = "it looks compressed: unpack it" if packed else "see where it came from"
             return "not_a_tar", f"The shard does not begin like a tar file; {hint}."
-        if end == self.length:
-            return "shard_truncated", f"The shard is cut or damaged from byte {start} to its end."
-        return "shard_corrupt", f"Bytes {start} to {end} of the shard are damaged."
+        if part.end == self.length:
+            return "shard_truncated", f"The shard is cut or damaged from byte {part.start} to its end."
+        return "shard_corrupt", f"Bytes {part.start} to {part.end} of the shard are damaged."
 
-    def _stretch(self, start: int, end: int) -> Sample:
-        code, message = self._damage(start, end)
+    def _stretch(self, part: Damage) -> Sample:
+        return self._lost(part.start, part.end, *self._damage(part))
+
+    def _lost(self, start: int, end: int, code: str, message: str) -> Sample:
+        """A row for a part of the shard that holds no sample which could be named."""
         log.warning("%s: %s", self.shard, message)
         sample = Sample(self.shard, "", "", start, end - start)
         sample.fail(code, message)
@@ -205,10 +181,14 @@ class _Reader:
             held = ", ".join(sorted(readable(ext) for ext in group.members))
             return self._failed(group, "no_image", f"The sample holds no image, only {held}.")
         if len(images) > 1:
-            return self._failed(group, "duplicate_key", f"The sample holds several images: {', '.join(images)}.")
+            held = ", ".join(readable(ext) for ext in images)
+            return self._failed(group, "duplicate_key", f"The sample holds several images: {held}.")
         member = group.members[images[0]]
         sample = self._placed(group)
-        sample.ext, sample.offset, sample.size = images[0], member.offset_data, member.size
+        sample.ext, sample.offset, sample.size = readable(images[0]), member.data, member.size
+        if member.sparse:
+            sample.fail("unsupported", "The image is stored as a sparse member of the tar.")
+            return sample
         if member.size > MAX_IMAGE_BYTES:
             sample.fail("too_large", f"The image has {member.size} bytes, over the limit of {MAX_IMAGE_BYTES}.")
             return sample
@@ -224,12 +204,16 @@ class _Reader:
         if "json" in group.members:
             try:
                 record = json.loads(self._read(group.members["json"]))
-            except ValueError:  # the sidecar is the user's; that it is no JSON is no fault of the image
+            except (
+                ValueError,
+                RecursionError,
+            ):  # the sidecar is the user's: that it is no JSON is not the image's fault
                 return None
             caption = record.get("caption") if isinstance(record, dict) else None
-            return readable(caption) if isinstance(caption, str) else None
+            # JSON can hold half of a surrogate pair, which no Unicode text can.
+            return caption.encode("utf-8", "replace").decode() if isinstance(caption, str) else None
         return None
 
-    def _read(self, member: tarfile.TarInfo) -> bytes:
-        self.file.seek(member.offset_data)
+    def _read(self, member: Member) -> bytes:
+        self.file.seek(member.data)
         return self.file.read(min(member.size, MAX_IMAGE_BYTES))

@@ -1,6 +1,7 @@
 """Shards are read as webdataset groups them, and damage costs only itself."""
 
 import io
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -72,8 +73,9 @@ def test_keys_are_grouped_as_webdataset_groups_them(tmp_path: Path, names: list[
     except ValueError:  # .JPG and .jpg of one key: webdataset gives up there, pycurate marks the sample
         assert "duplicate_key" in {sample.error for sample in read(path)}
         return
-    assert [sample.key for sample in read(path)] == expected
-    assert len({sample.uid for sample in read(path)}) == len(expected)
+    samples = [sample for sample in read(path) if sample.error != "no_samples"]
+    assert [sample.key for sample in samples] == expected
+    assert len({sample.uid for sample in samples}) == len(expected)
 
 
 def test_a_sample_needs_exactly_one_image(tmp_path: Path) -> None:
@@ -153,8 +155,105 @@ def test_a_file_that_is_no_tar_is_one_row(tmp_path: Path, content: bytes) -> Non
     assert (sample.key, sample.error) == ("", "not_a_tar")
 
 
-def test_an_empty_archive_has_no_samples(tmp_path: Path) -> None:
-    assert read(write_tar(tmp_path / "s.tar", [])) == []
+def test_a_shard_without_a_sample_is_one_row(tmp_path: Path) -> None:
+    for members in ([], [("README", b"no dot, no sample")]):
+        (sample,) = read(write_tar(tmp_path / "s.tar", members))
+        assert (sample.key, sample.error) == ("", "no_samples")
+
+
+def test_a_sample_across_the_seam_of_two_archives_is_parted(tmp_path: Path) -> None:
+    # Copied in one piece it would carry an end mark into the output.
+    path = write_tar(tmp_path / "s.tar", [("a.jpg", jpeg(0))])
+    more = write_tar(tmp_path / "t.tar", [("a.txt", b"late"), ("c.jpg", jpeg(1))])
+    path.write_bytes(path.read_bytes() + more.read_bytes())
+    assert [(sample.key, sample.error) for sample in read(path)] == [("a", None), ("a", "duplicate_key"), ("c", None)]
+
+
+@pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_broken_header_behind_a_long_name_costs_only_its_neighbours(tmp_path: Path, format: int) -> None:
+    keys = [f"{letter * 150}" for letter in "abcdef"]
+    path = write_tar(tmp_path / "s.tar", [(f"{key}.jpg", jpeg(i)) for i, key in enumerate(keys)], format)
+    third = read(path)[2]
+    whole = bytearray(path.read_bytes())
+    header = third.offset - BLOCK
+    whole[header : header + 100] = b"\xee" * 100
+    path.write_bytes(whole)
+    assert readable(path) == [keys[0], keys[4], keys[5]]
+    assert list(errors(path).values()) == ["shard_corrupt"] * 3
+
+
+def pax(records: bytes, size: int = 0) -> bytes:
+    """A pax header with these records, and behind it an ordinary header for a.jpg."""
+    out = b""
+    for name, kind, length in ((b"PaxHeader", b"x", len(records)), (b"a.jpg", b"0", size)):
+        block = bytearray(BLOCK)
+        block[:100] = name.ljust(100, b"\0")
+        block[124:136] = f"{length:011o}\0".encode()
+        block[156:157] = kind
+        block[257:265] = b"ustar\00000"
+        block[148:156] = b" " * 8
+        block[148:156] = f"{sum(block):06o}\0 ".encode()
+        out += bytes(block)
+        if kind == b"x":
+            out += records.ljust(BLOCK, b"\0")
+    return out
+
+
+@pytest.mark.parametrize(
+    "records", [b"14 size=-5000\n", b"9 size=x\n", b"garbage", b"99 size=1\n", b"22 GNU.sparse.size=1\n"]
+)
+def test_nonsense_in_a_pax_header_ends_and_costs_only_itself(tmp_path: Path, records: bytes) -> None:
+    path = write_tar(tmp_path / "s.tar", [("b.jpg", jpeg(0))])
+    path.write_bytes(pax(records) + path.read_bytes())
+    samples = read(path)
+    assert len(samples) <= 3
+    assert all(sample.error for sample in samples if sample.key != "b")
+
+
+def test_holes_are_damage(tmp_path: Path) -> None:
+    path, whole = three(tmp_path)
+    second = read(path)[1]
+    path.write_bytes(whole[: second.tar_offset] + bytes(1 << 17) + whole[second.tar_offset :])
+    assert readable(path) == ["c"] and errors(path)[""] == "shard_corrupt"
+    path.write_bytes(whole[: second.tar_offset] + bytes(1 << 21))  # allocated, and not yet downloaded
+    assert readable(path) == [] and errors(path)[""] == "shard_truncated"
+
+
+def test_damage_behind_a_header_for_the_whole_archive_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "s.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "x"}) as tar:
+        info = tarfile.TarInfo("a.jpg")
+        info.size = len(jpeg(0))
+        tar.addfile(info, io.BytesIO(jpeg(0)))
+    whole = bytearray(path.read_bytes())
+    whole[2 * BLOCK : 2 * BLOCK + 9] = b"\xee" * 9
+    path.write_bytes(whole)
+    assert readable(path) == [] and errors(path) == {"": "shard_truncated"}
+
+
+def test_sidecars_and_names_of_any_bytes_cost_nobody(tmp_path: Path) -> None:
+    deep = b"[" * 100_000
+    members = [("a.jpg", jpeg(0)), ("a.json", b'{"caption": "hi \\ud83d"}'), ("b.jpg", jpeg(1)), ("b.json", deep)]
+    latin = b"caf\xe9".decode("utf-8", "surrogateescape")
+    members += [(f"c.{latin}.jpg", jpeg(2)), (f"d.{latin}.jpg", jpeg(3)), ("d.x.png", b"p")]
+    samples = read(write_tar(tmp_path / "s.tar", members))
+    assert [(s.key, s.caption, s.error) for s in samples] == [
+        ("a", "hi ?", None),
+        ("b", None, None),
+        ("c", None, None),
+        ("d", None, "duplicate_key"),
+    ]
+    assert all((sample.ext + (sample.message or "")).encode("utf-8") for sample in samples)
+
+
+def test_sparse_members_are_not_judged(tmp_path: Path) -> None:
+    source = tmp_path / "a.bmp"
+    with open(source, "wb") as file:
+        file.write(jpeg(0))
+        file.truncate(1 << 20)
+    for format in ("gnu", "posix"):
+        subprocess.run(["tar", "-S", f"--format={format}", "-cf", "s.tar", "a.bmp"], cwd=tmp_path, check=True)
+        assert errors(tmp_path / "s.tar") == {"a": "unsupported"}
 
 
 def test_concatenated_archives_are_read_to_their_end(tmp_path: Path) -> None:
