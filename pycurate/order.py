@@ -48,8 +48,9 @@ def scattered(numbers: np.ndarray) -> np.ndarray:
 
 
 def shard_names(sources: Sequence[Source]) -> list[str]:
-    """The shards of all sources, in the order of their names."""
-    return sorted({name for source in sources for name in source.samples(["shard"])["shard"].unique().to_pylist()})
+    """The shards of all sources that are no references, in the order of their names."""
+    new = [source for source in sources if not source.reference]
+    return sorted({name for source in new for name in source.samples(["shard"])["shard"].unique().to_pylist()})
 
 
 def order_of(
@@ -69,6 +70,8 @@ def order_of(
     result["new"] = not reference
     result["uid"] = uid_numbers(samples["uid"])
     if keep == "first":
+        if reference:  # whose shards lie in another folder: the uid alone decides
+            return result
         place = pc.index_in(samples["shard"], value_set=pa.array(shards, pa.string()))
         if place.null_count:
             raise TableError("A shard was unknown when the cells were made; run dedup.py train again.")

@@ -106,17 +106,18 @@ def test_reference_sets(tmp_path: Path, kept_only: bool) -> None:
     verify(sources, decisions, 0.9)  # the union, too, has no two kept samples that are duplicates
 
 
-def test_increments_by_the_script(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", ["best", "first"])
+def test_increments_by_the_script(tmp_path: Path, keep: str) -> None:
     samples = Samples.of(clustered(240, 16, seed=8))
     runs = [write_set(tmp_path / str(k), samples, [np.arange(80) + 80 * k]) for k in range(3)]
     for k, folder in enumerate(runs):
         before = [word for other in runs[:k] for word in ("--reference", str(other))]
-        script("all", "--results", folder, "--dedup-threshold", "0.9", *before)
+        script("all", "--results", folder, "--dedup-threshold", "0.9", "--dedup-keep", keep, *before)
         script("check", "--results", folder, *before)
     again = tmp_path / "tasks"
     write_set(again, samples, [np.arange(160, 240)])
     before = ["--reference", str(runs[0]), "--reference", str(runs[1])]
-    script("train", "--results", again, "--dedup-threshold", "0.9")
+    script("train", "--results", again, "--dedup-threshold", "0.9", "--dedup-keep", keep)
     for name in ("2:00000", "00000", "1:00000"):
         script("assign", "--results", again, "--partition", name, *before)
     script("match", "--results", again, *before)
