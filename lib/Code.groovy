@@ -9,7 +9,7 @@ class Code {
         def root = Path.of(folder)
         def digest = MessageDigest.getInstance('SHA-256')
         Files.walk(root)
-            .filter { file -> Files.isRegularFile(file) && !file.toString().contains('__pycache__') }
+            .filter { file -> Files.isRegularFile(file) && file.toString() ==~ /.*\.(py|html|css|js|jpg)/ }
             .map { file -> root.relativize(file).toString() }
             .sorted()
             .forEach { name ->

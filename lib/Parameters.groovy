@@ -21,6 +21,9 @@ class Parameters {
         if (!params.input && !params.testset) {
             faults << "--input is missing: ${known.input.description}"
         }
+        known.findAll { name, property -> property.type == 'string' && params[name]?.toString()?.contains("'") && name != 'input' }.each { name, _property ->
+            faults << "--${name} holds a quote ('), which a task's command cannot carry"
+        }
         if (params.encoder && !params.scorer && !params.pixel_scorer && (params.aesthetic || params.nsfw)) {
             faults << '--encoder brings no scorers: add --aesthetic false --nsfw false, or a --scorer for each'
         }
@@ -81,13 +84,18 @@ class Parameters {
         if (property.enum && !(value.toString() in property.enum)) {
             return "is none of ${property.enum.join(', ')}; did you mean ${nearest(value.toString(), property.enum)}?"
         }
-        if (property.minimum != null && value < property.minimum || property.maximum != null && value > property.maximum) {
+        if (value instanceof Number && !inRange(value.toDouble(), property)) {
             return "is not in the range ${property.minimum} to ${property.maximum ?: 'any'}"
         }
         if (property.minLength && !value.toString()) {
             return 'is empty'
         }
         null
+    }
+
+    private static boolean inRange(double value, Map property) {
+        // Written so that NaN, which compares false, is out of every range.
+        value >= (property.minimum == null ? Double.NEGATIVE_INFINITY : property.minimum) && value <= (property.maximum == null ? Double.POSITIVE_INFINITY : property.maximum)
     }
 
     private static String camel(String name) {

@@ -42,10 +42,9 @@ class Shards {
     /** Shell lines that write the partition file of shards that are staged into a task's folder. */
     static String stage(String number, List<Map> shards, Object tars) {
         def paths = tars instanceof Collection ? tars : [tars]
-        def lines = [shards, paths].transpose().collect { shard, path -> "${shard.name}\t${path}\t${shard.bytes}" }
+        def lines = [shards, paths].transpose().collect { shard, path -> "${shard.name}\t${path}\t${shard.bytes}\n" }
         """mkdir -p partitions
 cat > partitions/partitions_${number}.tsv <<'END OF PARTITION'
-${lines.join('\n')}
-END OF PARTITION"""
+${lines.join()}END OF PARTITION"""
     }
 }

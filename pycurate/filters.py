@@ -23,6 +23,11 @@ class Threshold:
     minimum: float | None = None
     maximum: float | None = None
 
+    def __post_init__(self) -> None:
+        """Raises UsageError for a threshold that is no number."""
+        if any(bound is not None and np.isnan(bound) for bound in (self.minimum, self.maximum)):
+            raise UsageError(f"The threshold on {self.column} is not a number; give one in the range of the score.")
+
     def passes(self, scores: pa.Table) -> np.ndarray:
         """bool (n,) over the rows of `scores`. Raises UsageError if the column is not among them."""
         if self.column not in scores.column_names:

@@ -6,19 +6,18 @@ from pathlib import Path
 
 from pycurate.errors import UsageError
 
+KINDS = {".py", ".html", ".css", ".js", ".jpg"}  # of files that the package consists of
 VARIABLE = "PYCURATE_CODE"  # set by the workflow to the hash of the package beside main.nf
 
 
 def content_hash(folder: Path) -> str:
-    """SHA-256 over the relative path and the SHA-256 of every file in `folder`, in the order of the paths' text.
+    """SHA-256 over the relative path and the SHA-256 of each file of KINDS in `folder`, in the order of the paths.
 
-    Byte code is left out. lib/Code.groovy computes the same.
+    lib/Code.groovy computes the same.
     """
     digest = hashlib.sha256()
     names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in KINDS and path.is_file()
     )
     for name in names:
         digest.update(f"{name}\0".encode())
@@ -32,5 +31,5 @@ def check_version() -> None:
     if wanted and wanted != content_hash(Path(__file__).parent):
         raise UsageError(
             f"This pycurate ({Path(__file__).parent}) is not the one beside main.nf; "
-            "build the container image from that checkout, or install it with make setup."
+            "it was edited during the run, or the container image or .venv is of another checkout: build that anew."
         )

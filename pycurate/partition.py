@@ -36,7 +36,7 @@ def find_shards(text: str) -> list[Shard]:
     Raises UsageError if a shard is missing, or there is none.
     """
     given = Path(text)
-    if text and given.is_file() and given.suffix != ".tar":
+    if text and given.is_file() and given.suffix.lower() != ".tar":
         paths = [path for line in _lines(given) for path in _expand(str(given.parent / line))]
         root = given.parent.absolute()
         if not all(path.is_relative_to(root) for path in paths):
@@ -69,6 +69,8 @@ def partition(shards: Sequence[Shard], partition_bytes: int) -> list[list[Shard]
 
 def write_partitions(results: Path, groups: Sequence[Sequence[Shard]]) -> None:
     """Write partitions/partitions_00000.tsv and on: name, path and bytes of each shard, tab separated."""
+    for old in (results / "partitions").glob("partitions_*.tsv"):
+        old.unlink()  # of an earlier input
     width = max(5, len(str(len(groups) - 1)))
     for number, group in enumerate(groups):
         with (
@@ -106,17 +108,21 @@ def check_unchanged(shard: Shard) -> None:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is neither a .tar shard nor a text file that lists shards.") from error
+    for line in text.splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
             yield line.strip()
 
 
 def _expand(text: str) -> list[Path]:
-    """The shards that one pattern names, as absolute paths (links are not followed: names stay the user's)."""
+    """The shards that one pattern names, as absolute paths (links are not resolved: names stay the user's)."""
     if os.path.isdir(text):
-        return [path.absolute() for path in Path(text).rglob("*.tar") if path.is_file()]
+        return [_absolute(name) for name in _tars_beneath(text)]
     if os.path.isfile(text):
-        return [Path(text).absolute()]
+        return [_absolute(text)]
     try:
         patterns = list(braceexpand(text))
     except ValueError as error:
@@ -126,8 +132,22 @@ def _expand(text: str) -> list[Path]:
         found = sorted(glob.glob(pattern, recursive=True))
         if not found:
             raise UsageError(f"The input {pattern!r} matches no file; check the path.")
-        paths += [Path(name).absolute() for name in found if os.path.isfile(name)]
+        paths += [_absolute(name) for name in found if not os.path.isdir(name)]
     return paths
+
+
+def _tars_beneath(folder: str) -> Iterator[str]:
+    """Every .tar in the folder and in those beneath it, linked ones too. Raises UsageError for one that is closed."""
+
+    def closed(error: OSError) -> None:
+        raise UsageError(f"{error.filename} cannot be listed ({error.strerror}); see that it can be read.")
+
+    for place, _, names in os.walk(folder, onerror=closed, followlinks=True):
+        yield from (os.path.join(place, name) for name in names if name.lower().endswith(".tar"))
+
+
+def _absolute(name: str) -> Path:
+    return Path(os.path.normpath(os.path.abspath(name)))
 
 
 def _root(text: str) -> Path:
@@ -145,6 +165,12 @@ def _root(text: str) -> Path:
 
 def _shard(path: Path, root: Path) -> Shard:
     name = path.relative_to(root).as_posix()
+    if not path.is_file():
+        raise UsageError(f"The shard {path} cannot be opened: it is a link to nothing, or no file.")
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(f"The shard name {name!r} is not UTF-8; rename it.") from error
     if any(character in name for character in "\t\r\n"):
         raise UsageError(f"The shard name {name!r} holds a tab or a line break; rename it.")
     return Shard(name, path, path.stat().st_size)

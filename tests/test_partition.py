@@ -72,6 +72,24 @@ def test_a_name_that_no_table_line_can_hold_is_refused(tmp_path: Path) -> None:
         find_shards(str(tmp_path))
 
 
+def test_every_way_to_name_a_shard_names_it_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "linked").symlink_to(root / "a")
+    assert names(root) == [*ALL, "linked/00000.tar", "linked/00001.tar"]
+    listing = root / "list.txt"
+    listing.write_text("\ufeffa/00000.tar\nb/../a/00000.tar\n", encoding="utf-8")
+    assert names(listing) == ["a/00000.tar"]
+
+
+def test_what_cannot_be_read_is_refused_and_not_passed_over(root: Path) -> None:
+    (root / "a" / "00002.tar").symlink_to("nothing")
+    for text in (root, f"{root}/a/*.tar", f"{root}/a/{{00000..00002}}.tar"):
+        with pytest.raises(UsageError, match=r"00002\.tar"):
+            find_shards(str(text))
+    (root / "packed.tar.gz").write_bytes(b"\x1f\x8b\xff\xff")
+    with pytest.raises(UsageError, match=r"neither a \.tar shard nor a text file"):
+        find_shards(f"{root}/packed.tar.gz")
+
+
 @given(st.lists(st.integers(0, 50), max_size=40), st.integers(1, 60))
 def test_groups_keep_the_order_and_are_about_equal(sizes: list[int], target: int) -> None:
     shards = [Shard(f"{i:05}.tar", Path("x"), size) for i, size in enumerate(sizes)]

@@ -81,6 +81,13 @@ def test_how_the_work_is_split_changes_nothing(undisturbed: Flow, tmp_path: Path
     assert flow.results() == undisturbed.results()
 
 
+def test_a_run_that_keeps_nothing_ends_well(undisturbed: Flow, tmp_path: Path) -> None:
+    flow = Flow(tmp_path, undisturbed.options)
+    flow.succeed("--aesthetic_threshold", "1")
+    assert not any(row["kept"] for row in decisions(flow))
+    assert not list((tmp_path / "results").glob("curated/*"))
+
+
 def test_the_test_profile_makes_its_own_input(tmp_path: Path) -> None:
     flow = Flow(tmp_path, ("-profile", "test"))
     flow.succeed("--aesthetic_threshold", "0", "--nsfw_threshold", "1")
