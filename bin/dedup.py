@@ -20,7 +20,7 @@ from pycurate.order import checked_keep
 from pycurate.plain import dedup_embeddings
 from pycurate.presets import find_preset, load_filter
 from pycurate.resolve import resolve as decide
-from pycurate.sources import embeddings_of, sources_of
+from pycurate.sources import embeddings_of, source_named, sources_of
 from pycurate.tables import read_table, write_table
 from pycurate.verify import verify
 from pycurate.write import plan_output
@@ -174,11 +174,8 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
     A partition of the first reference set is named 1:00000, and so on.
     """
     cells = Cells.load(training.cells_path(results))
-    sources = {source.label: source for source in sources_of(results, references)}
-    for name in partitions or sources:
-        if name not in sources:
-            raise UsageError(f"There is no partition {name}, only {', '.join(sources)}.")
-        dedup.assign(sources[name], results, cells)
+    for source in [source_named(results, references, name) for name in partitions] or sources_of(results, references):
+        dedup.assign(source, results, cells)
 
 
 @main.command()

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.errors import TableError
+from pycurate.errors import TableError, UsageError
 from pycurate.tables import SAMPLES, numbers, path_of, read_table
 from pycurate.vectors import Embeddings
 
@@ -95,6 +95,17 @@ def sources_of(results: Path, references: Sequence[Path] = (), kind: str = "samp
     """
     folders = enumerate([results, *references])
     return [Source(folder, name, which) for which, folder in folders for name in numbers(folder, kind)]
+
+
+def source_named(results: Path, references: Sequence[Path], label: str) -> Source:
+    """The partition that the user calls so. Raises UsageError if there is none."""
+    which, _, name = label.rpartition(":")
+    folders = [results, *references]
+    if (which or "0").isdigit() and int(which or 0) < len(folders):
+        source = Source(folders[int(which or 0)], name, int(which or 0))
+        if name.isdigit() and path_of(source.results, "samples", name).exists():
+            return source
+    raise UsageError(f"There is no partition {label}; name one such as 00000, or 1:00000 of the first reference set.")
 
 
 def embeddings_of(sources: Sequence[Source]) -> Embeddings:
