@@ -78,9 +78,18 @@ def search(folder: Path, threshold: float) -> None:
 
     step("train", lambda: train(folder, sources, Settings(threshold, exact=True)))
     cells = Cells.load(cells_path(folder))
-    step("assign", lambda: [dedup.assign(source, folder, cells) for source in sources])
     embeddings = embeddings_of(sources)
-    step("match", lambda: [dedup.match(folder, b, cells, embeddings) for b in range(len(cells.buckets) - 1)])
+
+    def assign() -> None:
+        for source in sources:
+            dedup.assign(source, folder, cells)
+
+    def match() -> None:
+        for bucket in range(len(cells.buckets) - 1):
+            dedup.match(folder, bucket, cells, embeddings)
+
+    step("assign", assign)
+    step("match", match)
     step("resolve", lambda: resolve(folder, sources, [], dedup=True))
     visits = sum(len(np.load(path, mmap_mode="r")) for path in (folder / "assigned").glob("*.npy"))
     size = sum(path.stat().st_size for path in (folder / "assigned").glob("*.npy"))

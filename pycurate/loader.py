@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from queue import SimpleQueue
 from typing import Generic, Literal, Protocol, Self, TypeVar
 
@@ -30,6 +29,9 @@ STARTED = 2
 
 READY = 1
 """Finished batches that wait for the caller."""
+
+BATCH_BYTES = 1 << 28
+"""Bytes of files that close a batch early, so that a hundred scans of 100 MB do not wait in memory."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Loader:
         if self.device.type == "cuda":  # copies then overlap with the models' work on the default stream
             torch.cuda.set_stream(torch.cuda.Stream(self.device))
         started: deque[tuple[list[T], Callable[[], Result]]] = deque()
-        while batch := list(islice(items, self.batch_size)):
+        for batch in _batches(items, self.batch_size):
             started.append(([item for item, _ in batch], self._backend.start([data for _, data in batch])))
             if len(started) > STARTED:
                 yield self._finish(*started.popleft())
@@ -128,6 +130,20 @@ class Loader:
             for tensor in pixels:  # made on this thread's stream, used and freed on the default one
                 tensor.record_stream(torch.cuda.default_stream(self.device))
         return Batch(items, images, [pixels[at] for at in self._order])
+
+
+def _batches(items: Iterator[tuple[T, bytes]], size: int) -> Iterator[list[tuple[T, bytes]]]:
+    """Lists of `size` items, or of fewer where they reach BATCH_BYTES."""
+    batch: list[tuple[T, bytes]] = []
+    held = 0
+    for item in items:
+        batch.append(item)
+        held += len(item[1])
+        if len(batch) == size or held >= BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 class _End:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pictures import broken, encode, exif, photograph, photographs, transparent, without_tables
 from PIL import Image, ImageOps
 
-from pycurate import loader_dali
+from pycurate import loader, loader_dali
 from pycurate.efficientnet import EfficientNetLite0
 from pycurate.errors import UsageError
 from pycurate.images import ImageInfo
@@ -282,10 +282,18 @@ def test_an_exception_of_the_source_reaches_the_caller() -> None:
         list(loader.batches(source()))
 
 
+def test_large_files_close_a_batch_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(photograph(), "JPEG")
+    monkeypatch.setattr(loader, "BATCH_BYTES", 2 * len(data))
+    with Loader(SMALL) as cpu:
+        sizes = [len(batch.items) for batch in cpu.batches((number, data) for number in range(5))]
+    assert sizes == [2, 2, 1]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_exception_of_a_worker_reaches_the_caller(backend: Literal["cpu", "dali"]) -> None:
-    with Loader(SMALL, backend) as loader, pytest.raises(AttributeError, match="'int'"):
-        list(loader.batches([("no bytes", 5)]))  # type: ignore[list-item]
+    with Loader(SMALL, backend) as loader, pytest.raises(AttributeError, match="'list'"):
+        list(loader.batches([("no bytes", [5])]))  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(
