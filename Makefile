@@ -46,7 +46,9 @@ bench: setup ## Measure each part against its bound
 	python benchmarks/fixed_cost.py
 
 bench-dedup: setup ## Measure the search for duplicates
-	python benchmarks/dedup.py
+	python benchmarks/dedup.py speed
+	python benchmarks/dedup.py growth
+	python benchmarks/dedup.py clusters
 
 clean: ## Remove the demo and the caches of the tools; .venv and your results stay
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
