@@ -14,7 +14,7 @@ from pycurate.cells import Cells
 from pycurate.cli import exits, partition_option, results_option
 from pycurate.clip_score import MinClipScore
 from pycurate.errors import UsageError
-from pycurate.filters import Threshold
+from pycurate.filters import Threshold, minimum_of
 from pycurate.metadata_filters import Filter
 from pycurate.order import checked_keep
 from pycurate.plain import dedup_embeddings
@@ -82,6 +82,7 @@ def resolve_options(function: Callable[..., Any]) -> Callable[..., Any]:
         aesthetic_threshold: float | None,
         nsfw_threshold: float | None,
         clip_score_threshold: float | None,
+        minimums: tuple[str, ...],
         filter_names: tuple[str, ...],
         images_per_tar: int,
         tars_per_task: int,
@@ -94,6 +95,7 @@ def resolve_options(function: Callable[..., Any]) -> Callable[..., Any]:
             filters.append(Threshold("nsfw", "nsfw", maximum=nsfw_threshold))
         if clip_score_threshold is not None:
             filters.append(MinClipScore(clip_score_threshold))
+        filters += [minimum_of(text) for text in minimums]
         filters += [load_filter(name) for name in filter_names]
         return function(choice=Choice(filters, images_per_tar, tars_per_task), **options)
 
@@ -103,6 +105,9 @@ def resolve_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--images-per-tar", type=click.IntRange(1), default=100, show_default=True, help="Images in a tar."
+        ),
+        click.option(
+            "--min-score", "minimums", multiple=True, help="Keep images that score at least it, as COLUMN=NUMBER."
         ),
         click.option(
             "--filter",

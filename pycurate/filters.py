@@ -46,6 +46,15 @@ class Threshold:
         return mask
 
 
+def minimum_of(text: str) -> Threshold:
+    """The filter that `COLUMN=NUMBER` names: keep what scores at least that. Raises UsageError if it names none."""
+    column, equals, number = text.partition("=")
+    try:
+        return Threshold(column, column, minimum=float(number if column and equals else ""))
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no minimum of a score; write COLUMN=NUMBER, such as probe=0.5.") from error
+
+
 def first_failed(filters: Sequence[Filter], table: pa.Table) -> np.ndarray:
     """int64 (n,): the position in `filters` of the first one that each row fails, or len(filters) if it passes all.
 

@@ -74,6 +74,50 @@ def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow
     assert len([name for name in after if name.endswith(".tar")]) == -(-len(kept) // 20)
 
 
+def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow) -> None:
+    folder = photographs.folder / "own"
+    folder.mkdir()
+    (folder / "own.py").write_text(OWN)
+    own = f"{folder}/own.py"
+    more = ["--scorer", f"{own}:First", "--min_score", "first=0", "--filter", f"{own}:Wide", "--min_side", "300"]
+    photographs.succeed(
+        "--dedup",
+        "true",
+        "--images_per_tar",
+        "20",
+        "--aesthetic_threshold",
+        "0",
+        "--nsfw_threshold",
+        "1",
+        *more,
+        "-resume",
+    )
+    assert {"EMBED"} <= tasks(photographs, "CACHED") and "SCORE" in tasks(photographs, "COMPLETED")
+    rows = decisions(photographs)
+    assert {row["reason"] for row in rows} >= {"kept", "first", "min_side", "wide"}
+    assert all((row["first"] >= 0) == (row["reason"] != "first") for row in rows)  # type: ignore[operator]
+
+
+OWN = """
+import numpy as np
+
+class First:
+    name = "first"
+
+    def __init__(self, model_dir, device):
+        pass
+
+    def score(self, embeddings):
+        return embeddings[:, 0] - np.float32(np.median(embeddings[:, 0]))
+
+class Wide:
+    reason = "wide"
+
+    def passes(self, table):
+        return table["width"].to_numpy() >= table["height"].to_numpy()
+"""
+
+
 def test_how_the_work_is_split_changes_nothing(undisturbed: Flow, tmp_path: Path) -> None:
     # `undisturbed` has a shard to a task and a tar to a task; this one has all in one.
     flow = Flow(tmp_path, undisturbed.options)
