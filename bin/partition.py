@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pycurate.cli import stage_command
-from pycurate.partition import find_shards, partition, write_partitions
+from pycurate.partition import bytes_in, find_shards, partition, write_partitions
 
 log = logging.getLogger(__name__)
 
@@ -15,9 +15,21 @@ log = logging.getLogger(__name__)
 @stage_command
 @click.option("--input", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file.")
 @click.option("--partition-bytes", default=4_000_000_000, show_default=True, type=click.IntRange(1), help="Of a group.")
-def main(results: Path, source: str, partition_bytes: int) -> None:
+@click.option("--partition-minutes", type=float, help="Instead: what a task embeds in so many minutes.")
+@click.option("--images-per-second", type=float, help="Rate of such a task, as an earlier run's report says it.")
+def main(
+    results: Path,
+    source: str,
+    partition_bytes: int,
+    partition_minutes: float | None,
+    images_per_second: float | None,
+) -> None:
     """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv and on, one file a group."""
     shards = find_shards(source)
+    if partition_minutes is not None:
+        if images_per_second is None:
+            raise click.UsageError("--partition-minutes needs --images-per-second.")
+        partition_bytes = bytes_in(partition_minutes, images_per_second, shards)
     groups = partition(shards, partition_bytes)
     write_partitions(results, groups)
     total = sum(shard.bytes for shard in shards)

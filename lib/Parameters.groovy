@@ -30,6 +30,9 @@ class Parameters {
         if (params.clip_score_threshold != null && params.preset == 'light' && !params.encoder) {
             faults << '--clip_score_threshold needs a CLIP model: add --preset clip-b32, say'
         }
+        if (params.partition_minutes && !params.images_per_second) {
+            faults << '--partition_minutes needs --images_per_second: the report of an earlier run says it'
+        }
         if (params.reference && !params.dedup) {
             faults << '--reference does nothing without --dedup true'
         }
