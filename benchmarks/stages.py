@@ -8,6 +8,7 @@ turns within a round, since the machine's speed drifts.
 
 import logging
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -24,11 +25,13 @@ from loader import photographs
 
 from pycurate.checked import checked_encode, checked_score
 from pycurate.choice import ModelChoice, choose_models
-from pycurate.embed import LoaderOptions, embed_partition
+from pycurate.embed import LoaderOptions, embed_partition, samples_table
 from pycurate.files import atomic
+from pycurate.images import ImageInfo
 from pycurate.loader import Loader
 from pycurate.partition import find_shards, partition, write_partitions
-from pycurate.tables import path_of, read_table, write_table
+from pycurate.shards import read_samples
+from pycurate.tables import path_of, write_table
 from pycurate.write import plan_output, write_curated
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,8 +97,13 @@ def bench_embed(folder: Path, models: ModelChoice, files: list[bytes], rounds: i
 
 
 def bench_write(folder: Path, files: list[bytes], rounds: int) -> None:
-    """WRITE of every other sample, against cp of files with the same bytes."""
-    samples = read_table(path_of(folder, "samples", "00000"))
+    """WRITE of every other of 2000 samples, against cp of files with the same bytes."""
+    make_shard(folder / "in" / "00000.tar", [files[at % len(files)] for at in range(2000)])
+    shards = find_shards(str(folder / "in"))
+    write_partitions(folder, partition(shards, 1 << 40))
+    found = list(read_samples(shards[0].path, shards[0].name))
+    samples = samples_table(found, [ImageInfo(1, 1, "jpeg")] * len(found))
+    write_table(path_of(folder, "samples", "00000"), samples)
     kept = np.arange(samples.num_rows) % 2 == 0
     decisions = samples.select(["uid", "shard", "key"])
     decisions = decisions.append_column("kept", [kept])
@@ -133,12 +141,16 @@ def bench_memory(folder: Path, files: list[bytes]) -> None:
 
 
 def peak_memory(command: list[str]) -> int:
-    """Bytes: the largest resident size of the command."""
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"{command} failed")
-    return usage.ru_maxrss * 1024
+    """Bytes: the largest resident size of the command.
+
+    A small process in between starts it: the figure that a child is given begins with the size of who started it.
+    """
+    between = "import os, subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(*os.wait4(p.pid, 0)[1:][::-1])"
+    done = subprocess.run([sys.executable, "-c", between, *command], capture_output=True, text=True, check=True)
+    usage = re.search(r"ru_maxrss=(\d+)", done.stdout)
+    if usage is None or not done.stdout.rstrip().endswith(" 0"):
+        raise RuntimeError(f"{command} failed: {done.stderr}")
+    return int(usage[1]) * 1024
 
 
 @click.command(help=__doc__)
@@ -153,7 +165,7 @@ def main(count: int, rounds: int, preset: str) -> None:
         folder = Path(name)
         models = choose_models(preset, None, True, True, (), Path.home() / ".cache" / "pycurate" / preset, None)
         bench_embed(folder, models, files, rounds)
-        bench_write(folder, files, rounds)
+        bench_write(folder / "write", files, rounds)
         bench_memory(folder, files)
 
 

@@ -24,6 +24,9 @@ from pycurate.tables import METADATA, SAMPLES, path_of, write_array, write_table
 log = logging.getLogger(__name__)
 
 
+CPU_BATCH = 20  # images
+
+
 @dataclass(frozen=True)
 class LoaderOptions:
     """How images are read. None of these changes a result but `max_pixels`."""
@@ -38,9 +41,13 @@ class LoaderOptions:
     def fill(
         cls, backend: str | None, device: str, batch_size: int, max_pixels: int, workers: int | None
     ) -> "LoaderOptions":
-        """Fill what was left open: DALI on a GPU, else the CPU backend; a worker for each core."""
+        """Fill what was left open: DALI on a GPU, else the CPU backend; a worker for each core.
+
+        On a CPU small batches are as fast, and several of them wait in memory at a time.
+        """
         chosen = cast(Literal["cpu", "dali"], backend or ("cpu" if device == "cpu" else "dali"))
-        return cls(chosen, device, batch_size, max_pixels, workers or cores())
+        batch = min(batch_size, CPU_BATCH) if device == "cpu" else batch_size
+        return cls(chosen, device, batch, max_pixels, workers or cores())
 
 
 def embed_partition(

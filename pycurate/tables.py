@@ -117,11 +117,11 @@ def numbers(results: Path, kind: str) -> list[str]:
 
     Raises TableError if there is none.
     """
-    found = [
+    found = {  # a plan has two files of a number
         match[1]
         for path in (results / kind).glob(f"{kind}_*")
         if (match := re.fullmatch(rf"{kind}_(\d+)\.\w+", path.name))
-    ]
+    }
     if not found:
         raise TableError(f"{results / kind} holds no {kind} files; run the stage that writes them first.")
     return sorted(found, key=lambda number: (len(number), number))

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -113,15 +114,14 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = ()) -> None:
 def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard]) -> None:
     """Write one output tar from the PLAN rows of its samples, then its .parquet, then its _stats.json."""
     names, offsets, sizes = (rows[column].to_pylist() for column in ("shard", "tar_offset", "tar_size"))
-    with atomic(path) as beside, open(beside, "wb") as output:
+    with atomic(path) as beside, open(beside, "wb", buffering=0) as output, ExitStack() as stack:
+        opened: dict[str, BinaryIO] = {}
         for name, start, stop in _runs(names, offsets, sizes):
-            if name not in shards:
-                raise TableError(f"No partition names the shard {name}, from which samples are to be copied.")
-            check_unchanged(shards[name])
-            with open(shards[name].path, "rb") as source:
-                _copy(source, output, start, stop - start, name)
-        output.write(END)
-        output.write(bytes(-output.tell() % RECORD))
+            if name not in opened:
+                opened[name] = stack.enter_context(_open(name, shards))
+            _copy(opened[name], output, start, stop - start, name)
+        end = output.seek(0, os.SEEK_END) + len(END)
+        output.write(END + bytes(-end % RECORD))
         size = output.tell()
     write_table(path.with_suffix(".parquet"), rows.drop_columns(["output_shard", "tar_offset", "tar_size"]))
     sources = {entry["values"]: entry["counts"] for entry in rows["shard"].value_counts().to_pylist()}
@@ -142,13 +142,17 @@ def _runs(names: list[str], offsets: list[int], sizes: list[int]) -> list[tuple[
     return runs
 
 
+def _open(name: str, shards: dict[str, Shard]) -> BinaryIO:
+    if name not in shards:
+        raise TableError(f"No partition names the shard {name}, from which samples are to be copied.")
+    check_unchanged(shards[name])
+    return open(shards[name].path, "rb", buffering=0)
+
+
 def _copy(source: BinaryIO, output: BinaryIO, offset: int, size: int, name: str) -> None:
     """Copy `size` bytes from `offset` of the source to the end of the output, in the kernel."""
-    output.flush()
-    place = output.tell()
     while size:
         done = os.sendfile(output.fileno(), source.fileno(), offset, size)
         if done == 0:
             raise ShardError(f"Shard {name} ends before byte {offset + size}; it changed while it was read: run again.")
-        offset, size, place = offset + done, size - done, place + done
-    output.seek(place)
+        offset, size = offset + done, size - done

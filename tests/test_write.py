@@ -19,7 +19,7 @@ from pycurate.errors import ShardError, TableError
 from pycurate.images import ImageInfo
 from pycurate.partition import find_shards, partition, write_partitions
 from pycurate.shards import read_samples
-from pycurate.tables import DECISIONS, path_of, write_table
+from pycurate.tables import DECISIONS, numbers, path_of, write_table
 from pycurate.write import assign_tars, plan_output, write_curated
 
 
@@ -103,6 +103,7 @@ def test_tars_open_with_webdataset_and_fill_in_order(root: Path, tmp_path: Path)
     # k1 comes from both shards; the first tar is closed early so that it does not hold it twice.
     assert keys == [[key for _, key in ALL[:3]], [key for _, key in ALL[3:]]]
     assert decisions["output_shard"].to_pylist() == ["00000.tar"] * 3 + ["00001.tar"] * 4
+    assert numbers(tmp_path / "r", "plan") == ["00000"]  # though a plan has two files
     rows = pq.read_table(tars[1].with_suffix(".parquet"))
     assert rows.column_names == ["uid", "shard", "key", "aesthetic"]
     assert list(zip(rows["shard"].to_pylist(), rows["key"].to_pylist(), strict=True)) == ALL[3:]
