@@ -3,7 +3,6 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,16 @@ import click
 
 from pycurate import dedup, training
 from pycurate.cells import Cells
-from pycurate.cli import exits, partition_option, results_option
-from pycurate.clip_score import MinClipScore
+from pycurate.cli import exits, filter_options, partition_option, results_option
+from pycurate.decisions import Layout, decide
 from pycurate.errors import UsageError
-from pycurate.filters import Threshold, minimum_of
-from pycurate.metadata_filters import Filter
+from pycurate.filters import Filtering
 from pycurate.order import checked_keep
 from pycurate.plain import dedup_embeddings
-from pycurate.presets import find_preset, load_filter
-from pycurate.resolve import resolve as decide
+from pycurate.presets import find_preset
 from pycurate.sources import embeddings_of, source_named, sources_of
-from pycurate.tables import read_table, write_table
+from pycurate.tables import read_table
 from pycurate.verify import verify
-from pycurate.write import plan_output
 
 
 def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,30 +70,12 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def resolve_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which samples are chosen and laid out; they arrive as one Choice, `choice`."""
+def layout_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options by which the output is laid out; they arrive as one Layout, `layout`."""
 
     @functools.wraps(function)
-    def run(
-        aesthetic_threshold: float | None,
-        nsfw_threshold: float | None,
-        clip_score_threshold: float | None,
-        minimums: tuple[str, ...],
-        filter_names: tuple[str, ...],
-        images_per_tar: int,
-        tars_per_task: int,
-        **options: Any,
-    ) -> Any:
-        filters: list[Filter] = []
-        if aesthetic_threshold is not None:
-            filters.append(Threshold("aesthetic", "aesthetic", minimum=aesthetic_threshold))
-        if nsfw_threshold is not None:
-            filters.append(Threshold("nsfw", "nsfw", maximum=nsfw_threshold))
-        if clip_score_threshold is not None:
-            filters.append(MinClipScore(clip_score_threshold))
-        filters += [minimum_of(text) for text in minimums]
-        filters += [load_filter(name) for name in filter_names]
-        return function(choice=Choice(filters, images_per_tar, tars_per_task), **options)
+    def run(images_per_tar: int, tars_per_task: int, **options: Any) -> Any:
+        return function(layout=Layout(images_per_tar, tars_per_task), **options)
 
     for option in (
         click.option(
@@ -106,20 +84,6 @@ def resolve_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--images-per-tar", type=click.IntRange(1), default=100, show_default=True, help="Images in a tar."
         ),
-        click.option(
-            "--min-score", "minimums", multiple=True, help="Keep images that score at least it, as COLUMN=NUMBER."
-        ),
-        click.option(
-            "--filter",
-            "filter_names",
-            multiple=True,
-            help="Another filter, as module:Class or module:Class=NUMBER, as pycurate.metadata_filters:MinSide=200.",
-        ),
-        click.option(
-            "--clip-score-threshold", type=float, help="Keep images whose caption fits at least it.  [default: all]"
-        ),
-        click.option("--nsfw-threshold", type=float, help="Keep images that score below it.  [default: all]"),
-        click.option("--aesthetic-threshold", type=float, help="Keep images that score at least it.  [default: all]"),
     ):
         run = option(run)
     return run
@@ -132,21 +96,6 @@ reference_option = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Results folder of a set that outranks this one and is never written; repeatable.",
 )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What `resolve` keeps, and how it is laid out."""
-
-    filters: list[Filter]
-    images_per_tar: int
-    tars_per_task: int
-
-    def carry_out(self, results: Path, references: tuple[Path, ...], dedup: bool) -> None:
-        """Write the decisions and the plan."""
-        decisions = decide(results, sources_of(results, references), self.filters, dedup)
-        decisions = plan_output(results, decisions, self.images_per_tar, self.tars_per_task)
-        write_table(results / "decisions.parquet", decisions)
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -210,14 +159,15 @@ def pairs(results: Path, settings: training.Settings, references: tuple[Path, ..
 @exits
 @results_option
 @click.option("--dedup/--no-dedup", default=True, show_default=True, help="Drop the duplicates of RESULTS/pairs.")
-@resolve_options
+@filter_options
+@layout_options
 @reference_option
-def resolve(results: Path, references: tuple[Path, ...], dedup: bool, choice: Choice) -> None:
+def resolve(results: Path, references: tuple[Path, ...], dedup: bool, filtering: Filtering, layout: Layout) -> None:
     """Apply the filters, drop duplicates; leaves RESULTS/decisions.parquet and plan. Reads samples, scores and pairs.
 
     Where the best of many near-copies fail a filter, it reads assigned and img_emb too.
     """
-    choice.carry_out(results, references, dedup)
+    decide(results, sources_of(results, references), filtering.filters(), layout, dedup)
 
 
 @main.command("all")
@@ -233,12 +183,14 @@ def resolve(results: Path, references: tuple[Path, ...], dedup: bool, choice: Ch
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="With --embeddings, where decisions.parquet goes."
 )
-@resolve_options
+@filter_options
+@layout_options
 def all_steps(
     results: Path,
     references: tuple[Path, ...],
     settings: training.Settings,
-    choice: Choice,
+    filtering: Filtering,
+    layout: Layout,
     embeddings: Path | None,
     out: Path | None,
 ) -> None:
@@ -249,13 +201,15 @@ def all_steps(
     """
     if (embeddings is None) != (out is None):
         raise UsageError("--embeddings and --out go together: what to read, and where to put the decisions.")
+    filters = filtering.filters()
     if embeddings and out:
-        if choice.filters or references:
+        if filters or references:
             raise UsageError("An embedding folder has no scores: leave the filters and references out.")
         dedup_embeddings(embeddings, settings, out)
         return
-    dedup.find_pairs(results, sources_of(results, references), settings)
-    choice.carry_out(results, references, dedup=True)
+    sources = sources_of(results, references)
+    dedup.find_pairs(results, sources, settings)
+    decide(results, sources, filters, layout, dedup=True)
 
 
 @main.command()

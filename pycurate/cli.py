@@ -1,5 +1,6 @@
 """What the scripts in bin/ share: the --results option, logging, and exit codes."""
 
+import dataclasses
 import functools
 import logging
 import sys
@@ -76,6 +77,64 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Folder of the models' weights.",
         ),
         click.option("--device", default=None, help="cuda, cpu, ...  [default: cuda where there is one]"),
+    ):
+        run = option(run)
+    return run
+
+
+def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options by which samples are chosen; they arrive as one Filtering, `filtering`. One left out is off."""
+
+    @functools.wraps(function)
+    def run(**options: Any) -> Any:
+        from pycurate.filters import Filtering  # here, since it brings numpy and pyarrow
+
+        names = [field.name for field in dataclasses.fields(Filtering)]
+        return function(filtering=Filtering(**{name: options.pop(name) for name in names}), **options)
+
+    share, count, ratio = click.FloatRange(0, 1), click.IntRange(0), click.FloatRange(1)
+    for option in (
+        click.option(
+            "--filter",
+            multiple=True,
+            metavar="NAME",
+            help="Another filter, as module:Class or module:Class=NUMBER; repeatable.",
+        ),
+        click.option(
+            "--caption-characters", type=count, metavar="COUNT", help="Keep captions of more characters than this."
+        ),
+        click.option("--caption-words", type=count, metavar="COUNT", help="Keep captions of more words than this."),
+        click.option(
+            "--max-aspect", type=ratio, metavar="RATIO", help="Keep images whose sides have at most this ratio."
+        ),
+        click.option(
+            "--min-side",
+            type=click.IntRange(1),
+            metavar="PIXELS",
+            help="Keep images whose shorter side has so many pixels.",
+        ),
+        click.option(
+            "--missing-caption",
+            type=click.Choice(["keep", "drop"]),
+            default="keep",
+            help="What becomes of samples without a caption.  [default: keep]",
+        ),
+        click.option(
+            "--min-score",
+            multiple=True,
+            metavar="COLUMN=NUMBER",
+            help="Keep images that score at least this; repeatable.",
+        ),
+        click.option(
+            "--clip-score-threshold",
+            type=click.FloatRange(-1, 1),
+            metavar="COSINE",
+            help="Keep captions that fit so well.",
+        ),
+        click.option("--nsfw-threshold", type=share, metavar="SCORE", help="Keep images that score below this."),
+        click.option(
+            "--aesthetic-threshold", type=share, metavar="SCORE", help="Keep images that score at least this."
+        ),
     ):
         run = option(run)
     return run

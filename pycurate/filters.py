@@ -1,13 +1,15 @@
 """Filters as data: each is a named question to the scores, and answers with a mask."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from pycurate.clip_score import MinClipScore
 from pycurate.errors import UsageError
-from pycurate.metadata_filters import Filter
+from pycurate.metadata_filters import CaptionCharacters, CaptionWords, Filter, HasCaption, MaxAspect, MinSide
+from pycurate.presets import load_filter
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,45 @@ def minimum_of(text: str) -> Threshold:
         return Threshold(column, column, minimum=float(number if column and equals else ""))
     except ValueError as error:
         raise UsageError(f"{text!r} is no minimum of a score; write COLUMN=NUMBER, such as probe=0.5.") from error
+
+
+@dataclass(frozen=True)
+class Filtering:
+    """Which filters are on, by the names and in the units of the workflow's parameters. None: that filter is off."""
+
+    aesthetic_threshold: float | None = None
+    nsfw_threshold: float | None = None
+    clip_score_threshold: float | None = None
+    min_score: Sequence[str] = ()  # each as `minimum_of` reads it
+    missing_caption: str = "keep"  # or drop
+    min_side: int | None = None
+    max_aspect: float | None = None
+    caption_words: int | None = None
+    caption_characters: int | None = None
+    filter: Sequence[str] = ()  # each as `presets.load_filter` reads it
+
+    def filters(self) -> list[Filter]:
+        """The filters, in the order in which they are asked: that of the fields.
+
+        Raises UsageError if one of them cannot be made.
+        """
+        known: list[Filter | None] = [
+            self._made(self.aesthetic_threshold, lambda least: Threshold("aesthetic", "aesthetic", minimum=least)),
+            self._made(self.nsfw_threshold, lambda most: Threshold("nsfw", "nsfw", maximum=most)),
+            self._made(self.clip_score_threshold, MinClipScore),
+            *(minimum_of(text) for text in self.min_score),
+            HasCaption() if self.missing_caption == "drop" else None,
+            self._made(self.min_side, MinSide),
+            self._made(self.max_aspect, MaxAspect),
+            self._made(self.caption_words, CaptionWords),
+            self._made(self.caption_characters, CaptionCharacters),
+            *(load_filter(spec) for spec in self.filter),
+        ]
+        return [one for one in known if one is not None]
+
+    @staticmethod
+    def _made(value: float | None, make: Callable[[float], Filter]) -> Filter | None:
+        return None if value is None else make(value)
 
 
 def first_failed(filters: Sequence[Filter], table: pa.Table) -> np.ndarray:

@@ -1,0 +1,34 @@
+"""The end of DEDUP: decide about every sample, and plan what WRITE copies."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from pycurate.metadata_filters import Filter
+from pycurate.resolve import resolve
+from pycurate.sources import Source
+from pycurate.tables import write_table
+from pycurate.write import plan_output
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the kept samples are laid out."""
+
+    images_per_tar: int = 100
+    tars_per_task: int = 200  # of a WRITE task
+
+
+def decide(
+    results: Path, sources: Sequence[Source], filters: Sequence[Filter], layout: Layout, dedup: bool
+) -> pa.Table:
+    """Leave decisions.parquet and plan/ in `results`, with `dedup` also what `resolve` leaves. Returns the decisions.
+
+    Raises what `resolve` raises.
+    """
+    decisions = resolve(results, sources, filters, dedup)
+    decisions = plan_output(results, decisions, layout.images_per_tar, layout.tars_per_task)
+    write_table(results / "decisions.parquet", decisions)
+    return decisions
