@@ -79,6 +79,7 @@ workflow {
         Tables.sorted(EMBED.out.stats),
         DEDUP.out.search,
         Tables.sorted(WRITE.out.stats.flatten()),
+        Tables.sorted(EMBED.out.times.mix(SCORE.out.times, DEDUP.out.times, WRITE.out.times)),
         models,
         partitions.count(),
         Parameters.json(params),

@@ -19,6 +19,7 @@ from pycurate.plain import dedup_embeddings
 from pycurate.presets import find_preset
 from pycurate.sources import embeddings_of, source_named, sources_of
 from pycurate.tables import read_table
+from pycurate.times import record
 from pycurate.verify import verify
 
 
@@ -114,6 +115,7 @@ def main() -> None:
 def train(results: Path, settings: training.Settings) -> None:
     """Choose cells from a sample of RESULTS/img_emb; leaves RESULTS/cells and prints the number of buckets."""
     cells = training.train(results, sources_of(results), settings)
+    record(results, "DEDUP_TRAIN")
     click.echo(len(cells.buckets) - 1)
 
 
@@ -130,6 +132,7 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
     cells = Cells.load(training.cells_path(results))
     for source in [source_named(results, references, name) for name in partitions] or sources_of(results, references):
         dedup.assign(source, results, cells)
+        record(results, "DEDUP_ASSIGN", source.label)
 
 
 @main.command()
@@ -143,6 +146,7 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
     embeddings = embeddings_of(sources_of(results, references, "img_emb"))
     for bucket in buckets or range(len(cells.buckets) - 1):
         dedup.match(results, bucket, cells, embeddings)
+        record(results, "DEDUP_MATCH", f"{bucket:05d}")
 
 
 @main.command()
@@ -153,6 +157,7 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
 def pairs(results: Path, settings: training.Settings, references: tuple[Path, ...]) -> None:
     """Find all duplicates in this process; leaves RESULTS/pairs, cells and assigned."""
     dedup.find_pairs(results, sources_of(results, references), settings)
+    record(results, "DEDUP_PAIRS")
 
 
 @main.command()
@@ -168,6 +173,7 @@ def resolve(results: Path, references: tuple[Path, ...], dedup: bool, filtering:
     Where the best of many near-copies fail a filter, it reads assigned and img_emb too.
     """
     decide(results, sources_of(results, references), filtering.filters(), layout, dedup)
+    record(results, "DEDUP_RESOLVE")
 
 
 @main.command("all")
@@ -209,7 +215,9 @@ def all_steps(
         return
     sources = sources_of(results, references)
     dedup.find_pairs(results, sources, settings)
+    record(results, "DEDUP_PAIRS")
     decide(results, sources, filters, layout, dedup=True)
+    record(results, "DEDUP_RESOLVE")
 
 
 @main.command()

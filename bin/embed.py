@@ -9,6 +9,7 @@ from pycurate.choice import ModelChoice
 from pycurate.cli import model_options, partition_option, stage_command
 from pycurate.embed import LoaderOptions, embed_partition
 from pycurate.tables import numbers
+from pycurate.times import record
 
 
 @stage_command
@@ -36,6 +37,7 @@ def main(
     options = LoaderOptions.fill(backend, models.device, batch_size, max_pixels, workers)
     for number in partitions or numbers(results, "partitions"):
         embed_partition(results, number, encoder, scorers, options)
+        record(results, "EMBED", number)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from pycurate.cli import exits, results_option
 from pycurate.examples import choose
 from pycurate.presets import find_preset
 from pycurate.report import Setup, read_parameters, render, weights_in
-from pycurate.trace import read_trace
 
 log = logging.getLogger(__name__)
 
@@ -78,14 +77,12 @@ def choose_command(results: Path, thresholds: dict[str, float]) -> None:
 @thresholds
 @click.option("--partitions", type=int, help="How many partitions there are; fewer tables are a loss.")
 @click.option("--parameters", type=FILE, help="JSON object of names and values: how the run was set up.")
-@click.option("--trace", type=FILE, help="Nextflow's trace file, for time and memory by stage.")
 @click.option("--model-dir", type=FOLDER, help="Folder of the run's weights, whose hashes are to be shown.")
 def render_command(
     results: Path,
     thresholds: dict[str, float],
     partitions: int | None,
     parameters: Path | None,
-    trace: Path | None,
     model_dir: Path | None,
 ) -> None:
     """Check that inputs = kept + dropped, then write RESULTS/summary.json and RESULTS/report.html.
@@ -95,7 +92,6 @@ def render_command(
     setup = Setup(
         read_parameters(parameters) if parameters else {},
         weights_in(model_dir) if model_dir else {},
-        read_trace(trace) if trace else [],
     )
     summary = render(results, thresholds, setup, partitions)
     log.info("%d samples: %d kept, %d dropped", summary["inputs"], summary["kept"], sum(summary["dropped"].values()))

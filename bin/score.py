@@ -9,6 +9,7 @@ from pycurate.choice import ModelChoice
 from pycurate.cli import model_options, partition_option, stage_command
 from pycurate.score import score_partition
 from pycurate.tables import numbers
+from pycurate.times import record
 
 
 @stage_command
@@ -24,6 +25,7 @@ def main(results: Path, models: ModelChoice, partitions: tuple[str, ...], clip_s
     clip = models.load_clip_score() if clip_score else None
     for number in partitions or numbers(results, "measures"):
         score_partition(results, number, measured, scorers, clip)
+        record(results, "SCORE", number)
 
 
 if __name__ == "__main__":

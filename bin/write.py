@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pycurate.cli import stage_command
+from pycurate.times import record
 from pycurate.write import write_curated
 
 
@@ -14,6 +15,7 @@ from pycurate.write import write_curated
 def main(results: Path, plans: tuple[str, ...]) -> None:
     """Carry out RESULTS/plan: copy the kept samples out of the shards of RESULTS/partitions into RESULTS/curated."""
     write_curated(results, plans)
+    record(results, "WRITE", plans[0] if plans else "00000")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ process DEDUP_PAIRS {
 
     output:
     tuple path('cells/*.npz'), path('assigned/*.npy'), path('pairs/*.parquet'), emit: search
+    path 'times/*.json', emit: times
 
     script:
     """
@@ -35,6 +36,7 @@ process DEDUP_TRAIN {
     output:
     path 'cells/*.npz', emit: cells
     stdout emit: buckets
+    path 'times/*.json', emit: times
 
     script:
     """
@@ -55,6 +57,7 @@ process DEDUP_ASSIGN {
 
     output:
     path 'assigned/*.npy', emit: assigned
+    path 'times/*.json', emit: times
 
     script:
     """
@@ -77,6 +80,7 @@ process DEDUP_MATCH {
 
     output:
     path 'pairs/*.parquet', emit: pairs
+    path 'times/*.json', emit: times
 
     script:
     """
@@ -100,6 +104,7 @@ process DEDUP_RESOLVE {
     path 'decisions.parquet', emit: decisions
     path '{duplicates.parquet,dedup.json}', emit: search, optional: true
     path 'plan/*.{parquet,tsv}', emit: plans
+    path 'times/*.json', emit: times
 
     script:
     """
@@ -121,6 +126,7 @@ workflow DEDUP {
     scores = Tables.sorted(tables.map { _number, _samples, file, _embeddings -> file })
     embeddings = Tables.sorted(tables.map { _number, _samples, _scores, file -> file })
     search = channel.value([[], [], []])                        // [cells, assigned, pairs], a value
+    times = channel.empty()
     if (dedup) {
         DEDUP_PAIRS(images.filter { count -> count <= single }, samples, scores, embeddings, references, code)
 
@@ -142,6 +148,7 @@ workflow DEDUP {
             .map { all -> [all[-2], all[-1], all[0..-3]] }
 
         search = DEDUP_PAIRS.out.search.mix(fanned).first()
+        times = DEDUP_PAIRS.out.times.mix(DEDUP_TRAIN.out.times, DEDUP_ASSIGN.out.times, DEDUP_MATCH.out.times)
     }
     DEDUP_RESOLVE(search, samples, scores, embeddings, references, code)
 
@@ -150,6 +157,7 @@ workflow DEDUP {
     embeddings // every img_emb file, a value
     decisions = DEDUP_RESOLVE.out.decisions
     search = DEDUP_RESOLVE.out.search.ifEmpty([])               // duplicates.parquet and dedup.json, a value
+    times = times.mix(DEDUP_RESOLVE.out.times)                  // what each task cost
     plans = DEDUP_RESOLVE.out.plans
         .flatten()
         .map { file -> [Shards.number(file), file] }

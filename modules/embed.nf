@@ -14,6 +14,7 @@ process EMBED {
     tuple val(number), path('img_emb/*.npy'), emit: embeddings
     tuple val(number), path('metadata/*.parquet'), emit: metadata
     path 'stats/*.json', emit: stats
+    path 'times/*.json', emit: times
 
     script:
     """

@@ -28,6 +28,7 @@ process REPORT {
     path embedded, stageAs: 'stats/*' // EMBED's stats
     path search // duplicates.parquet and dedup.json, if duplicates were sought
     path stats, stageAs: 'curated/*'
+    path times, stageAs: 'times/*'
     path models
     val partitions // how many there are
     val parameters // JSON

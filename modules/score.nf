@@ -10,6 +10,7 @@ process SCORE {
 
     output:
     tuple val(number), path('scores/*.parquet'), emit: scores
+    path 'times/*.json', emit: times
 
     script:
     """

@@ -11,6 +11,7 @@ process WRITE {
     path 'curated/*.tar', emit: tars, optional: true
     path 'curated/*.parquet', emit: tables, optional: true
     path 'curated/*_stats.json', emit: stats, optional: true
+    path 'times/*.json', emit: times
 
     script:
     """

@@ -19,7 +19,7 @@ from pycurate.page import FILTERS, page
 from pycurate.partition import read_all
 from pycurate.tables import read_table
 from pycurate.thumbnails import thumbnails
-from pycurate.trace import Stage
+from pycurate.times import read_times
 
 NAMED = 5  # unreadable samples named in the report, of each code
 
@@ -38,7 +38,6 @@ class Setup:
 
     parameters: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
-    stages: list[Stage] = field(default_factory=list)
 
 
 def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions: int | None = None) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions
         "parameters": setup.parameters,
         "weights": setup.weights,
         "dedup": search_of(results),
-        "stages": [asdict(stage) for stage in setup.stages or embed_stage(results)],
+        "stages": [asdict(stage) for stage in read_times(results)],
         "versions": versions(),
     }
     examples = results / "examples.parquet"
@@ -102,17 +101,6 @@ def unreadable_rows(results: Path) -> list[dict[str, Any]]:
             if len(rows) < NAMED:
                 rows.append(row)
     return [row for code in sorted(found) for row in found[code]]
-
-
-def embed_stage(results: Path) -> list[Stage]:
-    """EMBED as a stage, by the stats that its tasks leave; none where there are none."""
-    stage = Stage("EMBED")
-    for path in sorted((results / "stats").glob("stats_*.json")):
-        seconds = float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
-        stage.tasks += 1
-        stage.seconds += seconds
-        stage.longest = max(stage.longest, seconds)
-    return [stage] if stage.tasks else []
 
 
 def weights_in(folder: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,14 +22,14 @@ from PIL import Image
 from report_run import HOSTILE, THRESHOLDS, Row, crops, make_run, standard_rows, write_parameters
 
 from pycurate import ledger, summary, thumbnails
-from pycurate.errors import LedgerError, TableError, UsageError
+from pycurate.errors import LedgerError, TableError
 from pycurate.examples import choose
 from pycurate.neighbours import nearest_pairs
 from pycurate.page import funnel
 from pycurate.partition import read_all
 from pycurate.report import Setup, read_parameters, render
 from pycurate.tables import SAMPLES, path_of, read_table, write_array, write_table
-from pycurate.trace import parse_duration, parse_size, read_trace
+from pycurate.times import read_times, record
 
 SCRIPT = Path(__file__).resolve().parent.parent / "bin" / "report.py"
 
@@ -259,28 +260,38 @@ def test_the_script_used_wrongly(results: Path, tmp_path: Path) -> None:
     assert run_script("--help").returncode == run_script("choose", "--help").returncode == 0
 
 
-TRACE = """task_id\thash\tnative_id\tname\tstatus\texit\tsubmit\tduration\trealtime\t%cpu\tpeak_rss
-1\ta\t1\tPARTITION\tCOMPLETED\t0\t-\t2s\t150ms\t90.0%\t64 MB
-2\tb\t2\tEMBED (00000)\tCACHED\t0\t-\t1m\t1m 2s\t150.0%\t1.5 GB
-3\tc\t3\tEMBED (00001)\tCOMPLETED\t0\t-\t1m\t58s\t50.0%\t2 GB
-4\td\t4\tEMBED (00002)\tFAILED\t1\t-\t1m\t9s\t50.0%\t9 GB
-5\te\t5\tSUB:DEDUP\tCOMPLETED\t0\t-\t1m\t-\t-\t-
-"""
+def write_times(results: Path, stage: str, number: str, seconds: float, peak_bytes: int) -> None:
+    """A file of times as a task of 1.5 busy cores leaves it."""
+    path = results / "times" / f"{stage}_{number}.json"
+    path.parent.mkdir(exist_ok=True)
+    cost = {"name": stage, "tasks": 1, "seconds": seconds, "longest": seconds, "cpu_seconds": 1.5 * seconds}
+    path.write_text(json.dumps(cost | {"peak_bytes": peak_bytes}))
 
 
-def test_a_trace_by_stage(tmp_path: Path) -> None:
-    path = tmp_path / "trace.txt"
-    path.write_text(TRACE)
-    stages = {stage.name: stage for stage in read_trace(path)}
-    assert list(stages) == ["PARTITION", "EMBED", "DEDUP"]
-    embed = stages["EMBED"]
-    assert (embed.tasks, embed.cached, embed.seconds, embed.longest) == (2, 1, 120.0, 62.0)
-    assert embed.cpu_seconds == pytest.approx(93 + 29)
-    assert embed.peak_bytes == 2 << 30
-    assert (parse_duration("61000"), parse_duration("1h 1s"), parse_size("1024")) == (61.0, 3601.0, 1024)
-    path.write_text("no trace")
-    with pytest.raises(UsageError, match="no trace file"):
-        read_trace(path)
+def test_times_by_stage(tmp_path: Path) -> None:
+    write_times(tmp_path, "WRITE", "00000", 1.0, 1 << 20)
+    write_times(tmp_path, "EMBED", "00000", 58.0, 2 << 30)
+    write_times(tmp_path, "EMBED", "00001", 62.0, 1 << 30)
+    embed, write = read_times(tmp_path)
+    assert (embed.name, embed.tasks, embed.seconds, embed.longest) == ("EMBED", 2, 120.0, 62.0)
+    assert (embed.cpu_seconds, embed.peak_bytes, write.name) == (180.0, 2 << 30, "WRITE")
+    (tmp_path / "times" / "WRITE_00000.json").write_text('{"name": "WRITE", "when": 1}')
+    with pytest.raises(TableError, match="holds no times"):
+        read_times(tmp_path)
+
+
+def test_a_script_accounts_for_all_its_time(tmp_path: Path) -> None:
+    record(tmp_path, "EMBED", "00000")
+    began = time.monotonic()
+    sum(range(3_000_000))
+    record(tmp_path, "EMBED", "1:00001")
+    spent = time.monotonic() - began
+    whole, part = (
+        json.loads((tmp_path / "times" / f"EMBED_{number}.json").read_text()) for number in ("00000", "1-00001")
+    )
+    assert part["seconds"] == pytest.approx(spent, rel=0.5)
+    assert whole["seconds"] > part["seconds"], "the first record reaches back to the start of the process"
+    assert whole["peak_bytes"] > 1 << 20
 
 
 def test_hostile_text_is_escaped(results: Path, tmp_path: Path) -> None:
@@ -292,32 +303,23 @@ def test_hostile_text_is_escaped(results: Path, tmp_path: Path) -> None:
 
 
 def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> None:
-    trace = tmp_path / "trace.txt"
-    trace.write_text(TRACE)
+    write_times(results, "EMBED", "00000", 58.0, 2 << 30)
+    write_times(results, "EMBED", "00001", 62.0, 1 << 30)
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "head.pth").write_bytes(b"abc")
     done = run_script(
-        *("render", "--results", results, "--trace", trace, "--model-dir", tmp_path / "weights"),
+        *("render", "--results", results, "--model-dir", tmp_path / "weights"),
         *("--preset", "light", "--aesthetic-threshold", 0.5),
     )
     assert done.returncode == 0, done.stderr
     facts = json.loads((results / "summary.json").read_text())
     assert facts["thresholds"] == {"aesthetic": 0.5, "dedup": 0.9}
     assert facts["weights"] == {"head.pth": hashlib.sha256(b"abc").hexdigest()}
-    assert [stage["name"] for stage in facts["stages"]] == ["PARTITION", "EMBED", "DEDUP"]
+    assert [stage["name"] for stage in facts["stages"]] == ["EMBED"]
     page = (results / "report.html").read_text()
     for text in ("60 in = 30 kept + 30 dropped", "2 min 00 s", hashlib.sha256(b"abc").hexdigest(), "not_an_image"):
         assert text in page
     assert "No pictures" in page and "data:image" not in page  # nothing was chosen
-
-
-def test_time_comes_from_the_stats_of_embed_where_there_is_no_trace(results: Path) -> None:
-    for number, seconds in (("00000", 2.0), ("00001", 3.0)):
-        path = path_of(results, "stats", number)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"samples": 30, "readable": 29, "seconds": seconds}))
-    (stage,) = render(results, THRESHOLDS, Setup())["stages"]
-    assert (stage["name"], stage["tasks"], stage["seconds"], stage["longest"]) == ("EMBED", 2, 5.0, 3.0)
 
 
 def test_a_filter_of_the_users_own_has_its_place(results: Path) -> None:

@@ -1,0 +1,86 @@
+"""What each piece of work cost: left by the scripts of the stages as `times/`, and summed up by stage in the report."""
+
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pycurate.errors import TableError
+from pycurate.files import write_json
+
+ORDER = (
+    "EMBED", "SCORE", "DEDUP_PAIRS", "DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH", "DEDUP_RESOLVE", "WRITE",
+)  # fmt: skip
+
+
+@dataclass
+class Stage:
+    """One stage, or one step of DEDUP, all its pieces of work together."""
+
+    name: str
+    tasks: int = 0
+    seconds: float = 0.0  # of all tasks, one after the other
+    longest: float = 0.0  # seconds of the longest task
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0  # resident memory of the task that took most
+    gpu_bytes: int = 0  # the same of memory on the GPU, as torch allocates it; 0 where there is none
+
+
+@dataclass
+class _Mark:
+    """Up to where the time of this process is accounted for."""
+
+    wall: float | None = None  # None: nothing is, since the process began
+    cpu: float = 0.0
+
+
+_mark = _Mark()
+
+
+def record(results: Path, stage: str, number: str = "00000") -> None:
+    """Leave in `results` what a piece of work cost that ends now, and began with the process or at the last record.
+
+    So the time that imports and loading models took counts, and counts once.
+    """
+    wall, cpu = time.monotonic(), time.process_time()
+    seconds = wall - _mark.wall if _mark.wall is not None else _age()
+    cost = Stage(
+        stage, 1, seconds, seconds, cpu - _mark.cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10, _gpu()
+    )
+    _mark.wall, _mark.cpu = wall, cpu
+    write_json(results / "times" / f"{stage}_{number.replace(':', '-')}.json", asdict(cost))
+
+
+def read_times(results: Path) -> list[Stage]:
+    """The stages that left their times in `results`, in the order of the workflow.
+
+    Raises TableError if a file cannot be read.
+    """
+    stages: dict[str, Stage] = {}
+    for path in sorted((results / "times").glob("*.json")):
+        try:
+            cost = Stage(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise TableError(f"{path} holds no times ({error}); remove it, or run its stage again.") from error
+        stage = stages.setdefault(cost.name, Stage(cost.name))
+        for name in ("tasks", "seconds", "cpu_seconds"):
+            setattr(stage, name, getattr(stage, name) + getattr(cost, name))
+        for name in ("longest", "peak_bytes", "gpu_bytes"):
+            setattr(stage, name, max(getattr(stage, name), getattr(cost, name)))
+    return sorted(stages.values(), key=lambda stage: ORDER.index(stage.name) if stage.name in ORDER else len(ORDER))
+
+
+def _age() -> float:
+    """Seconds since this process began (proc(5): field 22 of stat, in clock ticks since the start of the system)."""
+    with open("/proc/self/stat") as stat, open("/proc/uptime") as uptime:
+        ticks = float(stat.read().rpartition(")")[2].split()[19])
+        return float(uptime.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _gpu() -> int:
+    """Bytes, at most, that torch held on the GPU at once; 0 where this process uses none."""
+    torch = sys.modules.get("torch")  # who has not imported it uses no GPU, and importing takes seconds
+    return int(torch.cuda.max_memory_allocated()) if torch and torch.cuda.is_initialized() else 0
