@@ -13,7 +13,7 @@ include { REPORT_CHOOSE; REPORT    } from './modules/report'
 
 workflow {
     if (params.help) {
-        println Parameters.help("${projectDir}/nextflow_schema.json")
+        println Parameters.help("${projectDir}/nextflow_schema.json", params.show_hidden)
         return
     }
     Parameters.check(params, args, "${projectDir}/nextflow_schema.json")

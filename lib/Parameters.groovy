@@ -41,17 +41,19 @@ class Parameters {
         }
     }
 
-    /** The parameters as text for --help. */
-    static String help(String schemaFile) {
+    /** The parameters as text for --help, the seldom needed ones too if wanted. */
+    static String help(String schemaFile, boolean hidden) {
         def lines = ["nextflow run main.nf --input 'shards/*.tar' --outdir results [--NAME VALUE ...]"]
         schema(schemaFile)['$defs'].each { _group, part ->
-            lines << '' << part.title
-            part.properties.each { name, property ->
+            def shown = part.properties.findAll { _name, property -> hidden || !property.hidden }
+            lines.addAll(shown ? ['', part.title] : [])
+            shown.each { name, property ->
                 def values = property.enum ? " (${property.enum.join(', ')})" : ''
                 def standard = property.default in [null, ''] ? '' : " [${property.default}]"
                 lines << "  --${name.padRight(20)} ${property.description}${values}${standard}"
             }
         }
+        lines.addAll(hidden ? [] : ['', 'More parameters: --help --show_hidden, and docs/usage.md.'])
         lines.join('\n')
     }
 

@@ -1,7 +1,8 @@
 """Filters as data: each is a named question to the scores, and answers with a mask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -71,6 +72,17 @@ class Filtering:
     caption_words: int | None = None
     caption_characters: int | None = None
     filter: Sequence[str] = ()  # each as `presets.load_filter` reads it
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> "Filtering":
+        """Those of a run with these parameters of the workflow, all of them given, as `summary.json` names them."""
+        known = {name: parameters.get(name) for name in cls.__dataclass_fields__}
+        for score in ("aesthetic", "nsfw"):
+            if not parameters.get(score):  # it was not scored
+                known[f"{score}_threshold"] = None
+        for name in ("min_score", "filter"):
+            known[name] = tuple((known[name] or "").split(",")) if known[name] else ()
+        return cls(**known | {"missing_caption": known["missing_caption"] or "keep"})
 
     def filters(self) -> list[Filter]:
         """The filters, in the order in which they are asked: that of the fields.

@@ -1,0 +1,1 @@
+"""The subcommands of `pycurate`, one module each."""

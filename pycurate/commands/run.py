@@ -1,0 +1,90 @@
+"""`pycurate run`: the workflow, with a view of how it goes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pycurate.cli import exits
+from pycurate.errors import UsageError
+from pycurate.files import atomic
+from pycurate.workflow import parameter_file, parameter_options, parameters, read_parameter_file, root
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(epilog="Every parameter of docs/usage.md is an option, also those not shown, such as --min-side 200.")
+@click.option("--params-file", type=FILE, help="Parameters, as `pycurate config` writes them; options count more.")
+@click.option("--profile", help="Of Nextflow: slurm, apptainer, ...; several with commas.")
+@click.option("--resume", is_flag=True, help="Go on where an earlier run was, and use what it made.")
+@click.option(
+    "--work-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("work"),
+    show_default=True,
+    help="Where tasks work.",
+)
+@click.option("--site", "site_files", type=FILE, multiple=True, help="One more Nextflow configuration; repeatable.")
+@click.option("--plain", is_flag=True, help="Lines in place of a live table.  [default where there is no terminal]")
+@parameter_options
+@exits
+def run(
+    given: dict[str, Any],
+    params_file: Path | None,
+    profile: str | None,
+    resume: bool,
+    work_dir: Path,
+    site_files: tuple[Path, ...],
+    plain: bool,
+) -> None:
+    """Run the workflow and show how it goes: stage by stage, images a second, kept and dropped, time left.
+
+    The parameters are left in pipeline_info/parameters.yaml of the results.
+    """
+    from rich.console import Console  # here and below, since they take time that --help need not take
+
+    from pycurate.filters import Filtering
+    from pycurate.live import PlainView, TerminalView, watch
+    from pycurate.progress import Progress
+
+    chosen = (read_parameter_file(params_file) if params_file else {}) | given
+    if "input" not in chosen:
+        raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
+    whole = {one.name: one.default for one in parameters()} | chosen
+    info = Path(whole["outdir"]) / "pipeline_info"
+    with atomic(info / "parameters.yaml") as beside:
+        beside.write_text(parameter_file(chosen), encoding="utf-8")
+
+    command = ["nextflow"]
+    for file in site_files:
+        command += ["-c", str(file)]
+    command += ["run", str(root() / "main.nf"), "-params-file", str(info / "parameters.yaml")]
+    command += ["-work-dir", str(work_dir), "-ansi-log", "false"]
+    command += ["-profile", profile] if profile else []
+    command += ["-resume"] if resume else []
+    # Filters of the user's own may need what only DEDUP has; what they drop is counted when it has ended.
+    progress = Progress(work_dir, info / "trace.txt", Filtering.of(whole | {"filter": None}))
+    console = Console(stderr=False)
+    view = PlainView(console) if plain or not console.is_terminal else TerminalView(console)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    try:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, "PATH": path},
+        )
+    except FileNotFoundError as error:
+        raise UsageError("There is no nextflow on PATH; run make setup, or load the cluster's module.") from error
+    try:
+        status = watch(process, progress, view)
+    except KeyboardInterrupt:  # Nextflow was interrupted by the same key and ends its tasks
+        status = process.wait()
+    if status:
+        click.echo("The run stopped before its end; mend the cause, then go on with the same command and --resume.")
+        sys.exit(1)
