@@ -15,13 +15,15 @@ class Parameters {
         (unknown - twins).each { name ->
             faults << "there is no parameter --${name}; did you mean --${nearest(name, known.keySet())}?"
         }
-        params.subMap(known.keySet()).findAll { _name, value -> value != null }.each { name, value ->
+        // Only what is set is looked at: Nextflow warns of the parameters of profiles that are not chosen.
+        def set = params.findAll { name, value -> known.containsKey(name) && value != null }
+        set.each { name, value ->
             fault(value, known[name])?.with { text -> faults << "--${name} ${value}: ${text}" }
         }
         if (!params.input && !params.testset) {
             faults << "--input is missing: ${known.input.description}"
         }
-        known.findAll { name, property -> property.type == 'string' && params[name]?.toString()?.contains("'") && name != 'input' }.each { name, _property ->
+        set.findAll { name, value -> value instanceof CharSequence && value.contains("'") && name != 'input' }.each { name, _value ->
             faults << "--${name} holds a quote ('), which a task's command cannot carry"
         }
         if (params.encoder && !params.scorer && !params.pixel_scorer && (params.aesthetic || params.nsfw)) {

@@ -84,6 +84,12 @@ class Filtering:
             known[name] = tuple((known[name] or "").split(",")) if known[name] else ()
         return cls(**known | {"missing_caption": known["missing_caption"] or "keep"})
 
+    def parameters(self) -> dict[str, Any]:
+        """The same as parameters of the workflow, those aside that are None: what `of` understands."""
+        known = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        known |= {name: ",".join(known[name]) or None for name in ("min_score", "filter")}
+        return {name: value for name, value in known.items() if value is not None}
+
     def filters(self) -> list[Filter]:
         """The filters, in the order in which they are asked: that of the fields.
 

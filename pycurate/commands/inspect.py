@@ -1,0 +1,109 @@
+"""`pycurate inspect`: one sample, or the run as a whole."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pycurate.cli import exits
+from pycurate.errors import TableError, UsageError
+
+if TYPE_CHECKING:
+    from pycurate.lookup import Found
+
+KEEPS = {"aesthetic": "at least", "nsfw": "below"}  # the side of its threshold that a filter keeps
+
+
+@click.command()
+@click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("name", metavar="[UID|KEY|SHARD/KEY]", required=False)
+@click.option("--extract", "place", type=click.Path(path_type=Path), help="Write the image to this file or folder.")
+@exits
+def inspect(results: Path, name: str | None, place: Path | None) -> None:
+    """Say why a sample of RESULTS was kept or dropped, and where its bytes came from and went.
+
+    Without a name: what became of all samples.
+    """
+    from pycurate.lookup import extract, look_up, matching  # here, since it takes a second
+
+    summary = _summary(results)
+    if name is None:
+        if place:
+            raise UsageError("--extract needs the uid or key of one sample.")
+        _whole(summary, results)
+        return
+    rows = matching(results, name)
+    if len(rows) > 1:
+        click.echo(f"{name} names {len(rows)} samples or more; name one by its uid or SHARD/KEY:")
+        for row in rows:
+            click.echo(f"  {row['uid']}  {row['shard']}/{row['key']}")
+        raise UsageError(f"{name} is not one sample.")
+    found = look_up(results, rows[0]["uid"])
+    for heading, text in described(found, summary):
+        click.echo(f"{heading:11} {text}")
+    if place:
+        click.echo(f"{'written':11} {extract(found, place)}")
+
+
+def described(found: "Found", summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is to be said of a sample, line by line: a heading and a text."""
+    from pycurate.page import number, size
+
+    sample, decision = found.sample, found.decision
+    lines = [
+        ("sample", f"{sample['shard']}/{sample['key']}"),
+        ("uid", sample["uid"]),
+        ("decision", "kept" if decision["kept"] else f"dropped: {_why(found, summary)}"),
+    ]
+    if sample["status"] == "ok":
+        about = f"{sample['format']}, {sample['width']} x {sample['height']}, {size(sample['size'])}"
+        lines += [("image", f"{about}, SHA-256 {sample['sha256']}")]
+    lines += [("caption", json.dumps(sample["caption"], ensure_ascii=False) if sample["caption"] else "none")]
+    lines += [(_score(name), _scored(name, value, summary)) for name, value in found.scores.items()]
+    if decision["duplicate_of"]:
+        other = found.original
+        where = f"{other['shard']}/{other['key']} " if other else "a reference set's "
+        lines += [("duplicate of", f"{where}{decision['duplicate_of']}, cosine {decision['similarity']:.4f}")]
+    if found.copied:
+        lines += [("duplicates", f"{number(found.copied)} dropped in its favour")]
+        lines += [("", f"{one['shard']}/{one['key']}, cosine {one['similarity']:.4f}") for one in found.copies]
+    path = found.shard.path if found.shard else sample["shard"]
+    stop = sample["tar_offset"] + sample["tar_size"]
+    lines += [("from", f"{path}, bytes {sample['tar_offset']} to {stop}; the image at {sample['offset']}")]
+    lines += [("to", f"curated/{decision['output_shard']}" if decision["output_shard"] else "nowhere")]
+    return lines
+
+
+def _why(found: "Found", summary: dict[str, Any]) -> str:
+    from pycurate.page import title
+
+    sample, reason = found.sample, found.decision["reason"]
+    if reason == "unreadable":
+        return f"cannot be read, {sample['error']}: {sample['error_message']}"
+    setting = summary["parameters"].get(f"{reason}_threshold", summary["parameters"].get(reason))
+    return f"{reason} ({title(reason)})" + (f", set to {setting}" if setting is not None else "")
+
+
+def _score(name: str) -> str:
+    return name if len(name) <= 11 else name[:10] + "…"
+
+
+def _scored(name: str, value: float | None, summary: dict[str, Any]) -> str:
+    text = "none" if value is None or value != value else f"{value:.4f}"
+    threshold = summary["thresholds"].get(name)
+    return text if threshold is None else f"{text}, kept {KEEPS.get(name, 'at least')} {threshold}"
+
+
+def _whole(summary: dict[str, Any], results: Path) -> None:
+    for name, count in {"inputs": summary["inputs"], "kept": summary["kept"], **summary["dropped"]}.items():
+        click.echo(f"{name:20} {count:>12,}")
+    click.echo(f"Of one sample: pycurate inspect {results} UID. The report: {results / 'report.html'}")
+
+
+def _summary(results: Path) -> dict[str, Any]:
+    try:
+        summary: dict[str, Any] = json.loads((results / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TableError(f"{results} holds no summary of a run ({error}); name the folder of --outdir.") from error
+    return summary

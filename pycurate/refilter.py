@@ -1,0 +1,175 @@
+"""Other decisions from a finished run's tables: new thresholds on scores and pairs that are there already."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pycurate.decisions import Layout, decide
+from pycurate.dedup import read_pairs
+from pycurate.errors import TableError, UsageError
+from pycurate.examples import choose
+from pycurate.files import write_json
+from pycurate.filters import Filtering
+from pycurate.progress import decided
+from pycurate.report import Setup, render
+from pycurate.sources import sources_of
+from pycurate.tables import read_table
+from pycurate.write import write_curated
+
+TABLES = (
+    "partitions", "samples", "measures", "stats", "img_emb", "metadata", "scores", "cells", "assigned", "pairs",
+)  # fmt: skip
+"""What stays as it is, whatever is decided."""
+
+MADE = (
+    "decisions.parquet", "duplicates.parquet", "dedup.json", "plan", "curated", 
+    "uids_kept.npy", "uids_dropped.npy", "report.html", "summary.json",
+)  # fmt: skip
+"""What is made anew; the summary last, which says that all is there."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a new decision changes: {reason: samples} before and after, and how many samples change sides."""
+
+    before: dict[str, int]
+    after: dict[str, int]
+    gained: int
+    lost: int
+
+
+def parameters_of(results: Path) -> dict[str, Any]:
+    """The parameters of the run that left `results`. Raises TableError if it has not ended well."""
+    path = results / "summary.json"
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        return dict(summary["parameters"])
+    except (OSError, ValueError, KeyError) as error:
+        raise TableError(f"{path} does not say how the run was set up ({error!r}); see that the run ended.") from error
+
+
+def preview(results: Path, parameters: Mapping[str, Any]) -> Change:
+    """What these parameters would change; nothing in `results` is touched. Raises what `remake` raises."""
+    with tempfile.TemporaryDirectory(prefix="pycurate-") as name:
+        _link_tables(results, Path(name))
+        _decide(Path(name), parameters)
+        return _change(results, Path(name))
+
+
+def remake(results: Path, parameters: Mapping[str, Any], target: Path) -> Change:
+    """Decide anew, and write the curated set, the tables about it, summary and report to `target`.
+
+    `target` is a new folder, which gets the tables of `results` too (as hard links where it can be), or `results`
+    itself, where what was decided before is then replaced at the end. The shards must be where they were.
+
+    Raises UsageError for a folder that is in use, a filter on a score that is not there or duplicates that were not
+    sought, ShardError if a shard is gone or changed, TableError, LedgerError.
+    """
+    here = target.resolve() == results.resolve()
+    if not here and target.exists() and any(target.iterdir()):
+        raise UsageError(f"{target} is in use; name a new folder, or {results} itself to replace what it holds.")
+    target.mkdir(parents=True, exist_ok=True)
+    summary = json.loads((results / "summary.json").read_text(encoding="utf-8"))
+    with _workplace(target) as work:
+        _link_tables(results, work)
+        for stage in summary["stages"]:
+            write_json(work / "times" / f"{stage['name']}_00000.json", stage)
+        _decide(work, parameters)
+        change = _change(results, work)
+        write_curated(work)
+        thresholds = thresholds_of(parameters)
+        choose(work, thresholds)
+        render(work, thresholds, Setup(dict(parameters), summary["weights"]), summary["partitions"])
+        if not here:
+            for name in TABLES:
+                if (results / name).is_dir():
+                    shutil.copytree(results / name, target / name, copy_function=_link_or_copy)
+        _replace(work, target)
+    return change
+
+
+def thresholds_of(parameters: Mapping[str, Any]) -> dict[str, float]:
+    """What the report shows as thresholds, of the filters that are on."""
+    filtering = Filtering.of(parameters)
+    found = {"aesthetic": filtering.aesthetic_threshold, "nsfw": filtering.nsfw_threshold}
+    if parameters.get("dedup"):
+        found["dedup"] = parameters["dedup_threshold"]
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def with_search(results: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with the duplicate threshold at which pairs were sought.
+
+    Raises UsageError if duplicates are to be dropped and were not sought.
+    """
+    if not parameters.get("dedup"):
+        return dict(parameters)
+    if not (results / "pairs").is_dir():
+        raise UsageError("That run sought no duplicates; run the workflow again with --dedup true and -resume.")
+    return dict(parameters) | {"dedup_threshold": read_pairs(results)[0].threshold}
+
+
+def _decide(work: Path, parameters: Mapping[str, Any]) -> None:
+    layout = Layout(parameters["images_per_tar"], parameters["tars_per_task"])
+    sources = sources_of(work, _references(parameters))
+    decide(work, sources, Filtering.of(parameters).filters(), layout, bool(parameters.get("dedup")))
+
+
+def _references(parameters: Mapping[str, Any]) -> list[Path]:
+    """The reference sets of the run. Raises UsageError if one is not there as tables."""
+    folders = [Path(name) for name in (parameters.get("reference") or "").split(",") if name]
+    for folder in folders:
+        if not (folder / "samples").is_dir():
+            raise UsageError(
+                f"The reference {folder} is no folder of results here; use the workflow with -resume in place of this."
+            )
+    return folders
+
+
+def _change(results: Path, work: Path) -> Change:
+    before, after = (read_table(folder / "decisions.parquet", ["uid", "kept"]) for folder in (results, work))
+    if not before["uid"].equals(after["uid"]):
+        raise TableError(f"The decisions of {results} are not about its samples; run the workflow again.")
+    old, new = (np.asarray(pc.fill_null(table["kept"], False)) for table in (before, after))
+    return Change(decided(results), decided(work), int((new & ~old).sum()), int((old & ~new).sum()))
+
+
+def _link_tables(results: Path, work: Path) -> None:
+    for name in TABLES:
+        if (results / name).is_dir():
+            (work / name).symlink_to((results / name).resolve())
+
+
+@contextmanager
+def _workplace(target: Path) -> Iterator[Path]:
+    """A folder within `target`, so that what is made there can be renamed to its place."""
+    with tempfile.TemporaryDirectory(prefix=".refilter-", dir=target) as name:
+        yield Path(name)
+
+
+def _replace(work: Path, target: Path) -> None:
+    """Put what was made in its place, and what it replaces away."""
+    old = work / "old"
+    old.mkdir()
+    for name in MADE:
+        if (target / name).exists():
+            (target / name).rename(old / name)
+        if (work / name).exists():
+            (work / name).rename(target / name)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A hard link, or a copy where the file systems differ or links are forbidden."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
