@@ -53,10 +53,11 @@ def matching(results: Path, name: str) -> list[dict[str, Any]]:
 
 def look_up(results: Path, uid: str) -> Found:
     """What is known of the sample. Raises UsageError if there is none, TableError where tables cannot be read."""
-    (sample,) = _rows(stream_all(results, "samples", SAMPLES.names), "uid", uid) or [None]
-    (decision,) = _rows(_decisions(results), "uid", uid) or [None]
-    if sample is None or decision is None:
+    samples = _rows(stream_all(results, "samples", SAMPLES.names), "uid", uid)
+    decisions = _rows(_decisions(results), "uid", uid)
+    if not samples or not decisions:
         raise UsageError(f"No sample of {results} has the uid {uid}.")
+    sample, decision = samples[0], decisions[0]
     names = [name for name in decision if name not in DECISIONS.names]
     copies = _rows(_decisions(results), "duplicate_of", uid)
     original = _rows(_decisions(results), "uid", decision["duplicate_of"]) if decision["duplicate_of"] else []

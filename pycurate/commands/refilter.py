@@ -52,18 +52,10 @@ def refilter(
 
     Nothing is embedded, scored or compared again. What is not given stays as it was in the run.
     """
-    from dataclasses import asdict
-
     from pycurate.page import in_order
     from pycurate.refilter import preview, remake, with_search
 
-    chosen = {
-        name: ",".join(value) or None if isinstance(value, tuple) else value
-        for name, value in asdict(filtering).items()
-    }
-    for score in ("aesthetic", "nsfw"):
-        if chosen[f"{score}_threshold"] is None:
-            del chosen[f"{score}_threshold"]  # the run has no such score
+    chosen = filtering.parameters()  # without a threshold on what the run did not score
     wanted = with_search(results, parameters | chosen | {"dedup": dedup, "images_per_tar": images_per_tar})
     change = remake(results, wanted, target) if target else preview(results, wanted)
     click.echo(f"{'':20} {'run':>12} {'now':>12}")

@@ -1,0 +1,51 @@
+"""`pycurate stages`: what the workflow consists of."""
+
+from pathlib import Path
+
+import click
+
+from pycurate.cli import exits
+
+
+@click.command()
+@click.option("--verbose", is_flag=True, help="Every process, with what it was measured to take.")
+@click.option(
+    "--results",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --verbose: measured by this run, in place of the one that pycurate comes with.",
+)
+@exits
+def stages(verbose: bool, results: Path | None) -> None:
+    """Say what each stage does and what its tasks ask for."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pycurate.page import duration, size
+    from pycurate.stages import measured, processes
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("process" if verbose else "stage", "what it does", "cpus", "memory", "time", "GPU"):
+        table.add_column(heading, overflow="fold")
+    shown: set[str] = set()
+    for one in processes():
+        if verbose or one.stage not in shown:
+            gpu = "1" if one.resources.gpu else "-"
+            asks = (str(one.resources.cpus), one.resources.memory, one.resources.time, gpu)
+            table.add_row(one.name if verbose else one.stage, one.about, *asks)
+        shown.add(one.stage)
+    console = Console(highlight=False)
+    console.print(table)
+    if not verbose:
+        console.print("What tasks ask for at first; killed ones ask for more. All processes: --verbose.")
+        return
+    about, found = measured(results)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("process", "tasks", "time of all", "longest", "cores busy", "peak memory", "on the GPU"):
+        table.add_column(heading)
+    for stage in found:
+        cores = f"{stage.cpu_seconds / stage.seconds:.2f}" if stage.seconds else "-"
+        gpu = size(stage.gpu_bytes) if stage.gpu_bytes else "not measured"
+        times = (duration(stage.seconds), duration(stage.longest))
+        table.add_row(stage.name, str(stage.tasks), *times, cores, size(stage.peak_bytes), gpu)
+    console.print(f"\nMeasured: {about}")
+    console.print(table)

@@ -1,0 +1,82 @@
+"""The stages of the workflow as its own files describe them: what each process does and what it asks for."""
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from pathlib import Path
+
+from pycurate.errors import TableError, UsageError
+from pycurate.times import Stage
+from pycurate.workflow import root
+
+ORDER = ("testset", "models", "partition", "embed", "score", "reference", "dedup", "write", "report")
+PROCESS = re.compile(r"((?:^// [^\n]*\n)+)\n*^process (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
+LABEL = re.compile(r"withLabel: (\w+) \{\n(.*?)^    \}", re.MULTILINE | re.DOTALL)
+SETTING = re.compile(r"(\w+) *= (?:\{ *)?([\d.]+(?:GB|h)?)")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a task asks for at its first attempt; a retry after it was killed asks for more."""
+
+    cpus: int
+    memory: str
+    time: str
+    gpu: bool
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of the workflow: `name` as in modules/, `stage` the noun it belongs to."""
+
+    name: str
+    stage: str
+    about: str
+    resources: Resources
+
+
+def processes() -> list[Process]:
+    """Every process of modules/, in the order of the workflow, with the resources of conf/base.config."""
+    sizes = labels((root() / "conf" / "base.config").read_text(encoding="utf-8"))
+    found = []
+    for noun in ORDER:
+        text = (root() / "modules" / f"{noun}.nf").read_text(encoding="utf-8")
+        for comment, name, body in PROCESS.findall(text):
+            label = re.search(r"label '(\w+)'", body)
+            about = " ".join(line.removeprefix("// ") for line in comment.strip().splitlines())
+            found.append(Process(name, noun.upper(), about, sizes[label[1] if label else "process_single"]))
+    return found
+
+
+def labels(config: str) -> dict[str, Resources]:
+    """The resources of each label in a configuration file of ours."""
+    found = {}
+    for name, body in LABEL.findall(config):
+        values = dict(SETTING.findall(body))
+        found[name] = Resources(
+            int(values["cpus"]),
+            values["memory"].replace(".", " "),
+            values["time"].replace(".", " "),
+            "accelerator" in values,
+        )
+    return found
+
+
+def measured(results: Path | None) -> tuple[str, list[Stage]]:
+    """On what the stages were measured, and what: by the run in `results`, else by the one that the package names.
+
+    Raises UsageError if there is no such run, TableError if its summary cannot be read.
+    """
+    if results is None:
+        kept = json.loads((package_files("pycurate") / "measured.json").read_text(encoding="utf-8"))
+        return kept["about"], [Stage(**entry) for entry in kept["stages"]]
+    path = results / "summary.json"
+    if not path.exists():
+        raise UsageError(f"{results} holds no summary of a run; name the folder of --outdir.")
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        stages = [Stage(**entry) for entry in summary["stages"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TableError(f"{path} says nothing of the stages ({error!r}); run REPORT again.") from error
+    return f"the run in {results}, {summary['inputs']} samples", stages
