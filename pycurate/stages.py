@@ -1,5 +1,6 @@
 """The stages of the workflow as its own files describe them: what each process does and what it asks for."""
 
+import ast
 import json
 import re
 from dataclasses import dataclass
@@ -49,17 +50,28 @@ def processes() -> list[Process]:
     return found
 
 
+def summed_up(found: list[Process]) -> list[Process]:
+    """One entry a stage: what its script says of itself, and the most that one of its processes asks for."""
+    stages = []
+    for name in dict.fromkeys(one.stage for one in found):
+        most = max((one for one in found if one.stage == name), key=lambda one: one.resources.cpus)
+        script = root() / "bin" / f"{name.lower()}.py"
+        about = most.about
+        if script.exists():
+            text = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").splitlines()[0]
+            words = text.partition(": ")[2]
+            about = words[:1].upper() + words[1:]
+        stages.append(Process(name, name, about, most.resources))
+    return stages
+
+
 def labels(config: str) -> dict[str, Resources]:
     """The resources of each label in a configuration file of ours."""
     found = {}
     for name, body in LABEL.findall(config):
         values = dict(SETTING.findall(body))
-        found[name] = Resources(
-            int(values["cpus"]),
-            values["memory"].replace(".", " "),
-            values["time"].replace(".", " "),
-            "accelerator" in values,
-        )
+        memory, time = (values[key].replace(".", " ") for key in ("memory", "time"))
+        found[name] = Resources(int(values["cpus"]), memory, time, "accelerator" in values)
     return found
 
 

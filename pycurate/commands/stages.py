@@ -21,30 +21,28 @@ def stages(verbose: bool, results: Path | None) -> None:
     from rich.table import Table
 
     from pycurate.page import duration, size
-    from pycurate.stages import measured, processes
+    from pycurate.stages import measured, processes, summed_up
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("process" if verbose else "stage", "what it does", "cpus", "memory", "time", "GPU"):
         table.add_column(heading, overflow="fold")
-    shown: set[str] = set()
-    for one in processes():
-        if verbose or one.stage not in shown:
-            gpu = "1" if one.resources.gpu else "-"
-            asks = (str(one.resources.cpus), one.resources.memory, one.resources.time, gpu)
-            table.add_row(one.name if verbose else one.stage, one.about, *asks)
-        shown.add(one.stage)
+    known = processes()
+    for one in known if verbose else summed_up(known):
+        asks = one.resources
+        table.add_row(one.name, one.about, str(asks.cpus), asks.memory, asks.time, "1" if asks.gpu else "-")
     console = Console(highlight=False)
     console.print(table)
     if not verbose:
         console.print("What tasks ask for at first; killed ones ask for more. All processes: --verbose.")
         return
     about, found = measured(results)
+    on_gpu = {one.name for one in known if one.resources.gpu}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("process", "tasks", "time of all", "longest", "cores busy", "peak memory", "on the GPU"):
         table.add_column(heading)
     for stage in found:
         cores = f"{stage.cpu_seconds / stage.seconds:.2f}" if stage.seconds else "-"
-        gpu = size(stage.gpu_bytes) if stage.gpu_bytes else "not measured"
+        gpu = size(stage.gpu_bytes) if stage.gpu_bytes else "not measured" if stage.name in on_gpu else "-"
         times = (duration(stage.seconds), duration(stage.longest))
         table.add_row(stage.name, str(stage.tasks), *times, cores, size(stage.peak_bytes), gpu)
     console.print(f"\nMeasured: {about}")
