@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from pycurate.errors import TableError, UsageError
 from pycurate.times import Stage
 from pycurate.workflow import root
 
-ORDER = ("testset", "models", "partition", "embed", "score", "reference", "dedup", "write", "report")
+ORDER = ("models", "partition", "embed", "score", "reference", "dedup", "write", "report")
 PROCESS = re.compile(r"((?:^// [^\n]*\n)+)\n*^process (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 LABEL = re.compile(r"withLabel: (\w+) \{\n(.*?)^    \}", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(r"(\w+) *= (?:\{ *)?([\d.]+(?:GB|h)?)")
@@ -54,14 +54,16 @@ def summed_up(found: list[Process]) -> list[Process]:
     """One entry a stage: what its script says of itself, and the most that one of its processes asks for."""
     stages = []
     for name in dict.fromkeys(one.stage for one in found):
-        most = max((one for one in found if one.stage == name), key=lambda one: one.resources.cpus)
+        its = [one for one in found if one.stage == name]
+        most = max(its, key=lambda one: one.resources.cpus)
+        asks = replace(most.resources, gpu=any(one.resources.gpu for one in its))
         script = root() / "bin" / f"{name.lower()}.py"
         about = most.about
         if script.exists():
             text = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").splitlines()[0]
             words = text.partition(": ")[2]
             about = words[:1].upper() + words[1:]
-        stages.append(Process(name, name, about, most.resources))
+        stages.append(Process(name, name, about, asks))
     return stages
 
 

@@ -1,6 +1,7 @@
 """The workflow beside this package: where it is, and its parameters as nextflow_schema.json describes them."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ class Parameter:
     def option(self) -> str:
         """The name as an option: words are joined by dashes."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def brief(self) -> str:
+        """The description without examples and remarks."""
+        return re.split(r" \(|; ", self.description)[0]
 
     def kind(self) -> click.ParamType:
         """What click takes for a value. Raises KeyError for a type that no parameter may have."""
@@ -78,7 +84,7 @@ def parameter_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for one in reversed(known):
         names = [alias] if (alias := ALIASES.get(one.name)) else []
         flag = f"{one.option}/--no-{one.option[2:]}" if one.type == "boolean" else one.option
-        text = one.description + (f"  [default: {one.default}]" if one.type != "boolean" and one.default else "")
+        text = one.brief + (f"  [default: {one.default}]" if one.type != "boolean" and one.default else "")
         run = click.option(
             *names, flag, one.name, type=one.kind(), default=None, hidden=one.hidden, metavar=_metavar(one), help=text
         )(run)

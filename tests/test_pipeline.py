@@ -3,6 +3,7 @@
 import csv
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -23,6 +24,18 @@ def tasks(flow: Flow, status: str) -> set[str]:
 
 def decisions(flow: Flow) -> list[dict[str, object]]:
     return pq.read_table(flow.folder / "results" / "decisions.parquet").to_pylist()
+
+
+def contents(folder: Path, pattern: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob(pattern)}
+
+
+def refilter(results: Path, *options: str) -> str:
+    """What `pycurate refilter` says."""
+    command = [str(Path(sys.executable).parent / "pycurate"), "refilter", str(results), *options]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +77,8 @@ def test_published_files_are_hard_links(photographs: Flow) -> None:
 
 def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow) -> None:
     before = {path.name for path in (photographs.folder / "results" / "curated").iterdir()}
+    anew = photographs.folder / "anew"
+    change = refilter(photographs.folder / "results", "--aesthetic-threshold", "0.8", "--write", str(anew))
     photographs.succeed("--dedup", "true", "--images_per_tar", "20", "--aesthetic_threshold", "0.8", "-resume")
     assert tasks(photographs, "CACHED") == {"MODELS_VERIFY", "EMBED", "SCORE", "DEDUP_PAIRS"}
     assert tasks(photographs, "COMPLETED") == {"PARTITION", "DEDUP_RESOLVE", "WRITE", "REPORT_CHOOSE", "REPORT"}
@@ -72,6 +87,17 @@ def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow
     after = {path.name for path in (photographs.folder / "results" / "curated").iterdir()}
     assert after < before
     assert len([name for name in after if name.endswith(".tar")]) == -(-len(kept) // 20)
+    # What `pycurate refilter` made of the first run's tables is the same.
+    fresh = photographs.folder / "results"
+    assert contents(anew, "curated/*") == contents(fresh, "curated/*")
+    assert contents(anew, "*.parquet") == contents(fresh, "*.parquet")
+    one, other = (json.loads((folder / "summary.json").read_text()) for folder in (anew, fresh))
+    assert one["dropped"] == other["dropped"] and one["thresholds"] == other["thresholds"]
+    assert f"{one['kept']:,} " in " ".join(change.split()) + " "
+    # Going back in place leaves what the first run left.
+    refilter(anew, "--aesthetic-threshold", "0.5", "--write", str(anew))
+    assert {path.name for path in (anew / "curated").iterdir()} == before
+    assert not list(anew.glob(".refilter*"))
 
 
 def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow) -> None:
@@ -96,6 +122,7 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     rows = decisions(photographs)
     assert {row["reason"] for row in rows} >= {"kept", "first", "min_side", "wide"}
     assert all((row["first"] >= 0) == (row["reason"] != "first") for row in rows)  # type: ignore[operator]
+    assert "0 more would be kept, 0 no longer" in refilter(photographs.folder / "results")
 
 
 OWN = """
@@ -174,7 +201,11 @@ def test_a_missing_input_is_named(tmp_path: Path) -> None:
 
 def test_help_names_every_parameter(tmp_path: Path) -> None:
     done = subprocess.run(
-        ["nextflow", "run", ROOT / "main.nf", "--help"], cwd=tmp_path, env=environment(), capture_output=True, text=True
+        ["nextflow", "run", ROOT / "main.nf", "--help", "--show_hidden"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
     )
     schema = json.loads((ROOT / "nextflow_schema.json").read_text())
     names = [name for part in schema["$defs"].values() for name in part["properties"]]
@@ -186,6 +217,7 @@ def test_a_fanned_out_search_decides_the_same(undisturbed: Flow, tmp_path: Path)
     flow.succeed("--dedup_single", "0", "--dedup_cells", "8", "--dedup_buckets", "3")
     assert {"DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH"} <= tasks(flow, "COMPLETED")
     assert flow.results() == undisturbed.results()
+    assert "0 more would be kept, 0 no longer" in refilter(flow.folder / "results")
 
 
 @pytest.mark.parametrize("embedded", [True, False], ids=["results of a run", "shards"])
@@ -197,6 +229,8 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     flow.succeed("--reference", str(reference), *(["--dedup_single", "0"] if embedded else []))
     rows = decisions(flow)
     kept = {row["uid"] for row in decisions(undisturbed) if row["kept"] or not embedded}
+    if embedded:
+        assert "0 more would be kept, 0 no longer" in refilter(flow.folder / "results")
     named = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
     assert named and named <= kept
     if not embedded:  # every readable sample of the input is in the reference, byte for byte

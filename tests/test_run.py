@@ -1,0 +1,111 @@
+"""`pycurate run`: the README's three workflows as they stand there, with the view of how they go."""
+
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+from flows import ROOT, Flow, environment
+
+from pycurate.filters import Filtering
+from pycurate.progress import Progress
+from pycurate.tables import read_table
+
+PYCURATE = str(Path(sys.executable).parent / "pycurate")
+
+
+def workflows() -> list[list[str]]:
+    """The README's commands that run a whole workflow, as words."""
+    lines = re.findall(r"^pycurate run .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def place(shards: Path, undisturbed: Flow, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `shards` in it, where a user works."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "shards").symlink_to(shards)
+    (folder / "models").symlink_to(undisturbed.folder / "models")
+    return folder
+
+
+def run(words: list[str], place: Path) -> str:
+    """What a run says that ends well, where there is no terminal."""
+    done = subprocess.run([PYCURATE, *words], cwd=place, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+def summary(place: Path, words: list[str]) -> dict[str, object]:
+    folder = place / words[words.index("--output-path") + 1]
+    found: dict[str, object] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def test_basic_filtering_then_full_curation_then_embeddings(place: Path) -> None:
+    basic, full, embeddings = workflows()
+    more = ["--model-dir", "models", "--partition-bytes", "1"]
+
+    said = run([*basic, *more], place)
+    found = summary(place, basic)
+    assert found["thresholds"] == {"aesthetic": 0.5, "nsfw": 0.5} and not found["dedup"]
+    assert "EMBED 2 of 2" in said and "SCORE 2 of 2" in said and "WARN" not in said
+    assert f"Kept {found['kept']}, " in said
+    assert "\x1b" not in said  # plain, where there is no terminal
+
+    # In a terminal; and of the first run nothing is done again.
+    first, second = pty.openpty()
+    process = subprocess.Popen(
+        [PYCURATE, *full, *more, "--resume"], cwd=place, env=environment(), stdout=second, stderr=second
+    )
+    os.close(second)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(first, 65536)
+        except OSError:  # how Linux says that the other side was closed
+            break
+    assert process.wait() == 0, shown.decode()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert re.search(r"EMBED +2 of 2 +\S+ +2 from an earlier run", text)
+    found = summary(place, full)
+    assert "dedup" in found["thresholds"] and found["dedup"]  # type: ignore[operator]
+    assert f"Kept {found['kept']}, " in text
+
+    run([*embeddings, *more, "--resume"], place)
+    folder = place / embeddings[embeddings.index("--output-path") + 1]
+    assert not (folder / "curated").exists()
+    samples = [read_table(path) for path in sorted(folder.glob("samples/*.parquet"))]
+    readable = sum(pc.sum(pc.equal(table["status"], "ok")).as_py() for table in samples)
+    assert summary(place, embeddings)["kept"] == readable > 0
+    assert sum(read_table(path).num_rows for path in folder.glob("metadata/*.parquet")) == readable
+
+
+def test_a_run_that_fails_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [PYCURATE, "run", "--input-path", "nowhere/*.tar"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "nowhere/*.tar' matches no file" in done.stdout and "--resume" in done.stdout
+
+
+def test_progress_is_what_the_run_left(undisturbed: Flow) -> None:
+    trace = undisturbed.folder / "results" / "pipeline_info" / "trace.txt"
+    progress = Progress(undisturbed.work, trace, Filtering(aesthetic_threshold=0.2, nsfw_threshold=0.5))
+    lines = undisturbed.text.splitlines()
+    heard = [line for line in lines if progress.hear(line)]
+    assert len(heard) == sum("process > " in line for line in lines)
+    assert not progress.stages["EMBED"].done
+    progress.look()
+    assert all(tasks.finished for tasks in progress.stages.values())
+    decisions = read_table(undisturbed.folder / "results" / "decisions.parquet")
+    reasons = {entry["values"]: entry["counts"] for entry in pc.value_counts(decisions["reason"]).to_pylist()}
+    assert progress.counts == reasons and progress.decided
+    assert progress.images == decisions.num_rows - reasons["unreadable"]
+    assert progress.stages["WRITE"].total == len(list((undisturbed.folder / "results").glob("curated/*.tar")))
