@@ -145,7 +145,7 @@ def test_giant_group_whose_best_are_filtered(tmp_path: Path, nsfw: float) -> Non
 
 
 def test_giant_group_has_few_pairs(tmp_path: Path) -> None:
-    samples = giant(20_000)
+    samples = giant(50_000)
     got = run(tmp_path, samples, Settings(0.99, cells=4, exact=True))
     assert sum(reason == "kept" for reason, _, _ in got.values()) == 1
     visits = sum(len(np.load(path_of(tmp_path, "assigned", f"{i:05d}"), mmap_mode="r")) for i in range(3))
