@@ -12,9 +12,10 @@ from pycurate.write import write_curated
 
 @stage_command
 @click.option("--plan", "plans", multiple=True, metavar="NUMBER", help="A plan to carry out, such as 00000; else all.")
-def main(results: Path, plans: tuple[str, ...]) -> None:
+@click.option("--dali-index", is_flag=True, help="Leave an .idx beside each tar, as DALI's webdataset reader takes it.")
+def main(results: Path, plans: tuple[str, ...], dali_index: bool) -> None:
     """Carry out RESULTS/plan: copy the kept samples out of the shards of RESULTS/partitions into RESULTS/curated."""
-    write_curated(results, plans)
+    write_curated(results, plans, dali_index)
     record(results, "WRITE", plans[0] if plans else "00000")
 
 

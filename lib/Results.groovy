@@ -15,8 +15,12 @@ class Results {
         }
     }
 
-    /** Files are numbered from zero on, so whatever has a higher or a differently written number is an older run's. */
+    /**
+     * Files are numbered from zero on, so whatever has a higher or a differently written number is an older run's; so is
+     * an index of a tar where none was asked for.
+     */
     private static void removeOld(Path outdir, Map summary) {
+        def indexed = summary.parameters?.dali_index
         def counts = ['partitions', 'samples', 'measures', 'img_emb', 'metadata', 'stats', 'scores']
             .collectEntries { kind -> [kind, summary.partitions] } + [curated: summary.written.shards]
         counts.each { kind, count ->
@@ -24,7 +28,8 @@ class Results {
             def width = Math.max(5, "${count - 1}".length())
             def old = Files.isDirectory(folder) ? folder.toFile().list().findAll { name ->
                 def found = name =~ (kind == 'curated' ? /^(\d+)(\.tar|\.parquet|\.idx|_stats\.json)$/ : /^${kind}_(\d+)\D/)
-                found && (found[0][1].length() != width || found[0][1].toLong() >= count)
+                def stray = name.endsWith('.idx') && !indexed
+                found && (stray || found[0][1].length() != width || found[0][1].toLong() >= count)
             } : []
             old.each { name -> Files.delete(folder.resolve(name)) }
         }

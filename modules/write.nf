@@ -10,12 +10,13 @@ process WRITE {
     output:
     path 'curated/*.tar', emit: tars, optional: true
     path 'curated/*.parquet', emit: tables, optional: true
+    path 'curated/*.idx', emit: indices, optional: true
     path 'curated/*_stats.json', emit: stats, optional: true
     path 'times/*.json', emit: times
 
     script:
     """
     ${Shards.stage('00000', shards, tars)}
-    write.py --plan ${number}
+    write.py --plan ${number} ${task.ext.args ?: ''}
     """
 }

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pycurate.dali_index import index_path, write_index
 from pycurate.errors import ShardError, TableError
 from pycurate.files import atomic, write_json
 from pycurate.partition import Shard, check_unchanged, read_all
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 BLOCK = 512
 RECORD = 10240  # tar pads an archive to a multiple of this
 END = bytes(2 * BLOCK)  # two empty blocks end an archive
-OUTPUT = re.compile(r"(\d+)(\.tar|\.parquet|_stats\.json)")  # the files of an output shard
+OUTPUT = re.compile(r"(\d+)(\.tar|\.parquet|\.idx|_stats\.json)")  # the files of an output shard
 
 
 def assign_tars(keys: Iterable[str], images_per_tar: int) -> np.ndarray:
@@ -92,18 +93,19 @@ def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_pe
     return decisions
 
 
-def write_curated(results: Path, plan_numbers: Sequence[str] = ()) -> None:
+def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: bool = False) -> None:
     """Write the tars of these plans (all if none is named) to `curated/`, each with its .parquet and _stats.json.
 
-    The stats come last: a tar that has them is whole. With all plans carried out, what an earlier decision left there
-    beyond them is removed. Raises ShardError if a shard is gone or changed.
+    With `dali_index` each has an .idx, too. The stats come last: a tar that has them is whole. With all plans carried
+    out, what an earlier decision left there beyond them is removed. Raises ShardError if a shard is gone or changed.
     """
     shards = read_all(results)
     written = set()
     for number in plan_numbers or numbers(results, "plan"):
         plan = read_table(path_of(results, "plan", number))
         for name in pc.unique(plan["output_shard"]).to_pylist():
-            write_tar(results / "curated" / name, plan.filter(pc.equal(plan["output_shard"], name)), shards)
+            rows = plan.filter(pc.equal(plan["output_shard"], name))
+            write_tar(results / "curated" / name, rows, shards, dali_index)
             written.add(Path(name).stem)
     if not plan_numbers:
         for old in (results / "curated").glob("[0-9]*"):
@@ -111,8 +113,9 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = ()) -> None:
                 old.unlink()
 
 
-def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard]) -> None:
-    """Write one output tar from the PLAN rows of its samples, then its .parquet, then its _stats.json."""
+def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard], dali_index: bool = False) -> None:
+    """Write one output tar from the PLAN rows of its samples, its .parquet, with `dali_index` its .idx, its stats."""
+    index_path(path).unlink(missing_ok=True)  # that of an earlier tar would point into the middle of members
     names, offsets, sizes = (rows[column].to_pylist() for column in ("shard", "tar_offset", "tar_size"))
     with atomic(path) as beside, open(beside, "wb", buffering=0) as output, ExitStack() as stack:
         opened: dict[str, BinaryIO] = {}
@@ -124,6 +127,8 @@ def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard]) -> None:
         output.write(END + bytes(-end % RECORD))
         size = output.tell()
     write_table(path.with_suffix(".parquet"), rows.drop_columns(["output_shard", "tar_offset", "tar_size"]))
+    if dali_index:
+        write_index(path)
     sources = {entry["values"]: entry["counts"] for entry in rows["shard"].value_counts().to_pylist()}
     write_json(
         path.with_name(f"{path.stem}_stats.json"), {"samples": rows.num_rows, "bytes": size, "from_shards": sources}
