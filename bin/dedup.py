@@ -72,13 +72,14 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def layout_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which the output is laid out; they arrive as one Layout, `layout`."""
+    """The options by which the output is laid out; they arrive as one Layout, `layout`; None with --no-write."""
 
     @functools.wraps(function)
-    def run(images_per_tar: int, tars_per_task: int, **options: Any) -> Any:
-        return function(layout=Layout(images_per_tar, tars_per_task), **options)
+    def run(write: bool, images_per_tar: int, tars_per_task: int, **options: Any) -> Any:
+        return function(layout=Layout(images_per_tar, tars_per_task) if write else None, **options)
 
     for option in (
+        click.option("--write/--no-write", default=True, show_default=True, help="Plan new shards of what is kept."),
         click.option(
             "--tars-per-task", type=click.IntRange(1), default=200, show_default=True, help="Tars of a WRITE task."
         ),
@@ -167,8 +168,12 @@ def pairs(results: Path, settings: training.Settings, references: tuple[Path, ..
 @filter_options
 @layout_options
 @reference_option
-def resolve(results: Path, references: tuple[Path, ...], dedup: bool, filtering: Filtering, layout: Layout) -> None:
-    """Apply the filters, drop duplicates; leaves RESULTS/decisions.parquet and plan. Reads samples, scores and pairs.
+def resolve(
+    results: Path, references: tuple[Path, ...], dedup: bool, filtering: Filtering, layout: Layout | None
+) -> None:
+    """Apply the filters, drop duplicates; leaves RESULTS/decisions.parquet, uids_*.npy and plan.
+
+    It reads samples, scores and pairs.
 
     Where the best of many near-copies fail a filter, it reads assigned and img_emb too.
     """
@@ -196,7 +201,7 @@ def all_steps(
     references: tuple[Path, ...],
     settings: training.Settings,
     filtering: Filtering,
-    layout: Layout,
+    layout: Layout | None,
     embeddings: Path | None,
     out: Path | None,
 ) -> None:

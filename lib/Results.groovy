@@ -15,29 +15,40 @@ class Results {
         }
     }
 
-    /**
-     * Files are numbered from zero on, so whatever has a higher or a differently written number is an older run's; so is
-     * an index of a tar where none was asked for.
-     */
+    /** What this run has not left, by what its summary says. */
     private static void removeOld(Path outdir, Map summary) {
-        def indexed = summary.parameters?.dali_index
         def counts = ['partitions', 'samples', 'measures', 'img_emb', 'metadata', 'stats', 'scores']
             .collectEntries { kind -> [kind, summary.partitions] } + [curated: summary.written.shards]
+        if (!summary.parameters.write) {
+            counts.plan = 0
+        }
         counts.each { kind, count ->
             def folder = outdir.resolve(kind.toString())
-            def width = Math.max(5, "${count - 1}".length())
-            def old = Files.isDirectory(folder) ? folder.toFile().list().findAll { name ->
-                def found = name =~ (kind == 'curated' ? /^(\d+)(\.tar|\.parquet|\.idx|_stats\.json)$/ : /^${kind}_(\d+)\D/)
-                def stray = name.endsWith('.idx') && !indexed
-                found && (stray || found[0][1].length() != width || found[0][1].toLong() >= count)
-            } : []
-            old.each { name -> Files.delete(folder.resolve(name)) }
+            def names = Files.isDirectory(folder) ? folder.toFile().list().toList() : []
+            names.findAll { name -> isOld(name, kind.toString(), count, summary) }.each { name -> Files.delete(folder.resolve(name)) }
         }
+        if (!summary.dedup) {
+            ['duplicates.parquet', 'dedup.json'].each { name -> Files.deleteIfExists(outdir.resolve(name)) }
+        }
+    }
+
+    /**
+     * Files are numbered from zero on, so whatever has a higher or a differently written number is an older run's; so is
+     * an index where none was asked for: it is not this tar's.
+     */
+    private static boolean isOld(String name, String kind, int count, Map summary) {
+        def found = name =~ (kind == 'curated' ? /^(\d+)(\.tar|\.parquet|\.idx|_stats\.json)$/ : /^${kind}_(\d+)\D/)
+        if (!found) {
+            return false
+        }
+        def number = found[0][1]
+        def unasked = name.endsWith('.idx') && !summary.parameters.dali_index
+        unasked || number.length() != Math.max(5, "${count - 1}".length()) || number.toLong() >= count
     }
 
     private static void print(Map summary, String outdir) {
         def rows = [inputs: summary.inputs, kept: summary.kept] + summary.dropped
         rows.each { name, count -> println "${name.toString().padRight(20)} ${count.toString().padLeft(12)}" }
-        println "Curated shards: ${outdir}/curated   Report: ${outdir}/report.html"
+        println((summary.written.shards ? "Curated shards: ${outdir}/curated   " : '') + "Report: ${outdir}/report.html")
     }
 }

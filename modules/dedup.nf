@@ -103,7 +103,8 @@ process DEDUP_RESOLVE {
     output:
     path 'decisions.parquet', emit: decisions
     path '{duplicates.parquet,dedup.json}', emit: search, optional: true
-    path 'plan/*.{parquet,tsv}', emit: plans
+    path 'uids_{kept,dropped}.npy', emit: uids
+    path 'plan/*.{parquet,tsv}', emit: plans, optional: true
     path 'times/*.json', emit: times
 
     script:

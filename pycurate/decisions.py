@@ -10,7 +10,8 @@ from pycurate.metadata_filters import Filter
 from pycurate.resolve import resolve
 from pycurate.sources import Source
 from pycurate.tables import write_table
-from pycurate.write import plan_output
+from pycurate.uids import write_uids
+from pycurate.write import forget_plan, plan_output
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,18 @@ class Layout:
 
 
 def decide(
-    results: Path, sources: Sequence[Source], filters: Sequence[Filter], layout: Layout, dedup: bool
+    results: Path, sources: Sequence[Source], filters: Sequence[Filter], layout: Layout | None, dedup: bool
 ) -> pa.Table:
-    """Leave decisions.parquet and plan/ in `results`, with `dedup` also what `resolve` leaves. Returns the decisions.
+    """Leave decisions.parquet, the lists of uids and plan/ in `results`, with `dedup` also what `resolve` leaves.
 
-    Raises what `resolve` raises.
+    Without a `layout` nothing is to be written: there is no plan, and no sample has an output shard. Returns the
+    decisions. Raises what `resolve` raises.
     """
     decisions = resolve(results, sources, filters, dedup)
-    decisions = plan_output(results, decisions, layout.images_per_tar, layout.tars_per_task)
+    if layout:
+        decisions = plan_output(results, decisions, layout.images_per_tar, layout.tars_per_task)
+    else:
+        forget_plan(results)
+    write_uids(results, decisions)
     write_table(results / "decisions.parquet", decisions)
     return decisions

@@ -109,10 +109,9 @@ def samples_table(rows: Sequence[Sample], infos: Sequence[ImageInfo]) -> pa.Tabl
     """The SAMPLES table of these samples; the readable ones are numbered in `row`."""
     readable = np.array([sample.error is None for sample in rows], dtype=bool)
     numbering = np.cumsum(readable) - 1
-    columns: dict[str, object] = {
-        name: [getattr(sample, name) for sample in rows]
-        for name in ("uid", "shard", "key", "ext", "offset", "size", "sha256", "tar_offset", "tar_size", "caption")
-    }
+    place = ("uid", "shard", "key", "ext", "offset", "size", "sha256", "tar_offset", "tar_size")
+    own = (*place, "caption", "given_uid")
+    columns: dict[str, object] = {name: [getattr(sample, name) for sample in rows] for name in own}
     columns |= {name: [getattr(info, name) for info in infos] for name in ("width", "height", "format")}
     columns["status"] = np.where(readable, "ok", "error")
     columns["error"] = [sample.error for sample in rows]

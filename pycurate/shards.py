@@ -3,10 +3,11 @@
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from webdataset.tariterators import base_plus_ext
 
@@ -20,6 +21,8 @@ IMAGE_EXTENSIONS = frozenset(
     "jpg jpeg jpe jfif png webp bmp dib tif tiff gif avif heic heif jp2 j2k jxl ppm pgm pbm pnm ico tga".split()
 )
 MAX_IMAGE_BYTES = 1 << 30  # a larger member is not read into memory; no camera writes such a file
+MAX_JSON_BYTES = 1 << 24  # a larger .json is not read; it is no record of one image
+GIVEN_UID = re.compile("[0-9A-Fa-f]{32}")
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Sample:
     sha256: str = ""
     data: bytes = b""
     caption: str | None = None
+    given_uid: str | None = None
     error: str | None = None
     message: str | None = None
 
@@ -56,6 +60,7 @@ class _Group:
     end: int
     members: dict[str, Member] = field(default_factory=dict)  # extension -> member
     repeated: str | None = None  # the name of a member that came twice
+    record: dict[str, Any] = field(default_factory=dict)  # what the .json member says
 
 
 def readable(text: str) -> str:
@@ -164,7 +169,11 @@ class _Reader:
         return sample
 
     def _placed(self, group: _Group) -> Sample:
-        return Sample(self.shard, readable(group.key), "", group.start, min(group.end, self.length) - group.start)
+        size = min(group.end, self.length) - group.start
+        group.record = self._record(group)
+        given = group.record.get("uid")
+        given = given.lower() if isinstance(given, str) and GIVEN_UID.fullmatch(given) else None
+        return Sample(self.shard, readable(group.key), "", group.start, size, given_uid=given)
 
     def _sample(self, group: _Group, damaged: bool) -> Sample:
         if damaged:
@@ -201,18 +210,23 @@ class _Reader:
         """The text of the .txt sidecar, else `caption` of the .json sidecar, else None."""
         if "txt" in group.members:
             return self._read(group.members["txt"]).decode("utf-8", "replace").strip()
-        if "json" in group.members:
-            try:
-                record = json.loads(self._read(group.members["json"]))
-            except (
-                ValueError,
-                RecursionError,
-            ):  # the sidecar is the user's: that it is no JSON is not the image's fault
-                return None
-            caption = record.get("caption") if isinstance(record, dict) else None
-            # JSON can hold half of a surrogate pair, which no Unicode text can.
-            return caption.encode("utf-8", "replace").decode() if isinstance(caption, str) else None
-        return None
+        caption = group.record.get("caption")
+        # JSON can hold half of a surrogate pair, which no Unicode text can.
+        return caption.encode("utf-8", "replace").decode() if isinstance(caption, str) else None
+
+    def _record(self, group: _Group) -> dict[str, Any]:
+        """The object of the .json sidecar; empty if there is none, or no such thing in it."""
+        member = group.members.get("json")
+        if member is None or member.size > MAX_JSON_BYTES:
+            return {}
+        try:
+            record = json.loads(self._read(member))
+        except (
+            ValueError,
+            RecursionError,
+        ):  # the sidecar is the user's: that it is no JSON is not the image's fault
+            return {}
+        return record if isinstance(record, dict) else {}
 
     def _read(self, member: Member) -> bytes:
         self.file.seek(member.data)

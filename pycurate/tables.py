@@ -13,11 +13,12 @@ Every stage reads what it needs beneath one folder, `results`, and adds its own 
     assigned/assigned_00000.npy       DEDUP      pycurate.match.member_dtype: a partition's visits, sorted by cell
     pairs/pairs_00000.parquet         DEDUP      pycurate.match.PAIRS: duplicates, whatever the filters say
     decisions.parquet                 DEDUP      DECISIONS + the score columns, one row per input sample
+    uids_kept.npy, uids_dropped.npy   DEDUP      pycurate.uids: which samples, as DataComp's tools list them
     duplicates.parquet                DEDUP      groups of duplicates, largest first: group, uid, kept, similarity
     dedup.json                        DEDUP      how duplicates were sought, and the share of them that is found
     plan/plan_00000.parquet           DEDUP      PLAN: what one WRITE task copies
-    curated/00000.tar                 WRITE      the kept samples, with 00000.parquet and 00000_stats.json
-    times/EMBED_00000.json            each      pycurate.times.Stage: what a piece of work cost
+    curated/00000.tar                 WRITE      the kept samples, with 00000.parquet, _stats.json, maybe .idx
+    times/EMBED_00000.json            each       pycurate.times.Stage: what a piece of work cost
     summary.json, report.html         REPORT
 
 The number in a name is the partition's (in `plan`, the WRITE task's; in `pairs`, the bucket's).
@@ -50,6 +51,7 @@ SAMPLES = pa.schema(
         ("height", pa.int32()),
         ("format", pa.string()),  # jpeg, png, webp, ...; what the bytes say, not the name
         ("caption", pa.string()),  # the .txt sidecar, or "caption" of the .json; null if there is none
+        ("given_uid", pa.string()),  # "uid" of the .json if it is 32 hex digits, as in DataComp's pools; else null
         ("status", pa.string()),  # ok | error
         ("error", pa.string()),  # a short code, null if ok
         ("error_message", pa.string()),
@@ -146,6 +148,17 @@ def read_tables(results: Path, kind: str, columns: list[str] | None = None) -> I
     """Each numbered table of a kind, in order, with its number."""
     for number in numbers(results, kind):
         yield number, read_table(path_of(results, kind, number), columns)
+
+
+def samples_of(results: Path, decisions: pa.Table, columns: list[str]) -> pa.Table:
+    """These columns of `samples/`, and `uid`, a row for each of the decisions.
+
+    Raises TableError if the decisions do not list the samples in their order.
+    """
+    samples = pa.concat_tables([table for _, table in read_tables(results, "samples", ["uid", *columns])])
+    if not samples["uid"].equals(decisions["uid"]):
+        raise TableError("The decisions do not list the samples of the samples tables in their order; run DEDUP again.")
+    return samples
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

@@ -21,7 +21,7 @@ from pycurate.dali_index import index_path, write_index
 from pycurate.errors import ShardError, TableError
 from pycurate.files import atomic, write_json
 from pycurate.partition import Shard, check_unchanged, read_all
-from pycurate.tables import DECISIONS, PLAN, numbers, path_of, read_table, read_tables, write_table
+from pycurate.tables import DECISIONS, PLAN, numbers, path_of, read_table, samples_of, write_table
 
 log = logging.getLogger(__name__)
 
@@ -68,19 +68,14 @@ def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_pe
         decisions.schema.get_field_index("output_shard"), "output_shard", pa.array(output, pa.string())
     )
 
-    places = pa.concat_tables(
-        [table for _, table in read_tables(results, "samples", ["uid", "tar_offset", "tar_size"])]
-    )
-    if not places["uid"].equals(decisions["uid"]):
-        raise TableError("The decisions do not list the samples of the samples tables in their order; run DEDUP again.")
+    places = samples_of(results, decisions, ["tar_offset", "tar_size"])
     columns = [name for name in PLAN.names if name in DECISIONS.names]
     scores = [name for name in decisions.column_names if name not in DECISIONS.names]
     plan = decisions.select(columns + scores)
     for name in ("tar_offset", "tar_size"):
         plan = plan.append_column(name, places[name])
     plan = plan.select([*PLAN.names, *scores]).filter(decisions["kept"])
-    for old in (results / "plan").glob("plan_*"):
-        old.unlink()  # of an earlier decision
+    forget_plan(results)
     tasks = tars // tars_per_task
     count_tasks = int(tasks[-1]) + 1 if count else 1  # a plan for nothing, too, is a plan
     width = max(5, len(str(count_tasks - 1)))
@@ -91,6 +86,12 @@ def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_pe
         with atomic(path.with_suffix(".tsv")) as beside:
             beside.write_text("".join(f"{name}\n" for name in pc.unique(part["shard"]).to_pylist()), encoding="utf-8")
     return decisions
+
+
+def forget_plan(results: Path) -> None:
+    """Remove the plan of an earlier decision."""
+    for old in (results / "plan").glob("plan_*"):
+        old.unlink()
 
 
 def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: bool = False) -> None:

@@ -23,6 +23,8 @@ from pycurate.recall import Recall
 from pycurate.report import Setup, render
 from pycurate.resolve import _OWN, groups
 from pycurate.tables import path_of, read_array, read_table, write_table
+from pycurate.uids import write_uids
+from pycurate.write import write_curated
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,6 +66,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = pc.binary_join_element_wise(samples["shard"], samples["key"], "/")
     metadata = samples.append_column("image_path", paths).select(tables.METADATA.names)
     write_table(path_of(results, "metadata", "00000"), metadata)
+    write_uids(results, read_table(results / "decisions.parquet"))
+    write_curated(results, dali_index=True)
     return folder
 
 
@@ -167,16 +171,15 @@ def test_the_code_of_the_documents_runs(
     for block in code(OUTPUT):
         exec(block, known)
     kept = [row.key for row in standard_rows() if row.reason == "kept" and not row.error]
-    assert sum(1 for _ in known["dataset"]) == len(kept) == len(np.load("kept.npy"))
+    assert sum(1 for _ in known["dataset"]) == len(kept) == known["count"]
     assert known["key"] in kept and known["image"].size == (320, 240)
     assert sorted(known["unreadable"]["error"].to_pylist()) == ["not_an_image", "truncated"]
     assert hashlib.sha256(known["image_bytes"]).hexdigest() == known["row"]["sha256"]
     assert known["nearest"][0].as_py() == f"{known['row']['shard']}/{known['row']['key']}"
     assert known["vectors"].shape == read_array(path_of(run / "results", "img_emb", "00000")).shape
     decisions: pa.Table = known["decisions"]
-    assert np.load("kept.npy")[0]["f0"] == min(
-        int(uid[:16], 16) for uid in decisions.filter(decisions["kept"])["uid"].to_pylist()
-    )
+    assert known["uids"] == sorted(decisions.filter(decisions["kept"])["uid"].to_pylist())
+    assert np.array(known["images"].at(0)).shape == (240, 320, 3)
 
     (block,) = code(USAGE)
     exec(block, {})

@@ -52,6 +52,20 @@ def test_caption_of_the_json_sidecar_is_used_where_there_is_no_text(tmp_path: Pa
     assert [sample.caption for sample in read(write_tar(tmp_path / "s.tar", members))] == ["a dog", None, None]
 
 
+def test_the_uid_of_the_json_sidecar_is_kept_where_it_is_one(tmp_path: Path) -> None:
+    uid = "139e4a9b22a614771f06c700a8ebe150"
+    records = [b'{"uid": "%s"}' % uid.encode(), b'{"uid": "%s"}' % uid.upper().encode(), b'{"uid": 7}', b'{"uid": "7"}']
+    records += [b"[]", b'{"uid": "%s"}' % uid.encode() + b" " * (1 << 24)]
+    members = [
+        member
+        for i, record in enumerate(records)
+        for member in ((f"{i}.jpg", jpeg(i)), (f"{i}.txt", b""), (f"{i}.json", record))
+    ]
+    members += [("no_image.json", records[0])]
+    found = [sample.given_uid for sample in read(write_tar(tmp_path / "s.tar", members))]
+    assert found == [uid, uid, None, None, None, None, uid]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(

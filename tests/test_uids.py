@@ -1,0 +1,42 @@
+"""The lists of kept and dropped uids: what DataComp's tools read, and all samples in one of the two."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pycurate.tables import DECISIONS, SAMPLES, path_of, write_table
+from pycurate.uids import subset, write_uids
+
+hex_uids = st.integers(0, 2**128 - 1).map(lambda number: f"{number:032x}")
+
+
+@given(st.lists(hex_uids, max_size=30))
+def test_two_numbers_for_a_uid_and_back_in_sorted_order(uids: list[str]) -> None:
+    pairs = subset(pa.chunked_array([uids[:7], uids[7:]], pa.string()))
+    assert pairs.dtype == np.dtype("u8,u8") and pairs.dtype.names == ("f0", "f1")
+    assert [f"{first:016x}{second:016x}" for first, second in pairs.tolist()] == sorted(uids)
+    # As DataComp's documents say that a subset is made, and as its resharder looks a sample up.
+    stated = np.array([(int(uid[:16], 16), int(uid[16:32], 16)) for uid in uids], np.dtype("u8,u8"))
+    stated.sort()
+    assert np.array_equal(pairs, stated)
+    for uid in uids:
+        wanted = np.array([divmod(int(uid, 16), 2**64)], pairs.dtype)[0]
+        assert pairs[np.searchsorted(pairs, wanted)] == wanted
+
+
+@given(st.lists(st.tuples(hex_uids, st.none() | hex_uids, st.booleans()), unique_by=lambda row: row[0], max_size=20))
+def test_each_sample_is_in_one_list_under_the_uid_that_it_came_with(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str | None, bool]]
+) -> None:
+    results = tmp_path_factory.mktemp("results")
+    samples = [{"uid": uid, "given_uid": given} for uid, given, _ in rows]
+    for number, part in enumerate((samples[:8], samples[8:])):
+        write_table(path_of(results, "samples", f"{number:05}"), pa.Table.from_pylist(part, SAMPLES))
+    decisions = [{"uid": uid, "kept": kept} for uid, _, kept in rows]
+    write_uids(results, pa.Table.from_pylist(decisions, DECISIONS))
+    for name, wanted in (("kept", True), ("dropped", False)):
+        expected = sorted(given or uid for uid, given, kept in rows if kept == wanted)
+        found = np.load(results / f"uids_{name}.npy", mmap_mode="r")
+        assert [f"{first:016x}{second:016x}" for first, second in found.tolist()] == expected
