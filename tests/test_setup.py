@@ -37,7 +37,7 @@ def nextflow(root: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, "requirements-readers"])
 def test_every_package_asked_for_is_pinned_with_hashes_and_no_address(root: Path, lock: str) -> None:
     text = (root / f"{lock}.txt").read_text()
     entries = [entry for entry in re.split(r"\n(?=\S)", text) if not entry.startswith("#")]
