@@ -95,5 +95,5 @@ def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Flow:
     """A finished run of main.nf on `shards`, on this machine: what every other run on them has to equal."""
     folder = tmp_path_factory.mktemp("undisturbed")
     flow = Flow(folder, curate(shards, folder / "models"))
-    flow.succeed()
+    flow.succeed("--dali_index", "true")
     return flow

@@ -66,7 +66,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = pc.binary_join_element_wise(samples["shard"], samples["key"], "/")
     metadata = samples.append_column("image_path", paths).select(tables.METADATA.names)
     write_table(path_of(results, "metadata", "00000"), metadata)
-    write_uids(results, read_table(results / "decisions.parquet"))
+    decisions = read_table(results / "decisions.parquet")
+    scores = decisions.filter(pc.is_valid(decisions["aesthetic"])).select(["uid", "aesthetic", "nsfw"])
+    write_table(path_of(results, "scores", "00000"), scores)
+    write_uids(results, decisions)
     write_curated(results, dali_index=True)
     return folder
 
@@ -180,6 +183,8 @@ def test_the_code_of_the_documents_runs(
     decisions: pa.Table = known["decisions"]
     assert known["uids"] == sorted(decisions.filter(decisions["kept"])["uid"].to_pylist())
     assert np.array(known["images"].at(0)).shape == (240, 320, 3)
+    assert len(known["scores"]) == len(standard_rows()) - 2 and known["captions"].height == len(standard_rows())
+    assert dict(known["reasons"])["kept"] == len(kept)
 
     (block,) = code(USAGE)
     exec(block, {})
