@@ -1,10 +1,14 @@
 """The lists of kept and dropped uids: what DataComp's tools read, and all samples in one of the two."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tars import jpeg, write_tar
+from test_write import finished
 
 from pycurate.tables import DECISIONS, SAMPLES, path_of, write_table
 from pycurate.uids import subset, write_uids
@@ -40,3 +44,13 @@ def test_each_sample_is_in_one_list_under_the_uid_that_it_came_with(
         expected = sorted(given or uid for uid, given, kept in rows if kept == wanted)
         found = np.load(results / f"uids_{name}.npy", mmap_mode="r")
         assert [f"{first:016x}{second:016x}" for first, second in found.tolist()] == expected
+
+
+def test_samples_of_a_pool_are_listed_by_the_uids_in_their_json(tmp_path: Path) -> None:
+    members = [("a.jpg", jpeg(0)), ("a.json", b'{"uid": "139e4a9b22a614771f06c700a8ebe150"}'), ("b.jpg", jpeg(1))]
+    write_tar(tmp_path / "in" / "00000.tar", members)
+    decisions = finished(tmp_path / "in", tmp_path, {("00000.tar", "a")})
+    write_uids(tmp_path, decisions)
+    assert np.load(tmp_path / "uids_kept.npy").tolist() == [(0x139E4A9B22A61477, 0x1F06C700A8EBE150)]
+    own = decisions["uid"][1].as_py()
+    assert np.load(tmp_path / "uids_dropped.npy").tolist() == [(int(own[:16], 16), int(own[16:], 16))]
