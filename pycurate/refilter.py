@@ -85,10 +85,10 @@ def remake(results: Path, parameters: Mapping[str, Any], target: Path) -> Change
             write_json(work / "times" / f"{stage['name']}_00000.json", stage)
         _decide(work, parameters)
         change = _change(results, work)
-        write_curated(work)
+        write_curated(work, dali_index=bool(parameters.get("dali_index")))
         thresholds = thresholds_of(parameters)
         choose(work, thresholds)
-        render(work, thresholds, Setup(dict(parameters), summary["weights"]), summary["partitions"])
+        render(work, thresholds, Setup(dict(parameters) | {"write": True}, summary["weights"]), summary["partitions"])
         if not here:
             for name in TABLES:
                 if (results / name).is_dir():
