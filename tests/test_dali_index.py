@@ -1,16 +1,11 @@
 """The .idx beside a curated tar: DALI's reader takes it and gives with it what webdataset gives without."""
 
-import os
-import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import webdataset
-from nvidia.dali import Pipeline, fn
+from tar_readers import by_dali, by_webdataset, wds2idx
 from tars import Member, jpeg, write_tar
 from test_write import finished
 
@@ -20,36 +15,6 @@ from pycurate.write import plan_output, write_curated
 
 LONG = "deep/" * 30 + "name" * 30
 FORMATS = {"gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT, "ustar": tarfile.USTAR_FORMAT}
-
-
-def wds2idx(tar: Path, index: Path) -> bytes:
-    """What DALI's own tool writes for a tar. It asks tar, which prints names as the locale allows."""
-    env = os.environ | {"LC_ALL": "C.UTF-8"}
-    subprocess.run(["wds2idx", tar, index], env=env, check=True, stdout=subprocess.DEVNULL)
-    return index.read_bytes()
-
-
-def by_dali(tars: list[Path], extensions: list[str]) -> list[list[bytes]]:
-    """The bytes of these members of every sample, through DALI's reader and the tars' indices; empty where missing."""
-
-    pipeline = Pipeline(batch_size=1, num_threads=1, device_id=None)
-    with pipeline:
-        members: Any = fn.readers.webdataset(
-            paths=[str(tar) for tar in tars],
-            index_paths=[str(index_path(tar)) for tar in tars],
-            ext=extensions,
-            missing_component_behavior="empty",
-            name="reader",
-        )
-        pipeline.set_outputs(*members)
-    pipeline.build()
-    count = pipeline.reader_meta("reader")["epoch_size"]
-    return [[bytes(np.array(member[0])) for member in pipeline.run()] for _ in range(count)]
-
-
-def by_webdataset(tars: list[Path], extensions: list[str]) -> list[list[bytes]]:
-    dataset = webdataset.WebDataset([str(tar) for tar in tars], shardshuffle=False)
-    return [[sample.get(extension, b"") for extension in extensions] for sample in dataset]
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +90,13 @@ def test_a_folder_a_link_and_a_sparse_member_are_no_components(tmp_path: Path) -
     assert index_of(joined) == f"v1.2 1\njpg 2048 {len(jpeg(0))} k.jpg\n"
 
 
-def test_an_older_index_never_stays_beside_a_new_tar(curated: list[Path]) -> None:
-    results = curated[0].parent.parent
-    assert index_path(curated[0]).exists()
-    write_curated(results)
-    assert not list(curated[0].parent.glob("*.idx"))
+def test_an_older_index_never_stays_beside_a_new_tar(tmp_path: Path) -> None:
+    write_tar(tmp_path / "in" / "00000.tar", [("a.jpg", jpeg(0)), ("b.jpg", jpeg(1))])
+    plan_output(tmp_path, finished(tmp_path / "in", tmp_path, {("00000.tar", "a"), ("00000.tar", "b")}), 1, 1)
+    write_curated(tmp_path, dali_index=True)
+    index = index_path(tmp_path / "curated" / "00000.tar")
+    assert index.read_text() == f"v1.2 1\njpg 512 {len(jpeg(0))} a.jpg\n"
+    write_curated(tmp_path, ["00000"])
+    assert not index.exists() and index_path(tmp_path / "curated" / "00001.tar").exists()
+    write_curated(tmp_path)
+    assert not list((tmp_path / "curated").glob("*.idx"))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 from flows import Flow
-from test_dali_index import by_dali, by_webdataset, wds2idx
+from tar_readers import by_dali, by_webdataset, wds2idx
 from test_pipeline import tasks
 
 from pycurate.dali_index import index_path
