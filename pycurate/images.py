@@ -74,6 +74,8 @@ _READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
     "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
     "ppm": PpmImagePlugin.PpmImageFile,
 }
+DECODED = frozenset(_READERS)
+"""The formats, as `sniff` names them, that are decoded."""
 
 _MAGIC = (
     (b"\xff\xd8\xff", "jpeg"),

@@ -41,6 +41,7 @@ class Sample:
     data: bytes = b""
     caption: str | None = None
     given_uid: str | None = None
+    captioned: bool = False  # there is a member from which a caption is taken
     error: str | None = None
     message: str | None = None
 
@@ -68,11 +69,13 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def read_samples(path: Path, shard: str) -> Iterator[Sample]:
+def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterator[Sample]:
     """Every sample of the tar file at `path`, in its order; `shard` is its name relative to the input root.
 
     Damage costs only itself. A sample without exactly one image, one that is cut, and each stretch of the file that is
     no tar come out as samples with `error` set, the stretch under the key "". Memory holds one sample at a time.
+    Of a member only its first `most` bytes are read: with few of them, to see what a shard holds, `data`, `sha256` and
+    `caption` are those of the members' beginnings.
 
     Raises ShardError if the file cannot be opened.
     """
@@ -82,7 +85,7 @@ def read_samples(path: Path, shard: str) -> Iterator[Sample]:
         raise ShardError(f"Shard {shard} cannot be opened ({error}); see that it is there and readable.") from error
     with file:
         repeats: dict[bytes, int] = {}
-        for sample in _Reader(file, shard).samples():
+        for sample in _Reader(file, shard, most).samples():
             name = hashlib.blake2b(sample.key.encode(), digest_size=8).digest()
             repeat = repeats.get(name, 0)
             repeats[name] = repeat + 1
@@ -97,9 +100,10 @@ def read_samples(path: Path, shard: str) -> Iterator[Sample]:
 
 
 class _Reader:
-    def __init__(self, file: BinaryIO, shard: str) -> None:
+    def __init__(self, file: BinaryIO, shard: str, most: int) -> None:
         self.file = file
         self.shard = shard
+        self.most = most
         self.length = file.seek(0, 2)
 
     def samples(self) -> Iterator[Sample]:
@@ -204,6 +208,7 @@ class _Reader:
         sample.data = self._read(member)
         sample.sha256 = hashlib.sha256(sample.data).hexdigest()
         sample.caption = self._caption(group)
+        sample.captioned = "txt" in group.members or "json" in group.members
         return sample
 
     def _caption(self, group: _Group) -> str | None:
@@ -230,4 +235,4 @@ class _Reader:
 
     def _read(self, member: Member) -> bytes:
         self.file.seek(member.data)
-        return self.file.read(min(member.size, MAX_IMAGE_BYTES))
+        return self.file.read(min(member.size, self.most))

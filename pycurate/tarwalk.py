@@ -57,6 +57,11 @@ def walk(file: BinaryIO) -> Iterator[Member | Damage]:
         yield Damage(sound, length)
 
 
+def begins_like_tar(file: BinaryIO) -> bool:
+    """Whether a member's headers stand at the very beginning of the file. No more of it is read."""
+    return _member(file, 0) is not None
+
+
 def _member(file: BinaryIO, start: int) -> Member | None:
     """The member whose headers begin at `start`, or None if there is none."""
     name, pax = b"", dict[bytes, bytes]()
