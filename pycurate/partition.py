@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from braceexpand import braceexpand
@@ -14,7 +13,6 @@ from braceexpand import braceexpand
 from pycurate.errors import ShardError, TableError, UsageError
 from pycurate.files import atomic
 from pycurate.tables import numbers, path_of
-from pycurate.tarwalk import Member, walk
 
 log = logging.getLogger(__name__)
 
@@ -72,23 +70,16 @@ def partition(shards: Sequence[Shard], partition_bytes: int) -> list[list[Shard]
 def bytes_in(minutes: float, images_per_second: float, shards: Sequence[Shard]) -> int:
     """Bytes of shards that a task of this rate embeds in so many minutes.
 
-    The bytes of a sample are those of three shards of the input (first, middle, last), whose headers are read.
-    Raises UsageError if they hold no sample.
+    The bytes of an image are those of three shards of the input (first, middle, last), whose headers are read.
+    Raises UsageError if they hold no image.
     """
+    from pycurate.survey import count  # here, since it brings torch, which takes seconds
+
     probes = {shards[at] for at in (0, len(shards) // 2, -1)}
-    samples = sum(_count_samples(shard) for shard in probes)
-    if not samples:
-        raise UsageError("The first, middle and last shard hold no sample; give --partition-bytes instead.")
-    return max(1, round(minutes * 60 * images_per_second * sum(shard.bytes for shard in probes) / samples))
-
-
-def _count_samples(shard: Shard) -> int:
-    """How many keys, one behind the other, the shard's headers name."""
-    from webdataset.tariterators import base_plus_ext  # here, since it brings torch, which takes seconds
-
-    with open(shard.path, "rb") as file:
-        names = (part.name for part in walk(file) if isinstance(part, Member) and part.regular)
-        return sum(1 for key, _ in groupby(names, lambda name: base_plus_ext(name)[0]) if key)
+    images = sum(count(shard).images for shard in probes)
+    if not images:
+        raise UsageError("The first, middle and last shard hold no image; give --partition-bytes instead.")
+    return max(1, round(minutes * 60 * images_per_second * sum(shard.bytes for shard in probes) / images))
 
 
 def write_partitions(results: Path, groups: Sequence[Sequence[Shard]]) -> None:

@@ -134,7 +134,8 @@ def test_every_class_of_error_has_a_remedy() -> None:
 @pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)
 def test_options_exist(document: Path) -> None:
     text = document.read_text()
-    scripts = "".join(path.read_text() for path in [*(ROOT / "bin").glob("*.py"), ROOT / "pycurate" / "cli.py"])
+    commands = [*(ROOT / "bin").glob("*.py"), *(ROOT / "pycurate" / "commands").glob("*.py")]
+    scripts = "".join(path.read_text() for path in [*commands, ROOT / "pycurate" / "cli.py"])
     for script, options in re.findall(r"bin/(\w+\.py)((?:[^\n`]|\\\n)*)", text):
         known = (ROOT / "bin" / script).read_text() + (ROOT / "pycurate" / "cli.py").read_text()
         for option in re.findall(r"(?<= )--([a-z][a-z-]*)", options):

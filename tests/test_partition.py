@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tars import write_tar
+from tars import jpeg, write_tar
 
 from pycurate.errors import ShardError, UsageError
 from pycurate.partition import (
@@ -120,12 +120,18 @@ def test_a_shard_added_at_the_end_changes_only_the_last_group(sizes: list[int], 
 
 def test_partitions_by_time_hold_what_a_task_embeds_in_it(tmp_path: Path) -> None:
     for shard in range(6):
-        samples = [(f"{number}.{ext}", b"x" * 1000) for number in range(20) for ext in ("jpg", "txt")]
+        samples = [(f"{number}.{ext}", jpeg(number)) for number in range(20) for ext in ("jpg", "txt")]
         write_tar(tmp_path / f"{shard}.tar", samples)
     shards = find_shards(str(tmp_path))
     # 40 images a second for a minute are 2400 images; a shard holds 20.
     assert bytes_in(1, 40, shards) == 120 * shards[0].bytes
     assert [len(group) for group in partition(shards, bytes_in(0.5, 40 / 30, shards))] == [2, 2, 2]
+
+
+def test_partitions_by_time_need_an_image(tmp_path: Path) -> None:
+    write_tar(tmp_path / "0.tar", [("a.txt", b"x")])
+    with pytest.raises(UsageError, match="hold no image"):
+        bytes_in(1, 40, find_shards(str(tmp_path)))
 
 
 def test_partitions_are_read_back_and_changes_noticed(root: Path) -> None:

@@ -58,9 +58,9 @@ def estimate(
     defaults = Defaults.read()
     held = survey(find_shards(source), None if everything else shards)
     if not held.images.value:
-        codes = ", ".join(sorted({code for one in held.counts for code in one.errors})) or "nothing"
+        codes = ", ".join(sorted({code for one in held.counts for code in one.errors}))
         raise UsageError(
-            f"The {len(held.counts)} shards that were read hold no image, only {codes}; see what they are."
+            f"Of the shards that were read ({len(held.counts)}) none holds an image, only errors: {codes}."
         )
     missing = None
     each = cores() / _gpus_here()
@@ -150,8 +150,8 @@ def _task(tasks: "Tasks") -> str:
 
 
 def _times(plan: "Estimate") -> Iterator[str]:
-    yield "Time, without queues and Nextflow itself (DEDUP only if asked for):"
-    yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   all"
+    yield "Time, without queues and Nextflow itself; WRITE if all is kept:"
+    yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   all, with DEDUP"
     for row in plan.times:
         cells = (
             f"{seconds_text(part.value) if part else '?':>12}" for part in (row.embed, row.score, row.dedup, row.write)
