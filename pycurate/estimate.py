@@ -1,13 +1,10 @@
 """What a run will take: time for each number of GPUs, disk, tasks. Arithmetic on what a survey and a trial found."""
 
 import heapq
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from pycurate.choice import ModelChoice
 from pycurate.partition import Shard, partition
@@ -16,8 +13,7 @@ from pycurate.sampling import Interval
 from pycurate.survey import Survey
 from pycurate.trial import Trial
 from pycurate.trouble import Finding, findings
-
-SCHEMA = Path(__file__).resolve().parent.parent / "nextflow_schema.json"
+from pycurate.workflow import parameters
 
 DEDUP_SECONDS = 0.25e-3
 """Seconds of one core that the search for duplicates takes per image. docs/dedup.md, "What it costs": 48.0 cpu-s for
@@ -44,10 +40,8 @@ class Defaults:
 
     @classmethod
     def read(cls) -> "Defaults":
-        """The defaults of nextflow_schema.json."""
-        parts = json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"].values()
-        schema: dict[str, Any] = {name: entry for part in parts for name, entry in part["properties"].items()}
-        return cls(*(schema[name]["default"] for name in cls.__annotations__))
+        """Those of nextflow_schema.json."""
+        return cls(**{one.name: one.default for one in parameters() if one.name in cls.__annotations__})
 
 
 @dataclass(frozen=True)

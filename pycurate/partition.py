@@ -38,7 +38,7 @@ def find_shards(text: str) -> list[Shard]:
     given = Path(text)
     if text and given.is_file() and given.suffix.lower() != ".tar":
         paths = [path for line in _lines(given) for path in _expand(str(given.parent / line))]
-        root = given.parent.absolute()
+        root = _absolute(str(given.parent))
         if not all(path.is_relative_to(root) for path in paths):
             root = Path(os.path.commonpath([path.parent for path in paths]))
     else:
@@ -166,7 +166,7 @@ def _absolute(name: str) -> Path:
 
 
 def _root(text: str) -> Path:
-    given = Path(text).absolute()
+    given = _absolute(text)
     if given.is_dir():
         return given
     fixed = []

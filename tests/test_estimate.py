@@ -21,23 +21,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tars import Member, jpeg, write_tar
 
-from pycurate.commands.estimate import estimate as command
+from pycurate.console import main
 from pycurate.efficientnet import EfficientNetLite0
 from pycurate.embed import LoaderOptions, embed_partition
 from pycurate.estimate import DEDUP_BYTES, DEDUP_SECONDS, Defaults, Machine, estimate, makespan
 from pycurate.images import MAX_PIXELS
 from pycurate.models import View
+from pycurate.page import size
 from pycurate.partition import Shard, find_shards, write_partitions
 from pycurate.sampling import Interval, student, total
 from pycurate.survey import HUGE, SKETCH, ShardCount, Survey, count, stratum, survey
 from pycurate.tables import path_of, read_table
 from pycurate.trial import bytes_per_row, make_pieces
 from pycurate.trouble import findings
-from pycurate.units import bytes_text, seconds_text
 
 DEFAULTS = Defaults.read()
 ONLY_DECODING_TELLS = {"truncated", "corrupt", "too_large"}  # the last of them by its pixels
-RUN = [sys.executable, "-c", "from pycurate.commands.estimate import estimate; estimate()"]
 
 
 class MeanColour:
@@ -52,7 +51,7 @@ class MeanColour:
 
 
 def call(*arguments: object) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+    return CliRunner().invoke(main, ["estimate", *(str(argument) for argument in arguments)])
 
 
 @pytest.mark.parametrize("name", ["demo", "shared_images"])
@@ -283,31 +282,15 @@ def test_bytes_per_row_tell_the_size_of_a_file(tmp_path: Path) -> None:
     assert bytes_per_row(table.slice(0, 0)) == 0
 
 
-def test_numbers_have_units() -> None:
-    assert [bytes_text(number) for number in (0, 999, 1e3, 1.066e7, 4e15)] == [
-        "0 B",
-        "999 B",
-        "1 kB",
-        "10.7 MB",
-        "4 PB",
-    ]
-    assert [seconds_text(number) for number in (0.3, 100, 150, 9000, 1e6)] == [
-        "< 1 s",
-        "100 s",
-        "2.5 min",
-        "2.5 h",
-        "11.6 days",
-    ]
-
-
 @pytest.fixture(scope="module")
 def tried(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     """The whole command on the demo's shards, as a process, with a short trial."""
     temporary = tmp_path_factory.mktemp("tried")
-    command = [*RUN, "--input-path", str(demo), "--seconds", "2", "--gpus", "1,4", "--device", "cpu", "--json"]
+    options = ["--input-path", str(demo), "--seconds", "2", "--gpus", "1,4", "--device", "cpu", "--json"]
+    command = [sys.executable, "-m", "pycurate.console", "estimate", *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(temporary)})
     assert done.returncode == 0, done.stderr
-    assert list(temporary.iterdir()) == []  # the trial leaves nothing behind
+    assert list(temporary.glob("pycurate*")) == []  # the trial leaves nothing behind
     return done
 
 
@@ -346,7 +329,7 @@ def test_without_weights_it_says_how_to_fetch_them_and_goes_on(shared_images: Pa
     done = call("--input-path", shared_images, "--preset", "clip-b32", "--model-dir", tmp_path)
     assert done.exit_code == 0
     assert f"fetch --encoder ViT-B-32/openai --model-dir {tmp_path}" in done.stdout
-    assert f"embeddings  {bytes_text(100 * 512 * 2)}" in done.stdout  # known without weights
+    assert f"embeddings  {size(100 * 512 * 2)}" in done.stdout  # known without weights
 
 
 def test_wrong_use_leaves_with_2(shared_images: Path, tmp_path: Path) -> None:

@@ -49,6 +49,14 @@ def test_every_form_of_input(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert names("in put/*/*0.tar") == ["a/00000.tar", "b/00000.tar", "b/00010.tar"]
 
 
+def test_a_path_may_lead_up(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "list.txt").write_text("a/00000.tar\n")
+    monkeypatch.chdir(root / "b")
+    assert names("..") == names("../../in put") == names("../*/*.tar") == ALL
+    assert names("../a/00001.tar") == ["00001.tar"]
+    assert names("../list.txt") == ["a/00000.tar"]
+
+
 def test_a_list_names_shards_from_its_own_folder(root: Path) -> None:
     listing = root / "list.txt"
     listing.write_text(f"# mine\n\nb/00010.tar\n{root}/a/00001.tar\na/{{00000..00001}}.tar\n")

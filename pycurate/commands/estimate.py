@@ -10,7 +10,7 @@ import click
 from pycurate.choice import ModelChoice, cores
 from pycurate.cli import exits, model_options
 from pycurate.errors import UsageError
-from pycurate.units import bytes_text, seconds_text
+from pycurate.page import duration, size
 
 if TYPE_CHECKING:  # what these import takes seconds, and --help does without
     from pycurate.estimate import Disk, Estimate, Tasks
@@ -105,10 +105,10 @@ def _lines(plan: "Estimate", missing: str | None) -> Iterator[str]:
 def _input(plan: "Estimate") -> Iterator[str]:
     part = plan.read < plan.shards
     read = f"{plan.read:,}" if part else "all"
-    yield f"Input: {plan.shards:,} shards, {bytes_text(plan.bytes)}; headers read of {read}"
+    yield f"Input: {plan.shards:,} shards, {size(plan.bytes)}; headers read of {read}"
     yield f"  samples   {_count(plan.samples)}"
     formats = ", ".join(f"{name} {_percent(share)}" for name, share in plan.formats.items())
-    each = bytes_text(plan.bytes / plan.images.value)
+    each = size(plan.bytes / plan.images.value)
     yield f"  images    {_count(plan.images)}, {each} each with sidecars; {formats}"
     yield "Worth a look:" if plan.findings else "Worth a look: nothing was found"
     for finding in plan.findings:
@@ -131,8 +131,8 @@ def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
             f"  EMBED     {rate.value:.3g} images/s ({rate.low:.3g} to {rate.high:.3g} in {len(trial.rates)} runs), "
             f"{trial.embed_start:.1f} s to start a task"
         )
-        gpu = bytes_text(trial.gpu_memory) + " (torch)" if trial.gpu_memory is not None else "not measured: no GPU here"
-        yield f"  memory    {bytes_text(trial.memory)} at the peak; of the GPU: {gpu}"
+        gpu = size(trial.gpu_memory) + " (torch)" if trial.gpu_memory is not None else "not measured: no GPU here"
+        yield f"  memory    {size(trial.memory)} at the peak; of the GPU: {gpu}"
         if trial.gpu_memory is None:
             yield "  Without a GPU here, `GPUs` below are CPU machines like this one."
 
@@ -145,8 +145,8 @@ def _tasks(plan: "Estimate") -> Iterator[str]:
 
 
 def _task(tasks: "Tasks") -> str:
-    took = f", {seconds_text(tasks.seconds)} each" if tasks.seconds is not None else ""
-    return f"{tasks.count:,} of {bytes_text(tasks.bytes)} and about {tasks.images:,.0f} images{took}"
+    took = f", {duration(tasks.seconds)} each" if tasks.seconds is not None else ""
+    return f"{tasks.count:,} of {size(tasks.bytes)} and about {tasks.images:,.0f} images{took}"
 
 
 def _times(plan: "Estimate") -> Iterator[str]:
@@ -154,7 +154,7 @@ def _times(plan: "Estimate") -> Iterator[str]:
     yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   all, with DEDUP"
     for row in plan.times:
         cells = (
-            f"{seconds_text(part.value) if part else '?':>12}" for part in (row.embed, row.score, row.dedup, row.write)
+            f"{duration(part.value) if part else '?':>12}" for part in (row.embed, row.score, row.dedup, row.write)
         )
         yield f"  {row.gpus:>6}{''.join(cells)}   {_span(row.all) if row.all else '?'}"
     if max(row.gpus for row in plan.times) > plan.tasks.count:
@@ -164,12 +164,12 @@ def _times(plan: "Estimate") -> Iterator[str]:
 def _disk(disk: "Disk") -> Iterator[str]:
     unknown = "not measured"
     yield "Disk:"
-    yield f"  embeddings  {bytes_text(disk.embeddings.value) if disk.embeddings else unknown}"
-    yield f"  tables      {bytes_text(disk.tables.value) if disk.tables else unknown}"
-    yield f"  output      {bytes_text(disk.output)} at most"
+    yield f"  embeddings  {size(disk.embeddings.value) if disk.embeddings else unknown}"
+    yield f"  tables      {size(disk.tables.value) if disk.tables else unknown}"
+    yield f"  output      {size(disk.output)} at most"
     yield (
         f"  work folder holds the same files by hard links, so once in all, twice on another file system than the\n"
-        f"              results; and for DEDUP about {bytes_text(disk.dedup.value)} more"
+        f"              results; and for DEDUP about {size(disk.dedup.value)} more"
     )
 
 
@@ -181,7 +181,7 @@ def _count(number: "Interval") -> str:
 
 
 def _span(time: "Interval") -> str:
-    value, low, high = (seconds_text(bound) for bound in (time.value, time.low, time.high))
+    value, low, high = (duration(bound) for bound in (time.value, time.low, time.high))
     return value if low == high else f"{value} ({low} to {high})"
 
 
