@@ -76,6 +76,24 @@ class Trial:
     gpu_memory: int | None
 
 
+@dataclass(frozen=True)
+class Run:
+    """One run of EMBED: how many images it embedded in how many seconds."""
+
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast EMBED is: images per second of each of RUNS runs, the last of these, and what the first run of a process
+    takes beyond its images at that rate, in seconds."""
+
+    rates: tuple[float, ...]
+    last: Run
+    first: float
+
+
 def try_out(counts: Sequence[ShardCount], models: ModelChoice, batch_size: int, seconds: float) -> Trial:
     """Embed, score and write a random choice of the images for about so many seconds, in a process of its own.
 
@@ -84,14 +102,18 @@ def try_out(counts: Sequence[ShardCount], models: ModelChoice, batch_size: int, 
     """
     options = LoaderOptions.fill(None, models.device, batch_size, MAX_PIXELS, None)
     with TemporaryDirectory(prefix="pycurate-") as name, ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        pieces = make_pieces(counts, Path(name), options.batch_size)
-        began = time.monotonic()
         try:
+            pieces = make_pieces(counts, Path(name), options.batch_size)
+            began = time.monotonic()
             return pool.submit(measure, Path(name), pieces, models, options, seconds, began).result()
         except BrokenProcessPool as error:
             raise PycurateError(
                 "The trial of EMBED was killed, perhaps for want of memory; try it on a larger node, "
                 "or give --images-per-second."
+            ) from error
+        except OSError as error:
+            raise PycurateError(
+                f"The trial cannot work in {name} ({error}); set TMPDIR to a folder with room."
             ) from error
 
 
@@ -100,7 +122,8 @@ def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> 
     hashes = np.concatenate([one.keys for one in counts])
     places = np.concatenate([one.places for one in counts])
     owner = np.repeat(np.arange(len(counts)), [len(one.keys) for one in counts])
-    order = [at for at in np.argsort(hashes, kind="stable") if places[at, 1]][:MOST_IMAGES]
+    order = np.argsort(hashes, kind="stable")
+    order = order[places[order, 1] > 0][:MOST_IMAGES]
     order = order[: max(1, int(np.searchsorted(np.cumsum(places[order, 1]), MOST_BYTES, side="right")))]
     pieces = []
     for start in range(0, len(order), batch_size):
@@ -124,11 +147,7 @@ def measure(
     seconds: float,
     began: float,
 ) -> Trial:
-    """The trial itself, in a fresh process that was started at `began` (time.monotonic); works in `results`.
-
-    EMBED runs on ever more images until a run takes its share of the time, and then twice more. What one batch takes
-    when it runs for the second time is the part of a run that does not grow with the images.
-    """
+    """The trial itself, in a fresh process that was started at `began` (time.monotonic); works in `results`."""
     start = time.monotonic() - began
     try:
         (encoder, pixel_scorers), load = _timed(lambda: (models.load_encoder(), models.load_pixel_scorers()))
@@ -138,26 +157,16 @@ def measure(
 
     given = 0  # pieces so far; each run goes on where the last one ended
 
-    def run(count: int) -> tuple[int, float]:
+    def run(count: int) -> Run:
         nonlocal given
         chosen = [pieces[(given + at) % len(pieces)] for at in range(count)]
         given += count
         named = [Shard(f"{at:06}.tar", shard.path, shard.bytes) for at, (shard, _) in enumerate(chosen)]
         write_partitions(results, [named])
         _, spent = _timed(lambda: embed_partition(results, NUMBER, encoder, pixel_scorers, options))
-        return sum(images for _, images in chosen), spent
+        return Run(sum(images for _, images in chosen), spent)
 
-    cold_images, cold = run(1)
-    least, again = run(1)
-    count, images, spent = 1, least, again
-    share = seconds / (RUNS + 1)  # the runs that lead there take about one more
-    while spent < share:
-        count = math.ceil(count * min(10, max(1.3, 1.1 * share / spent)))
-        images, spent = run(count)
-    count = max(count, 2)
-    runs = [(images, spent)] if images > least else []
-    runs += [run(count) for _ in range(RUNS - len(runs))]
-    rates = tuple((images - least) / max(spent - again, spent / 10) for images, spent in runs)
+    pace = find_pace(run, seconds)
     memory = peak_memory()
     gpu = torch.device(models.device).type == "cuda"
 
@@ -169,18 +178,40 @@ def measure(
     tables = {kind: read_table(path_of(results, kind, NUMBER)) for kind in TABLES} | {"decisions": decisions}
     return Trial(
         device=device_name(models.device),
-        images=min(different, sum(images for images, _ in runs)),
-        rates=rates,
+        images=min(different, RUNS * pace.last.images),
+        rates=pace.rates,
         start=start,
-        embed_start=start + load + max(0.0, cold - cold_images * len(rates) / sum(rates)),
+        embed_start=start + load + pace.first,
         score_start=start + score_load,
-        score_seconds=score / runs[-1][0],
+        score_seconds=score / pace.last.images,
         write_rate=written / write if written else None,
         dim=encoder.dim,
         tables={kind: bytes_per_row(table.slice(0, different)) for kind, table in tables.items()},
         memory=memory,
         gpu_memory=torch.cuda.max_memory_allocated() if gpu else None,
     )
+
+
+def find_pace(run: Callable[[int], Run], seconds: float) -> Pace:
+    """Call `run`, which embeds so many batches, for about so many seconds in all.
+
+    It is given ever more batches until a run takes its share of the time, and then as many twice more. One batch, for
+    the second time, tells what of a run does not grow with the images.
+    """
+    cold, least = run(1), run(1)
+    count, grown = 1, least
+    share = seconds / (RUNS + 1)  # the runs that lead there take about one share, too
+    while grown.seconds < share:
+        count = math.ceil(count * min(10, max(1.3, 1.1 * share / grown.seconds)))
+        grown = run(count)
+    runs = [grown] if count > 1 else []
+    runs += [run(max(count, 2)) for _ in range(RUNS - len(runs))]
+    rates = tuple(
+        # Were the machine to stumble over the one batch, the difference would mean nothing.
+        (one.images - least.images) / max(one.seconds - least.seconds, one.seconds / 10)
+        for one in runs
+    )
+    return Pace(rates, runs[-1], max(0.0, cold.seconds - cold.images * len(rates) / sum(rates)))
 
 
 def bytes_per_row(table: pa.Table) -> float:

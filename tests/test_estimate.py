@@ -32,7 +32,7 @@ from pycurate.partition import Shard, find_shards, write_partitions
 from pycurate.sampling import Interval, student, total
 from pycurate.survey import HUGE, SKETCH, ShardCount, Survey, count, stratum, survey
 from pycurate.tables import path_of, read_table
-from pycurate.trial import bytes_per_row, make_pieces
+from pycurate.trial import RUNS, Run, bytes_per_row, find_pace, make_pieces
 from pycurate.trouble import findings
 
 DEFAULTS = Defaults.read()
@@ -227,6 +227,23 @@ def test_the_trial_takes_whole_samples_at_random(shared_images: Path, tmp_path: 
     assert [one.images for one in taken] == [30, 30, 30, 10]
     assert sum((one.errors for one in taken), Counter[str]()) == Counter()
     assert sorted(np.concatenate([one.keys for one in taken])) == sorted(np.concatenate([one.keys for one in counts]))
+
+
+@given(rate=st.floats(1, 5000), start=st.floats(0, 3), cold=st.floats(0, 10), seconds=st.floats(1, 60))
+def test_the_pace_is_found_whatever_the_start_costs(rate: float, start: float, cold: float, seconds: float) -> None:
+    spent: list[float] = []
+
+    def run(batches: int) -> Run:
+        images = 20 * batches
+        spent.append(start + images / rate + (0 if spent else cold))
+        return Run(images, spent[-1])
+
+    pace = find_pace(run, seconds)
+    # Where the start takes nearly all of a run the rate is bounded, not known.
+    assert all(one == pytest.approx(rate) for one in pace.rates) or start > 8 * pace.last.images / rate
+    if pace.rates[0] == pytest.approx(rate):
+        assert pace.first == pytest.approx(start + cold, abs=1e-6)
+    assert sum(spent[2:]) <= 2.2 * seconds + RUNS * 2 * (start + 40 / rate)
 
 
 @given(st.lists(st.floats(0, 100), max_size=30), st.integers(1, 10))
