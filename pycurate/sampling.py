@@ -10,15 +10,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Interval:
-    """A number, and the bounds that it lies between with 95 % confidence; all three are equal where it is exact."""
+    """A number, and the bounds that it lies between with 95 % confidence; all three are equal where all was read."""
 
     value: float
     low: float
     high: float
-
-    @property
-    def exact(self) -> bool:
-        return self.low == self.high
 
     def through(self, function: Callable[[float], float]) -> "Interval":
         """The interval of a function that grows with the number."""

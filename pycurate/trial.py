@@ -112,9 +112,7 @@ def try_out(counts: Sequence[ShardCount], models: ModelChoice, batch_size: int, 
                 "or give --images-per-second."
             ) from error
         except OSError as error:
-            raise PycurateError(
-                f"The trial cannot work in {name} ({error}); set TMPDIR to a folder with room."
-            ) from error
+            raise PycurateError(f"The trial failed on a file ({error}); if {name} lacks room, set TMPDIR.") from error
 
 
 def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> list[tuple[Shard, int]]:

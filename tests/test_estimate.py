@@ -68,7 +68,8 @@ def test_counts_are_those_of_embed(name: str, tmp_path: Path, request: pytest.Fi
     assert {one.shard.name: one.samples for one in held.counts} == by_shard
     told = Counter(row["error"] for row in rows if row["error"] and row["error"] not in ONLY_DECODING_TELLS)
     assert sum((one.errors for one in held.counts), Counter[str]()) == told
-    assert held.images.exact and held.images.value == len(rows) - told.total()
+    images = len(rows) - told.total()
+    assert held.images == Interval(images, images, images)
     formats = sum((one.formats for one in held.counts), Counter[str]())
     assert +Counter({key: number for key, number in formats.items() if key}) == Counter(
         row["format"] for row in rows if row["format"]
@@ -92,8 +93,7 @@ def test_a_sample_of_shards_bounds_the_true_count(tmp_path: Path) -> None:
     shards = made_shards(tmp_path, 90, seed=1)
     truth = survey(shards, None)
     part = survey(shards, 10)
-    assert truth.samples.exact and not part.samples.exact
-    assert len(part.counts) == 10
+    assert truth.samples.low == truth.samples.high and len(part.counts) == 10
     assert part.samples.low < truth.samples.value < part.samples.high
     assert [one.shard for one in part.counts] == [one.shard for one in survey(shards, 10).counts]
     assert survey(shards, 90).samples == truth.samples
@@ -342,11 +342,27 @@ def test_the_text_fits_a_terminal(demo: Path) -> None:
     assert "500 images/s, as given" in done.stdout
 
 
+def test_numbers_from_a_sample_come_with_their_bounds(tmp_path: Path) -> None:
+    made_shards(tmp_path, 30, seed=4)
+    done = call("--input-path", tmp_path, "--images-per-second", 500, "--shards", 10)
+    assert re.search(r"samples   about [\d,]+ \(95 % interval [\d,]+ to [\d,]+\)", done.stdout)
+    assert "headers read of 10" in done.stdout and "25.9 % of all may not show" in done.stdout
+    everything = call("--input-path", tmp_path, "--images-per-second", 500, "--shards", 10, "--all")
+    assert "headers read of all" in everything.stdout and "interval" not in everything.stdout
+
+
 def test_without_weights_it_says_how_to_fetch_them_and_goes_on(shared_images: Path, tmp_path: Path) -> None:
     done = call("--input-path", shared_images, "--preset", "clip-b32", "--model-dir", tmp_path)
     assert done.exit_code == 0
     assert f"fetch --encoder ViT-B-32/openai --model-dir {tmp_path}" in done.stdout
     assert f"embeddings  {size(100 * 512 * 2)}" in done.stdout  # known without weights
+
+
+def test_a_trial_that_is_killed_is_a_failure(shared_images: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("import os\n\nclass Greedy:\n    def __init__(self, *_):\n        os.kill(os.getpid(), 9)\n")
+    done = call("--input-path", shared_images, "--encoder", f"{own}:Greedy", "--device", "cpu")
+    assert done.exit_code == 1 and "was killed" in done.stderr
 
 
 def test_wrong_use_leaves_with_2(shared_images: Path, tmp_path: Path) -> None:

@@ -106,17 +106,17 @@ def _input(plan: "Estimate") -> Iterator[str]:
     part = plan.read < plan.shards
     read = f"{plan.read:,}" if part else "all"
     yield f"Input: {plan.shards:,} shards, {size(plan.bytes)}; headers read of {read}"
-    yield f"  samples   {_count(plan.samples)}"
+    yield f"  samples   {_count(plan.samples, part)}"
     formats = ", ".join(f"{name} {_percent(share)}" for name, share in plan.formats.items())
     each = size(plan.bytes / plan.images.value)
-    yield f"  images    {_count(plan.images)}, {each} each with sidecars; {formats}"
+    yield f"  images    {_count(plan.images, part)}, {each} each with sidecars; {formats}"
     yield "Worth a look:" if plan.findings else "Worth a look: nothing was found"
     for finding in plan.findings:
         stop = "STOPS THE RUN: " if finding.fatal else ""
         yield f"  {stop}{finding.count:,} of {finding.of:,} {finding.what}: {finding.meaning}"
     if part:
         unseen = 1 - 0.05 ** (1 / plan.read)
-        yield f"  (of {plan.read:,} shards read; what is amiss in fewer than {unseen:.1%} of all may not show)"
+        yield f"  (of {plan.read:,} shards read; what is amiss in fewer than {_percent(unseen)} of all may not show)"
 
 
 def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
@@ -124,7 +124,7 @@ def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
     if missing:
         yield f"No trial: {missing}"
     elif rate and not trial:
-        yield f"Rate: {rate.value:g} images/s, as given; no trial"
+        yield f"Rate: {rate.value:g} images/s, as given; no trial, so times are without starts"
     if rate and trial:
         yield f"Trial of {trial.images:,} images on {trial.device}"
         yield (
@@ -138,9 +138,11 @@ def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
 
 
 def _tasks(plan: "Estimate") -> Iterator[str]:
+    from pycurate.estimate import MINUTES
+
     yield f"EMBED tasks: {_task(plan.tasks)}"
     if plan.minutes_tasks and plan.machine.rate:
-        option = f"--partition_minutes 60 --images_per_second {plan.machine.rate.value:.3g}"
+        option = f"--partition_minutes {MINUTES} --images_per_second {plan.machine.rate.value:.3g}"
         yield f"  {option} would make {_task(plan.minutes_tasks)}"
 
 
@@ -173,8 +175,8 @@ def _disk(disk: "Disk") -> Iterator[str]:
     )
 
 
-def _count(number: "Interval") -> str:
-    if number.exact:
+def _count(number: "Interval", estimated: bool) -> str:
+    if not estimated:
         return f"{number.value:,.0f}"
     value, low, high = (f"{float(f'{bound:.4g}'):,.0f}" for bound in (number.value, number.low, number.high))
     return f"about {value} (95 % interval {low} to {high})"
