@@ -1,6 +1,7 @@
 """The documents say what the code says: parameters, columns, codes, reasons, options, links; and their code runs."""
 
 import hashlib
+import importlib
 import inspect
 import json
 import re
@@ -131,18 +132,27 @@ def test_every_class_of_error_has_a_remedy() -> None:
     assert classes <= first
 
 
+def options_of(command: str) -> set[str]:
+    """The options of `pycurate COMMAND`."""
+    found = getattr(importlib.import_module(f"pycurate.commands.{command}"), command)
+    return {option for parameter in found.params for option in [*parameter.opts, *parameter.secondary_opts]}
+
+
 @pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)
 def test_options_exist(document: Path) -> None:
     text = document.read_text()
-    commands = [*(ROOT / "bin").glob("*.py"), *(ROOT / "pycurate" / "commands").glob("*.py")]
-    scripts = "".join(path.read_text() for path in [*commands, ROOT / "pycurate" / "cli.py"])
+    commands = {path.stem: options_of(path.stem) for path in (ROOT / "pycurate" / "commands").glob("[a-z]*.py")}
+    for command, options in re.findall(r"\bpycurate (\w+)((?:[^\n`#]|\\\n)*)", text):
+        if command in commands:
+            assert set(re.findall(r"(?<= )--[a-z][a-z-]*", options)) <= commands[command] | {"--help"}, command
+    scripts = "".join(path.read_text() for path in [*(ROOT / "bin").glob("*.py"), ROOT / "pycurate" / "cli.py"])
     for script, options in re.findall(r"bin/(\w+\.py)((?:[^\n`]|\\\n)*)", text):
         known = (ROOT / "bin" / script).read_text() + (ROOT / "pycurate" / "cli.py").read_text()
         for option in re.findall(r"(?<= )--([a-z][a-z-]*)", options):
             assert re.search(rf"\b{option}\b", known), f"{script} --{option}"
     # Inline: parameters of the workflow or of a script. Those of sbatch are written with an equals sign.
     for option in re.findall(r"`--([a-z][a-z_-]*)(?=[ `,])", text):
-        assert option in PARAMETERS or f"--{option}" in scripts, option
+        assert option in PARAMETERS or f"--{option}" in scripts or f"--{option}" in set().union(*commands.values())
 
 
 @pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)
