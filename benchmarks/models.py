@@ -5,7 +5,6 @@ Rounds of all ways alternate, and a ratio is the median over rounds, since the m
 photograph of scikit-image: what is in an image changes nothing in how long the networks take.
 """
 
-import os
 import statistics
 import tempfile
 import time
@@ -20,6 +19,7 @@ import torch
 from skimage import data
 from torch.nn.functional import interpolate
 
+from pycurate.choice import cores
 from pycurate.efficientnet import EfficientNetLite0, Lite0
 from pycurate.images import ImageInfo
 from pycurate.models import View
@@ -39,7 +39,7 @@ def view_of(view: View, count: int) -> torch.Tensor:
 def runtime(graph: Path, inputs: np.ndarray, batch: int) -> Way:
     """ONNX Runtime as one would call it at first: whole batches, on its own threads."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = cores()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda: [session.run(None, {name: inputs[at : at + batch]}) for at in range(0, len(inputs), batch)]
@@ -101,7 +101,7 @@ def show(ways: dict[str, Way], count: int, rounds: int) -> None:
 @click.option("--batch", default=32, show_default=True, help="Images a call where it is batches.")
 @click.option("--rounds", default=5, show_default=True)
 def main(count: int, batch: int, rounds: int) -> None:
-    print(f"{len(os.sched_getaffinity(0))} cores; medians of {rounds} rounds of {count} images\n")
+    print(f"{cores()} cores; medians of {rounds} rounds of {count} images\n")
     print(f"{'':58} images/s  pycurate's way is faster, times")
     with tempfile.TemporaryDirectory() as folder:
         show(encoder_ways(Path(folder), count, batch), count, rounds)

@@ -163,7 +163,7 @@ def main(count: int, rounds: int, preset: str) -> None:
     files = photographs(sorted(beside.glob("*.tar")), count)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        models = choose_models(preset, None, True, True, (), Path.home() / ".cache" / "pycurate" / preset, None)
+        models = choose_models(preset, Path.home() / ".cache" / "pycurate" / preset)
         bench_embed(folder, models, files, rounds)
         bench_write(folder / "write", files, rounds)
         bench_memory(folder, files)

@@ -8,6 +8,7 @@ import click
 from pycurate.choice import ModelChoice
 from pycurate.cli import model_options, partition_option, stage_command
 from pycurate.embed import LoaderOptions, embed_partition
+from pycurate.images import MAX_PIXELS
 from pycurate.tables import numbers
 from pycurate.times import record
 
@@ -17,7 +18,7 @@ from pycurate.times import record
 @partition_option
 @click.option("--backend", type=click.Choice(["cpu", "dali"]), help="Decoder.  [default: dali on a GPU, else cpu]")
 @click.option("--batch-size", default=100, show_default=True, type=click.IntRange(1), help="Images a batch.")
-@click.option("--max-pixels", default=178_956_970, show_default=True, type=click.IntRange(1), help="Largest image.")
+@click.option("--max-pixels", default=MAX_PIXELS, show_default=True, type=click.IntRange(1), help="Largest image.")
 @click.option("--workers", type=click.IntRange(1), help="Decoding workers.  [default: one a core]")
 def main(
     results: Path,

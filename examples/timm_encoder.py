@@ -39,7 +39,7 @@ class TimmEncoder:
         _, height, width = config["input_size"]
         self.view = View(height, width, interpolation=config["interpolation"])
         self.dim: int = self._model(torch.zeros(1, 3, height, width, device=device)).shape[1]
-        self._mean, self._std = config["mean"], config["std"]
+        self._mean, self._std = (torch.tensor(config[name], device=device) for name in ("mean", "std"))
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -45,12 +45,13 @@ class ModelChoice:
 
 def choose_models(
     preset: str,
-    encoder: str | None,
-    aesthetic: bool,
-    nsfw: bool,
-    scorers: tuple[str, ...],
     model_dir: Path,
-    device: str | None,
+    *,
+    encoder: str | None = None,
+    aesthetic: bool = True,
+    nsfw: bool = True,
+    scorers: tuple[str, ...] = (),
+    device: str | None = None,
 ) -> ModelChoice:
     """The models of a preset, without the scorers that are off, with the user's own.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import logging
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from pycurate.choice import choose_models
 from pycurate.errors import PycurateError
 from pycurate.package import check_version
 
@@ -44,40 +46,32 @@ def stage_command(function: Callable[..., Any]) -> click.Command:
     return click.command(context_settings={"max_content_width": 110})(results_option(exits(function)))
 
 
+_MODEL_OPTIONS = (
+    click.option("--preset", default="light", show_default=True, help="light, clip-b32 or clip-l14."),
+    click.option("--encoder", help="Another encoder: an open_clip MODEL/PRETRAINED pair or module:Class."),
+    click.option("--aesthetic/--no-aesthetic", default=True, help="Score looks with the preset's scorer."),
+    click.option("--nsfw/--no-nsfw", default=True, help="Score safety with the preset's scorer."),
+    click.option("--scorer", "scorers", multiple=True, help="One more scorer, as module:Class; repeatable."),
+    click.option(
+        "--model-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path.home() / ".cache" / "pycurate",
+        show_default="~/.cache/pycurate",
+        help="Folder of the models' weights.",
+    ),
+    click.option("--device", default=None, help="cuda, cpu, ...  [default: cuda where there is one]"),
+)
+
+
 def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which EMBED and SCORE are told the same models; they arrive as one ModelChoice, `models`."""
+    """The options by which stages are told the same models; they arrive as one ModelChoice, `models`."""
 
     @functools.wraps(function)
-    def run(
-        preset: str,
-        encoder: str | None,
-        aesthetic: bool,
-        nsfw: bool,
-        scorers: tuple[str, ...],
-        model_dir: Path,
-        device: str | None,
-        **options: Any,
-    ) -> Any:
-        from pycurate.choice import choose_models  # here, since it imports torch, which takes seconds
+    def run(**options: Any) -> Any:
+        chosen = {name: options.pop(name) for name in inspect.signature(choose_models).parameters}
+        return function(models=choose_models(**chosen), **options)
 
-        models = choose_models(preset, encoder, aesthetic, nsfw, scorers, model_dir, device)
-        return function(models=models, **options)
-
-    for option in (
-        click.option("--preset", default="light", show_default=True, help="light, clip-b32 or clip-l14."),
-        click.option("--encoder", help="Another encoder: an open_clip MODEL/PRETRAINED pair or module:Class."),
-        click.option("--aesthetic/--no-aesthetic", default=True, help="Score looks with the preset's scorer."),
-        click.option("--nsfw/--no-nsfw", default=True, help="Score safety with the preset's scorer."),
-        click.option("--scorer", "scorers", multiple=True, help="One more scorer, as module:Class; repeatable."),
-        click.option(
-            "--model-dir",
-            type=click.Path(file_okay=False, path_type=Path),
-            default=Path.home() / ".cache" / "pycurate",
-            show_default="~/.cache/pycurate",
-            help="Folder of the models' weights.",
-        ),
-        click.option("--device", default=None, help="cuda, cpu, ...  [default: cuda where there is one]"),
-    ):
+    for option in _MODEL_OPTIONS:
         run = option(run)
     return run
 

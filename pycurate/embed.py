@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.checked import checked_encode, checked_score
+from pycurate.checked import Rows, one_behind, start_encode, start_score
 from pycurate.choice import cores
 from pycurate.files import write_json
 from pycurate.images import ImageInfo
-from pycurate.loader import Loader
+from pycurate.loader import Batch, Loader
 from pycurate.models import Encoder, PixelScorer
 from pycurate.partition import Shard, check_unchanged, read_partition
 from pycurate.shards import Sample, read_samples
@@ -65,23 +65,26 @@ def embed_partition(
     embeddings = [np.zeros((0, encoder.dim), dtype=np.float16)]
     measures: list[list[np.ndarray]] = [[np.zeros(0, dtype=np.float32)] for _ in scorers]
 
-    views = [encoder.view, *(scorer.view for scorer in scorers)]
-    with Loader(views, **vars(options)) as loader:
-        for batch in loader.batches(_items(shards, rows, infos)):
-            for index, info in zip(batch.items, batch.images, strict=True):
-                infos[index] = info
-                if info.error:
-                    rows[index].fail(info.error, info.message or "")
-            readable = [(i, info) for i, info in zip(batch.items, batch.images, strict=True) if not info.error]
-            if not readable:
-                continue
-            uids = [rows[index].uid for index, _ in readable]
-            images = [info for _, info in readable]
-            encoded = checked_encode(encoder, batch.pixels[0], number, uids)
-            embeddings.append(unit(encoded).astype(np.float16))
-            for scorer, values, pixels in zip(scorers, measures, batch.pixels[1:], strict=True):
-                values.append(checked_score(scorer, pixels, images, number, uids))
-            log.info("partition %s: %d samples read", number, len(rows))
+    def start(batch: Batch[int]) -> list[Rows]:
+        """Note what was found of each image, and set the models to work on the readable ones."""
+        found = list(zip(batch.items, batch.images, strict=True))
+        for index, info in found:
+            infos[index] = info
+            if info.error:
+                rows[index].fail(info.error, info.message or "")
+        uids = [rows[index].uid for index, info in found if not info.error]
+        images = [info for _, info in found if not info.error]
+        log.info("partition %s: %d samples read", number, len(rows))
+        return [
+            start_encode(encoder, batch.pixels[0], number, uids),
+            *(start_score(s, p, images, number, uids) for s, p in zip(scorers, batch.pixels[1:], strict=True)),
+        ]
+
+    with Loader([encoder.view, *(scorer.view for scorer in scorers)], **vars(options)) as loader:
+        for encoded, *measured in one_behind(map(start, loader.batches(_items(shards, rows, infos)))):
+            embeddings.append(unit(encoded()).astype(np.float16))
+            for values, measure in zip(measures, measured, strict=True):
+                values.append(measure())
 
     samples = samples_table(rows, infos)
     readable_samples = samples.filter(pc.is_valid(samples["row"]))
@@ -92,7 +95,8 @@ def embed_partition(
     write_table(path_of(results, "samples", number), samples)
     seconds = time.monotonic() - began
     counts = {"samples": samples.num_rows, "readable": readable_samples.num_rows, "seconds": round(seconds, 3)}
-    write_json(path_of(results, "stats", number), counts)
+    compiled = getattr(encoder, "compiled", False)  # by torch.compile, which changes last bits
+    write_json(path_of(results, "stats", number), counts | {"compiled": compiled})
     log.info(
         "partition %s: %d samples, %d readable, %.1f s, %.1f images/s",
         *(number, counts["samples"], counts["readable"], seconds, counts["samples"] / seconds),

@@ -120,7 +120,7 @@ def _preparation(
     )
     images = [ImageOps.exif_transpose(Image.open(io.BytesIO(data))) for data in photographs.values()]
     theirs = torch.stack([transform(image) for image in images])
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (encoder.mean, encoder.std))
+    mean, std = (values.cpu().view(3, 1, 1) for values in (encoder.mean, encoder.std))
     ours = _pixels(encoder, photographs, models.device, backend)
     difference = float(((theirs * std + mean) * 255 - ours.cpu()).abs().mean(dim=(1, 2, 3)).max())
     cosine = float(torch.cosine_similarity(encoder.embed(theirs).cpu(), encoder.encode(ours).cpu()).min())

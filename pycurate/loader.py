@@ -7,7 +7,6 @@
 What comes out depends on the image and the view alone: not on the batch, its size or its neighbours.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Generic, Literal, Protocol, Self, TypeVar
 
 import torch
 
+from pycurate.choice import cores
 from pycurate.errors import UsageError
 from pycurate.images import MAX_PIXELS, ImageInfo
 from pycurate.loader_cpu import CpuBackend, Result
@@ -74,7 +74,7 @@ class Loader:
         max_pixels: int = MAX_PIXELS,
         workers: int | None = None,
     ) -> None:
-        workers = len(os.sched_getaffinity(0)) if workers is None else workers
+        workers = cores() if workers is None else workers
         for name, value in (("batch_size", batch_size), ("max_pixels", max_pixels), ("workers", workers)):
             if value < 1:
                 raise UsageError(f"{name} is {value}; give 1 or more.")

@@ -7,7 +7,6 @@ on two cores where two processes, which must copy the pixels to their parent, re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import numpy as np
 import torch
 
 from pycurate.images import ImageInfo, decode
@@ -48,13 +47,20 @@ class CpuBackend:
         return [info for info, _ in loaded], pixels
 
     def _stack(self, view: View, images: list[torch.Tensor]) -> torch.Tensor:
-        if self.device != "cpu" and images:
-            return torch.stack([image.to(self.device) for image in images])
+        """One tensor on the device, of images that are there already (DALI's) or still in main memory."""
+        here = [at for at, image in enumerate(images) if image.device.type == "cpu"]
+        # From pinned memory a GPU fetches a whole batch by itself, while it computes.
+        pixels = torch.empty(
+            (len(here), 3, view.height, view.width), dtype=torch.uint8, pin_memory=self.device.startswith("cuda")
+        )
         # By numpy, since torch would wake its threads for this, and they stand in the way of the ones that decode.
-        pixels = np.empty((len(images), 3, view.height, view.width), np.uint8)
-        for image, place in zip(images, pixels, strict=True):
-            place[:] = image.numpy()
-        return torch.from_numpy(pixels).to(self.device)
+        for at, place in zip(here, pixels.numpy(), strict=True):
+            place[:] = images[at].numpy()
+        sent = pixels.to(self.device, non_blocking=True)
+        if len(here) == len(images):
+            return sent
+        arrived = dict(zip(here, sent, strict=True))
+        return torch.stack([arrived.get(at, image) for at, image in enumerate(images)])
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)

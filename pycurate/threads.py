@@ -4,11 +4,12 @@ ONNX Runtime is as fast image by image on one thread per core as it is with batc
 cannot depend on which images came with it.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
+
+from pycurate.choice import cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -16,7 +17,7 @@ R = TypeVar("R")
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "model")
+    return ThreadPoolExecutor(cores(), "model")
 
 
 def on_all_cores(function: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -83,10 +83,11 @@ def _window(pixels: np.ndarray, view: View, at: Placement) -> torch.Tensor:
 
 
 def normalise(
-    pixels: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype = torch.float32
+    pixels: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
-    """uint8 (n, 3, h, w) -> `dtype` (n, 3, h, w): (pixels / 255 - mean) / std by channel, computed in float32."""
+    """uint8 (n, 3, h, w) -> `dtype` (n, 3, h, w): (pixels / 255 - mean) / std by channel, computed in float32.
+
+    `mean` and `std`: float32 (3,), on the device of `pixels`.
+    """
     shape = (1, 3, 1, 1)
-    offset = torch.tensor(mean, device=pixels.device).view(shape)
-    scale = torch.tensor(std, device=pixels.device).view(shape)
-    return pixels.float().div_(255).sub_(offset).div_(scale).to(dtype)
+    return pixels.float().div_(255).sub_(mean.view(shape)).div_(std.view(shape)).to(dtype)

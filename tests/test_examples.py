@@ -60,7 +60,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Path:
 
 def choice(model_dir: Path, *scorers: str) -> ModelChoice:
     """The example encoder with these scorers."""
-    return choose_models("light", ENCODER, True, True, scorers, model_dir, "cpu")
+    return choose_models("light", model_dir, encoder=ENCODER, scorers=scorers, device="cpu")
 
 
 def score(results: Path, models: ModelChoice) -> pa.Table:

@@ -228,8 +228,9 @@ def test_pixels_normalise_as_open_clip_does() -> None:
     data = next(iter(photographs().values()))
     pixels = torch.from_numpy(open_clips(SMALL[0], data).copy()).permute(2, 0, 1)[None]
     expected = transform(Image.open(io.BytesIO(data)))[None]
-    torch.testing.assert_close(normalise(pixels, mean, std), expected, rtol=0, atol=1e-6)
-    assert normalise(pixels, mean, std, torch.bfloat16).dtype == torch.bfloat16
+    tensors = torch.tensor(mean), torch.tensor(std)
+    torch.testing.assert_close(normalise(pixels, *tensors), expected, rtol=0, atol=1e-6)
+    assert normalise(pixels, *tensors, torch.bfloat16).dtype == torch.bfloat16
 
 
 class Counted:

@@ -191,7 +191,7 @@ def test_a_preset_from_tar_to_scores_whatever_the_batch_size(fetched: Path, shar
             member = tarfile.TarInfo(f"{number:04d}.jpg")
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    models = choose_models("clip-b32", None, True, True, (), tmp_path, "cpu")
+    models = choose_models("clip-b32", tmp_path, device="cpu")
     encoder, tables = models.load_encoder(), []
     for batch_size in (5, 100):
         results = tmp_path / str(batch_size)

@@ -189,7 +189,7 @@ def test_published_hashes_and_sizes_are_those_of_the_files(shared: Path) -> None
 
 
 def test_offline_names_the_file_and_the_command(tmp_path: Path) -> None:
-    models = choose_models("clip-l14", None, True, True, (), tmp_path, "cpu")
+    models = choose_models("clip-l14", tmp_path, device="cpu")
     with pytest.raises(ModelError) as caught:
         fetch_models(models, offline=True)
     assert f"{tmp_path}/ViT-L-14.openai.safetensors is missing" in str(caught.value)
