@@ -25,12 +25,14 @@ workflow {
     }
     input = params.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(params.input, launchDir)
 
-    MODELS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer), code)
-    models = MODELS.out.folder                                  // folder of weights, a value
+    home = file(params.model_dir)
+    home.mkdirs()
+    MODELS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer), home, code)
+    models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
     scoring = models                                            // the same with those of more scorers
     if (params.scorer) {
-        MODELS_SCORERS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer, params.scorer), code)
-        scoring = MODELS_SCORERS.out.folder
+        MODELS_SCORERS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer, params.scorer), home, code)
+        scoring = MODELS_SCORERS.out.fetched.map { sums -> sums.parent }
     }
     MODELS_VERIFY(models, code)
 

@@ -1,23 +1,20 @@
-// Bring the weights of the run's models, before any GPU is asked for. Kept for good (storeDir in conf/modules.config).
+// Bring the weights of the run's models, before any GPU is asked for. They go to where they stay, and not by way of the
+// task's folder: so a fetch that broke off goes on, and of two runs that begin at once one waits for the other.
 process MODELS {
     tag "${name}"
     label 'process_single'
 
     input:
     val name
+    path home, stageAs: 'home' // the folder of all weights
     env 'PYCURATE_CODE'
 
     output:
-    path "${name}", emit: folder
+    path "${name}/fetched.sha256", emit: fetched // written last; where it is no task is run (storeDir in conf/modules.config)
 
     script:
     """
-    models.py fetch --model-dir ${name} ${task.ext.models ?: ''} ${task.ext.args ?: ''}
-    """
-
-    stub:
-    """
-    mkdir ${name}
+    models.py fetch --model-dir home/${name} ${task.ext.models ?: ''} ${task.ext.args ?: ''}
     """
 }
 

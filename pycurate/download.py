@@ -41,7 +41,7 @@ def download(url: str, path: Path, sha256: str, size: int, timeout: float = 30.0
     twice that, and so on. Raises ModelError if the address does not exist, breaks off for good, or has other bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(path) as part:
+    with _part(path) as part:
         if path.is_file() and sha256_of(path) == sha256:
             return
         log.info("fetching %s (%d bytes) from %s", path.name, size, url)
@@ -63,19 +63,29 @@ def download(url: str, path: Path, sha256: str, size: int, timeout: float = 30.0
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[Path]:
-    """Hold the lock on fetching `path`, and give the name of what has arrived so far.
+def alone(lock: Path) -> Iterator[bool]:
+    """Hold a lock, which the file `lock` stands for; whether it holds: there are file systems that know no locks.
 
-    The system frees the lock when its holder ends, however it ends. A file system that knows no locks gives each
-    process a name of its own: nothing is shared, so nothing is gone on with, and nothing can be spoilt.
+    The system frees the lock when its holder ends, however it ends.
     """
-    with open(path.with_name(f".{path.name}.lock"), "w") as lock:
-        part = path.with_name(f".{path.name}.part")
+    with open(lock, "w") as file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
-            part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
-        yield part
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
+def _part(path: Path) -> Iterator[Path]:
+    """The name of what has arrived so far of `path`, while nobody else fetches it.
+
+    Without a lock each process has a name of its own: nothing is shared, so nothing is gone on with, and nothing can
+    be spoilt.
+    """
+    with alone(path.with_name(f".{path.name}.lock")) as locked:
+        yield path.with_name(f".{path.name}.{'' if locked else f'{socket.gethostname()}.{os.getpid()}.'}part")
 
 
 def _receive_all(url: str, part: Path, size: int, timeout: float, pause: float) -> None:

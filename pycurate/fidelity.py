@@ -2,7 +2,8 @@
 
 weights      the files have the hashes that were published, or stated when they were fetched
 golden       heads give known scores for known vectors
-preparation  the loader's pixels and open_clip's own transform agree, on two photographs, with each backend
+preparation  the loader's pixels agree with open_clip's own transform, and embeddings (compiled on a GPU) with the
+             uncompiled tower's, on two photographs, with each backend
 batches      an image's embedding is bit for bit the same alone and among others
 captions     each of the two photographs is nearest to its own caption of three
 """

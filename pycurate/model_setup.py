@@ -1,27 +1,36 @@
 """Bring what a run's models need to their folder, and see that they can be made from it."""
 
 import logging
+from pathlib import Path
 
 from pycurate import weights
 from pycurate.choice import ModelChoice
+from pycurate.download import alone, sha256_of
+from pycurate.files import atomic
 from pycurate.presets import is_class, load_class, load_encoder, load_scorer
 
 log = logging.getLogger(__name__)
+
+FETCHED = "fetched.sha256"
+"""The file that says, for `sha256sum -c`, what a model folder holds. It is written when nothing is missing."""
 
 
 def fetch_models(models: ModelChoice, offline: bool) -> None:
     """Fetch the weights of the models that are not in the model folder yet, then make each model once, on the CPU.
 
     Making them shows that the weights fit, and is what leaves files that a model derives for itself. With `offline`
-    nothing is fetched. Raises ModelError, naming the file, if weights are missing, altered or cannot be brought.
+    nothing is fetched. Who fetches to the same folder at once waits, and then changes nothing there. Raises ModelError,
+    naming the file, if weights are missing, altered or cannot be brought.
     """
     models.model_dir.mkdir(parents=True, exist_ok=True)
-    if not offline:
-        for spec in (models.encoder, *models.scorers):
-            _fetch(spec, models)
-    load_encoder(models.encoder, models.model_dir, "cpu")
-    for spec in models.scorers:
-        load_scorer(spec, models.model_dir, "cpu", models.encoder)
+    with alone(models.model_dir / ".lock"):
+        if not offline:
+            for spec in (models.encoder, *models.scorers):
+                _fetch(spec, models)
+        load_encoder(models.encoder, models.model_dir, "cpu")
+        for spec in models.scorers:
+            load_scorer(spec, models.model_dir, "cpu", models.encoder)
+        _note(models.model_dir)
     log.info("%s holds what %s needs", models.model_dir, ", ".join((models.encoder, *models.scorers)))
 
 
@@ -34,3 +43,12 @@ def _fetch(spec: str, models: ModelChoice) -> None:
     from pycurate import openclip  # here, since importing open_clip takes seconds
 
     openclip.fetch(spec, models.model_dir)
+
+
+def _note(folder: Path) -> None:
+    files = sorted(path for path in folder.glob("[!.]*") if path.is_file() and path.suffix != ".sha256")
+    text = "".join(f"{sha256_of(path)}  {path.name}\n" for path in files)
+    place = folder / FETCHED
+    if not place.is_file() or place.read_text() != text:  # a folder that changes embeds again
+        with atomic(place) as written:
+            written.write_text(text)

@@ -7,6 +7,7 @@ local-dir:/data/mine              a folder with open_clip_config.json (model_cfg
 
 import difflib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class OpenClip:
         self._model = _create(source, model_dir, self._device, "bf16" if self._dtype == torch.bfloat16 else "fp32")
         self.compiled = False
         self._blocks: list[torch.nn.Module] = []
-        if self._device.type == "cuda":
+        if self._device.type == "cuda" and os.environ.get("TORCH_COMPILE_DISABLE") != "1":  # torch's own switch
             self.compile()
         self._tokenize: Callable[[list[str]], torch.Tensor] | None = None
         self._model_name = source.model

@@ -5,7 +5,7 @@ Every stage reads what it needs beneath one folder, `results`, and adds its own 
     partitions/partitions_00000.tsv   PARTITION  shard name, path and bytes, tab separated
     samples/samples_00000.parquet     EMBED      SAMPLES, one row per input sample, in the order of the shards
     measures/measures_00000.parquet   EMBED      uid of each readable sample + a float32 column per pixel scorer
-    stats/stats_00000.json            EMBED      samples, readable ones, seconds
+    stats/stats_00000.json            EMBED      samples, readable ones, seconds, compiled
     img_emb/img_emb_00000.npy         EMBED      float16 (readable samples, dim), unit length
     metadata/metadata_00000.parquet   EMBED      METADATA, aligned with img_emb row by row
     scores/scores_00000.parquet       SCORE      uid of each readable sample + a float32 column per score

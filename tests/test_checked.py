@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from pycurate.checked import CPU_BATCH, checked_embedding_score, checked_encode, checked_score
+from pycurate.checked import (
+    CPU_BATCH,
+    checked_embedding_score,
+    checked_encode,
+    checked_score,
+    one_behind,
+    start_encode,
+)
 from pycurate.errors import ModelError
 from pycurate.images import ImageInfo
 from pycurate.models import View
@@ -59,6 +66,37 @@ def test_a_model_may_choose_its_batch_or_take_any() -> None:
         encoder = kind()
         assert np.array_equal(encode(encoder)[:, 0], np.arange(25))
         assert encoder.seen == seen
+
+
+def test_a_batch_is_looked_at_when_the_next_one_has_begun() -> None:
+    done: list[str] = []
+
+    def begin(number: int) -> int:
+        done.append(f"begin {number}")
+        return number
+
+    for number in one_behind(map(begin, range(3))):
+        done.append(f"look at {number}")
+    assert done == ["begin 0", "begin 1", "look at 0", "begin 2", "look at 1", "look at 2"]
+    assert list(one_behind([])) == []
+
+
+def test_what_a_model_gave_is_checked_when_it_is_called_for() -> None:
+    rows = start_encode(broken(torch.full((CPU_BATCH, 2), torch.nan)), pixels(3), "00007", NAMES[:3])  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"not finite \(partition 00007, sample sample-0\)"):
+        rows()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_that_is_still_at_work_is_waited_for() -> None:
+    class Slow(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            torch.cuda._sleep(100_000_000)
+            return super().encode(pixels)
+
+    began = [start_encode(Slow(), pixels(count).cuda(), "00007", NAMES[:count]) for count in (25, 7)]
+    for count, rows in zip((25, 7), began, strict=True):
+        assert np.array_equal(rows(), encode(Brightness(), count))
 
 
 def test_no_images() -> None:

@@ -1,6 +1,7 @@
 """The examples of models of one's own work: in a run over real photographs, and one by one."""
 
 import io
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -116,6 +117,34 @@ def test_a_scorer_that_fails_names_itself_partition_and_sample(results: Path, mo
     first = read_table(path_of(results, "metadata", "00000"))["uid"][0].as_py()
     with pytest.raises(ModelError, match=f"Half gave a value that is not finite .partition 00000, sample {first}"):
         score(results, choice(model_dir, f"{tmp_path}/own.py:Half"))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return torch.zeros(len(pixels), 3)", r"Faulty gave shape \(10, 3\) where \(10, 2\) is due"),
+        ("return torch.full((len(pixels), 2), torch.nan)", "Faulty gave a value that is not finite"),
+        ("raise KeyError('colour')", "Faulty raised KeyError: 'colour'"),
+    ],
+)
+def test_an_encoder_that_fails_names_itself_partition_and_sample(
+    results: Path, model_dir: Path, tmp_path: Path, body: str, message: str
+) -> None:
+    (tmp_path / "faulty.py").write_text(
+        "import torch\n"
+        "from pycurate.models import View\n"
+        "class Faulty:\n"
+        "    name, dim, view = 'faulty', 2, View(32, 32)\n"
+        "    def __init__(self, model_dir, device): ...\n"
+        "    def encode(self, pixels):\n"
+        f"        {body}\n"
+    )
+    encoder = load_class(f"{tmp_path}/faulty.py:Faulty")(model_dir, "cpu")
+    first = read_table(path_of(results, "metadata", "00000"))["uid"][0].as_py()
+    shutil.copytree(results / "partitions", tmp_path / "partitions")
+    with pytest.raises(ModelError, match=f"{message} .partition 00000, samples? {first}"):
+        embed_partition(tmp_path, "00000", encoder, [], OPTIONS)
+    assert not list(tmp_path.glob("img_emb/*")) and not list(tmp_path.glob("samples/*"))
 
 
 def test_the_metadata_filter_filters() -> None:

@@ -313,3 +313,18 @@ def test_images_over_the_limit_are_refused(backend: Literal["cpu", "dali"]) -> N
         with Loader(SMALL, backend, max_pixels=limit) as loader:
             batches: list[Batch[int]] = list(loader.batches(enumerate(data)))
         assert [info.error for info in batches[0].images] == [expected] * 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_pixels_reach_a_gpu_in_their_order(backend: Literal["cpu", "dali"]) -> None:
+    here: list[list[torch.Tensor]] = []
+    there: list[list[torch.Tensor]] = []
+    for device, rows in (("cpu", here), ("cuda", there)):
+        with Loader(SMALL, backend, device, 7, workers=2) as loader:
+            for batch in loader.batches(enumerate(mixture())):
+                assert {tensor.device.type for tensor in batch.pixels} == {device}
+                rows.append([tensor.cpu().float() for tensor in batch.pixels])
+    for one, other in zip(here, there, strict=True):
+        for expected, found in zip(one, other, strict=True):
+            assert (expected - found).abs().mean() <= 1.0

@@ -2,19 +2,24 @@
 
 import hashlib
 import random
+import runpy
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hub import Hub, running_hub
 
 from pycurate.choice import choose_models
 from pycurate.download import download
 from pycurate.errors import ModelError
 from pycurate.heads import HEADS
-from pycurate.model_setup import fetch_models
+from pycurate.model_setup import FETCHED, fetch_models
+from pycurate.presets import load_class
 from pycurate.weights import HubWeights, Weights, fetch, fetch_pair, locate, locate_pair
 
 DATA = random.Random(0).randbytes(300_000)
@@ -188,10 +193,59 @@ def test_published_hashes_and_sizes_are_those_of_the_files(shared: Path) -> None
             assert published.url.split("/")[-1].replace("%2B", "+") == published.file
 
 
-def test_offline_names_the_file_and_the_command(tmp_path: Path) -> None:
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a connection or for an address fails the test."""
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("the network was touched")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+ENCODER = ("ViT-L-14.openai.safetensors", "--encoder ViT-L-14/openai")
+HEAD = ("clip_autokeras_binary_nsfw.zip", "--encoder ViT-L-14/openai --scorer pycurate.heads:NsfwL14")
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("script", "words", "missing"),
+    [
+        ("models", ["fetch", "--offline", "--preset", "clip-l14"], ENCODER),
+        ("embed", ["--preset", "clip-l14"], ENCODER),
+        ("score", ["--preset", "clip-l14", "--no-aesthetic"], HEAD),
+        ("score", ["--preset", "clip-l14", "--no-aesthetic", "--no-nsfw", "--clip-score"], ENCODER),
+    ],
+)
+def test_without_a_network_the_missing_file_is_named_and_the_command_that_brings_it(
+    root: Path, tmp_path: Path, script: str, words: list[str], missing: tuple[str, str]
+) -> None:
+    command = runpy.run_path(str(root / "bin" / f"{script}.py"))["main"]
+    found = CliRunner().invoke(command, [*words, "--model-dir", str(tmp_path / "models")])
+    file, options = missing
+    assert found.exit_code == 1
+    assert f"{tmp_path}/models/{file} is missing" in found.output
+    assert f"run `bin/models.py fetch {options} --model-dir {tmp_path}/models`" in found.output
+    assert visible(tmp_path / "models") == []
+
+
+@pytest.mark.usefixtures("no_network")
+def test_what_is_there_needs_no_network(shared: Path, tmp_path: Path) -> None:
+    for name in ("sac+logos+ava1-l14-linearMSE.pth", "clip_autokeras_binary_nsfw.zip"):
+        shutil.copy(shared / "heads" / name, tmp_path)
     models = choose_models("clip-l14", tmp_path, device="cpu")
-    with pytest.raises(ModelError) as caught:
-        fetch_models(models, offline=True)
-    assert f"{tmp_path}/ViT-L-14.openai.safetensors is missing" in str(caught.value)
-    assert f"bin/models.py fetch --encoder ViT-L-14/openai --model-dir {tmp_path}" in str(caught.value)
-    assert visible(tmp_path) == []
+    for spec in models.scorers:
+        for published in load_class(spec).weights:
+            fetch(published, tmp_path)
+    assert [scorer.name for scorer in models.load_embedding_scorers()] == ["aesthetic", "nsfw"]
+
+
+def test_a_fetch_leaves_a_list_that_sha256sum_reads_and_changes_nothing_the_second_time(tmp_path: Path) -> None:
+    models = choose_models("light", tmp_path, device="cpu")
+    fetch_models(models, offline=False)
+    check = subprocess.run(["sha256sum", "-c", FETCHED], cwd=tmp_path, capture_output=True, text=True)
+    assert check.returncode == 0 and check.stdout.count(": OK") == len(visible(tmp_path)) - 1 == 1
+    before = tmp_path.stat().st_mtime_ns
+    fetch_models(models, offline=False)
+    assert tmp_path.stat().st_mtime_ns == before
