@@ -4,12 +4,13 @@
     benchmarks/gpu.py --model ViT-L-14-quickgelu --images 20000          on a GPU
     benchmarks/gpu.py --model ViT-B-32-quickgelu --images 100            anywhere
 
-The weights are random numbers: speed does not depend on them. Measured in one run: the model alone on pixels that are
-there already, the decoder alone, both as EMBED runs them, what torch.compile makes of the model, and the share of the
-card's bf16 peak that the model's arithmetic takes. Without a GPU the same code runs on the CPU, and says so.
+The weights are random numbers: speed does not depend on them. Measured by turns, medians over rounds: the model alone
+on pixels that are there already, compiled and not, the decoder alone, all as EMBED runs them, and the share of the card's
+bf16 peak that the model's arithmetic takes. Without a GPU the same code runs on the CPU, and says so.
 """
 
 import io
+import statistics
 import tarfile
 import tempfile
 import time
@@ -53,15 +54,21 @@ def write_shard(folder: Path, images: int) -> None:
             tar.addfile(member, io.BytesIO(data))
 
 
-def timed(work: Callable[[], object], device: str) -> float:
-    """Seconds that `work` takes, the GPU's part included."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    began = time.perf_counter()
-    work()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
+def by_turns(parts: dict[str, Callable[[], int]], rounds: int, device: str) -> dict[str, list[float]]:
+    """Seconds an image, the GPU's included, by part and round. A part gives its number of images.
+
+    A first round, which is not counted, warms up.
+    """
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    for turn in range(rounds + 1):
+        for name, work in parts.items():
+            began = time.perf_counter()
+            count = work()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
+            if turn:
+                times[name].append((time.perf_counter() - began) / count)
+    return times
 
 
 def decode(shards: str, encoder: OpenClip, options: LoaderOptions) -> int:
@@ -71,11 +78,19 @@ def decode(shards: str, encoder: OpenClip, options: LoaderOptions) -> int:
         return sum(len(batch.pixels[0]) for batch in loader.batches((None, sample.data) for sample in samples))
 
 
-def encode(encoder: OpenClip, pixels: torch.Tensor, rounds: int) -> None:
-    """Encode the same batch again and again, one begun before the last is waited for, as EMBED does."""
+def encode(encoder: OpenClip, pixels: torch.Tensor, batches: int, compiled: bool) -> int:
+    """Encode a batch again and again, one begun before the last is waited for, as EMBED does; how many images."""
+    encoder.compiled = compiled
     names = [str(number) for number in range(len(pixels))]
-    for rows in one_behind(start_encode(encoder, pixels, "-", names) for _ in range(rounds)):
-        rows()
+    return sum(len(rows()) for rows in one_behind(start_encode(encoder, pixels, "-", names) for _ in range(batches)))
+
+
+def can_compile(encoder: OpenClip, pixels: torch.Tensor) -> bool:
+    """Whether torch.compile works here."""
+    if not encoder.compiled:
+        encoder.compile()
+    encode(encoder, pixels, 1, True)
+    return encoder.compiled
 
 
 def flops_of(encoder: OpenClip, device: str) -> int:
@@ -100,6 +115,7 @@ def peak(device: str) -> float | None:
 @click.option("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="[default: cuda if there is]")
 @click.option("--backend", type=click.Choice(["cpu", "dali"]), help="Decoder.  [default: dali on a GPU, else cpu]")
 @click.option("--batch-size", default=GPU_BATCH, show_default=True, type=click.IntRange(1))
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 def main(
     model: str,
     images: int,
@@ -107,6 +123,7 @@ def main(
     device: str,
     backend: Literal["cpu", "dali"] | None,
     batch_size: int,
+    rounds: int,
 ) -> None:
     """Images per second of EMBED with a CLIP model, of the model alone and of the decoder alone."""
     with tempfile.TemporaryDirectory() as name:
@@ -116,42 +133,55 @@ def main(
             shards = name
         encoder = random_encoder(model, folder, device)
         options = LoaderOptions.fill(backend, device, batch_size, MAX_PIXELS, None)
-        pixels = torch.randint(0, 256, (batch_size, 3, encoder.view.height, encoder.view.width), dtype=torch.uint8)
-        pixels = pixels.to(device)
-        rounds = max(1, images // batch_size)
-
-        def rate() -> tuple[float, str]:
-            encode(encoder, pixels, 1)  # compiles, and chooses kernels
-            seconds = timed(lambda: encode(encoder, pixels, rounds), device)
-            return rounds * batch_size / seconds, "compiled" if encoder.compiled else "not compiled"
-
-        alone, way = rate()
+        size = (batch_size, 3, encoder.view.height, encoder.view.width)
+        pixels = torch.randint(0, 256, size, dtype=torch.uint8).to(device)
+        batches = max(1, images // batch_size)
+        results = folder / "results"
+        write_partitions(results, partition(find_shards(shards), 1 << 60))
         decoded = decode(shards, encoder, options)
-        decoder = decoded / timed(lambda: decode(shards, encoder, options), device)
-        write_partitions(folder / "results", partition(find_shards(shards), 1 << 60))
-        whole = decoded / timed(lambda: embed_partition(folder / "results", "00000", encoder, [], options), device)
         flops = flops_of(encoder, device)
-        if encoder.compiled:
-            encoder.compiled = False
-        else:
-            encoder.compile()
-        other, other_way = rate()
+        wanted = encoder.compiled  # by the run, on this device
+        works = can_compile(encoder, pixels)
+        compiles = wanted and works
 
-        on = torch.cuda.get_device_name(device) if device.startswith("cuda") else "the CPU, as there is no GPU here"
-        click.echo(f"{model} on {on}; {decoded} images, batches of {batch_size}, decoder {options.backend}")
-        click.echo(f"tar bytes to embeddings  {whole:10.1f} images/s")
-        click.echo(f"model alone              {alone:10.1f} images/s, {way}; {flops / 1e9:.1f} GFLOP an image")
-        click.echo(f"the same, {other_way:14} {other:10.1f} images/s; not what EMBED does here")
-        click.echo(f"decoder alone            {decoder:10.1f} images/s")
-        if device.startswith("cuda"):
-            click.echo(f"ratio to the slower one  {whole / min(alone, decoder):10.2f}")
-            most = peak(device)
-            share = f"{alone * flops / most:10.2f}" if most else "not known for this card"
-            click.echo(f"share of the bf16 peak   {share}, {alone * flops / 1e12:.0f} TFLOP/s")
-        else:  # decoder and model share the cores, so their times add up
-            bound = 1 / (1 / alone + 1 / decoder)
-            click.echo(f"ratio to both in turn    {whole / bound:10.2f}")
-            click.echo("share of the bf16 peak   not measured: there is no GPU here")
+        def embed() -> int:
+            encoder.compiled = compiles
+            embed_partition(results, "00000", encoder, [], options)
+            return decoded
+
+        parts = {
+            "embed": embed,
+            "model": lambda: encode(encoder, pixels, batches, compiles),
+            "decoder": lambda: decode(shards, encoder, options),
+        }
+        if works:
+            parts["other"] = lambda: encode(encoder, pixels, batches, not compiles)
+        times = by_turns(parts, rounds, device)
+    rate = {name: 1 / statistics.median(spans) for name, spans in times.items()}
+    on = torch.cuda.get_device_name(device) if device.startswith("cuda") else "the CPU, as there is no GPU here"
+    click.echo(f"{model} on {on}; {rounds} rounds of {decoded} images, batches of {batch_size}, {options.backend} decoder")
+    click.echo(f"tar bytes to embeddings  {rate['embed']:10.1f} images/s")
+    way = "compiled" if compiles else "not compiled"
+    click.echo(f"model alone              {rate['model']:10.1f} images/s, {way}; {flops / 1e9:.1f} GFLOP an image")
+    if works:
+        compiled, eager = ("model", "other") if compiles else ("other", "model")
+        gain = ratio(times[eager], times[compiled])
+        click.echo(f"model alone, other way   {rate['other']:10.1f} images/s; compiled is {gain:.2f} times as fast")
+    click.echo(f"decoder alone            {rate['decoder']:10.1f} images/s")
+    pairs = list(zip(times["model"], times["decoder"], strict=True))
+    if device.startswith("cuda"):
+        click.echo(f"ratio to the slower one  {ratio([max(pair) for pair in pairs], times['embed']):10.2f}")
+        most = peak(device)
+        share = f"{rate['model'] * flops / most:10.2f}" if most else "not known for this card"
+        click.echo(f"share of the bf16 peak   {share}, {rate['model'] * flops / 1e12:.0f} TFLOP/s")
+    else:  # decoder and model share the cores, so their times add up
+        click.echo(f"ratio to both in turn    {ratio([sum(pair) for pair in pairs], times['embed']):10.2f}")
+        click.echo("share of the bf16 peak   not measured: there is no GPU here")
+
+
+def ratio(these: list[float], those: list[float]) -> float:
+    """The median over rounds of `these` by `those`."""
+    return statistics.median(one / other for one, other in zip(these, those, strict=True))
 
 
 if __name__ == "__main__":
