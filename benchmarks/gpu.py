@@ -5,8 +5,8 @@
     benchmarks/gpu.py --model ViT-B-32-quickgelu --images 100            anywhere
 
 The weights are random numbers: speed does not depend on them. Measured by turns, medians over rounds: the model alone
-on pixels that are there already, compiled and not, the decoder alone, all as EMBED runs them, and the share of the card's
-bf16 peak that the model's arithmetic takes. Without a GPU the same code runs on the CPU, and says so.
+on pixels that are there already, compiled and not, and the decoder alone, all as EMBED runs them; and the share of the
+card's bf16 peak that the model's arithmetic takes. Without a GPU the same code runs on the CPU, and says so.
 """
 
 import io
@@ -159,7 +159,8 @@ def main(
         times = by_turns(parts, rounds, device)
     rate = {name: 1 / statistics.median(spans) for name, spans in times.items()}
     on = torch.cuda.get_device_name(device) if device.startswith("cuda") else "the CPU, as there is no GPU here"
-    click.echo(f"{model} on {on}; {rounds} rounds of {decoded} images, batches of {batch_size}, {options.backend} decoder")
+    click.echo(f"{model} on {on}")
+    click.echo(f"{rounds} rounds of {decoded} images, batches of {batch_size}, {options.backend} decoder")
     click.echo(f"tar bytes to embeddings  {rate['embed']:10.1f} images/s")
     way = "compiled" if compiles else "not compiled"
     click.echo(f"model alone              {rate['model']:10.1f} images/s, {way}; {flops / 1e9:.1f} GFLOP an image")

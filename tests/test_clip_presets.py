@@ -17,10 +17,10 @@ import numpy as np
 import open_clip
 import pyarrow.parquet as pq
 import pytest
-from flows import Flow, curate, environment
+from flows import LIMIT, Flow, environment
 from hub import running_hub
 from pictures import photographs
-from tars import read_tar, write_tar
+from tars import jpeg, read_tar, write_tar
 from test_pipeline import tasks
 from tiny_clip import save_stand_in
 
@@ -145,22 +145,24 @@ def test_clip_l14_gives_scores_and_decisions_by_its_scripts(shared: Path, folder
     scores = read_table(path_of(folder, "scores", "00000"))
     assert scores.column_names == ["uid", "aesthetic", "aesthetic_raw", "nsfw", "clip_score"]
     thresholds = ("--aesthetic-threshold", "0", "--nsfw-threshold", "1", "--clip-score-threshold", "0")
-    run("dedup.py", "all", "--dedup", "--preset", "clip-l14", *thresholds)
+    run("dedup.py", "all", "--preset", "clip-l14", *thresholds)
     rows = pq.read_table(folder / "decisions.parquet").to_pylist()
     assert len(rows) == 9
     check_decisions(rows, (0, 1, 0, "kept"))
 
 
-def test_two_first_runs_at_once_share_a_model_folder(shards: Path, tmp_path: Path) -> None:
+def test_two_first_runs_at_once_share_a_model_folder(tmp_path: Path) -> None:
     """Both find it empty; one fills it while the other waits, which then leaves it alone, or it would embed again."""
+    shard = write_shard(tmp_path / "in" / "00000.tar", [(jpeg(seed), None) for seed in range(5)])
     home = tmp_path / "models"
-    flows = [Flow(tmp_path / name, curate(shards, home)) for name in ("one", "other")]
-    running = [flow.start() for flow in flows]
-    assert [run.wait(900) for run in running] == [0, 0], flows[0].text + flows[1].text
-    assert all("MODELS" in tasks(flow, "COMPLETED") for flow in flows)
+    options = ("--input", str(shard), "--model_dir", str(home), "--aesthetic_threshold", "0")
+    flows = [Flow(tmp_path / name, options) for name in ("one", "other")]
+    for more in ([], ["-resume"]):
+        running = [flow.start(*more) for flow in flows]
+        assert [run.wait(LIMIT) for run in running] == [0, 0], flows[0].text + flows[1].text
+        stages = "CACHED" if more else "COMPLETED"
+        assert all({"EMBED", "SCORE"} <= tasks(flow, stages) for flow in flows)
+        assert all(("MODELS" in tasks(flow, "COMPLETED")) == (not more) for flow in flows)
     assert flows[0].results() == flows[1].results()
     (graph,) = home.glob("light/*.onnx")
     assert (home / "light" / FETCHED).read_text().endswith(f"  {graph.name}\n")
-    for flow in flows:
-        flow.succeed("-resume")
-        assert {"EMBED", "SCORE"} <= tasks(flow, "CACHED")
