@@ -16,8 +16,8 @@ from pycurate.trouble import Finding, findings
 from pycurate.workflow import parameters
 
 DEDUP_SECONDS = 0.25e-3
-"""Seconds of one core that the search for duplicates takes per image. docs/dedup.md, "What it costs": 48.0 cpu-s for
-200,000 vectors at 0.95, growing as the 0.94th power from 50,000 to 400,000 at 0.99 (taken as linear here); and on paper
+"""Seconds of one core that the search for duplicates takes per image. docs/dedup.md, "What it costs": 47.8 cpu-s for
+200,000 vectors at 0.95, growing as the 0.91th power from 50,000 to 400,000 at 0.99 (taken as linear here); and on paper
 70 core hours for a thousand million in fast mode, which `auto` chooses there. An exact search of that many takes 16
 times as long. Not measured for embeddings of more than 512 numbers."""
 

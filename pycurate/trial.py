@@ -200,7 +200,9 @@ def find_pace(run: Callable[[int], Run], seconds: float) -> Pace:
     count, grown = 1, least
     share = seconds / (RUNS + 1)  # the runs that lead there take about one share, too
     while grown.seconds < share:
-        count = math.ceil(count * min(10, max(1.3, 1.1 * share / grown.seconds)))
+        start = least.seconds if count > 1 else 0.0
+        growth = 1.1 * (share - start) / max(grown.seconds - start, 1e-3)
+        count = math.ceil(count * min(10, max(1.3, growth)))
         grown = run(count)
     runs = [grown] if count > 1 else []
     runs += [run(max(count, 2)) for _ in range(RUNS - len(runs))]

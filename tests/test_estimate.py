@@ -240,10 +240,11 @@ def test_the_pace_is_found_whatever_the_start_costs(rate: float, start: float, c
 
     pace = find_pace(run, seconds)
     # Where the start takes nearly all of a run the rate is bounded, not known.
-    assert all(one == pytest.approx(rate) for one in pace.rates) or start > 8 * pace.last.images / rate
-    if pace.rates[0] == pytest.approx(rate):
+    if (pace.last.images - 20) / rate > 0.101 * pace.last.seconds:
+        assert pace.rates == pytest.approx([rate] * RUNS)
         assert pace.first == pytest.approx(start + cold, abs=1e-6)
-    assert sum(spent[2:]) <= 2.2 * seconds + RUNS * 2 * (start + 40 / rate)
+    assert all(0 < one <= rate * (1 + 1e-9) for one in pace.rates)
+    assert sum(spent[2:]) <= 1.5 * seconds + 2 * RUNS * (start + 40 / rate)
 
 
 @given(st.lists(st.floats(0, 100), max_size=30), st.integers(1, 10))
@@ -283,10 +284,10 @@ def test_a_plan_adds_up() -> None:
 
 def test_the_figures_of_the_search_are_those_of_its_document(root: Path) -> None:
     text = (root / "docs" / "dedup.md").read_text()
-    measured = re.search(r"([\d.]+) s\s+and ([\d.]+) cpu-s at 0.95", text)
+    measured = re.search(r"^\| 0\.95 \|.*? ([\d.]+) cpu-s", text, re.M)
     hours = re.search(r"20 core hours.*?50 core hours", text, re.S)
     assert measured and hours
-    assert float(measured[2]) / 200_000 == pytest.approx(DEDUP_SECONDS, rel=0.05)
+    assert float(measured[1]) / 200_000 == pytest.approx(DEDUP_SECONDS, rel=0.05)
     assert pytest.approx(DEDUP_SECONDS, rel=0.05) == 70 * 3600 / 1e9
     assert f"| 16.0 | {DEDUP_BYTES} |" in text
 
