@@ -105,7 +105,7 @@ def unreadable_rows(results: Path) -> list[dict[str, Any]]:
 
 def weights_in(folder: Path) -> dict[str, str]:
     """{name: SHA-256} of each file of weights in a folder, computed now."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".sha256")
+    files = sorted(path for path in folder.rglob("[!.]*") if path.is_file() and path.suffix != ".sha256")
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
 
