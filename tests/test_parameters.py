@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flows import environment
 
+from pycurate.images import MAX_PIXELS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -47,3 +49,7 @@ def test_each_parameter_has_a_default_in_some_profile(schema: dict[str, Any]) ->
     text = "".join(path.read_text() for path in (ROOT / "nextflow.config", *(ROOT / "conf").glob("*.config")))
     assert all(name in text for name in schema)
     assert all(entry["description"] and entry["type"] for entry in schema.values())
+
+
+def test_the_largest_image_is_that_of_the_scripts(schema: dict[str, Any]) -> None:
+    assert schema["max_pixels"]["default"] == MAX_PIXELS
