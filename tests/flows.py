@@ -71,6 +71,12 @@ class Flow:
     folder: Path
     options: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=environment)
+    outdir: str = "results"
+
+    @property
+    def out(self) -> Path:
+        """What a run leaves."""
+        return self.folder / self.outdir
 
     @property
     def work(self) -> Path:
@@ -80,13 +86,13 @@ class Flow:
     @property
     def text(self) -> str:
         """What the last run said."""
-        return (self.folder / "said.txt").read_text(errors="replace")
+        return (self.folder / f"{self.outdir}.txt").read_text(errors="replace")
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         """Start a run; it goes on beside the test."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = ["nextflow", "run", str(ROOT / "main.nf"), *self.options, *more]
-        with open(self.folder / "said.txt", "wb") as said:
+        command = ["nextflow", "run", str(ROOT / "main.nf"), "--outdir", self.outdir, *self.options, *more]
+        with open(self.folder / f"{self.outdir}.txt", "wb") as said:
             return subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=said, stderr=subprocess.STDOUT)
 
     def run(self, *more: str) -> int:
@@ -126,8 +132,12 @@ class Flow:
         """The same call from another folder. The weights are there already."""
         return Flow(folder, self.options, environment() if env is None else env)
 
+    def beside(self, outdir: str) -> "Flow":
+        """The same call in the same folder with results of its own: with -resume it embeds nothing again."""
+        return Flow(self.folder, self.options, self.env, outdir)
+
     def results(self) -> dict[str, str]:
         """SHA-256 of what a run decides and writes, by name: the decisions and every curated file but its times."""
-        results = self.folder / "results"
+        results = self.out
         files = [results / "decisions.parquet", *results.glob("curated/*.tar"), *results.glob("curated/*.parquet")]
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def results(undisturbed: Flow) -> Path:
     """What a run on photographs, captions, copies and broken files left, with indices for DALI."""
-    return undisturbed.folder / "results"
+    return undisturbed.out
 
 
 def kept(results: Path) -> list[str]:
@@ -217,26 +217,22 @@ print(json.dumps({"count": index.ntotal, "nearest": metadata["image_path"].iloc[
 """
 
 
-# --- embeddings only
+# --- no shards
 
 
-def test_a_run_for_embeddings_alone_writes_no_shards_and_leaves_none(undisturbed: Flow, tmp_path: Path) -> None:
-    flow = Flow(tmp_path, undisturbed.options)
-    before, after = undisturbed.folder / "results", tmp_path / "results"
-    shutil.copytree(before, after)
-    (after / "curated" / "mine.txt").write_text("a note")
-    flow.succeed("--write", "false", "--aesthetic", "false", "--nsfw", "false", "--dedup", "false")
-    assert "WRITE" not in tasks(flow, "COMPLETED") and {"EMBED", "DEDUP_RESOLVE", "REPORT"} <= tasks(flow, "COMPLETED")
-    assert [path.name for path in (after / "curated").iterdir()] == ["mine.txt"]
-    assert not list((after / "plan").iterdir())
-    assert not (after / "duplicates.parquet").exists() and not (after / "dedup.json").exists()
+def test_a_run_that_writes_no_shards_leaves_none(undisturbed: Flow) -> None:
+    flow = undisturbed.beside("unwritten")
+    shutil.copytree(undisturbed.out, flow.out)
+    (flow.out / "curated" / "mine.txt").write_text("a note")
+    flow.succeed("--write", "false", "--dedup", "false", "-resume")
+    assert "WRITE" not in tasks(flow, "COMPLETED") and {"DEDUP_RESOLVE", "REPORT"} <= tasks(flow, "COMPLETED")
+    assert [path.name for path in (flow.out / "curated").iterdir()] == ["mine.txt"]
+    assert not list((flow.out / "plan").iterdir())
+    assert not (flow.out / "duplicates.parquet").exists() and not (flow.out / "dedup.json").exists()
 
-    summary = json.loads((after / "summary.json").read_text())
+    summary = json.loads((flow.out / "summary.json").read_text())
     assert summary["written"] == {"shards": 0, "bytes": 0}
-    assert summary["dropped"].keys() == {"unreadable"} and summary["scores"] == {}
-    decisions = pq.read_table(after / "decisions.parquet")
+    decisions = pq.read_table(flow.out / "decisions.parquet")
     assert decisions["output_shard"].null_count == decisions.num_rows
-    assert len(np.load(after / "uids_kept.npy")) == summary["kept"] > 0
-    for path in sorted((before / "img_emb").iterdir()):
-        assert path.read_bytes() == (after / "img_emb" / path.name).read_bytes()
+    assert len(np.load(flow.out / "uids_kept.npy")) == summary["kept"] > 0
     assert "Curated shards" not in flow.text and "report.html" in flow.text

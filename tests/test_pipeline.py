@@ -17,13 +17,13 @@ STAGES = {"PARTITION", "EMBED", "SCORE", "DEDUP", "WRITE", "REPORT"}
 
 def tasks(flow: Flow, status: str) -> set[str]:
     """The stages of which the last run had a task with this status (COMPLETED, CACHED)."""
-    with open(flow.folder / "results" / "pipeline_info" / "trace.txt", newline="") as file:
+    with open(flow.out / "pipeline_info" / "trace.txt", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     return {row["name"].split(" ")[0].split(":")[-1] for row in rows if row["status"] == status}
 
 
 def decisions(flow: Flow) -> list[dict[str, object]]:
-    return pq.read_table(flow.folder / "results" / "decisions.parquet").to_pylist()
+    return pq.read_table(flow.out / "decisions.parquet").to_pylist()
 
 
 def contents(folder: Path, pattern: str) -> dict[str, bytes]:
@@ -47,7 +47,7 @@ def photographs(shared_images: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_every_photograph_is_accounted_for(photographs: Flow) -> None:
-    results = photographs.folder / "results"
+    results = photographs.out
     summary = json.loads((results / "summary.json").read_text())
     assert summary["inputs"] == 100 == summary["kept"] + sum(summary["dropped"].values())
     assert 0 < summary["kept"] < 100
@@ -61,9 +61,7 @@ def test_every_photograph_is_accounted_for(photographs: Flow) -> None:
 def test_kept_samples_leave_as_they_came(photographs: Flow, shared_images: Path) -> None:
     came = {name: data for shard in ("00000", "00001") for name, data, _ in read_tar(shared_images / f"{shard}.tar")}
     left = {
-        name: data
-        for tar in sorted((photographs.folder / "results" / "curated").glob("*.tar"))
-        for name, data, _ in read_tar(tar)
+        name: data for tar in sorted((photographs.out / "curated").glob("*.tar")) for name, data, _ in read_tar(tar)
     }
     keys = {row["key"] for row in decisions(photographs) if row["kept"]}
     assert left == {name: data for name, data in came.items() if name.split(".")[0] in keys}
@@ -71,24 +69,24 @@ def test_kept_samples_leave_as_they_came(photographs: Flow, shared_images: Path)
 
 
 def test_published_files_are_hard_links(photographs: Flow) -> None:
-    published = list((photographs.folder / "results" / "curated").glob("*.tar"))
+    published = list((photographs.out / "curated").glob("*.tar"))
     assert published and all(path.stat().st_nlink == 2 for path in published)
 
 
 def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow) -> None:
-    before = {path.name for path in (photographs.folder / "results" / "curated").iterdir()}
+    before = {path.name for path in (photographs.out / "curated").iterdir()}
     anew = photographs.folder / "anew"
-    change = refilter(photographs.folder / "results", "--aesthetic-threshold", "0.8", "--write", str(anew))
+    change = refilter(photographs.out, "--aesthetic-threshold", "0.8", "--write", str(anew))
     photographs.succeed("--dedup", "true", "--images_per_tar", "20", "--aesthetic_threshold", "0.8", "-resume")
     assert tasks(photographs, "CACHED") == {"MODELS_VERIFY", "EMBED", "SCORE", "DEDUP_PAIRS"}
     assert tasks(photographs, "COMPLETED") == {"PARTITION", "DEDUP_RESOLVE", "WRITE", "REPORT_CHOOSE", "REPORT"}
     kept = [row for row in decisions(photographs) if row["kept"]]
     assert kept and all(row["aesthetic"] >= 0.8 for row in kept)  # type: ignore[operator]
-    after = {path.name for path in (photographs.folder / "results" / "curated").iterdir()}
+    after = {path.name for path in (photographs.out / "curated").iterdir()}
     assert after < before
     assert len([name for name in after if name.endswith(".tar")]) == -(-len(kept) // 20)
     # What `pycurate refilter` made of the first run's tables is the same.
-    fresh = photographs.folder / "results"
+    fresh = photographs.out
     assert contents(anew, "curated/*") == contents(fresh, "curated/*")
     assert contents(anew, "*.parquet") == contents(fresh, "*.parquet")
     one, other = (json.loads((folder / "summary.json").read_text()) for folder in (anew, fresh))
@@ -122,7 +120,7 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     rows = decisions(photographs)
     assert {row["reason"] for row in rows} >= {"kept", "first", "min_side", "wide"}
     assert all((row["first"] >= 0) == (row["reason"] != "first") for row in rows)  # type: ignore[operator]
-    assert "0 more would be kept, 0 no longer" in refilter(photographs.folder / "results")
+    assert "0 more would be kept, 0 no longer" in refilter(photographs.out)
 
 
 OWN = """
@@ -152,11 +150,11 @@ def test_how_the_work_is_split_changes_nothing(undisturbed: Flow, tmp_path: Path
     assert flow.results() == undisturbed.results()
 
 
-def test_a_run_that_keeps_nothing_ends_well(undisturbed: Flow, tmp_path: Path) -> None:
-    flow = Flow(tmp_path, undisturbed.options)
-    flow.succeed("--aesthetic_threshold", "1")
+def test_a_run_that_keeps_nothing_ends_well(undisturbed: Flow) -> None:
+    flow = undisturbed.beside("nothing")
+    flow.succeed("--aesthetic_threshold", "1", "-resume")
     assert not any(row["kept"] for row in decisions(flow))
-    assert not list((tmp_path / "results").glob("curated/*"))
+    assert not list(flow.out.glob("curated/*"))
 
 
 def test_the_test_profile_makes_its_own_input(tmp_path: Path) -> None:
@@ -212,25 +210,25 @@ def test_help_names_every_parameter(tmp_path: Path) -> None:
     assert done.returncode == 0 and all(f"--{name} " in done.stdout for name in names)
 
 
-def test_a_fanned_out_search_decides_the_same(undisturbed: Flow, tmp_path: Path) -> None:
-    flow = Flow(tmp_path, undisturbed.options)
-    flow.succeed("--dedup_single", "0", "--dedup_cells", "8", "--dedup_buckets", "3")
+def test_a_fanned_out_search_decides_the_same(undisturbed: Flow) -> None:
+    flow = undisturbed.beside("fanned")
+    flow.succeed("--dedup_single", "0", "--dedup_cells", "8", "--dedup_buckets", "3", "-resume")
     assert {"DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH"} <= tasks(flow, "COMPLETED")
     assert flow.results() == undisturbed.results()
-    assert "0 more would be kept, 0 no longer" in refilter(flow.folder / "results")
+    assert "0 more would be kept, 0 no longer" in refilter(flow.out)
 
 
 @pytest.mark.parametrize("embedded", [True, False], ids=["results of a run", "shards"])
 def test_a_reference_outranks_the_input_and_is_never_written(
     undisturbed: Flow, shards: Path, tmp_path: Path, embedded: bool
 ) -> None:
-    reference = undisturbed.folder / "results" if embedded else shards
+    reference = undisturbed.out if embedded else shards
     flow = Flow(tmp_path, ("--input", f"{shards}/00001.tar", "--dedup", "true", "--aesthetic_threshold", "0"))
     flow.succeed("--reference", str(reference), *(["--dedup_single", "0"] if embedded else []))
     rows = decisions(flow)
     kept = {row["uid"] for row in decisions(undisturbed) if row["kept"] or not embedded}
     if embedded:
-        assert "0 more would be kept, 0 no longer" in refilter(flow.folder / "results")
+        assert "0 more would be kept, 0 no longer" in refilter(flow.out)
     named = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
     assert named and named <= kept
     if not embedded:  # every readable sample of the input is in the reference, byte for byte

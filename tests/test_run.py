@@ -84,7 +84,10 @@ def test_basic_filtering_then_full_curation_then_embeddings(place: Path) -> None
     assert not (folder / "curated").exists()
     samples = [read_table(path) for path in sorted(folder.glob("samples/*.parquet"))]
     readable = sum(pc.sum(pc.equal(table["status"], "ok")).as_py() for table in samples)
-    assert summary(place, embeddings)["kept"] == readable > 0
+    found = summary(place, embeddings)
+    assert found["kept"] == readable > 0 and found["scores"] == {}
+    for path in sorted((place / "filtered" / "img_emb").iterdir()):
+        assert path.read_bytes() == (folder / "img_emb" / path.name).read_bytes()
     assert sum(read_table(path).num_rows for path in folder.glob("metadata/*.parquet")) == readable
 
 
@@ -96,7 +99,7 @@ def test_a_run_that_fails_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 def test_progress_is_what_the_run_left(undisturbed: Flow) -> None:
-    trace = undisturbed.folder / "results" / "pipeline_info" / "trace.txt"
+    trace = undisturbed.out / "pipeline_info" / "trace.txt"
     progress = Progress(undisturbed.work, trace, Filtering(aesthetic_threshold=0.2, nsfw_threshold=0.5))
     lines = undisturbed.text.splitlines()
     heard = [line for line in lines if progress.hear(line)]
@@ -104,8 +107,8 @@ def test_progress_is_what_the_run_left(undisturbed: Flow) -> None:
     assert not progress.stages["EMBED"].done
     progress.look()
     assert all(tasks.finished for tasks in progress.stages.values())
-    decisions = read_table(undisturbed.folder / "results" / "decisions.parquet")
+    decisions = read_table(undisturbed.out / "decisions.parquet")
     reasons = {entry["values"]: entry["counts"] for entry in pc.value_counts(decisions["reason"]).to_pylist()}
     assert progress.counts == reasons and progress.decided
     assert progress.images == decisions.num_rows - reasons["unreadable"]
-    assert progress.stages["WRITE"].total == len(list((undisturbed.folder / "results").glob("curated/*.tar")))
+    assert progress.stages["WRITE"].total == len(list((undisturbed.out).glob("curated/*.tar")))
