@@ -1,0 +1,92 @@
+"""`pycurate inspect`: what the tables say of one sample, and its image."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from report_run import HOSTILE, THRESHOLDS, crops, make_run, standard_rows
+from test_console import pycurate
+
+from pycurate.errors import ShardError, UsageError
+from pycurate.lookup import extract, look_up, matching
+from pycurate.report import Setup, render
+from pycurate.tables import read_table, write_table
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_run(tmp_path_factory.mktemp("lookup"), standard_rows())
+    render(folder, THRESHOLDS, Setup({"aesthetic_threshold": 0.5, "nsfw_threshold": 0.5}))
+    return folder
+
+
+def inspected(results: Path, *words: object) -> str:
+    done = pycurate("inspect", results, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_each_kind_of_sample(results: Path) -> None:
+    text = inspected(results, "kept00")
+    assert "decision    kept" in text and "curated/00000.tar" in text
+    assert "duplicates  5 dropped in its favour" in text and "00001.tar/copy00, cosine 1.0000" in text
+    assert "aesthetic   0.5000, kept at least 0.5" in text and "jpeg, 320 x 240" in text
+    assert str(results.parent / "shards" / "00000.tar") in text
+    text = inspected(results, "dull03")
+    assert "dropped: aesthetic (Aesthetic filter), set to 0.5" in text and "to          nowhere" in text
+    text = inspected(results, "near01")
+    assert "dropped: duplicate_near" in text and "duplicate of 00000.tar/kept01" in text and "cosine 0.9100" in text
+    text = inspected(results, "broken")
+    assert "cannot be read, not_an_image: The file broken cannot be read." in text
+    # A stranger's caption cannot draw on the terminal: it is quoted as JSON.
+    assert '\\"' in inspected(results, "kept03") and HOSTILE not in inspected(results, "kept03")
+
+
+def test_the_run_as_a_whole(results: Path) -> None:
+    lines = [line.split() for line in inspected(results).splitlines()]
+    assert ["inputs", "60"] in lines and ["kept", "30"] in lines and ["duplicate_near", "6"] in lines
+
+
+def test_the_image_is_that_of_the_shard(results: Path, tmp_path: Path) -> None:
+    inspected(results, "kept07", "--extract", tmp_path / "seven.jpg")
+    assert (tmp_path / "seven.jpg").read_bytes() == crops(50)[7]
+    (row,) = matching(results, "00000.tar/kept08")
+    found = look_up(results, row["uid"])
+    place = extract(found, tmp_path)
+    assert place == tmp_path / f"{row['uid']}.jpg"
+    assert hashlib.sha256(place.read_bytes()).hexdigest() == found.sample["sha256"]
+
+
+def test_what_cannot_be_told(results: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="SHARD/KEY"):
+        matching(results, "nobody")
+    assert pycurate("inspect", results, "--extract", tmp_path).returncode == 2
+    rows = standard_rows()[:30]
+    rows[0].data = b""
+    folder = make_run(tmp_path, rows)
+    (folder.parent / "shards" / "00000.tar").unlink()
+    with pytest.raises(ShardError, match="gone"):
+        extract(look_up(folder, matching(folder, "kept01")[0]["uid"]), tmp_path)
+    with pytest.raises(ShardError, match="no image"):
+        extract(look_up(folder, matching(folder, "kept00")[0]["uid"]), tmp_path)
+
+
+def test_a_key_of_several_samples_is_listed(tmp_path: Path) -> None:
+    rows = standard_rows()[:30]
+    folder = make_run(tmp_path, rows)
+    render(folder, THRESHOLDS, Setup())
+    table = read_table(folder / "decisions.parquet")
+    keys = ["kept01" if key == "kept02" else key for key in table["key"].to_pylist()]
+    write_table(folder / "decisions.parquet", table.set_column(2, "key", [keys]))
+    done = pycurate("inspect", folder, "kept01")
+    assert done.returncode == 2 and done.stdout.count("00000.tar/kept01") == 2
+
+
+def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
+    render(results, THRESHOLDS, Setup({"aesthetic": True, "nsfw": True, "images_per_tar": 10, "tars_per_task": 2}))
+    done = pycurate("refilter", results, "--dedup")
+    assert done.returncode == 2 and "sought no duplicates" in done.stderr
+    done = pycurate("refilter", results, "--aesthetic-threshold", "0.4")
+    assert done.returncode == 2 and "no score aesthetic" in done.stderr
+    done = pycurate("refilter", results, "--write", results.parent / "shards")
+    assert done.returncode == 2 and "in use" in done.stderr
