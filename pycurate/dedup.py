@@ -5,7 +5,6 @@ None of the three knows a filter. `pycurate.resolve` applies the filters and dec
 
 import json
 import logging
-import os
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import pyarrow as pa
 import torch
 
 from pycurate.cells import Cells, distance_at, keys_of, visits
+from pycurate.choice import cores
 from pycurate.errors import TableError, UsageError
 from pycurate.match import PAIRS, match_cell, member_dtype
 from pycurate.order import checked_keep, order_of, scattered, uid_numbers
@@ -132,7 +132,7 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
     each = np.split(members, starts[1:]) if len(members) else []
     # One thread per cell: the products are too small for several threads to share one.
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         tables = [PAIRS.empty_table(), *pool.map(lambda one: match_cell(one, lookup), each)]
     search = Search(cells.threshold, cells.keep, cells.reach, buckets)
     table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(search.to_metadata())
