@@ -117,7 +117,7 @@ def test_input_read_only_work_elsewhere_and_scratch_change_no_byte(
     subprocess.run(["mount", "--bind", shards, shards], check=True)
     subprocess.run(["mount", "-o", "remount,bind,ro", shards], check=True)
     try:
-        flow.succeed("-profile", "slurm", *site_file(flow.folder, slurm_scratch=str(scratch)))
+        flow.succeed("-profile", "slurm", *site_file(flow.folder, scratch=str(scratch)))
         assert any("NXF_SCRATCH" in path.read_text() for path in flow.work.glob("*/*/.command.run"))
         assert flow.results() == undisturbed.results()
     finally:
