@@ -1,6 +1,7 @@
 """`pycurate run`: the workflow, with a view of how it goes."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +52,7 @@ def run(
     from pycurate.progress import Progress
 
     chosen = (read_parameter_file(params_file) if params_file else {}) | given
-    if "input" not in chosen:
+    if "input" not in chosen and "test" not in (profile or "").split(","):
         raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
     whole = {one.name: one.default for one in parameters()} | chosen
     info = Path(whole["outdir"]) / "pipeline_info"
@@ -81,6 +82,7 @@ def run(
         )
     except FileNotFoundError as error:
         raise UsageError("There is no nextflow on PATH; run make setup, or load the cluster's module.") from error
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # Nextflow then ends its tasks, and is waited for
     try:
         status = watch(process, progress, view)
     except KeyboardInterrupt:  # Nextflow was interrupted by the same key and ends its tasks
