@@ -1,6 +1,5 @@
 """Other decisions from a finished run's tables: new thresholds on scores and pairs that are there already."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -22,7 +21,7 @@ from pycurate.filters import Filtering
 from pycurate.progress import decided
 from pycurate.report import Setup, render
 from pycurate.sources import sources_of
-from pycurate.tables import read_table
+from pycurate.tables import read_summary, read_table
 from pycurate.write import write_curated
 
 TABLES = (
@@ -47,16 +46,6 @@ class Change:
     lost: int
 
 
-def parameters_of(results: Path) -> dict[str, Any]:
-    """The parameters of the run that left `results`. Raises TableError if it has not ended well."""
-    path = results / "summary.json"
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        return dict(summary["parameters"])
-    except (OSError, ValueError, KeyError) as error:
-        raise TableError(f"{path} does not say how the run was set up ({error!r}); see that the run ended.") from error
-
-
 def preview(results: Path, parameters: Mapping[str, Any]) -> Change:
     """What these parameters would change; nothing in `results` is touched. Raises what `remake` raises."""
     with tempfile.TemporaryDirectory(prefix="pycurate-") as name:
@@ -78,7 +67,7 @@ def remake(results: Path, parameters: Mapping[str, Any], target: Path) -> Change
     if not here and target.exists() and any(target.iterdir()):
         raise UsageError(f"{target} is in use; name a new folder, or {results} itself to replace what it holds.")
     target.mkdir(parents=True, exist_ok=True)
-    summary = json.loads((results / "summary.json").read_text(encoding="utf-8"))
+    summary = read_summary(results)
     with _workplace(target) as work:
         _link_tables(results, work)
         for stage in summary["stages"]:

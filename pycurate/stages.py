@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from importlib.resources import files as package_files
 from pathlib import Path
 
-from pycurate.errors import TableError, UsageError
+from pycurate.errors import TableError
+from pycurate.tables import read_summary
 from pycurate.times import Stage
 from pycurate.workflow import root
 
@@ -80,17 +81,14 @@ def labels(config: str) -> dict[str, Resources]:
 def measured(results: Path | None) -> tuple[str, list[Stage]]:
     """On what the stages were measured, and what: by the run in `results`, else by the one that the package names.
 
-    Raises UsageError if there is no such run, TableError if its summary cannot be read.
+    Raises TableError if its summary is not there, or says nothing of the stages.
     """
     if results is None:
         kept = json.loads((package_files("pycurate") / "measured.json").read_text(encoding="utf-8"))
         return kept["about"], [Stage(**entry) for entry in kept["stages"]]
-    path = results / "summary.json"
-    if not path.exists():
-        raise UsageError(f"{results} holds no summary of a run; name the folder of --outdir.")
+    summary = read_summary(results)
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
         stages = [Stage(**entry) for entry in summary["stages"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TableError(f"{path} says nothing of the stages ({error!r}); run REPORT again.") from error
+    except (KeyError, TypeError) as error:
+        raise TableError(f"{results} says nothing of its stages ({error!r}); run REPORT again.") from error
     return f"the run in {results}, {summary['inputs']} samples", stages

@@ -25,9 +25,11 @@ The number in a name is the partition's (in `plan`, the WRITE task's; in `pairs`
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -159,6 +161,17 @@ def samples_of(results: Path, decisions: pa.Table, columns: list[str]) -> pa.Tab
     if not samples["uid"].equals(decisions["uid"]):
         raise TableError("The decisions do not list the samples of the samples tables in their order; run DEDUP again.")
     return samples
+
+
+def read_summary(results: Path) -> dict[str, Any]:
+    """summary.json of a run. Raises TableError if there is none, as where the run did not end well."""
+    try:
+        summary: dict[str, Any] = json.loads((results / "summary.json").read_text(encoding="utf-8"))
+        return summary
+    except (OSError, ValueError) as error:
+        raise TableError(
+            f"{results} holds no summary of a run ({error}); name the folder of --outdir, and see that the run ended."
+        ) from error
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

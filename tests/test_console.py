@@ -97,15 +97,14 @@ def test_each_error_says_what_to_do(tmp_path: Path) -> None:
         (("run",), "--input-path"),
         (("run", "--params-file", "list.yaml"), "dedup: true"),
         (("run", "--params-file", "strange.yaml", "--input", "x"), "no parameter imput"),
-        (("stages", "--verbose", "--results", "."), "folder of --outdir"),
         (("runn",), "No such command"),
     ):
         done = pycurate(*words, cwd=tmp_path)
         assert done.returncode == 2 and said in done.stderr, (words, done.stderr)
-    for command in ("inspect", "refilter"):
-        done = pycurate(command, ".", cwd=tmp_path)
+    for command in ("inspect .", "refilter .", "stages --verbose --results ."):
+        done = pycurate(*command.split(), cwd=tmp_path)
         assert done.returncode == 1 and "Traceback" not in done.stderr
-        assert "summary" in done.stderr and "run" in done.stderr
+        assert "no summary of a run" in done.stderr and "folder of --outdir" in done.stderr
 
 
 def test_stages_are_those_of_the_modules_with_the_resources_of_the_configuration() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pycurate.cli import exits
-from pycurate.errors import TableError, UsageError
+from pycurate.errors import UsageError
 
 if TYPE_CHECKING:
     from pycurate.lookup import Found
@@ -26,8 +26,9 @@ def inspect(results: Path, name: str | None, place: Path | None) -> None:
     Without a name: what became of all samples.
     """
     from pycurate.lookup import extract, look_up, matching  # here, since it takes a second
+    from pycurate.tables import read_summary
 
-    summary = _summary(results)
+    summary = read_summary(results)
     if name is None:
         if place:
             raise UsageError("--extract needs the uid or key of one sample.")
@@ -99,11 +100,3 @@ def _whole(summary: dict[str, Any], results: Path) -> None:
     for name, count in {"inputs": summary["inputs"], "kept": summary["kept"], **summary["dropped"]}.items():
         click.echo(f"{name:20} {count:>12,}")
     click.echo(f"Of one sample: pycurate inspect {results} UID. The report: {results / 'report.html'}")
-
-
-def _summary(results: Path) -> dict[str, Any]:
-    try:
-        summary: dict[str, Any] = json.loads((results / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TableError(f"{results} holds no summary of a run ({error}); name the folder of --outdir.") from error
-    return summary

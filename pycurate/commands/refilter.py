@@ -13,11 +13,12 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     from dataclasses import asdict
 
     from pycurate.filters import Filtering
-    from pycurate.refilter import parameters_of
+    from pycurate.tables import read_summary
 
     @exits
     def read() -> dict[str, Any]:
-        return parameters_of(results)
+        found: dict[str, Any] = read_summary(results)["parameters"]
+        return found
 
     parameters = read()
     context.default_map = parameters | asdict(Filtering.of(parameters))
