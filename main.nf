@@ -17,6 +17,7 @@ workflow {
         return
     }
     Parameters.check(params, args, "${projectDir}/nextflow_schema.json")
+    Results.begin(params.outdir)
 
     // The package's content: an edited package must not be answered from the cache, nor run in an older image.
     code = Code.hash("${projectDir}/pycurate")

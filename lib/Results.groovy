@@ -2,8 +2,13 @@ import groovy.json.JsonSlurper
 import java.nio.file.Files
 import java.nio.file.Path
 
-/** The output folder when a run is over. */
+/** The output folder when a run begins and when it is over. */
 class Results {
+
+    /** Before a run: without a summary nobody takes what it leaves unfinished for the results of a run. */
+    static void begin(String outdir) {
+        Files.deleteIfExists(nextflow.Nextflow.file("${outdir}/summary.json"))
+    }
 
     /** After a run that succeeded: remove what an earlier one left there beyond it, and print what was kept. */
     static void finish(boolean success, String outdir) {
@@ -21,6 +26,9 @@ class Results {
             .collectEntries { kind -> [kind, summary.partitions] } + [curated: summary.written.shards]
         if (!summary.parameters.write) {
             counts.plan = 0
+        }
+        if (!summary.dedup) {
+            counts += [pairs: 0, cells: 0, assigned: 0]
         }
         counts.each { kind, count ->
             def folder = outdir.resolve(kind.toString())

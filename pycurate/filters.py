@@ -81,7 +81,7 @@ class Filtering:
             if not parameters.get(score):  # it was not scored
                 known[f"{score}_threshold"] = None
         for name in ("min_score", "filter"):
-            known[name] = tuple((known[name] or "").split(",")) if known[name] else ()
+            known[name] = tuple(part for part in (known[name] or "").split(",") if part)
         return cls(**known | {"missing_caption": known["missing_caption"] or "keep"})
 
     def parameters(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pycurate.errors import PycurateError
 from pycurate.page import duration, in_order
 from pycurate.progress import Progress, Tasks
 
@@ -43,7 +44,7 @@ def watch(process: "subprocess.Popen[str]", progress: Progress, view: View) -> i
 
     threading.Thread(target=listen, daemon=True).start()
     with view:
-        over = False
+        over, following = False, True
         while not over:
             lines = [_next(said, 0.5)]
             while not said.empty():
@@ -53,9 +54,20 @@ def watch(process: "subprocess.Popen[str]", progress: Progress, view: View) -> i
                     over = True
                 elif line and not progress.hear(line):
                     view.say(line)
-            progress.look()
-            view.show(progress)
+            if following:
+                following = _follow(progress, view)
     return process.wait()
+
+
+def _follow(progress: Progress, view: View) -> bool:
+    """Look and show; False, and a word of it, if that cannot be done: a run does not end for want of its view."""
+    try:
+        progress.look()
+        view.show(progress)
+    except (PycurateError, OSError, ValueError, KeyError) as error:
+        view.say(f"The run goes on, but cannot be followed any more: {error}")
+        return False
+    return True
 
 
 def _next(said: "queue.SimpleQueue[str | None]", seconds: float) -> str | None:
@@ -141,7 +153,7 @@ def remarks(name: str, tasks: Tasks, progress: Progress) -> list[str]:
 def counted(progress: Progress) -> str:
     """The counts so far as a sentence."""
     counts = dict(progress.counts)
-    if not counts:
+    if not progress.decided and not progress.scored:
         return "Nothing is decided yet."
     kept = counts.pop("kept", 0)
     reasons = ", ".join(f"{reason} {counts[reason]:,}" for reason in in_order(counts) if counts[reason])

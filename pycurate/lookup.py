@@ -59,10 +59,10 @@ def look_up(results: Path, uid: str) -> Found:
         raise UsageError(f"No sample of {results} has the uid {uid}.")
     sample, decision = samples[0], decisions[0]
     names = [name for name in decision if name not in DECISIONS.names]
-    copies = [] if not decision["kept"] else _rows(_decisions(results), "duplicate_of", uid)
     # A reference set numbers its samples by itself: one of the input may have the same uid.
     within = decision["duplicate_of"] and decision["reason"] != "duplicate_reference"
     original = _rows(_decisions(results), "uid", decision["duplicate_of"]) if within else []
+    copies = [row for row in _rows(_decisions(results), "duplicate_of", uid) if row["reason"] != "duplicate_reference"]
     shards = read_all(results) if (results / "partitions").is_dir() else {}
     return Found(
         sample,

@@ -17,7 +17,7 @@ from pycurate.tables import read_table
 STAGES = {"MODELS": 2, "PARTITION": 1, "EMBED": None, "SCORE": None, "DEDUP": None, "WRITE": None, "REPORT": 2}
 """Tasks of each stage, where that is known from the start."""
 
-LINE = re.compile(r"\[([0-9a-f]{2}/[0-9a-f]{6}|skipping|skipped *)\] (Submitted|Cached|Stored) process > (\S+)")
+LINE = re.compile(r"\[([0-9a-f]{2}/[0-9a-f]{6}|skipping)\] (Submitted|Re-submitted|Cached|Stored) process > (\S+)")
 
 
 @dataclass
@@ -63,6 +63,8 @@ class Progress:
     counts: dict[str, int] = field(default_factory=dict)
     decided: bool = False
     images: int = 0
+    scored: bool = False
+    _metadata: dict[str, Path] = field(default_factory=dict)  # tables that EMBED left, by the partition's number
     _read: int = 0  # bytes of the trace
     _inode: int = 0
 
@@ -74,7 +76,7 @@ class Progress:
         task = name if "/" in name else process
         tasks = self._tasks(process)
         tasks.started.add(task)
-        if how == "Submitted":
+        if how.endswith("ubmitted"):
             tasks.since = tasks.since or time.monotonic()
         elif task not in tasks.done:
             tasks.cached += 1
@@ -85,7 +87,7 @@ class Progress:
         """Take in the tasks that have ended since the last look."""
         try:
             with open(self.trace, "rb") as file:
-                self._follow(file.fileno())
+                self._follow(os.fstat(file.fileno()))
                 file.seek(self._read)
                 lines = file.read().split(b"\n")
         except FileNotFoundError:  # Nextflow has not begun
@@ -93,19 +95,24 @@ class Progress:
         self._read += sum(len(line) + 1 for line in lines[:-1])
         for line in lines[:-1]:
             columns = line.decode(errors="replace").split("\t")
-            if len(columns) > 4 and columns[4] == "COMPLETED":
-                self._finish(columns[3].partition(" (")[0], columns[1], ran=True)
+            if len(columns) < 5:
+                continue
+            task, name, status = columns[1], columns[3], columns[4]
+            process = name.partition(" (")[0]
+            if status == "COMPLETED":
+                self._finish(process, task, ran=True)
+            elif status in ("FAILED", "ABORTED"):  # if it is tried again, then by another hash
+                self._tasks(process).started.discard(task)
 
     def rate(self) -> float | None:
         """Images a second that all EMBED tasks of this run make together; None where that is not known yet."""
         since = self.stages["EMBED"].since
         return self.images / (time.monotonic() - since) if since and self.images else None
 
-    def _follow(self, file: int) -> None:
-        """Begin anew where the trace is another file than before."""
-        inode = os.fstat(file).st_ino
-        if inode != self._inode:
-            self._inode, self._read = inode, 0
+    def _follow(self, file: os.stat_result) -> None:
+        """Begin anew where the trace is another file than before, or was emptied."""
+        if file.st_ino != self._inode or file.st_size < self._read:
+            self._inode, self._read = file.st_ino, 0
 
     def _tasks(self, process: str) -> Tasks:
         """Those of the stage that a process belongs to: DEDUP:DEDUP_PAIRS to DEDUP, REPORT_CHOOSE to REPORT."""
@@ -124,6 +131,7 @@ class Progress:
             partitions = len(list(folder.glob("partitions/*.tsv")))
             self.stages["EMBED"].total = self.stages["SCORE"].total = partitions
         elif process == "EMBED":
+            self._metadata |= {path.stem.partition("_")[2]: path for path in folder.glob("metadata/*.parquet")}
             for path in folder.glob("stats/*.json"):
                 stats = json.loads(path.read_text(encoding="utf-8"))
                 self._count("unreadable", stats["samples"] - stats["readable"])
@@ -134,7 +142,7 @@ class Progress:
             buckets = int((folder / ".command.out").read_text(encoding="utf-8"))
             tasks.total = (self.stages["EMBED"].total or 0) + buckets + 2
         elif process == "DEDUP:DEDUP_RESOLVE":
-            tasks.total = len(tasks.started)
+            tasks.total = len(tasks.done)
             self.stages["WRITE"].total = len(list(folder.glob("plan/*.tsv")))
             self.counts, self.decided = decided(folder), True
 
@@ -145,8 +153,9 @@ class Progress:
     def _count_scored(self, folder: Path) -> None:
         """Count what the filters make of the samples of a SCORE task."""
         for scores in folder.glob("scores/*.parquet"):
-            metadata = folder / "metadata" / scores.name.replace("scores_", "metadata_")
-            if metadata.exists():
+            metadata = self._metadata.get(scores.stem.partition("_")[2])
+            if metadata:
+                self.scored = True
                 for reason, samples in passing(read_table(metadata), read_table(scores), self.filtering).items():
                     self._count(reason, samples)
 

@@ -22,6 +22,7 @@ from pycurate.progress import decided
 from pycurate.report import Setup, render
 from pycurate.sources import sources_of
 from pycurate.tables import read_summary, read_table
+from pycurate.workflow import parameters as known_parameters
 from pycurate.write import write_curated
 
 TABLES = (
@@ -44,6 +45,19 @@ class Change:
     after: dict[str, int]
     gained: int
     lost: int
+
+
+def run_parameters(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a run by its summary, all of them.
+
+    Of results that were made script by script, whose summary names none, the filters are those that it shows.
+    """
+    defaults = {one.name: one.default for one in known_parameters()}
+    thresholds = summary["thresholds"]
+    shown = {"dedup": bool(summary["dedup"])}
+    for score in ("aesthetic", "nsfw"):
+        shown |= {score: score in thresholds, f"{score}_threshold": thresholds.get(score)}
+    return defaults | shown | summary["parameters"]
 
 
 def preview(results: Path, parameters: Mapping[str, Any]) -> Change:
@@ -82,7 +96,7 @@ def remake(results: Path, parameters: Mapping[str, Any], target: Path) -> Change
             for name in TABLES:
                 if (results / name).is_dir():
                     shutil.copytree(results / name, target / name, copy_function=_link_or_copy)
-        _replace(work, target)
+        replace(work, target)
     return change
 
 
@@ -109,7 +123,8 @@ def with_search(results: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _decide(work: Path, parameters: Mapping[str, Any]) -> None:
     layout = Layout(parameters["images_per_tar"], parameters["tars_per_task"])
-    sources = sources_of(work, _references(parameters))
+    # Without duplicates a reference decides nothing, and need not be there.
+    sources = sources_of(work, _references(parameters) if parameters.get("dedup") else ())
     decide(work, sources, Filtering.of(parameters).filters(), layout, bool(parameters.get("dedup")))
 
 
@@ -145,20 +160,32 @@ def _workplace(target: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _replace(work: Path, target: Path) -> None:
-    """Put what was made in its place, and what it replaces away."""
+def replace(work: Path, target: Path) -> None:
+    """Put what was made in its place, and what it replaces away; all of it or nothing.
+
+    The old summary goes first and the new one comes last, so that nobody takes a mixture for results.
+    """
     old = work / "old"
     old.mkdir()
-    for name in MADE:
-        if (target / name).exists():
-            (target / name).rename(old / name)
-        if (work / name).exists():
-            (work / name).rename(target / name)
+    try:
+        for name in reversed(MADE):
+            if (target / name).exists():
+                (target / name).rename(old / name)
+        for name in MADE:
+            if (work / name).exists():
+                (work / name).rename(target / name)
+    except BaseException:
+        for name in MADE:
+            if (old / name).exists():
+                if (target / name).exists():
+                    (target / name).rename(work / name)
+                (old / name).rename(target / name)
+        raise
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    """A hard link, or a copy where the file systems differ or links are forbidden."""
+    """A hard link to what may be a symbolic one, or a copy where the file systems differ or links are forbidden."""
     try:
-        os.link(source, target)
+        os.link(os.path.realpath(source), target)
     except OSError:
         shutil.copy2(source, target)

@@ -8,9 +8,11 @@ from report_run import HOSTILE, THRESHOLDS, crops, make_run, standard_rows
 from test_console import pycurate
 
 from pycurate.errors import ShardError, UsageError
+from pycurate.filters import Filtering, Threshold
 from pycurate.lookup import extract, look_up, matching
+from pycurate.refilter import replace, run_parameters
 from pycurate.report import Setup, render
-from pycurate.tables import read_table, write_table
+from pycurate.tables import read_summary, read_table, write_table
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,36 @@ def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
     done = pycurate("refilter", results, "--dedup")
     assert done.returncode == 2 and "sought no duplicates" in done.stderr
     done = pycurate("refilter", results, "--aesthetic-threshold", "0.4")
-    assert done.returncode == 2 and "no score aesthetic" in done.stderr
+    assert done.returncode == 2 and "no score nsfw" in done.stderr
+    render(results, THRESHOLDS, Setup({"aesthetic": False, "nsfw": True}))
+    done = pycurate("refilter", results, "--aesthetic-threshold", "0.4")
+    assert done.returncode == 2 and "leave --aesthetic-threshold out" in done.stderr
     done = pycurate("refilter", results, "--write", results.parent / "shards")
     assert done.returncode == 2 and "in use" in done.stderr
+
+
+def test_results_made_by_scripts_have_the_filters_that_their_summary_shows(results: Path) -> None:
+    render(results, {"nsfw": 0.4}, Setup())
+    found = run_parameters(read_summary(results))
+    assert (found["aesthetic"], found["nsfw"], found["nsfw_threshold"], found["dedup"]) == (False, True, 0.4, False)
+    assert Filtering.of(found).filters() == [Threshold("nsfw", "nsfw", maximum=0.4)]
+
+
+def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, work = tmp_path / "target", tmp_path / "target" / "work"
+    for folder, text in ((target, "old"), (work, "new")):
+        (folder / "curated").mkdir(parents=True)
+        for name in ("decisions.parquet", "report.html", "summary.json", "curated/00000.tar"):
+            (folder / name).write_text(text)
+    rename = Path.rename
+
+    def full(self: Path, to: Path) -> Path:
+        if self == work / "report.html":
+            raise OSError("the disk is full")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="full"):
+        replace(work, target)
+    assert {path.read_text() for path in target.glob("*.*")} == {"old"}
+    assert (target / "curated" / "00000.tar").read_text() == "old"

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pycurate.cli import exits, filter_options
+from pycurate.errors import UsageError
 
 
 def _from_run(context: click.Context, _parameter: click.Parameter, results: Path) -> Path:
@@ -13,12 +14,12 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     from dataclasses import asdict
 
     from pycurate.filters import Filtering
+    from pycurate.refilter import run_parameters
     from pycurate.tables import read_summary
 
     @exits
     def read() -> dict[str, Any]:
-        found: dict[str, Any] = read_summary(results)["parameters"]
-        return found
+        return run_parameters(read_summary(results))
 
     parameters = read()
     context.default_map = parameters | asdict(Filtering.of(parameters))
@@ -56,7 +57,10 @@ def refilter(
     from pycurate.page import in_order
     from pycurate.refilter import preview, remake, with_search
 
-    chosen = filtering.parameters()  # without a threshold on what the run did not score
+    for score in ("aesthetic", "nsfw"):
+        if getattr(filtering, f"{score}_threshold") is not None and not parameters[score]:
+            raise UsageError(f"That run has no score {score}; leave --{score}-threshold out.")
+    chosen = filtering.parameters()
     wanted = with_search(results, parameters | chosen | {"dedup": dedup, "images_per_tar": images_per_tar})
     change = remake(results, wanted, target) if target else preview(results, wanted)
     click.echo(f"{'':20} {'run':>12} {'now':>12}")

@@ -59,6 +59,7 @@ def run(
     with atomic(info / "parameters.yaml") as beside:
         beside.write_text(parameter_file(chosen), encoding="utf-8")
 
+    (info / "trace.txt").unlink(missing_ok=True)  # an earlier run's, which would be taken for this one's
     command = ["nextflow"]
     for file in site_files:
         command += ["-c", str(file)]
@@ -87,6 +88,10 @@ def run(
         status = watch(process, progress, view)
     except KeyboardInterrupt:  # Nextflow was interrupted by the same key and ends its tasks
         status = process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
     if status:
         click.echo("The run stopped before its end; mend the cause, then go on with the same command and --resume.")
         sys.exit(1)
