@@ -137,6 +137,8 @@ def test_clip_l14_gives_scores_and_decisions_by_its_scripts(shared: Path, folder
         assert done.returncode == 0, done.stderr
 
     preset = ("--preset", "clip-l14", "--model-dir", models)
+    run("models.py", "verify", *preset, "--report", folder / "models.json")
+    assert passed(folder / "models.json") == CHECKS
     run("partition.py", "--input", shard)
     run("embed.py", *preset)
     run("score.py", *preset, "--clip-score")
