@@ -12,6 +12,7 @@ from pycurate.errors import UsageError
 if TYPE_CHECKING:
     from pycurate.lookup import Found
 
+WIDTH = 13  # of the headings
 KEEPS = {"aesthetic": "at least", "nsfw": "below"}  # the side of its threshold that a filter keeps
 
 
@@ -42,9 +43,9 @@ def inspect(results: Path, name: str | None, place: Path | None) -> None:
         raise UsageError(f"{name} is not one sample.")
     found = look_up(results, rows[0]["uid"])
     for heading, text in described(found, summary):
-        click.echo(f"{heading:11} {text}")
+        click.echo(f"{heading:{WIDTH}} {text}")
     if place:
-        click.echo(f"{'written':11} {extract(found, place)}")
+        click.echo(f"{'written':{WIDTH}} {extract(found, place)}")
 
 
 def described(found: "Found", summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -87,7 +88,7 @@ def _why(found: "Found", summary: dict[str, Any]) -> str:
 
 
 def _score(name: str) -> str:
-    return name if len(name) <= 11 else name[:10] + "…"
+    return name if len(name) <= WIDTH else name[: WIDTH - 1] + "…"
 
 
 def _scored(name: str, value: float | None, summary: dict[str, Any]) -> str:
