@@ -21,10 +21,12 @@ import torch
 from dedup_data import clip_like, write_results
 
 from pycurate import dedup
-from pycurate.cells import Cells, k_means
+from pycurate.cells import Cells, cells_path, k_means
+from pycurate.pairs import read_pairs
 from pycurate.resolve import resolve
+from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
-from pycurate.training import Settings, cells_path, most_cells, train
+from pycurate.training import most_cells, train
 from pycurate.vectors import similarity, unit
 from pycurate.verify import verify
 
@@ -172,7 +174,7 @@ def clusters(samples: int, threshold: float) -> None:
         folder = write_results(Path(name), vectors)
         sources = sources_of(folder)
         dedup.find_pairs(folder, sources, Settings(threshold, exact=True))
-        found = dedup.read_pairs(folder)[1]
+        found = read_pairs(folder)[1]
     low, high = (found[side].to_numpy() for side in ("later", "earlier"))
     ours = len(np.unique(np.sort(np.stack([low, high], axis=1), axis=1), axis=0))
     print(f"{samples} at {threshold}: {len(i)} pairs in all; found {ours}, exact")

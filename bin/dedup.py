@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""DEDUP: find duplicates over the whole set, apply the filters, decide about every sample."""
+"""DEDUP: find duplicates over the whole set, apply the filters, decide about every sample.
+
+What searches is imported by the commands that do, since torch, which it needs, takes seconds to import.
+"""
 
 import functools
 from collections.abc import Callable
@@ -8,19 +11,17 @@ from typing import Any
 
 import click
 
-from pycurate import dedup, training
-from pycurate.cells import Cells
 from pycurate.cli import exits, filter_options, partition_option, results_option
 from pycurate.decisions import Layout, decide
 from pycurate.errors import UsageError
 from pycurate.filters import Filtering
 from pycurate.order import checked_keep
-from pycurate.plain import dedup_embeddings
+from pycurate.pairs import read_pairs
 from pycurate.presets import find_preset
+from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, source_named, sources_of
 from pycurate.tables import read_table
 from pycurate.times import record
-from pycurate.verify import verify
 
 
 def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,7 +39,7 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         threshold = find_preset(preset).dedup_threshold if dedup_threshold is None else dedup_threshold
         exact = {"auto": None, "exact": True, "fast": False}[dedup_recall]
-        settings = training.Settings(threshold, checked_keep(dedup_keep), exact, cells, buckets)
+        settings = Settings(threshold, checked_keep(dedup_keep), exact, cells, buckets)
         return function(settings=settings, **options)
 
     for option in (
@@ -113,9 +114,11 @@ def main() -> None:
 @exits
 @results_option
 @search_options
-def train(results: Path, settings: training.Settings) -> None:
+def train(results: Path, settings: Settings) -> None:
     """Choose cells from a sample of RESULTS/img_emb; leaves RESULTS/cells and prints the number of buckets."""
-    cells = training.train(results, sources_of(results), settings)
+    from pycurate.training import train as choose_cells
+
+    cells = choose_cells(results, sources_of(results), settings)
     record(results, "DEDUP_TRAIN")
     click.echo(len(cells.buckets) - 1)
 
@@ -130,7 +133,10 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 
     A partition of the first reference set is named 1:00000, and so on.
     """
-    cells = Cells.load(training.cells_path(results))
+    from pycurate import dedup
+    from pycurate.cells import Cells, cells_path
+
+    cells = Cells.load(cells_path(results))
     for source in [source_named(results, references, name) for name in partitions] or sources_of(results, references):
         dedup.assign(source, results, cells)
         record(results, "DEDUP_ASSIGN", source.label)
@@ -143,7 +149,10 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 @reference_option
 def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...]) -> None:
     """Find the duplicates that meet in a bucket of cells; leaves RESULTS/pairs. Reads assigned, cells and img_emb."""
-    cells = Cells.load(training.cells_path(results))
+    from pycurate import dedup
+    from pycurate.cells import Cells, cells_path
+
+    cells = Cells.load(cells_path(results))
     embeddings = embeddings_of(sources_of(results, references, "img_emb"))
     for bucket in buckets or range(len(cells.buckets) - 1):
         dedup.match(results, bucket, cells, embeddings)
@@ -155,9 +164,11 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
 @results_option
 @search_options
 @reference_option
-def pairs(results: Path, settings: training.Settings, references: tuple[Path, ...]) -> None:
+def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> None:
     """Find all duplicates in this process; leaves RESULTS/pairs, cells and assigned."""
-    dedup.find_pairs(results, sources_of(results, references), settings)
+    from pycurate.dedup import find_pairs
+
+    find_pairs(results, sources_of(results, references), settings)
     record(results, "DEDUP_PAIRS")
 
 
@@ -199,7 +210,7 @@ def resolve(
 def all_steps(
     results: Path,
     references: tuple[Path, ...],
-    settings: training.Settings,
+    settings: Settings,
     filtering: Filtering,
     layout: Layout | None,
     embeddings: Path | None,
@@ -210,6 +221,9 @@ def all_steps(
     Of an embedding folder, whose vectors have neither scores nor sizes, the earlier of two duplicates is kept;
     OUT/decisions.parquet then has a row per vector, in order: kept, duplicate_of (a row) and similarity.
     """
+    from pycurate.dedup import find_pairs
+    from pycurate.plain import dedup_embeddings
+
     if (embeddings is None) != (out is None):
         raise UsageError("--embeddings and --out go together: what to read, and where to put the decisions.")
     filters = filtering.filters()
@@ -219,7 +233,7 @@ def all_steps(
         dedup_embeddings(embeddings, settings, out)
         return
     sources = sources_of(results, references)
-    dedup.find_pairs(results, sources, settings)
+    find_pairs(results, sources, settings)
     record(results, "DEDUP_PAIRS")
     decide(results, sources, filters, layout, dedup=True)
     record(results, "DEDUP_RESOLVE")
@@ -232,7 +246,9 @@ def all_steps(
 @click.option("--dedup-threshold", type=float, help="Cosine of duplicates.  [default: that of RESULTS/pairs]")
 def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | None) -> None:
     """Compare all kept samples with each other, and each duplicate with what it names; fails if a decision is wrong."""
-    threshold = dedup.read_pairs(results)[0].threshold if dedup_threshold is None else dedup_threshold
+    from pycurate.verify import verify
+
+    threshold = read_pairs(results)[0].threshold if dedup_threshold is None else dedup_threshold
     done = verify(sources_of(results, references), read_table(results / "decisions.parquet"), threshold)
     click.echo(
         f"{done.kept} kept samples in {done.pairs} pairs, none at or above {threshold}; "

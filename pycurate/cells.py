@@ -36,6 +36,7 @@ import torch
 
 from pycurate.errors import TableError
 from pycurate.files import atomic
+from pycurate.tables import path_of
 
 ROUNDED = 1e-6  # on squares of distances: similarities are compared as float32
 WIDEN = 1e-4  # on distances
@@ -79,6 +80,11 @@ class Cells:
             return cls(**plain, **arrays)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TableError(f"{path} cannot be read as cells ({error}); run dedup.py train again.") from error
+
+
+def cells_path(results: Path) -> Path:
+    """Where `train` leaves what it decided."""
+    return path_of(results, "cells", "00000")
 
 
 def distance_at(threshold: float) -> float:

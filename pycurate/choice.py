@@ -12,12 +12,17 @@ from pycurate.presets import check_fit, find_preset, load_class, load_encoder, l
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """The models of a run, by name (see pycurate.presets), and where they run."""
+    """The models of a run, by name (see pycurate.presets), and where: on `wanted`, or a GPU if there is one."""
 
     encoder: str
     scorers: tuple[str, ...]
     model_dir: Path
-    device: str
+    wanted: str | None = None
+
+    @property
+    def device(self) -> str:
+        """A torch device name. Asked for only by who makes a model, since to look for a GPU imports torch."""
+        return self.wanted or default_device()
 
     def load_encoder(self) -> Encoder:
         """Make the encoder. Raises as presets.load_encoder does."""
@@ -64,12 +69,12 @@ def choose_models(
     chosen = encoder or found.encoder
     for name in names:
         check_fit(name, chosen)
-    return ModelChoice(chosen, names, model_dir, device or default_device())
+    return ModelChoice(chosen, names, model_dir, device)
 
 
 def default_device() -> str:
     """cuda where there is a GPU, else cpu."""
-    import torch  # here, since it takes seconds and tasks that name their device do without
+    import torch  # here, since it takes seconds
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 

@@ -3,12 +3,9 @@
 None of the three knows a filter. `pycurate.resolve` applies the filters and decides.
 """
 
-import json
 import logging
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +15,19 @@ import torch
 from pycurate.cells import Cells, distance_at, keys_of, visits
 from pycurate.choice import cores
 from pycurate.errors import TableError, UsageError
-from pycurate.match import PAIRS, match_cell, member_dtype
+from pycurate.match import match_cell
+from pycurate.members import member_dtype, members_of
 from pycurate.order import checked_keep, order_of, scattered, uid_numbers
+from pycurate.pairs import LIMIT, PAIRS, Search
 from pycurate.search import Lookup
+from pycurate.settings import Settings
 from pycurate.sources import Source, aesthetic_of, embeddings_of
-from pycurate.tables import path_of, read_table, write_array, write_table
-from pycurate.training import Settings, device, train
+from pycurate.tables import path_of, write_array, write_table
+from pycurate.training import device, train
 from pycurate.vectors import Embeddings, sample_numbers
 
 log = logging.getLogger(__name__)
 
-LIMIT = 8  # duplicates listed per sample and cell; whoever needs more is matched again in `resolve`
 PROBE_BITS = 58  # one image in 2^(64 - 58) = 64 is a probe in fast mode
 ROWS = 8192  # vectors assigned at once
 
@@ -76,49 +75,6 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
     log.info("partition %s: %d vectors, %d visits", source.label, len(one), len(members))
 
 
-def members_of(results: Path, partitions: Iterable[int], start: int, stop: int) -> np.ndarray:
-    """The visits of these partitions to the cells from `start` up to `stop`, as member_dtype (n,), sorted by cell.
-
-    Raises TableError if a partition was not assigned, or not to the same cells as the others.
-    """
-    parts = []
-    for number in partitions:
-        path = path_of(results, "assigned", f"{number:05d}")
-        try:
-            there = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise TableError(f"{path} cannot be read ({error}); run dedup.py assign for this partition.") from error
-        # numpy's own search would read the whole column; this one touches a few of its pages.
-        first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))
-        parts.append(there[first:last])
-    if len({part.dtype for part in parts}) > 1:
-        raise TableError("The partitions were assigned to different cells; run dedup.py assign again for all.")
-    members = np.concatenate(parts)
-    return members[np.argsort(members["cell"], kind="stable")]
-
-
-@dataclass(frozen=True)
-class Search:
-    """What the pairs of a bucket say of the search that found them, in the metadata of their table."""
-
-    threshold: float
-    keep: str
-    reach: float
-    buckets: int
-
-    def to_metadata(self) -> dict[str, str]:
-        """For a table's schema."""
-        return {"pycurate": json.dumps(vars(self), sort_keys=True)}
-
-    @classmethod
-    def of(cls, table: pa.Table) -> "Search":
-        """Raises TableError if the table does not say."""
-        try:
-            return cls(**json.loads(table.schema.metadata[b"pycurate"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise TableError("A table of pairs does not say how they were found; run dedup.py match again.") from error
-
-
 def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> None:
     """Write the duplicates that meet in one bucket of cells.
 
@@ -138,17 +94,6 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(search.to_metadata())
     write_table(path_of(results, "pairs", f"{bucket:05d}"), table)
     log.info("bucket %d: %d visits, %d pairs", bucket, len(members), table.num_rows)
-
-
-def read_pairs(results: Path) -> tuple[Search, pa.Table]:
-    """The pairs of all buckets, and how they were found. Raises TableError if a bucket's are missing."""
-    search = Search.of(read_table(path_of(results, "pairs", "00000")))
-    tables = [read_table(path_of(results, "pairs", f"{bucket:05d}")) for bucket in range(search.buckets)]
-    if {Search.of(table) for table in tables} != {search}:
-        raise TableError(
-            "The pairs of the buckets are of different searches; run dedup.py match again for all of them."
-        )
-    return search, pa.concat_tables(tables)
 
 
 def find_pairs(results: Path, sources: Sequence[Source], settings: Settings) -> None:

@@ -9,18 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup import LIMIT, Search, members_of, read_pairs
 from pycurate.errors import TableError
 from pycurate.filters import first_failed
 from pycurate.greedy import GONE, walk
-from pycurate.match import PAIRS, match_nodes, nodes_of, pairs_table
 from pycurate.metadata_filters import Filter
 from pycurate.order import ORDER, Keep, best_first, checked_keep, order_of, shard_names
+from pycurate.pairs import LIMIT, Search, read_pairs
 from pycurate.recall import EXACT, Recall, measured
-from pycurate.search import Lookup
 from pycurate.sources import Source, aesthetic_of, embeddings_of
-from pycurate.training import device
-from pycurate.vectors import ROW_BITS, Embeddings
+from pycurate.vectors import ROW_BITS
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +87,11 @@ def duplicates(results: Path, sources: Sequence[Source], filters: Sequence[Filte
         graph = Graph(pairs, index)
         if not len(graph.walk.cut):
             return graph.dropped(), search, recall
+        from pycurate.rematch import match_again  # here, since torch takes seconds to import and few sets need it
+
         limit *= 2  # so that the rounds are few, whatever the data
         log.info("%d samples look further than their first %d duplicates", len(graph.walk.cut), limit // 2)
-        pairs = _match_again(results, graph, search.threshold, embeddings_of(sources), limit)
+        pairs = match_again(results, graph, search.threshold, embeddings_of(sources), limit)
 
 
 class Graph:
@@ -163,21 +162,3 @@ def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarra
     while not np.array_equal(further := leader[leader], leader):
         leader = further
     return leader
-
-
-def _match_again(results: Path, graph: Graph, threshold: float, embeddings: Embeddings, limit: int) -> pa.Table:
-    """The graph's pairs with longer lists, of live duplicates only, in place of those cut too early."""
-    cut = graph.cut_lists()
-    lookup = Lookup(threshold, limit, embeddings.similarity, device())
-    tables = []
-    for cell in np.unique(cut["cell"].to_numpy()).tolist():
-        nodes = nodes_of(members_of(results, embeddings.paths, cell, cell + 1)).members
-        nodes = nodes[graph.live(nodes["sample"])]
-        nodes = nodes[nodes["probe"] < 2]
-        rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())
-        found = match_nodes(nodes, rows, np.ones(len(nodes), bool), lookup)
-        tables.append(pairs_table(nodes, found, np.zeros(len(nodes))))
-    more = graph.pairs["more"].to_numpy().copy()
-    more[graph.near[graph.walk.cut]] = False
-    pairs = graph.pairs.set_column(PAIRS.get_field_index("more"), "more", [more])
-    return pa.concat_tables([pairs, *tables])

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from pycurate.dedup import find_pairs
 from pycurate.errors import UsageError
 from pycurate.resolve import resolve
+from pycurate.settings import Settings
 from pycurate.sources import sources_of
 from pycurate.tables import SAMPLES, path_of, write_table
-from pycurate.training import Settings
 from pycurate.vectors import Embeddings
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow.compute as pc
 
 from pycurate.decisions import Layout, decide
-from pycurate.dedup import read_pairs
 from pycurate.errors import TableError, UsageError
 from pycurate.examples import choose
 from pycurate.files import write_json
 from pycurate.filters import Filtering
+from pycurate.pairs import read_pairs
 from pycurate.progress import decided
 from pycurate.report import Setup, render
 from pycurate.sources import sources_of

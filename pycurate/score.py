@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pycurate.checked import checked_embedding_score
 from pycurate.clip_score import ClipScore
 from pycurate.errors import TableError
 from pycurate.models import EmbeddingScorer, PixelScorer
@@ -35,6 +34,8 @@ def score_partition(
             raise TableError(f"Partition {number} has no measure {kind.name!r}; run embed.py with this scorer.")
         columns |= score_columns(kind, measures[kind.name].to_numpy())
     if scorers or clip:
+        from pycurate.checked import checked_embedding_score  # here, since torch takes seconds to import
+
         embeddings = read_array(path_of(results, "img_emb", number)).astype(np.float32)
         uids = measures["uid"].to_pylist()
         for scorer in scorers:

@@ -11,25 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from pycurate.pairs import Found
+
 SLACK = 1.2e-3  # what rounding keys to float16 may take from a product: 2 * 2^-11, and what float32 adds
 BLOCK = 1024  # rows and columns of one product: 4 MiB of float32, about what a core's cache holds
-
-
-@dataclass(frozen=True)
-class Found:
-    """Duplicates among ranked members: positions `later` > `earlier`, their similarity, and where a list was cut."""
-
-    later: np.ndarray
-    earlier: np.ndarray
-    similarity: np.ndarray
-    more: np.ndarray
-
-    @classmethod
-    def of(cls, parts: "list[Found]") -> "Found":
-        """All of `parts` in one."""
-        empty = cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, bool))
-        columns = zip(*((p.later, p.earlier, p.similarity, p.more) for p in [empty, *parts]), strict=True)
-        return cls(*(np.concatenate(column) for column in columns))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ Every stage reads what it needs beneath one folder, `results`, and adds its own 
     metadata/metadata_00000.parquet   EMBED      METADATA, aligned with img_emb row by row
     scores/scores_00000.parquet       SCORE      uid of each readable sample + a float32 column per score
     cells/cells_00000.npz             DEDUP      pycurate.cells.Cells: what `train` decides, the only file of its kind
-    assigned/assigned_00000.npy       DEDUP      pycurate.match.member_dtype: a partition's visits, sorted by cell
-    pairs/pairs_00000.parquet         DEDUP      pycurate.match.PAIRS: duplicates, whatever the filters say
+    assigned/assigned_00000.npy       DEDUP      pycurate.members.member_dtype: a partition's visits, sorted by cell
+    pairs/pairs_00000.parquet         DEDUP      pycurate.pairs.PAIRS: duplicates, whatever the filters say
     decisions.parquet                 DEDUP      DECISIONS + the score columns, one row per input sample
     uids_kept.npy, uids_dropped.npy   DEDUP      pycurate.uids: which samples, as DataComp's tools list them
     duplicates.parquet                DEDUP      groups of duplicates, largest first: group, uid, kept, similarity

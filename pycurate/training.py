@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pycurate.cells import Cells, distance_at, k_means, keys_of, visits
-from pycurate.errors import UsageError
-from pycurate.order import Keep, scattered, shard_names, uid_numbers
+from pycurate.cells import Cells, cells_path, distance_at, k_means, keys_of, visits
+from pycurate.order import scattered, shard_names, uid_numbers
 from pycurate.search import SLACK
+from pycurate.settings import Settings
 from pycurate.sources import Source, embeddings_of
-from pycurate.tables import path_of
 from pycurate.vectors import sample_numbers
 
 log = logging.getLogger(__name__)
@@ -39,43 +38,9 @@ def pair_cost(numbers: int) -> float:
     return 0.3 + 0.018 * numbers
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What may be chosen for the search; what is None follows from the data.
-
-    Attributes:
-        threshold: cosine from which on two samples are duplicates, above 0 and at most 1.
-        keep: which of several duplicates outranks the others.
-        exact: whether to lose no duplicate, or to visit few cells and measure what that loses. By default exact where
-            it costs at most MOST_VISITS per vector.
-        cells: number of cells.
-        buckets: number of buckets of cells, each one match task.
-
-    Raises UsageError for values out of range.
-    """
-
-    threshold: float
-    keep: Keep = "best"
-    exact: bool | None = None
-    cells: int | None = None
-    buckets: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1:
-            raise UsageError(f"The duplicate threshold is a cosine above 0 and at most 1, not {self.threshold}.")
-        for name, value in (("cells", self.cells), ("buckets", self.buckets)):
-            if value is not None and value < 1:
-                raise UsageError(f"There must be at least one of {name}, not {value}.")
-
-
 def device() -> str:
     """The torch device that products are made on."""
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def cells_path(results: Path) -> Path:
-    """Where `train` leaves what it decided."""
-    return path_of(results, "cells", "00000")
 
 
 def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells:

@@ -11,9 +11,9 @@ import torch
 from pycurate.dedup import find_pairs
 from pycurate.filters import Threshold
 from pycurate.resolve import resolve
+from pycurate.settings import Settings
 from pycurate.sources import sources_of
 from pycurate.tables import SAMPLES, path_of, sample_uid, write_array, write_table
-from pycurate.training import Settings
 from pycurate.vectors import similarity, unit
 
 torch.set_num_threads(1)  # the sets are so small that threads would only wait for each other

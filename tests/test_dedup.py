@@ -11,13 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pycurate import dedup
-from pycurate.cells import Cells
+from pycurate.cells import Cells, cells_path
 from pycurate.errors import LedgerError, TableError, UsageError
 from pycurate.filters import Threshold
+from pycurate.pairs import LIMIT
 from pycurate.resolve import groups, resolve
+from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
 from pycurate.tables import path_of, read_table, write_table
-from pycurate.training import Settings, cells_path, train
+from pycurate.training import train
 from pycurate.vectors import similarity, unit
 from pycurate.verify import verify
 
@@ -149,7 +151,7 @@ def test_giant_group_has_few_pairs(tmp_path: Path) -> None:
     got = run(tmp_path, samples, Settings(0.99, cells=4, exact=True))
     assert sum(reason == "kept" for reason, _, _ in got.values()) == 1
     visits = sum(len(np.load(path_of(tmp_path, "assigned", f"{i:05d}"), mmap_mode="r")) for i in range(3))
-    assert read_table(path_of(tmp_path, "pairs", "00000")).num_rows <= dedup.LIMIT * visits
+    assert read_table(path_of(tmp_path, "pairs", "00000")).num_rows <= LIMIT * visits
 
 
 def test_byte_equal_images_are_compared_once(tmp_path: Path) -> None:

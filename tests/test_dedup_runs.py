@@ -15,9 +15,9 @@ from dedup_sets import Samples, brute_force, clustered, decided, run, write_set
 from pycurate.dedup import find_pairs
 from pycurate.errors import LedgerError
 from pycurate.resolve import resolve
+from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
 from pycurate.tables import path_of, read_table, write_table
-from pycurate.training import Settings
 from pycurate.vectors import ROW_BITS
 from pycurate.verify import verify
 

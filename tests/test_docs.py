@@ -18,8 +18,8 @@ from report_run import THRESHOLDS, make_run, standard_rows
 
 from pycurate import errors, metadata_filters, tables
 from pycurate.clip_score import MinClipScore
-from pycurate.dedup import Search
 from pycurate.images import CODES
+from pycurate.pairs import Search
 from pycurate.recall import Recall
 from pycurate.report import Setup, render
 from pycurate.resolve import _OWN, groups

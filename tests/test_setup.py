@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -156,3 +157,11 @@ workflow { WHO(Channel.fromPath("${launchDir}/*.in")) | view { file -> "it was "
     result = subprocess.run(command, cwd=tmp_path, env=environment(**changes), capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"it was {nextflow.parent.parent} größe.in" in result.stdout
+
+
+@pytest.mark.parametrize("module", ["partition", "score", "decisions", "write", "report", "examples", "refilter"])
+def test_a_stage_without_pixels_or_products_imports_nothing_that_takes_seconds(module: str) -> None:
+    # A run has such tasks by the thousand, and a person waits for `pycurate refilter`.
+    code = f"import sys, pycurate.{module}; print(*{{'torch', 'pandas', 'open_clip', 'faiss'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
