@@ -85,7 +85,7 @@ workflow {
         Tables.sorted(EMBED.out.times.mix(SCORE.out.times, DEDUP.out.times, WRITE.out.times)),
         models,
         partitions.count(),
-        Parameters.json(params),
+        Parameters.json(params, launchDir),
         code,
     )
 

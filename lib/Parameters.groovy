@@ -64,9 +64,10 @@ class Parameters {
         names.findAll().join('_').replaceAll(/[^\w.-]+/, '_')
     }
 
-    /** The parameters as JSON, in the order of their names. */
-    static String json(Map params) {
-        JsonOutput.toJson(new TreeMap(params.findAll { _name, value -> value != null }))
+    /** The parameters as JSON, in the order of their names, and reference sets so that they are found from elsewhere. */
+    static String json(Map params, Path launchDir) {
+        def sets = params.reference?.tokenize(',')?.collect { name -> name.contains('://') ? name : launchDir.resolve(name).toString() }
+        JsonOutput.toJson(new TreeMap((params + [reference: sets?.join(',')]).findAll { _name, value -> value != null }))
     }
 
     private static Map schema(String file) {

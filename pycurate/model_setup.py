@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pycurate import weights
 from pycurate.choice import ModelChoice
-from pycurate.download import alone, sha256_of
-from pycurate.files import atomic
+from pycurate.download import alone
+from pycurate.files import atomic, sha256_of
 from pycurate.presets import is_class, load_class, load_encoder, load_scorer
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 
 import pycurate
 from pycurate import ledger, summary
-from pycurate.download import sha256_of
 from pycurate.errors import UsageError
 from pycurate.examples import EXAMPLES
-from pycurate.files import atomic, write_json
+from pycurate.files import atomic, sha256_of, write_json
 from pycurate.page import FILTERS, page
 from pycurate.partition import read_all
 from pycurate.tables import read_table

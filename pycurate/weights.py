@@ -10,9 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pycurate.download import download, sha256_of
+from pycurate.download import download
 from pycurate.errors import ModelError
-from pycurate.files import atomic
+from pycurate.files import adopt, atomic, sha256_of
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,12 @@ def locate(weights: Weights, model_dir: Path, wanted_by: str) -> Path:
 
 
 def fetch(weights: Weights, model_dir: Path) -> Path:
-    """The path of a published file in `model_dir`; brought there if it is not. Raises ModelError if it cannot be."""
+    """The path of a published file in `model_dir`; brought there if it is not. Raises ModelError if it cannot be.
+
+    What a folder beside `model_dir` has is not fetched but linked.
+    """
     path = model_dir / weights.file
+    adopt(path, weights.sha256)
     download(weights.url, path, weights.sha256, weights.size)
     return path
 
@@ -113,17 +117,17 @@ def locate_pair(weights: HubWeights, model_dir: Path) -> Path:
     beside = _beside(path)
     if path.is_file() and not beside.is_file():
         raise ModelError(f"{beside} is missing, which says what {path.name} should be; {_how(wanted_by, model_dir)}.")
-    return _intact(path, beside.read_text().split()[0] if beside.is_file() else "", wanted_by)
+    return _intact(path, _stated(path) if beside.is_file() else "", wanted_by)
 
 
 def fetch_pair(weights: HubWeights, model_dir: Path) -> Path:
-    """The path of an open_clip model's weights in `model_dir`; brought there if it is not.
+    """The path of an open_clip model's weights in `model_dir`; brought there if it is not, as by `fetch`.
 
     The hub is HF_ENDPOINT where that is set. Raises ModelError if the hub cannot be reached or lacks the files.
     """
     for name in weights.names:
         path = weights.path(model_dir, name)
-        if path.is_file() and _beside(path).is_file():
+        if adopt(_beside(path)) and adopt(path, _stated(path)):
             return locate_pair(weights, model_dir)
     # Here, since it is needed here only.
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
@@ -153,6 +157,11 @@ def fetch_pair(weights: HubWeights, model_dir: Path) -> Path:
 
 def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
+
+
+def _stated(path: Path) -> str:
+    """The SHA-256 that was stated when `path` was fetched."""
+    return _beside(path).read_text().split()[0]
 
 
 def _intact(path: Path, sha256: str, wanted_by: str) -> Path:

@@ -117,6 +117,25 @@ def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, sha
     assert summary["inputs"] == 21 == summary["kept"] + sum(summary["dropped"].values())
     sums = subprocess.run(["sha256sum", "-c", FETCHED], cwd=home, capture_output=True, text=True)
     assert sums.returncode == 0 and sums.stdout.count(": OK") == 3, sums.stdout + sums.stderr
+    # Scorers that read embeddings come and go; nothing is fetched or embedded again.
+    (folder / "own.py").write_text(SUM)
+    flow.succeed("--aesthetic", "false", "--scorer", f"{folder}/own.py:Sum", "-resume")
+    assert {"EMBED", "MODELS_VERIFY"} <= tasks(flow, "CACHED")
+    assert {"MODELS_SCORERS", "SCORE"} <= tasks(flow, "COMPLETED")
+    columns = pq.read_table(flow.out / "decisions.parquet").column_names
+    assert "aesthetic" not in columns and "sum" in columns
+
+
+SUM = """
+class Sum:
+    name = "sum"
+
+    def __init__(self, model_dir, device):
+        pass
+
+    def score(self, embeddings):
+        return embeddings.sum(axis=1)
+"""
 
 
 def test_clip_l14_gives_scores_and_decisions_by_its_scripts(shared: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -224,7 +225,9 @@ def test_a_reference_outranks_the_input_and_is_never_written(
 ) -> None:
     reference = undisturbed.out if embedded else shards
     flow = Flow(tmp_path, ("--input", f"{shards}/00001.tar", "--dedup", "true", "--aesthetic_threshold", "0"))
-    flow.succeed("--reference", str(reference), *(["--dedup_single", "0"] if embedded else []))
+    relative = os.path.relpath(reference, flow.folder)
+    flow.succeed("--reference", relative, *(["--dedup_single", "0"] if embedded else []))
+    assert json.loads((flow.out / "summary.json").read_text())["parameters"]["reference"] == f"{flow.folder}/{relative}"
     rows = decisions(flow)
     kept = {row["uid"] for row in decisions(undisturbed) if row["kept"] or not embedded}
     if embedded:

@@ -178,6 +178,30 @@ def test_hub_weights_keep_the_hash_that_the_hub_stated(
     assert fetch_pair(PAIR, folder).read_bytes() == DATA
 
 
+def test_what_a_folder_beside_has_is_linked_and_not_fetched_again(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(DATA)
+    hub.store("someone/model", "open_clip_pytorch_model.bin", source)
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    head = Weights("head.pth", hub.serve("/head.pth", DATA), SHA256, len(DATA), "MIT")
+    one, other, third = (tmp_path / "home" / name for name in ("one", "other", "third"))
+    first = [fetch_pair(PAIR, one), fetch(head, one)]
+    again = [fetch_pair(PAIR, other), fetch(head, other)]
+    assert all(path.samefile(twin) for path, twin in zip(first, again, strict=True))
+    assert [served.starts for served in hub.files.values()] == [[0], [0]]
+    assert visible(other) == visible(one)
+    for path in first:  # which a spoilt file is not
+        path.unlink()
+        path.write_bytes(b"spoilt")
+    for path in again:
+        path.unlink()
+    assert [fetch_pair(PAIR, third).read_bytes(), fetch(head, third).read_bytes()] == [DATA, DATA]
+    assert [served.starts for served in hub.files.values()] == [[0, 0], [0, 0]]
+    assert [path.read_bytes() for path in first] == [b"spoilt", b"spoilt"]
+
+
 def test_a_hub_without_the_files(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     with pytest.raises(ModelError, match=r"has none of open_clip_model\.safetensors, open_clip_pytorch_model\.bin"):
