@@ -127,6 +127,42 @@ def test_every_package_in_the_image_is_a_pinned_one(image: Path) -> None:
     assert wanted <= {line.partition("==")[0] for line in held}
 
 
+def test_the_image_can_compile_for_a_gpu(image: Path) -> None:
+    """All that torch.compile needs there and that works without a GPU: a kernel for an H100, and what calls it."""
+    (image / "compile.py").write_text(COMPILE)
+    done = inside(image, "env", "TRITON_CACHE_DIR=/tmp/triton", "python3", "/compile.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["cubin", "driver.o"]
+
+
+COMPILE = """
+import subprocess, sysconfig
+from pathlib import Path
+
+import triton
+import triton.language as tl
+from triton.backends import nvidia
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+
+@triton.jit
+def double(values, SIZE: tl.constexpr):
+    at = values + tl.arange(0, SIZE)
+    tl.store(at, tl.load(at) * 2)
+
+
+source = ASTSource(double, {"values": "*bf16", "SIZE": "constexpr"}, {"SIZE": 128})
+kernel = triton.compile(source, target=GPUTarget("cuda", 90, 32))
+print(*(kind for kind, made in kernel.asm.items() if kind == "cubin" and made))
+
+folder = Path(nvidia.__file__).parent
+headers = [f"-I{folder / 'include'}", f"-I{sysconfig.get_paths()['include']}"]
+subprocess.run(["gcc", "-c", "-fPIC", *headers, folder / "driver.c", "-o", "/tmp/driver.o"], check=True)
+print(Path("/tmp/driver.o").name)
+"""
+
+
 def test_the_image_is_not_for_root_and_lets_engines_bring_gpus_in(image: Path) -> None:
     config = json.loads(podman("image", "inspect", "--format", "{{json .Config}}", IMAGE))
     assert config["User"] == "curate"
