@@ -1,5 +1,6 @@
 """`pycurate run`: the README's three workflows as they stand there, with the view of how they go."""
 
+import io
 import json
 import os
 import pty
@@ -12,8 +13,10 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 from flows import ROOT, Flow, environment
+from rich.console import Console
 
 from pycurate.filters import Filtering
+from pycurate.live import PlainView, watch
 from pycurate.progress import STAGES, Progress
 from pycurate.tables import read_table
 
@@ -140,3 +143,18 @@ def test_a_trace_that_was_emptied_is_read_anew(tmp_path: Path) -> None:
     trace.write_text(f"{HEAD}1\tbb/000001\t7\tWRITE (0)\tCOMPLETED\n")
     progress.look()
     assert (len(progress.stages["EMBED"].done), len(progress.stages["WRITE"].done)) == (3, 1)
+
+
+def test_a_run_goes_on_when_it_cannot_be_followed_any_more(tmp_path: Path) -> None:
+    stats = tmp_path / "work" / "aa" / "0000010" / "stats" / "stats_00000.json"
+    stats.parent.mkdir(parents=True)
+    stats.write_text('{"samples": 3')  # cut
+    trace = tmp_path / "trace.txt"
+    trace.write_text(f"{HEAD}1\taa/000001\t7\tEMBED (00000)\tCOMPLETED\n")
+    words = ["sh", "-c", "echo first; sleep 1.2; echo last; exit 3"]
+    console = Console(file=io.StringIO(), width=200)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert watch(process, Progress(tmp_path / "work", trace, Filtering()), PlainView(console)) == 3
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [said[0], said[-1]] == ["first", "last"]
+    assert len([line for line in said if line.startswith("The run goes on, but cannot be followed any more: ")]) == 1
