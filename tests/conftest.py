@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,20 @@ import pytest
 from flows import Flow, curate
 from slurm.cluster import Cluster
 
+from pycurate.download import alone
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one process run all tests of a file, which share what was made for it, and all of the one cluster.
+
+    Those come first, since they take longest and mostly wait.
+    """
+    for item in items:
+        slurm = "cluster" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("cluster" if slurm else item.path.name))
+    items.sort(key=lambda item: "cluster" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
@@ -53,14 +67,15 @@ def need_tool() -> Callable[[str, str], Path]:
 
 
 def _need_tool(command: str, apt_package: str) -> Path:
-    if shutil.which(command) is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        for action in (["update"], ["install", "-y", "--no-install-recommends", apt_package]):
-            subprocess.run(
-                ["apt-get", *action],
-                stdout=subprocess.DEVNULL,
-                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                check=False,  # what counts is whether the command is there afterwards
-            )
+    with alone(Path(tempfile.gettempdir()) / "pycurate-tests-apt.lock"):  # apt-get does not wait for another one
+        if shutil.which(command) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+            for action in (["update"], ["install", "-y", "--no-install-recommends", apt_package]):
+                subprocess.run(
+                    ["apt-get", *action],
+                    stdout=subprocess.DEVNULL,
+                    env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                    check=False,  # what counts is whether the command is there afterwards
+                )
     found = shutil.which(command)
     if found is None:
         reason = f"needs the command {command} (apt-get install {apt_package})"
