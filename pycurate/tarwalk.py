@@ -116,7 +116,7 @@ def _sums_up(header: bytes) -> bool:
         return False
     rest = header[:148] + b" " * 8 + header[156:]
     total = sum(rest)
-    return wanted in (total, total - 256 * sum(byte > 127 for byte in rest))
+    return wanted == total or wanted == total - 256 * sum(byte > 127 for byte in rest)
 
 
 def _number(field: bytes) -> int | None:
