@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +27,11 @@ log = logging.getLogger(__name__)
 DEPTH = 2
 """Runs within the pipeline at a time: one decodes while the other is resized or fetched."""
 
-FAILURES = (RuntimeError, ValueError, IndexError, TypeError, StopIteration)
-"""What DALI raises: Python's counterparts of the errors of C++, and StopIteration where a pipeline has ended."""
+FAILURES = (RuntimeError, ValueError, IndexError, TypeError, MemoryError, StopIteration)
+"""What DALI raises: Python's counterparts of the errors of C++, and StopIteration where a pipeline has ended.
+
+A want of GPU memory comes as RuntimeError out of a run, and as MemoryError out of what surrounds it.
+"""
 
 RUN_PIXELS = 2**28
 """The most pixels that one run decodes, 0.8 GB of RGB, unless a single image is larger. DALI holds a run at once."""
@@ -51,6 +55,7 @@ class DaliBackend:
         self.cpu = CpuBackend(views, device, max_pixels, workers)
         self.waiting: deque[list[Jpeg]] = deque()
         self.running: deque[list[Jpeg]] = deque()
+        self.stuck = False  # it took no further run, and now holds half of one perhaps
         self.rebuilt = 0
         self.pipeline = self._build()
 
@@ -94,13 +99,16 @@ class DaliBackend:
 
     def _collect(self, run: list[Jpeg]) -> list[Row | None]:
         """The rows of the oldest run; None for an image that DALI cannot read."""
+        rows: list[Row | None] | None = None
         try:
-            rows: list[Row | None] = [*self._fetch()]
+            rows = [*self._fetch()]
             self.running.popleft()
         except FAILURES as error:
             log.warning("DALI failed on a run of %d images (%s); looking for the cause.", len(run), _cause(error))
-            self.waiting.extendleft(reversed(list(self.running)[1:]))  # they ended with the pipeline
+        if rows is None:  # below the handler, since the exception holds what _fetch had of DALI's memory
+            self.waiting.extendleft(reversed(self.running))  # they ended with the pipeline
             self.running.clear()
+            self.waiting.popleft()  # which is this run
             self._rebuild()
             rows = self._isolate(run)
         self._feed()
@@ -117,24 +125,24 @@ class DaliBackend:
         """Run, and on failure run each half by itself, down to single images."""
         if not run:
             return []
-        try:
+        with suppress(*FAILURES):
             self._schedule(run)
             return [*self._fetch()]
-        except FAILURES:
-            self._rebuild()
+        self._rebuild()
         if len(run) == 1:
             return [None]
         half = len(run) // 2
         return self._bisect(run[:half]) + self._bisect(run[half:])
 
     def _feed(self) -> None:
-        while self.waiting and len(self.running) < DEPTH:
-            self.running.append(self.waiting.popleft())
+        while self.waiting and len(self.running) < DEPTH and not self.stuck:
             try:
-                self._schedule(self.running[-1])
+                self._schedule(self.waiting[0])
             except FAILURES as error:  # as a rule the run before it has failed meanwhile; _collect redoes both
                 log.debug("DALI took no further run: %s", _cause(error))
+                self.stuck = True
                 return
+            self.running.append(self.waiting.popleft())
 
     def _schedule(self, run: list[Jpeg]) -> None:
         self._put(self.pipeline, run)
@@ -171,9 +179,18 @@ class DaliBackend:
     def _rebuild(self) -> None:
         self.rebuilt += 1
         del self.pipeline  # its memory first
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()  # torch keeps what it has freed, and DALI may have failed for want of it
         self.pipeline = self._build()
+        self.stuck = False
 
     def _build(self) -> Pipeline:
+        pipeline = self._define()
+        pipeline.build()
+        self._warm(pipeline)
+        return pipeline
+
+    def _define(self) -> Pipeline:
         """JPEG bytes, and per view the resized size and the crop's corner, to uint8 (3, view.height, view.width)."""
         on_gpu = self.device.type == "cuda"
         pipeline = Pipeline(
@@ -191,8 +208,6 @@ class DaliBackend:
                 data, device="mixed" if on_gpu else "cpu", output_type=types.DALIImageType.RGB, **gpu
             )
             pipeline.set_outputs(*[_render(image, number, view) for number, view in enumerate(self.views)])
-        pipeline.build()
-        self._warm(pipeline)
         return pipeline
 
 
@@ -223,6 +238,6 @@ def _runs(jpegs: list[Jpeg]) -> Iterator[list[Jpeg]]:
 
 
 def _cause(error: Exception) -> str:
-    """The lines of DALI's report that say what happened, without its traceback."""
-    lines = [line.strip() for line in str(error).splitlines()]
+    """The line of DALI's report that says what happened, without its traceback."""
+    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
     return next((line for line in lines if line.startswith(("Failed to", "nvImageCodec", "CUDA"))), lines[0])

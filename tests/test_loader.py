@@ -5,7 +5,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import open_clip
@@ -189,6 +189,34 @@ def test_halving_finds_what_dali_alone_fails_on() -> None:
     backend = DaliBackend(SMALL, "cpu", 6, 10**8, 2)
     jpegs = [loader_dali.Jpeg(at, data, 50, 50) for at, data in enumerate(files)]
     assert [row is None for row in backend._bisect(jpegs)] == [False, False, True, False, False, True]
+    backend.close()
+
+
+@pytest.mark.parametrize("error", [MemoryError("std::bad_alloc"), RuntimeError()])
+@pytest.mark.parametrize("fed", range(6))
+def test_a_run_that_dali_took_half_of_mixes_with_no_other(
+    error: Exception, fed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its memory may be short while it is fed, at any input, and leave what it has taken of a run in its queues."""
+    files = list(photographs().values())
+    batches = [files[start:] + files[:start] for start in range(4)]
+    expected = [DaliBackend(SMALL, "cpu", len(files), 10**8, 2).start(batch)()[1] for batch in batches]
+    backend = DaliBackend(SMALL, "cpu", len(files), 10**8, 2)
+    results = [backend.start(batches[0])]
+    feed, calls = backend.pipeline.feed_input, itertools.count()
+
+    def short_of_memory(*arguments: Any) -> None:
+        if next(calls) == fed:
+            raise error
+        feed(*arguments)
+
+    monkeypatch.setattr(backend.pipeline, "feed_input", short_of_memory)
+    results += [backend.start(batch) for batch in batches[1:]]
+    for number, (result, due) in enumerate(zip(results, expected, strict=True)):
+        images, pixels = result()
+        assert not any(info.error for info in images)
+        assert all(map(torch.equal, pixels, due))
+        assert backend.rebuilt == (number >= 1)
     backend.close()
 
 
