@@ -85,7 +85,8 @@ class OpenClip:
 
     Preparation (size, resize mode, interpolation, mean, deviation) is the model's own; QuickGELU is what the tag
     says, not what the model's name says: open_clip itself only warns of the difference. fp32 on a CPU; on a GPU bf16
-    with normalisations in fp32, and compiled. Never touches the network.
+    and compiled. Normalisations are always computed in fp32, though of numbers in bf16 in towers of timm and ResNets.
+    Never touches the network.
     """
 
     def __init__(self, spec: str, model_dir: Path, device: str) -> None:
@@ -130,8 +131,12 @@ class OpenClip:
                 return self._embed(images)
             except torch.OutOfMemoryError:
                 raise
-            except RuntimeError as error:  # the compiler's, of many kinds; any other comes again below
-                log.warning("%s goes on without torch.compile, which failed: %s", self.name, _first_line(error))
+            except Exception as error:  # noqa: BLE001 - the compiler's, of many kinds; any other comes again below
+                cause = getattr(error, "inner_exception", error)  # torch wraps what its compilers raise
+                log.warning(
+                    "%s goes on without torch.compile, which failed: %s: %s",
+                    *(self.name, type(cause).__name__, _first_line(cause)),
+                )
                 self.compiled = False
         return self.embed(images)
 

@@ -67,7 +67,25 @@ def test_where_nothing_can_be_compiled_the_run_goes_on_and_says_so(
     assert not encoder.compiled
     assert np.array_equal(found, eager)
     (said,) = [record.getMessage() for record in caplog.records if record.name == "pycurate.openclip"]
-    assert "goes on without torch.compile, which failed" in said
+    assert "goes on without torch.compile, which failed: InvalidCxxCompiler: " in said
+
+
+def test_more_sizes_than_torch_compiles_end_the_compiling_and_not_the_run(
+    need_tool: Callable[[str, str], Path],
+    encoder: OpenClip,
+    images: torch.Tensor,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """torch has exceptions of its own for this that are no RuntimeError."""
+    need_tool("g++", "g++")
+    eager = [encoder.encode(images[:count]) for count in (5, 3)]
+    encoder.compile()
+    with torch._dynamo.config.patch(recompile_limit=1), caplog.at_level(logging.WARNING):
+        found = [encoder.encode(images[:count]) for count in (5, 3)]
+    assert not encoder.compiled
+    assert torch.equal(found[1], eager[1])
+    torch.testing.assert_close(found[0], eager[0], rtol=0, atol=1e-4)
+    assert [record for record in caplog.records if "which failed: FailOnRecompileLimitHit" in record.getMessage()]
 
 
 def test_a_compiled_batch_too_large_for_memory_is_halved(
