@@ -123,10 +123,9 @@ def _start(
                 ) from error
             _smaller[type(model)] = size // 2
             log.warning("%s: no memory for %d at once, going on with %d", _name(model), size, size // 2)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
         except Exception as error:
-            _name_culprit(compute, model, partition, samples, range(start, stop), size)
+            if not isinstance(error, torch.AcceleratorError):  # after which a GPU does nothing more, for any sample
+                _name_culprit(compute, model, partition, samples, range(start, stop), size)
             raise ModelError(_raised(model, error, partition, _these(samples[start:stop]))) from error
 
     def finish() -> np.ndarray:

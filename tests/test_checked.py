@@ -199,6 +199,18 @@ def test_an_exception_that_no_sample_raises_alone_names_them_all() -> None:
         encode(Crowded())
 
 
+def test_a_fault_of_the_gpu_is_no_samples_fault() -> None:
+    class Faulty(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            self.seen.append(len(pixels))
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    encoder = Faulty()
+    with pytest.raises(ModelError, match=r"illegal memory access .*samples sample-0 to sample-9"):
+        encode(encoder)
+    assert len(encoder.seen) == 1
+
+
 def test_pixel_scorers_get_what_is_known_of_each_image() -> None:
     class Wide:
         name, view = "wide", View(4, 4)
