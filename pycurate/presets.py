@@ -74,13 +74,32 @@ def find_preset(name: str) -> Preset:
 def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
     """Make the encoder named by `spec` (see the top of this module), with its weights out of `model_dir`.
 
-    Never touches the network. Raises UsageError for an unknown name, ModelError where weights are missing or wrong.
+    Never touches the network. Raises UsageError for an unknown name, or a device that is not there, ModelError where
+    weights are missing or wrong.
     """
+    check_device(device)
     if is_class(spec):
         return load_class(spec)(model_dir, device)
     from pycurate.openclip import OpenClip  # here, since importing open_clip takes seconds
 
     return OpenClip(spec, model_dir, device)
+
+
+def check_device(device: str) -> None:
+    """Raise UsageError unless this is a torch device name, and where it names a GPU, that GPU is there."""
+    if device == "cpu":
+        return
+    import torch  # here, since it takes seconds
+
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"{device!r} is no device; give cpu, cuda, or one GPU of several as cuda:1.") from error
+    found = torch.cuda.device_count()
+    if wanted.type == "cuda" and (wanted.index or 0) >= found:
+        raise UsageError(
+            f"There is no device {device} here: torch finds {found} GPUs. See what nvidia-smi says, or take cpu."
+        )
 
 
 def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelScorer | EmbeddingScorer:

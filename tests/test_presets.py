@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from pycurate.errors import ModelError, UsageError
@@ -140,6 +141,24 @@ def test_wrong_use_leaves_with_2(root: Path, tmp_path: Path) -> None:
     for words in (["--preset", "lihgt"], ["--encoder", "ViT-B-32/openia"], ["--scorer", "pycurate.heads:NsfwL14"]):
         found = run(root, "fetch", *words, "--model-dir", str(tmp_path))
         assert found.exit_code == 2, found.output
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "'gpu' is no device; give cpu, cuda"),
+        ("cuda:64", "There is no device cuda:64 here"),
+        pytest.param(
+            "cuda",
+            "There is no device cuda here: torch finds 0 GPUs",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU"),
+        ),
+    ],
+)
+def test_a_device_that_is_not_there_leaves_with_2(root: Path, tmp_path: Path, device: str, message: str) -> None:
+    found = run(root, "verify", "--preset", "light", "--device", device, "--model-dir", str(tmp_path))
+    assert (found.exit_code, found.output.count("\n")) == (2, 1), found.output
+    assert message in found.output
 
 
 # --- filters on metadata
