@@ -83,4 +83,6 @@ def _age() -> float:
 def _gpu() -> int:
     """Bytes, at most, that torch held on the GPU at once; 0 where this process uses none."""
     torch = sys.modules.get("torch")  # who has not imported it uses no GPU, and importing takes seconds
-    return int(torch.cuda.max_memory_allocated()) if torch and torch.cuda.is_initialized() else 0
+    if not (torch and torch.cuda.is_initialized()):
+        return 0
+    return max(int(torch.cuda.max_memory_allocated(device)) for device in range(torch.cuda.device_count()))

@@ -186,7 +186,7 @@ def measure(
         dim=encoder.dim,
         tables={kind: bytes_per_row(table.slice(0, different)) for kind, table in tables.items()},
         memory=memory,
-        gpu_memory=torch.cuda.max_memory_allocated() if gpu else None,
+        gpu_memory=torch.cuda.max_memory_allocated(models.device) if gpu else None,
     )
 
 
