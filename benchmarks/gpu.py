@@ -33,7 +33,14 @@ from pycurate.openclip import OpenClip
 from pycurate.partition import find_shards, partition, write_partitions
 from pycurate.shards import read_samples
 
-PEAKS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12}  # dense bf16, FLOP/s
+PEAKS = {
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+}  # dense bf16, FLOP/s
 
 
 def random_encoder(model: str, folder: Path, device: str) -> OpenClip:
