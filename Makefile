@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint lock demo bench bench-dedup clean
+.PHONY: help setup test lint lock demo bench bench-dedup gpu clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -50,6 +50,11 @@ bench-dedup: setup ## Measure the search for duplicates
 	python benchmarks/dedup.py speed --whole
 	python benchmarks/dedup.py growth
 	python benchmarks/dedup.py clusters
+
+gpu: setup ## On a machine with a GPU: the tests that need one, and its speed
+	python -m pytest -m gpu
+	python benchmarks/gpu.py --model ViT-L-14-quickgelu --images 40000
+	python benchmarks/gpu.py --model ViT-B-32-quickgelu --images 40000
 
 clean: ## Remove the demo and the caches of the tools; .venv and your results stay
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

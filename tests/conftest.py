@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from flows import Flow, curate
 from slurm.cluster import Cluster
 
@@ -25,6 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         slurm = "cluster" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("cluster" if slurm else item.path.name))
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a GPU"))
     items.sort(key=lambda item: "cluster" not in getattr(item, "fixturenames", ()))
 
 

@@ -87,7 +87,7 @@ def test_what_a_model_gave_is_checked_when_it_is_called_for() -> None:
         rows()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_that_is_still_at_work_is_waited_for() -> None:
     class Slow(Brightness):
         def encode(self, pixels: torch.Tensor) -> torch.Tensor:

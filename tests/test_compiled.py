@@ -109,7 +109,7 @@ def test_a_compiled_batch_too_large_for_memory_is_halved(
     assert encoder.compiled
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_compiles_and_agrees_with_the_cpu(encoder: OpenClip, images: torch.Tensor, tmp_path: Path) -> None:
     on_gpu = OpenClip(f"local-dir:{tmp_path}/model", NOWHERE, "cuda")
     found = checked_encode(on_gpu, images.cuda(), "0", NAMES)

@@ -106,7 +106,7 @@ def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not list((tmp_path / "models").iterdir())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same_embeddings(encoder: EfficientNetLite0, pixels: torch.Tensor, model_dir: Path) -> None:
     on_gpu = EfficientNetLite0(model_dir, "cuda").encode(pixels.cuda())
     assert cosine_similarity(on_gpu.cpu(), encoder.encode(pixels)).min() > 0.9999

@@ -343,7 +343,7 @@ def test_images_over_the_limit_are_refused(backend: Literal["cpu", "dali"]) -> N
         assert [info.error for info in batches[0].images] == [expected] * 2
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_pixels_reach_a_gpu_in_their_order(backend: Literal["cpu", "dali"]) -> None:
     here: list[list[torch.Tensor]] = []

@@ -183,6 +183,19 @@ def test_verify_tells_random_numbers_from_clip(root: Path, fetched: Path, shared
     assert found.exit_code == 1
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_self_test_passes_where_loader_and_encoder_work_as_they_should(
+    root: Path, tmp_path: Path, device: str
+) -> None:
+    words = ["--encoder", save_tiny(tmp_path / "model"), "--device", device, "--model-dir", str(tmp_path)]
+    found = run(root, "verify", *words, "--report", str(tmp_path / "report.json"))
+    assert found.exit_code == 0, found.output
+    report = json.loads((tmp_path / "report.json").read_text())
+    passed = {(f["check"], f["subject"].rpartition(", ")[2]) for f in report["findings"] if f["state"] == "passed"}
+    assert passed >= {("preparation", "cpu"), ("preparation", "dali")}
+    assert {check for check, _ in passed} == {"weights", "batches", "preparation"} and report["device"] == device
+
+
 def test_a_preset_from_tar_to_scores_whatever_the_batch_size(fetched: Path, shared: Path, tmp_path: Path) -> None:
     for path in (*fetched.glob("ViT*"), *(shared / "heads").iterdir()):
         (tmp_path / path.name).symlink_to(path)
