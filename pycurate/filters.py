@@ -8,9 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.clip_score import MinClipScore
-from pycurate.errors import UsageError
+from pycurate.errors import ModelError, PycurateError, UsageError
 from pycurate.metadata_filters import CaptionCharacters, CaptionWords, Filter, HasCaption, MaxAspect, MinSide
 from pycurate.presets import load_filter
+
+OWN_REASONS = ("kept", "unreadable", "duplicate_exact", "duplicate_near", "duplicate_reference")
+"""What decisions are called that no filter makes, and no filter may be called."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Filtering:
     def filters(self) -> list[Filter]:
         """The filters, in the order in which they are asked: that of the fields.
 
-        Raises UsageError if one of them cannot be made.
+        Raises UsageError if one of them cannot be made, or has no `reason` of its own.
         """
         known: list[Filter | None] = [
             self._made(self.aesthetic_threshold, lambda least: Threshold("aesthetic", "aesthetic", minimum=least)),
@@ -107,19 +110,62 @@ class Filtering:
             self._made(self.caption_characters, CaptionCharacters),
             *(load_filter(spec) for spec in self.filter),
         ]
-        return [one for one in known if one is not None]
+        made = [one for one in known if one is not None]
+        for one in made:
+            reason = getattr(one, "reason", None)
+            if not isinstance(reason, str) or not reason or reason in OWN_REASONS:
+                raise UsageError(
+                    f"{_name(one)} has the reason {reason!r}; give it a `reason` to drop a sample for, in words: "
+                    f"any but {', '.join(OWN_REASONS)}."
+                )
+        return made
 
     @staticmethod
     def _made(value: float | None, make: Callable[[float], Filter]) -> Filter | None:
         return None if value is None else make(value)
 
 
-def first_failed(filters: Sequence[Filter], table: pa.Table) -> np.ndarray:
+def first_failed(filters: Sequence[Filter], table: pa.Table, partition: str) -> np.ndarray:
     """int64 (n,): the position in `filters` of the first one that each row fails, or len(filters) if it passes all.
 
-    Raises UsageError if a filter asks for a score that is not there.
+    `table` is what Filter.passes takes, of one partition. Raises UsageError if a filter asks for a score that is not
+    there, ModelError, naming class, partition and sample, if one raises or gives what its protocol does not allow.
     """
     failed = np.full(table.num_rows, len(filters))
     for position, one in reversed(list(enumerate(filters))):
-        failed[~one.passes(table)] = position
+        failed[~_passes(one, table, partition)] = position
     return failed
+
+
+def _passes(one: Filter, table: pa.Table, partition: str) -> np.ndarray:
+    """What the filter answers, checked: numpy takes integers in the place of a mask for positions."""
+    try:
+        mask = one.passes(table)
+    except PycurateError:
+        raise
+    except Exception as error:
+        where = _culprit(one, table)
+        raise ModelError(
+            f"{_name(one)} raised {type(error).__name__}: {error} (partition {partition}, {where})."
+        ) from error
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (table.num_rows,):
+        gave = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise ModelError(
+            f"{_name(one)} gave {gave} where a numpy array of bool ({table.num_rows},) is due (partition {partition})."
+        )
+    return mask
+
+
+def _culprit(one: Filter, table: pa.Table) -> str:
+    """The first sample at which the filter raises when it is alone; all of them if there is none."""
+    uids = table["uid"].to_pylist()
+    for row, uid in enumerate(uids):
+        try:
+            one.passes(table.slice(row, 1))
+        except Exception:  # noqa: BLE001 - it is what is looked for
+            return f"sample {uid}"
+    return f"samples {uids[0]} to {uids[-1]}" if uids else "no samples"
+
+
+def _name(one: Filter) -> str:
+    return f"{type(one).__module__}:{type(one).__qualname__}"

@@ -58,7 +58,7 @@ class Index:
             facts = source.facts()
             order.append(order_of(facts, aesthetic_of(facts, facts.num_rows), keep, places, bool(source.reference)))
             wanted = [] if source.reference else filters
-            passes.append(first_failed(wanted, facts) == len(wanted))
+            passes.append(first_failed(wanted, facts, source.label) == len(wanted))
         self.bases = np.cumsum([0] + [len(part) for part in passes[1:]])
         self.passes, self.order = np.concatenate(passes), np.concatenate(order)
 

@@ -153,18 +153,19 @@ class Progress:
     def _count_scored(self, folder: Path) -> None:
         """Count what the filters make of the samples of a SCORE task."""
         for scores in folder.glob("scores/*.parquet"):
-            metadata = self._metadata.get(scores.stem.partition("_")[2])
-            if metadata:
+            number = scores.stem.partition("_")[2]
+            if metadata := self._metadata.get(number):
                 self.scored = True
-                for reason, samples in passing(read_table(metadata), read_table(scores), self.filtering).items():
+                found = passing(read_table(metadata), read_table(scores), self.filtering, number)
+                for reason, samples in found.items():
                     self._count(reason, samples)
 
 
-def passing(metadata: pa.Table, scores: pa.Table, filtering: Filtering) -> dict[str, int]:
+def passing(metadata: pa.Table, scores: pa.Table, filtering: Filtering, partition: str) -> dict[str, int]:
     """{reason: samples} of one partition, duplicates apart: tables of METADATA and of scores, of the same samples."""
     filters = filtering.filters()
     facts = pa.table({name: table[name] for table in (metadata, scores) for name in table.column_names})
-    counts = np.bincount(first_failed(filters, facts), minlength=len(filters) + 1).tolist()
+    counts = np.bincount(first_failed(filters, facts, partition), minlength=len(filters) + 1).tolist()
     return dict(zip([*(one.reason for one in filters), "kept"], counts, strict=True))
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from pycurate.errors import TableError
 from pycurate.files import write_json
-from pycurate.filters import first_failed
+from pycurate.filters import OWN_REASONS, first_failed
 from pycurate.graph import Dropped, duplicates
 from pycurate.metadata_filters import Filter
 from pycurate.order import hex_digits
@@ -27,8 +27,6 @@ from pycurate.tables import DECISIONS, write_table
 from pycurate.vectors import ROW_BITS
 
 log = logging.getLogger(__name__)
-
-_OWN = ("kept", "unreadable", "duplicate_exact", "duplicate_near", "duplicate_reference")
 
 
 def resolve(results: Path, sources: Sequence[Source], filters: Sequence[Filter], dedup: bool) -> pa.Table:
@@ -77,15 +75,15 @@ def _decide(source: Source, filters: Sequence[Filter], dropped: Dropped) -> pa.T
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):
         raise TableError(f"Partition {source.name} has samples that are ok without an embedding; embed it again.")
     scores = source.scores(source.readable(["uid"])["uid"])
-    failed = first_failed(filters, source.facts())
-    reason = np.where(failed < len(filters), len(_OWN) + failed, _OWN.index("kept"))
+    failed = first_failed(filters, source.facts(), source.label)
+    reason = np.where(failed < len(filters), len(OWN_REASONS) + failed, OWN_REASONS.index("kept"))
 
     here = slice(*np.searchsorted(dropped.sample, np.array([source.number, source.number + 1]) << ROW_BITS).tolist())
     rows = dropped.sample[here] & ((1 << ROW_BITS) - 1)
-    kind = np.where(dropped.exact[here], _OWN.index("duplicate_exact"), _OWN.index("duplicate_near"))
-    reason[rows] = np.where(dropped.reference[here], _OWN.index("duplicate_reference"), kind)
+    kind = np.where(dropped.exact[here], OWN_REASONS.index("duplicate_exact"), OWN_REASONS.index("duplicate_near"))
+    reason[rows] = np.where(dropped.reference[here], OWN_REASONS.index("duplicate_reference"), kind)
 
-    names = pa.array([*_OWN, *(one.reason for one in filters)])
+    names = pa.array([*OWN_REASONS, *(one.reason for one in filters)])
     reasons = pc.fill_null(names.take(pa.array(reason)).take(samples["row"]), "unreadable")
     # For each sample its place in `dropped`, null if it is not there.
     place = pc.index_in(samples["row"], value_set=pa.array(rows, pa.int64()), skip_nulls=True)

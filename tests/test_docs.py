@@ -18,11 +18,12 @@ from report_run import THRESHOLDS, make_run, standard_rows
 
 from pycurate import errors, metadata_filters, tables
 from pycurate.clip_score import MinClipScore
+from pycurate.filters import OWN_REASONS
 from pycurate.images import CODES
 from pycurate.pairs import Search
 from pycurate.recall import Recall
 from pycurate.report import Setup, render
-from pycurate.resolve import _OWN, groups
+from pycurate.resolve import groups
 from pycurate.tables import path_of, read_array, read_table, write_table
 from pycurate.uids import write_uids
 from pycurate.write import write_curated
@@ -123,7 +124,7 @@ def test_reasons_are_those_of_the_filters_and_of_resolve() -> None:
     own = {reason for kind in classes if isinstance(reason := vars(kind).get("reason"), str)}
     assert len(own) == 5
     described = {name for entry, _ in rows(section(OUTPUT, "## Reasons")) for name in names(entry)}
-    assert described == {*own, *_OWN, MinClipScore.reason, "aesthetic", "nsfw"}
+    assert described == {*own, *OWN_REASONS, MinClipScore.reason, "aesthetic", "nsfw"}
 
 
 def test_every_class_of_error_has_a_remedy() -> None:

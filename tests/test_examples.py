@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from pycurate.choice import ModelChoice, choose_models
 from pycurate.embed import LoaderOptions, embed_partition
-from pycurate.errors import ModelError
+from pycurate.errors import ModelError, UsageError
+from pycurate.filters import Filtering, first_failed
 from pycurate.partition import find_shards, partition, write_partitions
 from pycurate.presets import load_class, load_filter, load_scorer, reads_pixels
 from pycurate.score import score_partition
@@ -164,3 +165,53 @@ def test_examples_say_what_is_missing(tmp_path: Path) -> None:
         load_class(ENCODER)(tmp_path, "cpu")
     with pytest.raises(ModelError, match=r"probe\.npz is missing"):
         load_scorer(PROBE, tmp_path, "cpu", ENCODER)
+
+
+FILTERS = """
+import numpy as np
+import pyarrow.compute as pc
+
+class Kept:
+    reason = "kept"
+    def passes(self, table): return np.ones(table.num_rows, bool)
+
+class Nameless:
+    def passes(self, table): return np.ones(table.num_rows, bool)
+
+class Integers:
+    reason = "own"
+    def passes(self, table): return np.ones(table.num_rows, np.int8)
+
+class Short:
+    reason = "own"
+    def passes(self, table): return np.ones(table.num_rows - 1, bool)
+
+class Arrow:
+    reason = "own"
+    def passes(self, table): return pc.greater(table["width"], 0)
+
+class Strict:
+    reason = "own"
+    def passes(self, table):
+        if table["width"].to_pylist()[-1] == 1:
+            raise KeyError("colour")
+        return np.ones(table.num_rows, bool)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("Kept", UsageError, "Kept has the reason 'kept'; give it a `reason`"),
+        ("Nameless", UsageError, "Nameless has the reason None"),
+        ("Integers", ModelError, r"Integers gave int8 \(3,\) where .* bool \(3,\) is due \(partition 00007\)"),
+        ("Short", ModelError, r"Short gave bool \(2,\) where"),
+        ("Arrow", ModelError, "Arrow gave ChunkedArray where"),
+        ("Strict", ModelError, r"Strict raised KeyError: 'colour' \(partition 00007, sample c\)"),
+    ],
+)
+def test_a_filter_that_fails_names_itself(tmp_path: Path, name: str, error: type[Exception], message: str) -> None:
+    (tmp_path / "filters.py").write_text(FILTERS)
+    table = pa.table({"uid": ["a", "b", "c"], "width": [3, 2, 1]})
+    with pytest.raises(error, match=message):
+        first_failed(Filtering(filter=(f"{tmp_path}/filters.py:{name}",)).filters(), table, "00007")
