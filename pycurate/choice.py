@@ -1,13 +1,22 @@
 """Which models a run uses, and loading them."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from pycurate.clip_score import ClipScore
+from pycurate.errors import UsageError
 from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
 from pycurate.presets import check_fit, find_preset, load_class, load_encoder, load_scorer, reads_pixels
+from pycurate.tables import DECISIONS, PLAN, SAMPLES
+
+TAKEN = {
+    *("section", "name", "part", "place", "value", "order"),  # by the report's examples
+    *(name for schema in (SAMPLES, DECISIONS, PLAN) for name in schema.names),
+}
+"""Columns of the tables that scores stand in."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +38,14 @@ class ModelChoice:
         return load_encoder(self.encoder, self.model_dir, self.device)
 
     def load_pixel_scorers(self) -> list[PixelScorer]:
-        """Make the scorers that are measured on pixels."""
-        return [cast(PixelScorer, self._load(spec)) for spec in self.scorers if reads_pixels(spec)]
+        """Make the scorers that are measured on pixels. Raises UsageError if two of them give the same column."""
+        specs = [spec for spec in self.scorers if reads_pixels(spec)]
+        check_columns(specs)
+        return [cast(PixelScorer, self._load(spec)) for spec in specs]
 
     def load_embedding_scorers(self) -> list[EmbeddingScorer]:
-        """Make the scorers that are computed from embeddings."""
+        """Make the scorers that are computed from embeddings. Raises UsageError if two of all give the same column."""
+        check_columns(self.scorers)
         return [cast(EmbeddingScorer, self._load(spec)) for spec in self.scorers if not reads_pixels(spec)]
 
     def pixel_scorer_classes(self) -> list[type[PixelScorer]]:
@@ -61,7 +73,8 @@ def choose_models(
     """The models of a preset, without the scorers that are off, with the user's own.
 
     Another `encoder` than the preset's brings no scorer with it: a head fits one encoder only.
-    `device` None: cuda where there is one. Raises UsageError for an unknown preset, or a scorer that does not fit.
+    `device` None: cuda where there is one. Raises UsageError for an unknown preset, a scorer that does not fit, or
+    scorers of the user's own whose columns collide.
     """
     found = find_preset(preset)
     own = [found.aesthetic if aesthetic else None, found.nsfw if nsfw else None] if encoder is None else []
@@ -69,7 +82,25 @@ def choose_models(
     chosen = encoder or found.encoder
     for name in names:
         check_fit(name, chosen)
+    check_columns(scorers)  # those of a preset may be named where they are not used: when its folder is filled, say
     return ModelChoice(chosen, names, model_dir, device)
+
+
+def check_columns(scorers: Sequence[str]) -> None:
+    """Raise UsageError unless each scorer's class has a `name`, and their columns are no other's and none of TAKEN."""
+    owners = dict.fromkeys(TAKEN, "pycurate's tables") | {ClipScore.name: "the CLIP score"}
+    for spec in dict.fromkeys(scorers):
+        kind = load_class(spec)
+        name = getattr(kind, "name", None)
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"{spec} has no name; its class needs an attribute `name`, the column of its scores.")
+        for column in (name, f"{name}_raw") if hasattr(kind, "calibrate") else (name,):
+            if column in owners:
+                raise UsageError(
+                    f"The column {column!r} of {spec} is that of {owners[column]}, too; give its class another `name`, "
+                    "or leave the other out (a preset's by --no-aesthetic, --no-nsfw)."
+                )
+            owners[column] = spec
 
 
 def default_device() -> str:

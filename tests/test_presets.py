@@ -10,7 +10,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from pycurate.choice import TAKEN, choose_models
 from pycurate.errors import ModelError, UsageError
+from pycurate.examples import EXAMPLES
 from pycurate.heads import HEADS
 from pycurate.metadata_filters import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
 from pycurate.presets import (
@@ -23,6 +25,7 @@ from pycurate.presets import (
     load_scorer,
     reads_pixels,
 )
+from pycurate.tables import DECISIONS, PLAN, SAMPLES
 
 
 def run(root: Path, *words: str) -> Result:
@@ -91,6 +94,59 @@ def test_a_fault_inside_a_users_module_is_shown_as_it_is(tmp_path: Path, monkeyp
 def test_a_class_in_a_file_is_loaded_once(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("class Thing: ...\n")
     assert load_class(f"{tmp_path}/own.py:Thing") is load_class(f"{tmp_path}/own.py:Thing")
+
+
+SCORERS = """
+class Shard:
+    name = "shard"
+class Clip:
+    name = "clip_score"
+class Nameless:
+    def __init__(self, model_dir, device):
+        self.name = "late"
+class One:
+    name = "one"
+    @staticmethod
+    def calibrate(raw): return raw
+class Raw:
+    name = "one_raw"
+class Aesthetic:
+    name = "aesthetic"
+    def __init__(self, model_dir, device): ...
+class AestheticOfPixels(Aesthetic):
+    view = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["Shard"], "The column 'shard' of .*:Shard is that of pycurate's tables, too; give its class another `name`"),
+        (["Clip"], "The column 'clip_score' of .*:Clip is that of the CLIP score"),
+        (["Nameless"], "Nameless has no name"),
+        (["One", "Raw"], "The column 'one_raw' of .*:Raw is that of .*:One, too"),
+    ],
+)
+def test_scorers_whose_columns_collide_are_refused_at_once(tmp_path: Path, names: list[str], message: str) -> None:
+    (tmp_path / "own.py").write_text(SCORERS)
+    with pytest.raises(UsageError, match=message):
+        choose_models("light", tmp_path, scorers=tuple(f"{tmp_path}/own.py:{name}" for name in names))
+
+
+def test_a_scorer_takes_the_place_of_a_presets_where_that_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(SCORERS)
+    for name, load in (("Aesthetic", "load_embedding_scorers"), ("AestheticOfPixels", "load_pixel_scorers")):
+        own = (f"{tmp_path}/own.py:{name}",)
+        both = choose_models("light", tmp_path, nsfw=False, scorers=own, device="cpu")
+        with pytest.raises(UsageError, match=r"The column 'aesthetic' of .* is that of pycurate\.quality:Quality"):
+            getattr(both, load)()
+        alone = choose_models("light", tmp_path, aesthetic=False, nsfw=False, scorers=own, device="cpu")
+        assert [type(scorer).__name__ for scorer in getattr(alone, load)()] == [name]
+
+
+def test_every_column_that_scores_stand_beside_is_taken() -> None:
+    for schema in (SAMPLES, DECISIONS, PLAN, EXAMPLES):
+        assert set(schema.names) <= TAKEN
 
 
 # --- bin/models.py
