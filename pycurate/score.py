@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.clip_score import ClipScore
-from pycurate.errors import TableError
+from pycurate.errors import ModelError, TableError
 from pycurate.models import EmbeddingScorer, PixelScorer
 from pycurate.tables import path_of, read_array, read_table, write_table
 
@@ -29,17 +29,21 @@ def score_partition(
     """
     measures = read_table(path_of(results, "measures", number))
     columns = {"uid": measures["uid"]}
+    uids = measures["uid"].to_pylist()
     for kind in measured:
         if kind.name not in measures.column_names:
-            raise TableError(f"Partition {number} has no measure {kind.name!r}; run embed.py with this scorer.")
-        columns |= score_columns(kind, measures[kind.name].to_numpy())
+            raise TableError(
+                f"Partition {number} has no measure {kind.name!r}; run embed.py with this scorer, which reads pixels "
+                "(in the workflow name it as --pixel_scorer)."
+            )
+        columns |= score_columns(kind, measures[kind.name].to_numpy(), number, uids)
     if scorers or clip:
         from pycurate.checked import checked_embedding_score  # here, since torch takes seconds to import
 
         embeddings = read_array(path_of(results, "img_emb", number)).astype(np.float32)
-        uids = measures["uid"].to_pylist()
         for scorer in scorers:
-            columns |= score_columns(type(scorer), checked_embedding_score(scorer, embeddings, number, uids))
+            raw = checked_embedding_score(scorer, embeddings, number, uids)
+            columns |= score_columns(type(scorer), raw, number, uids)
         if clip:
             captions = read_table(path_of(results, "metadata", number), ["caption"])["caption"].to_pylist()
             columns[clip.name] = clip.score(embeddings, captions)
@@ -47,9 +51,24 @@ def score_partition(
     log.info("partition %s: %d samples scored", number, measures.num_rows)
 
 
-def score_columns(kind: type[PixelScorer] | type[EmbeddingScorer], raw: np.ndarray) -> dict[str, np.ndarray]:
-    """The score on the scale of thresholds, and beside it the raw one where that is another."""
+def score_columns(
+    kind: type[PixelScorer] | type[EmbeddingScorer], raw: np.ndarray, partition: str, samples: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The score on the scale of thresholds, and beside it the raw one where that is another.
+
+    Raises ModelError, naming class, partition and sample, if `calibrate` raises or gives what it should not.
+    """
     calibrate = getattr(kind, "calibrate", None)
     if calibrate is None:
         return {kind.name: raw}
-    return {kind.name: calibrate(raw).astype(np.float32), f"{kind.name}_raw": raw}
+    name = f"{kind.__module__}:{kind.__qualname__}.calibrate"
+    try:
+        scores = np.asarray(calibrate(raw)).astype(np.float32)
+    except Exception as error:
+        raise ModelError(f"{name} raised {type(error).__name__}: {error} (partition {partition}).") from error
+    if scores.shape != raw.shape:
+        raise ModelError(f"{name} gave shape {scores.shape} where {raw.shape} is due (partition {partition}).")
+    if not np.isfinite(scores).all():
+        sample = samples[int(np.argmin(np.isfinite(scores)))]
+        raise ModelError(f"{name} gave a value that is not finite (partition {partition}, sample {sample}).")
+    return {kind.name: scores, f"{kind.name}_raw": raw}

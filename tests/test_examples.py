@@ -21,7 +21,7 @@ from pycurate.errors import ModelError, UsageError
 from pycurate.filters import Filtering, first_failed
 from pycurate.partition import find_shards, partition, write_partitions
 from pycurate.presets import load_class, load_filter, load_scorer, reads_pixels
-from pycurate.score import score_partition
+from pycurate.score import score_columns, score_partition
 from pycurate.tables import path_of, read_array, read_table
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -165,6 +165,21 @@ def test_examples_say_what_is_missing(tmp_path: Path) -> None:
         load_class(ENCODER)(tmp_path, "cpu")
     with pytest.raises(ModelError, match=r"probe\.npz is missing"):
         load_scorer(PROBE, tmp_path, "cpu", ENCODER)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return raw[:1]", r"gave shape \(1,\) where \(3,\) is due \(partition 00007\)"),
+        ("return np.where(raw == 1, np.nan, raw)", r"not finite \(partition 00007, sample b\)"),
+        ("raise KeyError('colour')", r"raised KeyError: 'colour' \(partition 00007\)"),
+    ],
+)
+def test_a_scale_that_fails_names_itself(tmp_path: Path, body: str, message: str) -> None:
+    scale = f"    @staticmethod\n    def calibrate(raw):\n        {body}\n"
+    (tmp_path / "scale.py").write_text(f"import numpy as np\nclass Own:\n    name = 'own'\n{scale}")
+    with pytest.raises(ModelError, match=rf"Own\.calibrate .*{message}"):
+        score_columns(load_class(f"{tmp_path}/scale.py:Own"), np.arange(3, dtype=np.float32), "00007", ["a", "b", "c"])
 
 
 FILTERS = """
