@@ -26,6 +26,7 @@ MEMBERS = 7  # shown of a group, beside the kept image
 PAIRS = 8  # on each side of the duplicate threshold
 COMPARED = 4096  # kept images, each with each, for the pairs below it
 COUNTED = 1 << 20  # duplicate groups counted at a time
+REFERENCE = " of a reference"  # after the uid that names a group
 
 EXAMPLES = pa.schema(
     [
@@ -116,21 +117,28 @@ def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[
 
 
 def _groups(results: Path) -> list[pa.Table]:
-    """The largest groups of duplicates: each the kept image and the members least like it."""
+    """The largest groups of duplicates: each the kept image if it is of the input, and the members least like it."""
     sizes: dict[str, int] = {}
-    for batch in stream(results / "decisions.parquet", ["duplicate_of"]):
-        for entry in pc.value_counts(batch["duplicate_of"].drop_null()).to_pylist():
+    for batch in stream(results / "decisions.parquet", ["duplicate_of", "reason"]):
+        for entry in pc.value_counts(_group_of(batch).drop_null()).to_pylist():
             sizes[entry["values"]] = sizes.get(entry["values"], 0) + entry["counts"]
         if len(sizes) > COUNTED:  # memory stays bounded; only groups that are small so far are forgotten
             sizes = dict(_largest(sizes, COUNTED // 2))
-    draws = {uid: Draw("group", uid, 1 + MEMBERS) for uid, _ in _largest(sizes, GROUPS)}
-    for uid, draw in draws.items():
-        draw.add(np.array([0]), np.array([-np.inf]), np.array([uid]))  # the kept image comes first
-    for batch in stream(results / "decisions.parquet", ["uid", "duplicate_of", "similarity"]):
-        for uid, draw in draws.items():
-            members = batch.filter(pc.equal(batch["duplicate_of"], uid))
+    draws = {group: Draw("group", group, 1 + MEMBERS) for group, _ in _largest(sizes, GROUPS)}
+    for group, draw in draws.items():
+        if not group.endswith(REFERENCE):
+            draw.add(np.array([0]), np.array([-np.inf]), np.array([group]))  # the kept image comes first
+    for batch in stream(results / "decisions.parquet", ["uid", "duplicate_of", "similarity", "reason"]):
+        for group, draw in draws.items():
+            members = batch.filter(pc.equal(_group_of(batch), group))
             draw.add(np.zeros(members.num_rows, np.int64), _numbers(members["similarity"]), _texts(members["uid"]))
-    return [draw.table(sizes[uid]) for uid, draw in draws.items()]
+    return [draw.table(sizes[group]) for group, draw in draws.items()]
+
+
+def _group_of(batch: pa.RecordBatch) -> pa.Array:
+    """The kept uid of each sample's group, marked if it is a reference's, which an image of the input may have too."""
+    mark = pc.if_else(pc.equal(batch["reason"], "duplicate_reference"), REFERENCE, "")
+    return pc.binary_join_element_wise(batch["duplicate_of"], mark, "")
 
 
 def _pairs_above(results: Path) -> pa.Table:

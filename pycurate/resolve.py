@@ -56,13 +56,16 @@ def groups(decisions: pa.Table) -> pa.Table:
 
     The kept one of a group stands first in it, also where it belongs to a reference set.
     """
-    dropped = decisions.filter(pc.is_valid(decisions["duplicate_of"])).select(["uid", "duplicate_of", "similarity"])
-    sizes = dropped.group_by("duplicate_of").aggregate([([], "count_all")])
-    sizes = sizes.sort_by([("count_all", "descending"), ("duplicate_of", "ascending")])
-    kept = sizes["duplicate_of"]
+    dropped = decisions.filter(pc.is_valid(decisions["duplicate_of"]))
+    # A reference set numbers its samples by itself: one of its kept images may have the uid of one that is kept here.
+    mark = pc.if_else(pc.equal(dropped["reason"], "duplicate_reference"), "r", "")
+    of = pc.binary_join_element_wise(dropped["duplicate_of"], mark, "")
+    sizes = pa.table({"of": of}).group_by("of").aggregate([([], "count_all")])
+    sizes = sizes.sort_by([("count_all", "descending"), ("of", "ascending")])
+    kept = pc.utf8_slice_codeunits(sizes["of"], 0, 32)
     count = dropped.num_rows
     heads = [np.arange(len(kept)), kept, np.ones(len(kept), bool), pa.nulls(len(kept), pa.float32())]
-    group = pc.index_in(dropped["duplicate_of"], value_set=kept).cast(pa.int64())
+    group = pc.index_in(of, value_set=sizes["of"]).cast(pa.int64())
     members = [group, dropped["uid"], np.zeros(count, bool), dropped["similarity"]]
     names = ["group", "uid", "kept", "similarity"]
     table = pa.concat_tables([pa.table(columns, names=names) for columns in (heads, members)])

@@ -36,27 +36,37 @@ def verify(sources: Sequence[Source], decisions: pa.Table, threshold: float) -> 
 
     Raises LedgerError with the number of faults and the first of them.
     """
-    uids, numbers, contents, reference = _samples(sources)
+    uids, numbers, contents, owner = _samples(sources)
+    reference = owner > 0
     embeddings = embeddings_of(sources)
-    kept = pc.is_in(uids, value_set=decisions.filter(decisions["kept"])["uid"]).to_numpy(zero_copy_only=False)
+    own = np.flatnonzero(~reference)
+    kept = np.zeros(len(uids), bool)
+    kept[own] = pc.is_in(uids.take(own), value_set=decisions.filter(decisions["kept"])["uid"]).to_numpy()
     stays = np.flatnonzero(kept | reference)
 
     faults = []
     dropped = decisions.filter(pc.is_valid(decisions["duplicate_of"]))
-    this, of = (pc.index_in(dropped[name], value_set=uids) for name in ("uid", "duplicate_of"))
-    if this.null_count or of.null_count:
+    names = dropped["reason"].to_numpy()
+    stated = dropped["similarity"].to_numpy()
+    place = _places(dropped["uid"], uids.take(own))
+    if (place < 0).any():
         raise LedgerError("Decisions name samples that the tables do not have; run DEDUP again.")
-    this, of = this.to_numpy(), of.to_numpy()
-    alike = embeddings.similarity(numbers[this], numbers[of])
-    equal = contents[this] == contents[of]
-    named = np.where(equal, np.float32(1), alike)
-    names = dropped["reason"].to_numpy(zero_copy_only=False)
-    wrong = ~(kept | reference)[of] | kept[this] | (named != dropped["similarity"].to_numpy())
-    wrong |= ~equal & (alike < np.float32(threshold)) | ((names == "duplicate_exact") & ~equal)
-    wrong |= (names == "duplicate_reference") != reference[of]
-    faults += [
-        f"{uids[int(this[i])]} is not what its decision says it is of {uids[int(of[i])]}" for i in np.flatnonzero(wrong)
-    ]
+    this = own[place]
+    true = np.zeros(len(this), bool)
+    for which in np.unique(owner):  # each set numbers its samples by itself, so that a uid may stand in several
+        there = np.flatnonzero(owner == which)
+        place = _places(dropped["duplicate_of"], uids.take(there))
+        rows = np.flatnonzero((place >= 0) & ((names == "duplicate_reference") == bool(which)))
+        a, b = this[rows], there[place[rows]]
+        equal = contents[a] == contents[b]
+        alike = np.where(equal, np.float32(1), embeddings.similarity(numbers[a], numbers[b]))
+        good = (kept | reference)[b] & ~kept[a] & (alike == stated[rows])
+        good &= equal | (alike >= np.float32(threshold))
+        good &= equal | (names[rows] != "duplicate_exact")
+        true[rows] |= good
+    wrong = dropped.filter(pa.array(~true))
+    pairs = zip(wrong["uid"].to_pylist(), wrong["duplicate_of"].to_pylist(), strict=True)
+    faults += [f"{a} is not what its decision says it is of {b}" for a, b in pairs]
 
     values, count = np.unique(contents[stays], return_counts=True)
     twice = np.isin(contents, values[count > 1]) & kept
@@ -71,9 +81,14 @@ def verify(sources: Sequence[Source], decisions: pa.Table, threshold: float) -> 
     return Checked(int(kept.sum()), len(stays) * (len(stays) - 1) // 2, dropped.num_rows)
 
 
+def _places(uids: pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
+    """int64: where each of `uids` stands in `among`, -1 where it does not."""
+    return pc.fill_null(pc.index_in(uids, value_set=among), -1).to_numpy().astype(np.int64)
+
+
 def _samples(sources: Sequence[Source]) -> tuple[pa.ChunkedArray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of all searched samples: uid, number, SHA-256 (as numpy strings), and whether it belongs to a reference set."""
-    uids, numbers, contents, reference = [], [np.zeros(0, np.int64)], [np.zeros(0, "S64")], [np.zeros(0, bool)]
+    """Of all searched samples: uid, number, SHA-256 (as numpy strings), and of which set: 0, or that of a reference."""
+    uids, numbers, contents, owner = [], [np.zeros(0, np.int64)], [np.zeros(0, "S64")], [np.zeros(0, np.int64)]
     for source in sources:
         table = source.readable(["uid", "sha256"])
         chosen = source.chosen(table["uid"])
@@ -81,12 +96,12 @@ def _samples(sources: Sequence[Source]) -> tuple[pa.ChunkedArray, np.ndarray, np
         uids += table["uid"].chunks
         numbers.append(sample_numbers(source.number, np.flatnonzero(chosen)))
         contents.append(table["sha256"].to_numpy().astype("S64"))
-        reference.append(np.full(table.num_rows, bool(source.reference)))
+        owner.append(np.full(table.num_rows, source.reference))
     return (
         pa.chunked_array(uids, pa.string()),
         np.concatenate(numbers),
         np.concatenate(contents),
-        np.concatenate(reference),
+        np.concatenate(owner),
     )
 
 

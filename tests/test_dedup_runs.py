@@ -106,6 +106,26 @@ def test_reference_sets(tmp_path: Path, kept_only: bool) -> None:
     verify(sources, decisions, 0.9)  # the union, too, has no two kept samples that are duplicates
 
 
+def test_a_reference_set_with_the_uids_of_the_input(tmp_path: Path) -> None:
+    """As when each crawl begins with 00000.tar."""
+    samples = Samples.of(clustered(300, 16, seed=9, copies=0.7))
+    turned = Samples(*(array[::-1] for array in vars(samples).values()))
+    old, new = tmp_path / "old", tmp_path / "new"
+    write_set(old, turned, [np.arange(100)])
+    write_set(new, samples, [np.arange(150)])
+    script("all", "--results", new, "--dedup-threshold", "0.9", "--reference", old)
+    assert "each of a kept sample" in script("check", "--results", new, "--reference", old, "--reference", old)
+    rows = read_table(new / "decisions.parquet").to_pylist()
+    reasons = {row["uid"]: row["reason"] for row in rows}
+    both = [{row["duplicate_of"] for row in rows if (row["reason"] == "duplicate_reference") == yes} for yes in (0, 1)]
+    assert set.intersection(*both) - {None}  # an image of the input and one of the reference
+    groups: dict[int, set[bool]] = {}
+    for row in read_table(new / "duplicates.parquet").to_pylist():
+        if not row["kept"]:
+            groups.setdefault(row["group"], set()).add(reasons[row["uid"]] == "duplicate_reference")
+    assert {len(kinds) for kinds in groups.values()} == {1}
+
+
 @pytest.mark.parametrize("keep", ["best", "first"])
 def test_increments_by_the_script(tmp_path: Path, keep: str) -> None:
     samples = Samples.of(clustered(240, 16, seed=8))

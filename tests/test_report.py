@@ -244,6 +244,17 @@ def test_a_kept_image_of_a_reference_set_is_no_example(results: Path) -> None:
     assert "f" * 32 not in choose(results, THRESHOLDS)["uid"].to_pylist()
 
 
+def test_a_kept_image_of_a_reference_set_may_have_the_uid_of_another(results: Path) -> None:
+    chosen = read_table(results / "decisions.parquet")
+    row = chosen["key"].to_pylist().index("copy00")
+    kept = chosen["duplicate_of"][row].as_py()
+    change_decisions(results, lambda table: change_column(table, "reason", row, "duplicate_reference"))
+    rows = [row for row in choose(results, THRESHOLDS).to_pylist() if row["section"] == "group"]
+    ours = [row["key"] for row in rows if row["name"] == kept]
+    assert ours[0] == "kept00" and set(ours[1:]) == {"near00", "copy01", "copy02", "copy03"}
+    assert [row["key"] for row in rows if row["name"] == f"{kept} of a reference"] == ["copy00"]
+
+
 def test_the_script_without_a_sum_fails(results: Path) -> None:
     lose_a_kept_sample_from_a_tar(results)
     done = run_script("render", "--results", results)
