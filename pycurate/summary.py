@@ -78,7 +78,7 @@ def cells(results: Path, axes: dict[str, np.ndarray]) -> list[list[int]]:
     """
     shape = tuple(len(edges) - 1 for edges in axes.values())
     counts = np.zeros((2, int(np.prod(shape))), np.int64)
-    own = pa.array(["kept", "duplicate_exact", "duplicate_near", *axes])
+    own = pa.array(["kept", "duplicate_exact", "duplicate_near", "duplicate_reference", *axes])
     for batch in stream(results / "decisions.parquet", [*axes, "kept", "reason"]):
         values = {name: batch[name].to_numpy(zero_copy_only=False) for name in axes}
         known = np.isin(batch["reason"].to_numpy(zero_copy_only=False), own.to_pylist())

@@ -206,6 +206,9 @@ def test_the_cells_count_what_both_filters_keep(results: Path) -> None:
     assert cells[:, 2].sum() == 58
     assert cells[kept, 2].sum() == 40  # passes both filters: 30 kept, 10 duplicates
     assert cells[:, 3].sum() == cells[kept, 3].sum() == 30
+    row = read_table(results / "decisions.parquet")["reason"].to_pylist().index("duplicate_near")
+    change_decisions(results, lambda table: change_column(table, "reason", row, "duplicate_reference"))
+    assert np.array_equal(summary.cells(results, edges), cells)
 
 
 def test_the_choice_covers_what_a_curator_asks(results: Path) -> None:
