@@ -38,16 +38,27 @@ def adopt(path: Path, sha256: str | None = None) -> bool:
     """Whether `path` is there, once it was linked from a folder beside its own if only such a folder has that name.
 
     So folders of several models hold a file that they share once. It is copied where the file system knows no links.
-    With `sha256` only a file with that hash is linked.
+    With `sha256` only a file with that hash is linked; what cannot be read, never.
     """
-    twins = [] if path.is_file() else sorted(path.parent.parent.glob(f"*/{glob.escape(path.name)}"))
-    for twin in [twin for twin in twins if sha256 in (None, sha256_of(twin))][:1]:
+    folder = path.absolute().parent.parent  # absolute, since `.` is its own parent
+    twins = [] if path.is_file() else sorted(folder.glob(f"*/{glob.escape(path.name)}"))
+    twin = next((twin for twin in twins if _holds(twin, sha256)), None)
+    if twin:
         with atomic(path) as beside:
             try:
-                os.link(twin, beside)
+                os.link(os.path.realpath(twin), beside)
             except OSError:
                 shutil.copyfile(twin, beside)
     return path.is_file()
+
+
+def _holds(path: Path, sha256: str | None) -> bool:
+    """Whether it is a file that can be read, with that hash if one is given."""
+    try:
+        with open(path, "rb"):
+            return sha256 is None or sha256_of(path) == sha256
+    except OSError:
+        return False
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pycurate import weights
 from pycurate.choice import ModelChoice
 from pycurate.download import alone
+from pycurate.errors import ModelError
 from pycurate.files import atomic, sha256_of
 from pycurate.presets import is_class, load_class, load_encoder, load_scorer
 
@@ -20,10 +21,17 @@ def fetch_models(models: ModelChoice, offline: bool) -> None:
 
     Making them shows that the weights fit, and is what leaves files that a model derives for itself. With `offline`
     nothing is fetched. Who fetches to the same folder at once waits, and then changes nothing there. Raises ModelError,
-    naming the file, if weights are missing, altered or cannot be brought.
+    naming the file, if weights are missing, altered or cannot be brought, or the folder cannot be written.
     """
-    models.model_dir.mkdir(parents=True, exist_ok=True)
-    with alone(models.model_dir / ".lock"):
+    lock = models.model_dir / ".lock"
+    try:
+        models.model_dir.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    except OSError as error:
+        raise ModelError(
+            f"{models.model_dir} cannot be written ({error}); name a folder of your own, or let its owner fetch there."
+        ) from error
+    with alone(lock):
         if not offline:
             for spec in (models.encoder, *models.scorers):
                 _fetch(spec, models)

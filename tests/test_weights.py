@@ -17,6 +17,7 @@ from hub import Hub, running_hub
 from pycurate.choice import choose_models
 from pycurate.download import download
 from pycurate.errors import ModelError
+from pycurate.files import adopt
 from pycurate.heads import HEADS
 from pycurate.model_setup import FETCHED, fetch_models
 from pycurate.presets import load_class
@@ -202,6 +203,29 @@ def test_what_a_folder_beside_has_is_linked_and_not_fetched_again(
     assert [path.read_bytes() for path in first] == [b"spoilt", b"spoilt"]
 
 
+def test_what_lies_beside_is_passed_by_if_it_is_no_file_that_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a" / "file").mkdir(parents=True)
+    for name, target in (("b", "nothing"), ("c", "blob")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").symlink_to(target)
+    assert not adopt(tmp_path / "own" / "file", SHA256) and not (tmp_path / "own").exists()
+    (tmp_path / "c" / "blob").write_bytes(DATA)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "file").write_bytes(b"spoilt")
+    assert adopt(tmp_path / "own" / "file", SHA256)
+    assert (tmp_path / "own" / "file").samefile(tmp_path / "c" / "blob")
+    assert not (tmp_path / "own" / "file").is_symlink()
+
+
+def test_a_folder_named_by_a_dot_has_folders_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("own", "own/within", "beside"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "beside" / "file").write_bytes(DATA)
+    (tmp_path / "own" / "within" / "other").write_bytes(DATA)
+    monkeypatch.chdir(tmp_path / "own")
+    assert adopt(Path("file"), SHA256) and not adopt(Path("other"), SHA256)
+
+
 def test_a_hub_without_the_files(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     with pytest.raises(ModelError, match=r"has none of open_clip_model\.safetensors, open_clip_pytorch_model\.bin"):
@@ -273,3 +297,11 @@ def test_a_fetch_leaves_a_list_that_sha256sum_reads_and_changes_nothing_the_seco
     before = tmp_path.stat().st_mtime_ns
     fetch_models(models, offline=False)
     assert tmp_path.stat().st_mtime_ns == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    command = runpy.run_path(str(root / "bin" / "models.py"))["main"]
+    found = CliRunner().invoke(command, ["fetch", "--model-dir", str(tmp_path / "file" / "models")])
+    assert found.exit_code == 1 and found.output.count("\n") == 1
+    assert f"{tmp_path}/file/models cannot be written" in found.output
