@@ -32,7 +32,9 @@ workflow {
     models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
     scoring = models                                            // the same with those of more scorers
     if (params.scorer) {
-        MODELS_SCORERS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer, params.scorer), home, code)
+        // Once MODELS is done, so that what it fetched is linked and not fetched twice.
+        wider = models.map { _folder -> Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer, params.scorer) }
+        MODELS_SCORERS(wider, home, code)
         scoring = MODELS_SCORERS.out.fetched.map { sums -> sums.parent }
     }
     MODELS_VERIFY(models, code)
@@ -83,7 +85,7 @@ workflow {
         DEDUP.out.search,
         Tables.sorted(WRITE.out.stats.flatten()),
         Tables.sorted(EMBED.out.times.mix(SCORE.out.times, DEDUP.out.times, WRITE.out.times)),
-        models,
+        scoring,
         partitions.count(),
         Parameters.json(params, launchDir),
         code,

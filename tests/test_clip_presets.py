@@ -105,7 +105,9 @@ def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, sha
         env = {**environment(), "HF_ENDPOINT": hub.url}
         flow = Flow(folder, ("--input", str(shard), "--model_dir", str(home.parent), "--preset", "clip-b32"), env)
         thresholds = "--aesthetic_threshold 0 --nsfw_threshold 1 --clip_score_threshold 0 --missing_caption drop"
-        flow.succeed("--dedup", "true", *thresholds.split())
+        (folder / "own.py").write_text(SCORERS)
+        flow.succeed("--dedup", "true", *thresholds.split(), "--scorer", f"{folder}/own.py:Mean")
+        assert [served.starts for served in hub.files.values()] == [[0]]  # once, for two folders
     assert "MODELS" in tasks(flow, "COMPLETED")
     assert passed(flow.folder / "results" / "pipeline_info" / "models.json") == CHECKS
     rows = pq.read_table(flow.folder / "results" / "decisions.parquet").to_pylist()
@@ -118,23 +120,23 @@ def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, sha
     sums = subprocess.run(["sha256sum", "-c", FETCHED], cwd=home, capture_output=True, text=True)
     assert sums.returncode == 0 and sums.stdout.count(": OK") == 3, sums.stdout + sums.stderr
     # Scorers that read embeddings come and go; nothing is fetched or embedded again.
-    (folder / "own.py").write_text(SUM)
     flow.succeed("--aesthetic", "false", "--scorer", f"{folder}/own.py:Sum", "-resume")
     assert {"EMBED", "MODELS_VERIFY"} <= tasks(flow, "CACHED")
     assert {"MODELS_SCORERS", "SCORE"} <= tasks(flow, "COMPLETED")
     columns = pq.read_table(flow.out / "decisions.parquet").column_names
-    assert "aesthetic" not in columns and "sum" in columns
+    assert not {"aesthetic", "mean"} & set(columns) and "sum" in columns
 
 
-SUM = """
+SCORERS = """
+class Mean:
+    name = "mean"
+    def __init__(self, model_dir, device): ...
+    def score(self, embeddings): return embeddings.mean(axis=1)
+
 class Sum:
     name = "sum"
-
-    def __init__(self, model_dir, device):
-        pass
-
-    def score(self, embeddings):
-        return embeddings.sum(axis=1)
+    def __init__(self, model_dir, device): ...
+    def score(self, embeddings): return embeddings.sum(axis=1)
 """
 
 
