@@ -38,6 +38,14 @@ class Parameters {
         if (params.reference && !params.dedup) {
             faults << '--reference does nothing without --dedup true'
         }
+        ['encoder', 'scorer', 'pixel_scorer', 'filter'].each { name ->
+            parts(set[name]).findAll { part -> part ==~ /[^\/].*\.py:[^:]*/ }.each { part ->
+                faults << "--${name} ${part}: write the whole path, from / on, since tasks run in folders of their own"
+            }
+        }
+        parts(set.min_score).findAll { part -> !(part ==~ /[^=]+=.+/ && part.split('=', 2)[1].isDouble()) }.each { part ->
+            faults << "--min_score ${part}: is no COLUMN=NUMBER"
+        }
         if (faults) {
             throw new nextflow.exception.AbortOperationException(faults.join('\n') + '\nSee --help.')
         }
@@ -68,6 +76,11 @@ class Parameters {
     static String json(Map params, Path launchDir) {
         def sets = params.reference?.tokenize(',')?.collect { name -> name.contains('://') ? name : launchDir.resolve(name).toString() }
         JsonOutput.toJson(new TreeMap((params + [reference: sets?.join(',')]).findAll { _name, value -> value != null }))
+    }
+
+    /** What a parameter names, separated by commas. */
+    private static List<String> parts(Object value) {
+        value instanceof CharSequence ? value.tokenize(',') : []
     }
 
     private static Map schema(String file) {

@@ -11,6 +11,7 @@ from pycurate.clip_score import MinClipScore
 from pycurate.errors import ModelError, PycurateError, UsageError
 from pycurate.metadata_filters import CaptionCharacters, CaptionWords, Filter, HasCaption, MaxAspect, MinSide
 from pycurate.presets import load_filter
+from pycurate.tables import SAMPLES
 
 OWN_REASONS = ("kept", "unreadable", "duplicate_exact", "duplicate_near", "duplicate_reference")
 """What decisions are called that no filter makes, and no filter may be called."""
@@ -37,7 +38,7 @@ class Threshold:
     def passes(self, scores: pa.Table) -> np.ndarray:
         """bool (n,) over the rows of `scores`. Raises UsageError if the column is not among them."""
         if self.column not in scores.column_names:
-            there = ", ".join(scores.column_names) or "none"
+            there = ", ".join(name for name in scores.column_names if name not in SAMPLES.names) or "none"
             raise UsageError(
                 f"There is no score {self.column} to put a threshold on, only {there}; "
                 "leave the threshold out or score with a model that gives it."

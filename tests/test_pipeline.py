@@ -187,8 +187,57 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "--aesthetic_threshold 1.5: is not in the range 0 to 1" in said
     assert "no parameter --batch-size; did you mean --batch_size?" in said
     assert "--input is missing" in said
+    own = ("--filter", "m:C,own.py:C=3,/a/own.py:C", "--scorer", "a/own.py:C", "--min_score", "a=1,b,c=x")
+    said = refused(tmp_path, "--input", "x", *own)
+    assert "--filter own.py:C=3: write the whole path" in said and "--scorer a/own.py:C: write the whole path" in said
+    assert "--min_score b: is no COLUMN=NUMBER" in said and "--min_score c=x: is no COLUMN=NUMBER" in said
+    assert "m:C:" not in said and "/a/own.py:C:" not in said and "a=1:" not in said
     # A pattern that the shell expanded.
     assert "quote a pattern" in refused(tmp_path, "--input", "a.tar", "b.tar")
+
+
+MODELS = """
+import numpy as np
+from pycurate.models import View
+
+class Encoder:
+    name, dim, view = "own", 12, View(2, 2)
+    def __init__(self, model_dir, device): ...
+    def encode(self, pixels): return pixels.float().flatten(1) + 1
+
+class Red:
+    name, view = "red", View(8, 8)
+    def __init__(self, model_dir, device): ...
+    def score(self, pixels, images): return pixels[:, 0].float().mean(dim=(1, 2))
+    @staticmethod
+    def calibrate(raw): return raw / 255
+
+class First:
+    name = "first"
+    def __init__(self, model_dir, device): ...
+    def score(self, embeddings): return embeddings[:, 0]
+
+class Wide:
+    reason = "wide"
+    def passes(self, table): return table["width"].to_numpy() >= table["height"].to_numpy()
+"""
+
+
+def test_an_encoder_of_ones_own_and_what_it_is_scored_by(shared_images: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(MODELS)
+    models = ("--encoder", f"{own}:Encoder", "--pixel_scorer", f"{own}:Red", "--scorer", f"{own}:First")
+    chosen = ("--min_score", "red=0.3", "--filter", f"{own}:Wide", "--model_dir", str(tmp_path / "models"))
+    flow = Flow(tmp_path, ("--input", f"{shared_images}/00000.tar", *models, *chosen))
+    assert flow.run() != 0
+    assert "There is no score nsfw to put a threshold on, only red, red_raw, first;" in flow.text
+    flow.succeed("--aesthetic", "false", "--nsfw", "false", "-resume")  # which have nothing to do with this encoder
+    assert {"EMBED", "SCORE", "MODELS_VERIFY"} <= tasks(flow, "CACHED")
+    reasons = {row["reason"] for row in decisions(flow)}
+    assert reasons == {"kept", "red", "wide"}
+    for row in decisions(flow):
+        assert (row["reason"] == "red") == (row["red"] < 0.3)  # type: ignore[operator]
+        assert row["first"] is not None
 
 
 def test_a_missing_input_is_named(tmp_path: Path) -> None:
