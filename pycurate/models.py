@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from pycurate.errors import UsageError
+
 if TYPE_CHECKING:  # torch takes seconds to import, and most stages need no more of a model than its name
     import torch
 
@@ -31,6 +33,8 @@ class View:
 
     `resize` is one of open_clip's modes: `shortest` brings the shorter side to the size and crops, `squash`
     ignores the aspect ratio, `longest` brings the longer side to the size and pads with `fill` (0-255).
+
+    Raises UsageError for a mode or an interpolation that is none of these.
     """
 
     height: int
@@ -38,6 +42,14 @@ class View:
     resize: Literal["shortest", "squash", "longest"] = "shortest"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     fill: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("resize", self.resize, ("shortest", "squash", "longest")),
+            ("interpolation", self.interpolation, ("bicubic", "bilinear")),
+        ):
+            if value not in known:
+                raise UsageError(f"A View has the {name} {value!r}; it is one of {', '.join(known)}.")
 
 
 class Encoder(Protocol):

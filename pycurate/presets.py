@@ -18,11 +18,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, SupportsIndex
 
 from pycurate.errors import UsageError
 from pycurate.metadata_filters import Filter
-from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
+from pycurate.models import EmbeddingScorer, Encoder, PixelScorer, View
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,20 @@ def find_preset(name: str) -> Preset:
 def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
     """Make the encoder named by `spec` (see the top of this module), with its weights out of `model_dir`.
 
-    Never touches the network. Raises UsageError for an unknown name, or a device that is not there, ModelError where
-    weights are missing or wrong.
+    Never touches the network. Raises UsageError for an unknown name, a device that is not there, or a class that does
+    not say what an encoder says, ModelError where weights are missing or wrong.
     """
     check_device(device)
     if is_class(spec):
-        return load_class(spec)(model_dir, device)
+        made: Encoder = load_class(spec)(model_dir, device)
+        if not isinstance(getattr(made, "dim", None), SupportsIndex) or not isinstance(
+            getattr(made, "view", None), View
+        ):
+            raise UsageError(
+                f"{spec} is no encoder: it needs `dim`, how many numbers an embedding has, and `view`, a "
+                "pycurate.models.View; see Encoder in pycurate/models.py."
+            )
+        return made
     from pycurate.openclip import OpenClip  # here, since importing open_clip takes seconds
 
     return OpenClip(spec, model_dir, device)
@@ -105,11 +113,14 @@ def check_device(device: str) -> None:
 def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelScorer | EmbeddingScorer:
     """Make the scorer named by `spec` as `module:Class` for a run whose encoder is named `encoder`.
 
-    Never touches the network. Raises UsageError for an unknown name or an encoder that the scorer does not fit,
-    ModelError where weights are missing or wrong.
+    Never touches the network. Raises UsageError for an unknown name, an encoder that the scorer does not fit, or a
+    `view` that is none, ModelError where weights are missing or wrong.
     """
     check_fit(spec, encoder)
-    return load_class(spec)(model_dir, device)
+    made: PixelScorer | EmbeddingScorer = load_class(spec)(model_dir, device)
+    if reads_pixels(spec) and not isinstance(getattr(made, "view", None), View):
+        raise UsageError(f"The `view` of {spec} is no pycurate.models.View; see PixelScorer in pycurate/models.py.")
+    return made
 
 
 def load_filter(spec: str) -> Filter:

@@ -96,7 +96,31 @@ def test_a_class_in_a_file_is_loaded_once(tmp_path: Path) -> None:
     assert load_class(f"{tmp_path}/own.py:Thing") is load_class(f"{tmp_path}/own.py:Thing")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("dim = 8", "is no encoder: it needs `dim`"),
+        ("dim, view = [8], View(8, 8)", "is no encoder"),
+        ("dim, view = 8, (8, 8)", "is no encoder"),
+        ("dim, view = 8, View(8, 8, 'crop')", "A View has the resize 'crop'; it is one of shortest, squash, longest"),
+        ("dim, view = 8, View(8, 8, interpolation='area')", "A View has the interpolation 'area'"),
+    ],
+)
+def test_what_is_no_encoder_is_refused_when_it_is_made(tmp_path: Path, body: str, message: str) -> None:
+    text = f"from pycurate.models import View\nclass Own:\n    {body}\n    def __init__(self, model_dir, device): ...\n"
+    (tmp_path / "own.py").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_encoder(f"{tmp_path}/own.py:Own", tmp_path, "cpu")
+
+
+def test_a_scorer_whose_view_is_none_is_refused_when_it_is_made(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("class Own:\n    view = (8, 8)\n    def __init__(self, model_dir, device): ...\n")
+    with pytest.raises(UsageError, match=r"The `view` of .*:Own is no pycurate\.models\.View"):
+        load_scorer(f"{tmp_path}/own.py:Own", tmp_path, "cpu", "any")
+
+
 SCORERS = """
+from pycurate.models import View
 class Shard:
     name = "shard"
 class Clip:
@@ -114,7 +138,7 @@ class Aesthetic:
     name = "aesthetic"
     def __init__(self, model_dir, device): ...
 class AestheticOfPixels(Aesthetic):
-    view = None
+    view = View(8, 8)
 """
 
 
