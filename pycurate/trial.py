@@ -3,6 +3,8 @@
 import math
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -51,7 +53,8 @@ class Trial:
         device: what EMBED ran on, in words.
         images: how many different images it embedded.
         rates: images per second of EMBED, of each of its runs, once it is under way.
-        start: seconds from the start of a process until it has imported what a stage needs.
+        start: seconds from the start of a process until it has imported what a stage needs that computes with torch.
+        plain_start: the same of a stage that does not, such as WRITE.
         embed_start: seconds of an EMBED task beyond its images: start, models, loader, the slow first batch.
         score_start: the same of a SCORE task.
         score_seconds: of SCORE, per image.
@@ -66,6 +69,7 @@ class Trial:
     images: int
     rates: tuple[float, ...]
     start: float
+    plain_start: float
     embed_start: float
     score_start: float
     score_seconds: float
@@ -153,6 +157,9 @@ def measure(
     except ModelError as error:
         raise NotLoadedError(str(error)) from error
 
+    code = "import pycurate.write, pycurate.score"
+    _, plain = _timed(lambda: subprocess.run([sys.executable, "-c", code], check=True))
+
     given = 0  # pieces so far; each run goes on where the last one ended
 
     def run(count: int) -> Run:
@@ -179,8 +186,9 @@ def measure(
         images=min(different, RUNS * pace.last.images),
         rates=pace.rates,
         start=start,
+        plain_start=plain,
         embed_start=start + load + pace.first,
-        score_start=start + score_load,
+        score_start=(start if scorers else plain) + score_load,
         score_seconds=score / pace.last.images,
         write_rate=written / write if written else None,
         dim=encoder.dim,
