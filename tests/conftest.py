@@ -18,6 +18,7 @@ from pycurate.download import alone
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have one process run all tests of a file, which share what was made for it, and all of the one cluster.
 
