@@ -17,7 +17,7 @@ setup: .venv/.complete ## Make .venv complete: Python packages, Nextflow, Java (
 	@touch $@
 
 test: setup ## Run all tests (ARGS="-k name" picks some)
-	python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # benchmarks/ apart: a file there may have the name of one in bin/.
 lint: setup ## Check style and types

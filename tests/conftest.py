@@ -18,18 +18,13 @@ from pycurate.download import alone
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have one process run all tests of a file, which share what was made for it, and all of the one cluster.
-
-    Those come first, since they take longest and mostly wait.
-    """
+    """Skip what needs a GPU where there is none; put the files with tests on the cluster first, which take longest."""
     for item in items:
-        slurm = "cluster" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("cluster" if slurm else item.path.name))
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a GPU"))
-    items.sort(key=lambda item: "cluster" not in getattr(item, "fixturenames", ()))
+    longest = {item.path for item in items if "cluster" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in longest)
 
 
 @pytest.fixture(scope="session")
