@@ -1,19 +1,21 @@
 """Reading tar shards sample by sample, as webdataset groups them, with the place of each in the shard."""
 
 import hashlib
-import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from webdataset.tariterators import base_plus_ext
-
+from pycurate.captions import MAX_CAPTION_BYTES, MAX_JSON_BYTES, caption_text, json_record, record_caption
 from pycurate.errors import ShardError
+from pycurate.links import Links
+from pycurate.membernames import from_macos, key_of, readable
 from pycurate.tables import sample_uid
-from pycurate.tarwalk import BLOCK, Damage, Member, walk
+from pycurate.tarheader import BLOCK, LINK, NO_DATA, SYMBOLIC_LINK, Member
+from pycurate.tarwalk import Damage, walk
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,6 @@ IMAGE_EXTENSIONS = frozenset(
     "jpg jpeg jpe jfif png webp bmp dib tif tiff gif avif heic heif jp2 j2k jxl ppm pgm pbm pnm ico tga".split()
 )
 MAX_IMAGE_BYTES = 1 << 30  # a larger member is not read into memory; no camera writes such a file
-MAX_JSON_BYTES = 1 << 24  # a larger .json is not read; it is no record of one image
 GIVEN_UID = re.compile("[0-9A-Fa-f]{32}")
 
 
@@ -60,13 +61,9 @@ class _Group:
     start: int
     end: int
     members: dict[str, Member] = field(default_factory=dict)  # extension -> member
-    repeated: str | None = None  # the name of a member that came twice
+    fault: tuple[str, str] | None = None  # code and message of what is wrong with its members, the first such thing
+    torn: bool = False  # more may be lost behind its members than it knows of
     record: dict[str, Any] = field(default_factory=dict)  # what the .json member says
-
-
-def readable(text: str) -> str:
-    """A name as valid Unicode: bytes that are not UTF-8 become `\\xNN`, so that every name fits a table."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterator[Sample]:
@@ -77,7 +74,8 @@ def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterato
     Of a member only its first `most` bytes are read: with few of them, to see what a shard holds, `data`, `sha256` and
     `caption` are those of the members' beginnings.
 
-    Raises ShardError if the file cannot be opened.
+    Raises ShardError if the file cannot be opened, or a disk fails while it is read: what the shard holds is not known
+    then, and rows that say otherwise would differ at the next try.
     """
     try:
         file = open(path, "rb")
@@ -85,18 +83,23 @@ def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterato
         raise ShardError(f"Shard {shard} cannot be opened ({error}); see that it is there and readable.") from error
     with file:
         repeats: dict[bytes, int] = {}
-        for sample in _Reader(file, shard, most).samples():
-            name = hashlib.blake2b(sample.key.encode(), digest_size=8).digest()
-            repeat = repeats.get(name, 0)
-            repeats[name] = repeat + 1
-            sample.uid = sample_uid(shard, sample.key, repeat)
-            if repeat and sample.key:
-                sample.error = None  # a sidecar that came too late lacks an image too, but this tells more
-                sample.fail(
-                    "duplicate_key",
-                    f"The key {sample.key!r} came before in this shard, and webdataset groups only neighbours.",
-                )
-            yield sample
+        try:
+            for sample in _Reader(file, shard, most).samples():
+                name = hashlib.blake2b(sample.key.encode(), digest_size=8).digest()
+                repeat = repeats.get(name, 0)
+                repeats[name] = repeat + 1
+                sample.uid = sample_uid(shard, sample.key, repeat)
+                if repeat and sample.key:
+                    sample.error = None  # a sidecar that came too late lacks an image too, but this tells more
+                    sample.fail(
+                        "duplicate_key",
+                        f"The key {sample.key!r} came before in this shard, and webdataset groups only neighbours.",
+                    )
+                yield sample
+        except OSError as error:
+            raise ShardError(
+                f"Shard {shard} cannot be read to its end ({error}); see that its disk is sound, or leave it out."
+            ) from error
 
 
 class _Reader:
@@ -105,50 +108,84 @@ class _Reader:
         self.shard = shard
         self.most = most
         self.length = file.seek(0, 2)
+        self.links = Links(file)
+        self.noted = Counter[str]()  # what is said of the shard once, with how often it was met
 
     def samples(self) -> Iterator[Sample]:
         group: _Group | None = None
-        damaged = False  # the bytes before the current group are not a tar's
+        uncertain = False  # nobody knows to whom the bytes before the current group belonged
         place = 0  # behind the last member
         found = 0
         for part in self._parts():
-            if isinstance(part, Damage):
+            apart, place = part.start != place, part.end
+            split = key_of(part.name) if part.name is not None else None
+            if isinstance(part, Damage) and split is None:
+                found += 1
                 if group:
                     # What was lost may have held more of this sample's members.
-                    yield self._failed(group, *self._damage(part))
+                    lost = part.name is None and not part.ended
+                    yield self._failed(group, *self._damage(part)) if lost else self._sample(group, uncertain)
                     group = None
                 yield self._stretch(part)
-                damaged, found = True, found + 1
+                uncertain = part.torn
                 continue
-            apart, place = part.start != place, part.end
-            key, ext = base_plus_ext(part.name)
-            if key is None or ext is None or not part.regular:
+            if split is None or (isinstance(part, Member) and not self._counts(part)):
                 continue  # webdataset passes over it too
             found += 1
-            ext = ext.lower()
+            key, ext = split
             # A sample is copied in one piece, which must not hold the end mark of two tars that were joined.
             if group and (group.key != key or apart):
-                yield self._sample(group, damaged)
-                group, damaged = None, False
+                yield self._sample(group, uncertain)
+                uncertain, group = group.torn, None
             if group is None:
                 group = _Group(key, part.start, part.end)
-            if ext in group.members:
-                group.repeated = part.name
-            group.members.setdefault(ext, part)
-            group.end = part.end
+            self._gather(group, ext.lower(), part)
         if group and group.end < self.length:
-            yield self._sample(group, damaged)
+            yield self._sample(group, uncertain)
         elif group:  # without the empty block behind the last member nobody knows what is missing
             yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
         if not found:
             yield self._lost(0, self.length, "no_samples", "The shard is a tar file without any sample.")
+        for what, count in self.noted.items():
+            log.warning("%s: %d %s", self.shard, count, what)
+
+    def _counts(self, member: Member) -> bool:
+        """Whether the member is one of a sample's, or should be."""
+        if from_macos(member.name):
+            self.noted["files of macOS (._*, .DS_Store, __MACOSX) are passed over."] += 1
+            return False
+        # Types in capitals are their makers' own: volume labels, access lists.
+        other = member.type not in NO_DATA and not member.type.isupper() and not member.name.endswith("/")
+        return member.regular or member.type in (LINK, SYMBOLIC_LINK) or (other and member.type != b"g")
+
+    def _gather(self, group: _Group, ext: str, part: Member | Damage) -> None:
+        """Add a part of the shard to the sample to which its name belongs."""
+        name = readable(part.name or "")
+        group.end = part.end
+        fault = None
+        if isinstance(part, Damage):
+            fault, group.torn = self._damage(part), part.torn
+        elif part.type == LINK and (followed := self.links.follow(part)):
+            part = followed
+        elif part.type in (LINK, SYMBOLIC_LINK):
+            kind = "hard link to what the shard does not hold" if part.type == LINK else "symbolic link"
+            fault = "link", f"The member {name!r} is a {kind}."
+        elif not part.regular:
+            fault = "unsupported", f"The member {name!r} is of the type {readable(part.type.decode('latin-1'))!r}."
+        if ext in group.members:
+            fault = fault or ("duplicate_key", f"The member {name!r} comes twice in the sample.")
+        if isinstance(part, Member):
+            group.members.setdefault(ext, part)
+            if part.sparse and ext in ("txt", "json"):
+                fault = fault or ("unsupported", f"The member {name!r} is stored as a sparse one.")
+        group.fault = group.fault or fault
 
     def _parts(self) -> Iterator[Member | Damage]:
         """The walk through the shard; a file too short for a header is damage from its first byte."""
         return walk(self.file) if self.length >= BLOCK else iter([Damage(0, self.length)])
 
     def _damage(self, part: Damage) -> tuple[str, str]:
-        if part.start == 0:
+        if part.start == 0 and part.name is None:
             self.file.seek(0)
             packed = self.file.read(2) in (b"\x1f\x8b", b"BZ", b"\xfd7", b"\x28\xb5")
             hint = "it looks compressed: unpack it" if packed else "see where it came from"
@@ -179,13 +216,11 @@ class _Reader:
         given = given.lower() if isinstance(given, str) and GIVEN_UID.fullmatch(given) else None
         return Sample(self.shard, readable(group.key), "", group.start, size, given_uid=given)
 
-    def _sample(self, group: _Group, damaged: bool) -> Sample:
-        if damaged:
+    def _sample(self, group: _Group, uncertain: bool) -> Sample:
+        if uncertain:
             return self._failed(group, "shard_corrupt", "Damage before this sample may have cost it members.")
-        if group.repeated:
-            return self._failed(
-                group, "duplicate_key", f"The member {readable(group.repeated)!r} comes twice in the sample."
-            )
+        if group.fault:
+            return self._failed(group, *group.fault)
         # `a.jpg` before `a.crop.jpg`: the plain extension is the image, the longer one a sidecar.
         images = [ext for ext in group.members if ext in IMAGE_EXTENSIONS] or [
             ext for ext in group.members if ext.rpartition(".")[2] in IMAGE_EXTENSIONS
@@ -212,27 +247,23 @@ class _Reader:
         return sample
 
     def _caption(self, group: _Group) -> str | None:
-        """The text of the .txt sidecar, else `caption` of the .json sidecar, else None."""
-        if "txt" in group.members:
-            return self._read(group.members["txt"]).decode("utf-8", "replace").strip()
-        caption = group.record.get("caption")
-        # JSON can hold half of a surrogate pair, which no Unicode text can.
-        return caption.encode("utf-8", "replace").decode() if isinstance(caption, str) else None
+        """The text of the .txt sidecar, else `caption` of the .json sidecar, else None; an empty .txt says least."""
+        member = group.members.get("txt")
+        text = caption_text(self._read(member, MAX_CAPTION_BYTES)) if member else None
+        if member and member.size > MAX_CAPTION_BYTES:
+            self.noted[f"captions of over {MAX_CAPTION_BYTES} bytes are cut there."] += 1
+        return text or record_caption(group.record) or text
 
     def _record(self, group: _Group) -> dict[str, Any]:
         """The object of the .json sidecar; empty if there is none, or no such thing in it."""
         member = group.members.get("json")
-        if member is None or member.size > MAX_JSON_BYTES:
+        if member is None or member.sparse:
             return {}
-        try:
-            record = json.loads(self._read(member))
-        except (
-            ValueError,
-            RecursionError,
-        ):  # the sidecar is the user's: that it is no JSON is not the image's fault
+        if member.size > MAX_JSON_BYTES:
+            self.noted[f".json of over {MAX_JSON_BYTES} bytes are not read."] += 1
             return {}
-        return record if isinstance(record, dict) else {}
+        return json_record(self._read(member))
 
-    def _read(self, member: Member) -> bytes:
+    def _read(self, member: Member, most: int = MAX_IMAGE_BYTES) -> bytes:
         self.file.seek(member.data)
-        return self.file.read(min(member.size, self.most))
+        return self.file.read(min(member.size, self.most, most))

@@ -1,157 +1,113 @@
-"""Walking through the headers of a tar file that may be damaged.
+"""Walking through the members of a tar file that may be damaged.
 
 Python's tarfile ends at some broken headers, passes over others without a word, and its `ignore_zeros` hides holes.
 Here every byte of the file belongs to a member, to the empty blocks between members, or is reported as damage, and
-reading goes on behind it. Formats: V7, POSIX ustar and pax (IEEE Std 1003.1), GNU long names; sparse members are named
-as such and not read.
+reading goes on behind it. No field of a header ends the walk, and each byte is looked at a bounded number of times.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-BLOCK = 512
+import numpy as np
+
+from pycurate.tarheader import BLOCK, Member, Unusable, read_member, sums_up
+
 HOLE = 1 << 16  # bytes of empty blocks between members from which on they are damage; tar itself writes up to 10 KiB
-TAIL = 1 << 20  # the same at the end of the file, where some writers pad to a large record
-LONGEST_NAME = 1 << 20  # bytes of a pax or GNU header's body
+TAIL = 1 << 22  # the same at the end of the file, which `tar -b` pads to a record as large as one likes
 
-FILES = b"0\0007"  # type flags of members that are files with their bytes
-NO_DATA = b"123456"  # links, devices, folders, pipes: their size says nothing of what follows
-
-
-@dataclass(frozen=True)
-class Member:
-    """One member: its headers begin at `start`, its `size` bytes at `data`, and the next header at `end`."""
-
-    name: str  # bytes that are not UTF-8 come as surrogates (PEP 383); empty for a header of the whole archive
-    start: int
-    data: int
-    size: int
-    end: int
-    regular: bool  # a file: no folder, link, device
-    sparse: bool = False  # a file whose bytes are not stored as they are
+CHUNKS = (1 << 13, 1 << 20)  # bytes that a search for the next header reads, at first and at most
+BEGINS_NUMBER = np.isin(np.arange(256), list(b" \t\n\v\f\r+01234567\x80"))  # the first byte of a checksum, by its value
 
 
 @dataclass(frozen=True)
 class Damage:
-    """Bytes from `start` to `end` that are no tar's."""
+    """Bytes from `start` to `end` that are no tar's.
+
+    `name` is that of the member with which they begin, where its headers tell. `torn`: members beyond that one may be
+    lost there. `ended`: an end mark stands before.
+    """
 
     start: int
     end: int
+    name: str | None = None
+    torn: bool = True
+    ended: bool = False
 
 
-def walk(file: BinaryIO) -> Iterator[Member | Damage]:
-    """The members and the damaged stretches of the file, in its order. Memory holds one header at a time."""
-    length = file.seek(0, 2)
-    at = sound = 0  # where to look next; up to where every byte is accounted for
+def walk(file: BinaryIO, start: int = 0, stop: int | None = None) -> Iterator[Member | Damage]:
+    """The members and the damaged stretches of the file, in its order. Memory holds the headers of one at a time.
+
+    Of a part of the file if `start`, where a header stands, and `stop` are given: then no member reaches beyond it.
+    """
+    length = file.seek(0, 2) if stop is None else stop
+    at = sound = start  # where to look next; up to where every byte is accounted for
+    bad: Unusable | None = None  # the one that stands at `sound`
     while at < length:
-        member = _member(file, at)
-        if member is None:
-            at += BLOCK
-            continue
-        if not _empty(file, sound, at, HOLE):
-            yield Damage(sound, at)
-        yield member
-        at = sound = member.end
-    if not _empty(file, sound, length, TAIL):
-        yield Damage(sound, length)
+        found = read_member(file, at, length)
+        if found is None:
+            at = _next_header(file, at + BLOCK, length)
+        elif isinstance(found, Member):
+            yield from _gap(file, sound, at, bad, HOLE)
+            yield found
+            at = sound = found.end
+            bad = None
+        elif found.name is None:
+            at, bad = found.end, None
+        elif bad and (bad.end, bad.name) == (at, found.name):  # a chain of headers, say
+            at, bad = found.end, found
+        else:
+            yield from _gap(file, sound, at, bad, HOLE)
+            sound, at, bad = at, found.end, found
+    yield from _gap(file, sound, length, bad, TAIL)
 
 
 def begins_like_tar(file: BinaryIO) -> bool:
-    """Whether a member's headers stand at the very beginning of the file. No more of it is read."""
-    return _member(file, 0) is not None
+    """Whether a header stands at the very beginning of the file. No more of it is read."""
+    file.seek(0)
+    return sums_up(file.read(BLOCK))
 
 
-def _member(file: BinaryIO, start: int) -> Member | None:
-    """The member whose headers begin at `start`, or None if there is none."""
-    name, pax = b"", dict[bytes, bytes]()
-    at = start
-    while True:
+def _next_header(file: BinaryIO, at: int, length: int) -> int:
+    """The place of the next header, in steps of a block; `length` if none follows."""
+    size, most = CHUNKS
+    while at + BLOCK <= length:
         file.seek(at)
-        header = file.read(BLOCK)
-        size = _number(header[124:136])
-        if len(header) < BLOCK or not _sums_up(header) or size is None:
-            return None
-        kind, data = header[156:157], at + BLOCK
-        if kind not in b"LKxXg":
+        chunk = file.read(min(size, (length - at) // BLOCK * BLOCK))
+        blocks = np.frombuffer(chunk, np.uint8, len(chunk) // BLOCK * BLOCK).reshape(-1, BLOCK)
+        if not len(blocks):
             break
-        if size > LONGEST_NAME:
-            return None
-        body = file.read(size)
-        at = data + _padded(size)
-        if kind == b"g":
-            return Member("", start, data, size, at, regular=False)
-        if kind == b"L":
-            name = body.split(b"\0")[0]
-        elif kind in b"xX":
-            records = _records(body)
-            if records is None:
-                return None
-            pax |= records
-
-    if kind == b"S":
-        more = header[482]
-        while more:
-            file.seek(data)
-            extension = file.read(BLOCK)
-            more, data = extension[504] if len(extension) == BLOCK else 0, data + BLOCK
-    if b"size" in pax:
-        size = int(pax[b"size"]) if pax[b"size"].isdigit() else None
-        if size is None:
-            return None
-    prefix = header[345:500].split(b"\0")[0] if header[257:263] == b"ustar\0" else b""
-    short = b"/".join(part for part in (prefix, header[:100].split(b"\0")[0]) if part)
-    name = pax.get(b"GNU.sparse.name") or pax.get(b"path") or name or short
-    sparse = kind == b"S" or any(key.startswith(b"GNU.sparse.") for key in pax)
-    regular = (kind in FILES or kind == b"S") and not name.endswith(b"/")
-    stored = 0 if kind in NO_DATA else size
-    end = data + _padded(stored)
-    return Member(name.decode("utf-8", "surrogateescape"), start, data, stored, end, regular, sparse)
+        for number in np.flatnonzero(BEGINS_NUMBER[blocks[:, 148]]).tolist():
+            if sums_up(chunk[number * BLOCK : (number + 1) * BLOCK]):
+                return at + number * BLOCK
+        at += blocks.size
+        size = min(2 * size, most)
+    return length
 
 
-def _sums_up(header: bytes) -> bool:
-    """Whether the header's checksum is right; old writers added the bytes as signed numbers."""
-    wanted = _number(header[148:156])
-    if wanted is None or not header.strip(b"\0"):
-        return False
-    rest = header[:148] + b" " * 8 + header[156:]
-    total = sum(rest)
-    return wanted == total or wanted == total - 256 * sum(byte > 127 for byte in rest)
-
-
-def _number(field: bytes) -> int | None:
-    """An octal or base-256 number of a header; None if it is neither or negative."""
-    if field[:1] == b"\x80":
-        return int.from_bytes(field[1:], "big")
-    digits = field.strip(b" \0")
-    try:
-        return int(digits or b"0", 8) if not digits.startswith((b"-", b"+")) else None
-    except ValueError:
-        return None
-
-
-def _records(body: bytes) -> dict[bytes, bytes] | None:
-    """The `LENGTH KEY=VALUE\\n` records of a pax header; None if they are none."""
-    records = {}
-    while body.strip(b"\0"):
-        digits, blank, _ = body.partition(b" ")
-        if not blank or not digits.isdigit() or not len(digits) < int(digits) <= len(body):
-            return None
-        key, equals, value = body[len(digits) + 1 : int(digits)].partition(b"=")
-        if not equals or not value.endswith(b"\n"):
-            return None
-        records[key] = value[:-1]
-        body = body[int(digits) :]
-    return records
-
-
-def _padded(size: int) -> int:
-    return -(-size // BLOCK) * BLOCK
+def _gap(file: BinaryIO, start: int, end: int, bad: Unusable | None, most: int) -> Iterator[Damage]:
+    """The damage, if any, that the bytes between two members are: an unusable member, or not empty as they may be."""
+    if bad:
+        yield Damage(start, end, bad.name, bad.torn)
+    elif start < end and not _empty(file, start, end, most):
+        yield Damage(start, end, ended=_end_mark(file, start, end))
 
 
 def _empty(file: BinaryIO, start: int, end: int, most: int) -> bool:
-    """Whether there are only zeros from start to end, and at most so many."""
+    """Whether there are only zeros from start to end, and at most so many; anything under a block may follow one."""
     if end - start > most:
         return False
     file.seek(start)
-    return not file.read(max(0, end - start)).strip(b"\0")
+    between = file.read(end - start)
+    whole = len(between) // BLOCK * BLOCK
+    return not between[: whole or len(between)].strip(b"\0")
+
+
+def _end_mark(file: BinaryIO, start: int, end: int) -> bool:
+    """Whether an empty block at `start` ends an archive, and is not the rest of a hole that begins within a member."""
+    before = max(0, start - BLOCK)
+    file.seek(before)
+    around = file.read(min(end, start + HOLE) - before)
+    zeros = around[start - before :]
+    hole = len(zeros) == HOLE and not around.strip(b"\0")
+    return len(zeros) >= BLOCK and not zeros[:BLOCK].strip(b"\0") and not hole

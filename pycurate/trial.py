@@ -31,7 +31,8 @@ from pycurate.score import score_partition
 from pycurate.sources import sources_of
 from pycurate.survey import ShardCount
 from pycurate.tables import path_of, read_table
-from pycurate.write import END, write_curated
+from pycurate.tarcopy import Source
+from pycurate.write import END, copy_samples, write_curated
 
 T = TypeVar("T")
 
@@ -131,11 +132,11 @@ def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> 
     for start in range(0, len(order), batch_size):
         path = folder / "pieces" / f"{start:05}.tar"
         chosen = order[start : start + batch_size]
-        with atomic(path) as beside, open(beside, "wb") as output:
-            for at in chosen:
-                with open(counts[owner[at]].shard.path, "rb") as shard:
-                    shard.seek(places[at, 0])
-                    output.write(shard.read(places[at, 1]))
+        with atomic(path) as beside, open(beside, "wb", buffering=0) as output:
+            for shard in np.unique(owner[chosen]):
+                with Source(counts[shard].shard) as source:
+                    here = places[chosen[owner[chosen] == shard]].tolist()
+                    copy_samples(source, output, [(None, offset, size) for offset, size in here])
             output.write(END)
         pieces.append((Shard(path.name, path, path.stat().st_size), len(chosen)))
     return pieces

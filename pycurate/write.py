@@ -1,7 +1,7 @@
 """WRITE: the kept samples, byte for byte, in new tar shards.
 
-A sample is copied as it lies in its shard: the headers, data and padding of all its members, in one piece. So names,
-times, owners and sidecars stay what they were, whatever they are, and the copy runs in the kernel.
+A sample is copied as it lies in its shard: the headers, data and padding of all its members. So names, times, owners
+and sidecars stay what they were, whatever they are, and the copy runs in the kernel. pycurate.tarcopy says the rest.
 """
 
 import logging
@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,14 +20,16 @@ import pyarrow.compute as pc
 from pycurate.dali_index import index_path, write_index
 from pycurate.errors import ShardError, TableError
 from pycurate.files import atomic, write_json
-from pycurate.partition import Shard, check_unchanged, read_all
+from pycurate.partition import Shard, read_all
 from pycurate.tables import DECISIONS, PLAN, numbers, path_of, read_table, samples_of, write_table
+from pycurate.tarcopy import Source
+from pycurate.tarheader import BLOCK
 
 log = logging.getLogger(__name__)
 
-BLOCK = 512
 RECORD = 10240  # tar pads an archive to a multiple of this
 END = bytes(2 * BLOCK)  # two empty blocks end an archive
+TAR = re.compile(r"[0-9]+\.tar")
 OUTPUT = re.compile(r"(\d+)(\.tar|\.parquet|\.idx|_stats\.json)")  # the files of an output shard
 
 
@@ -98,13 +100,16 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: b
     """Write the tars of these plans (all if none is named) to `curated/`, each with its .parquet and _stats.json.
 
     With `dali_index` each has an .idx, too. The stats come last: a tar that has them is whole. With all plans carried
-    out, what an earlier decision left there beyond them is removed. Raises ShardError if a shard is gone or changed.
+    out, what an earlier decision left there beyond them is removed. Raises ShardError if a shard is gone or changed,
+    TableError if a plan names a shard that no partition has, or an output that is none.
     """
     shards = read_all(results)
     written = set()
     for number in plan_numbers or numbers(results, "plan"):
         plan = read_table(path_of(results, "plan", number))
         for name in pc.unique(plan["output_shard"]).to_pylist():
+            if not TAR.fullmatch(name or ""):
+                raise TableError(f"The plan {number} names the output {name!r}, not 00000.tar or so; run DEDUP again.")
             rows = plan.filter(pc.equal(plan["output_shard"], name))
             write_tar(results / "curated" / name, rows, shards, dali_index)
             written.add(Path(name).stem)
@@ -117,13 +122,14 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: b
 def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard], dali_index: bool = False) -> None:
     """Write one output tar from the PLAN rows of its samples, its .parquet, with `dali_index` its .idx, its stats."""
     index_path(path).unlink(missing_ok=True)  # that of an earlier tar would point into the middle of members
-    names, offsets, sizes = (rows[column].to_pylist() for column in ("shard", "tar_offset", "tar_size"))
+    columns = ("shard", "key", "tar_offset", "tar_size")
+    places = zip(*(rows[column].to_pylist() for column in columns), strict=True)
     with atomic(path) as beside, open(beside, "wb", buffering=0) as output, ExitStack() as stack:
-        opened: dict[str, BinaryIO] = {}
-        for name, start, stop in _runs(names, offsets, sizes):
+        opened: dict[str, Source] = {}
+        for name, samples in groupby(places, lambda place: place[0]):
             if name not in opened:
                 opened[name] = stack.enter_context(_open(name, shards))
-            _copy(opened[name], output, start, stop - start, name)
+            copy_samples(opened[name], output, [(key, offset, size) for _, key, offset, size in samples])
         end = output.seek(0, os.SEEK_END) + len(END)
         output.write(END + bytes(-end % RECORD))
         size = output.tell()
@@ -137,28 +143,35 @@ def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard], dali_index: 
     log.info("%s: %d samples, %d bytes", path.name, rows.num_rows, size)
 
 
-def _runs(names: list[str], offsets: list[int], sizes: list[int]) -> list[tuple[str, int, int]]:
-    """(shard, start, stop) of the stretches to copy: samples that lie one behind the other make one."""
-    runs: list[tuple[str, int, int]] = []
-    for name, offset, size in zip(names, offsets, sizes, strict=True):
-        if runs and runs[-1][0] == name and runs[-1][2] == offset:
-            runs[-1] = (name, runs[-1][1], offset + size)
-        else:
-            runs.append((name, offset, offset + size))
-    return runs
+def copy_samples(source: Source, output: BinaryIO, samples: Iterable[tuple[str | None, int, int]]) -> None:
+    """Copy samples, each of them (key, tar_offset, tar_size), to the end of an unbuffered file, in the kernel.
+
+    Raises ShardError if the shard does not hold them.
+    """
+    start = stop = 0  # what is to be copied next: samples that lie one behind the other make one stretch
+    for sample in samples:
+        for piece in source.pieces(*sample):
+            if isinstance(piece, bytes):
+                _copy(source, output, start, stop)
+                output.write(piece)
+                start = stop = 0
+            elif piece[0] == stop:
+                stop = piece[1]
+            else:
+                _copy(source, output, start, stop)
+                start, stop = piece
+    _copy(source, output, start, stop)
 
 
-def _open(name: str, shards: dict[str, Shard]) -> BinaryIO:
+def _open(name: str, shards: dict[str, Shard]) -> Source:
     if name not in shards:
         raise TableError(f"No partition names the shard {name}, from which samples are to be copied.")
-    check_unchanged(shards[name])
-    return open(shards[name].path, "rb", buffering=0)
+    return Source(shards[name])
 
 
-def _copy(source: BinaryIO, output: BinaryIO, offset: int, size: int, name: str) -> None:
-    """Copy `size` bytes from `offset` of the source to the end of the output, in the kernel."""
-    while size:
-        done = os.sendfile(output.fileno(), source.fileno(), offset, size)
+def _copy(source: Source, output: BinaryIO, start: int, stop: int) -> None:
+    while start < stop:
+        done = os.sendfile(output.fileno(), source.file.fileno(), start, stop - start)
         if done == 0:
-            raise ShardError(f"Shard {name} ends before byte {offset + size}; it changed while it was read: run again.")
-        offset, size = offset + done, size - done
+            raise ShardError(f"Shard {source.name} ends before byte {stop}; it changed while it was read: run again.")
+        start += done

@@ -184,7 +184,7 @@ def test_a_sample_across_the_seam_of_two_archives_is_parted(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_a_broken_header_behind_a_long_name_costs_only_its_neighbours(tmp_path: Path, format: int) -> None:
+def test_a_broken_header_behind_a_long_name_costs_only_itself_and_the_next(tmp_path: Path, format: int) -> None:
     keys = [f"{letter * 150}" for letter in "abcdef"]
     path = write_tar(tmp_path / "s.tar", [(f"{key}.jpg", jpeg(i)) for i, key in enumerate(keys)], format)
     third = read(path)[2]
@@ -192,8 +192,8 @@ def test_a_broken_header_behind_a_long_name_costs_only_its_neighbours(tmp_path: 
     header = third.offset - BLOCK
     whole[header : header + 100] = b"\xee" * 100
     path.write_bytes(whole)
-    assert readable(path) == [keys[0], keys[4], keys[5]]
-    assert list(errors(path).values()) == ["shard_corrupt"] * 3
+    assert readable(path) == [keys[0], keys[1], keys[4], keys[5]]  # the one behind may have lost members
+    assert errors(path) == dict.fromkeys(keys[2:4], "shard_corrupt")
 
 
 def pax(records: bytes, size: int = 0) -> bytes:
@@ -227,10 +227,23 @@ def test_nonsense_in_a_pax_header_ends_and_costs_only_itself(tmp_path: Path, rec
 def test_holes_are_damage(tmp_path: Path) -> None:
     path, whole = three(tmp_path)
     second = read(path)[1]
-    path.write_bytes(whole[: second.tar_offset] + bytes(1 << 17) + whole[second.tar_offset :])
-    assert readable(path) == ["c"] and errors(path)[""] == "shard_corrupt"
-    path.write_bytes(whole[: second.tar_offset] + bytes(1 << 21))  # allocated, and not yet downloaded
-    assert readable(path) == [] and errors(path)[""] == "shard_truncated"
+    start = second.tar_offset
+    path.write_bytes(whole[:start] + bytes(1 << 17) + whole[start:])  # as behind the end mark of an archive: a is whole
+    assert readable(path) == ["a", "c"] and errors(path) == {"": "shard_corrupt", "b": "shard_corrupt"}
+    # Allocated, and not yet downloaded: what the hole took of a sample is not known.
+    inside = start - 2 * BLOCK
+    path.write_bytes(whole[: inside - BLOCK] + bytes(1 << 23))
+    assert readable(path) == [] and errors(path) == {"": "shard_truncated", "a": "shard_truncated"}
+
+
+@pytest.mark.parametrize("tail", [bytes(1), b"\n", b"junk" * 100, b"<html>" * 1000, bytes(1 << 21), bytes(1 << 23)])
+def test_what_follows_the_end_mark_costs_no_sample(tmp_path: Path, tail: bytes) -> None:
+    path = write_tar(tmp_path / "s.tar", [("a.jpg", jpeg(0)), ("b.jpg", jpeg(1))])
+    end = read(path)[-1].tar_offset + read(path)[-1].tar_size
+    path.write_bytes(path.read_bytes()[:end] + bytes(2 * BLOCK) + tail)
+    assert readable(path) == ["a", "b"]
+    # What may hold headers, or be a part that is not yet there, is reported.
+    assert errors(path) == ({"": "shard_truncated"} if tail[:1] == b"<" or len(tail) > 1 << 22 else {})
 
 
 def test_damage_behind_a_header_for_the_whole_archive_is_seen(tmp_path: Path) -> None:
