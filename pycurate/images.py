@@ -7,7 +7,9 @@ What "the pixels" are, whoever decodes them:
 - Alpha is dropped, not blended, as `PIL.Image.convert("RGB")` does and with it open_clip's transform. CMYK, palettes
   and grey become RGB by the same call. 16-bit grey keeps its upper 8 bits. 32-bit samples have no agreed range and are
   `unsupported`.
-- A JPEG that is whole but damaged inside is decoded as libjpeg repairs it. One without its end is `truncated`.
+- Only what a decoder wrote counts. libjpeg repairs some damage within a JPEG's image data and gives a warning: such
+  pixels are those of Pillow, with which a trainer will read the file. What Pillow refuses is `corrupt`, and a JPEG
+  without its end `truncated`.
 """
 
 import io
@@ -143,14 +145,14 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[ImageInfo, np.nda
 
 
 def jpeg_header(data: bytes) -> jpeg.JpegHeader | None:
-    """The header of a whole JPEG of the ordinary kind (`JpegHeader.plain`), else None."""
+    """The header of a JPEG that any libjpeg reads to its end without an error (`jpeg.regular`), else None."""
     if sniff(data) != "jpeg":
         return None
     try:
         header = jpeg.read_header(data)
     except (EOFError, ValueError):
         return None
-    return header if header.plain else None
+    return header if jpeg.regular(data, header) else None
 
 
 _Opened = jpeg.JpegHeader | Image.Image
@@ -223,8 +225,7 @@ def _upright(image: Image.Image) -> tuple[int, int]:
 
 def _pixels(data: bytes, opened: _Opened) -> np.ndarray:
     if isinstance(opened, jpeg.JpegHeader):
-        # strict would refuse what Pillow and DALI read, such as stray bytes between two markers.
-        return _turned(simplejpeg.decode_jpeg(data, "RGB", strict=False), opened.orientation)
+        return _turned(_jpeg_pixels(data), opened.orientation)
     opened.load()
     image = ImageOps.exif_transpose(opened)
     if image.mode.startswith("I;16"):
@@ -232,6 +233,25 @@ def _pixels(data: bytes, opened: _Opened) -> np.ndarray:
     elif image.mode in ("I", "F"):
         raise _UnreadableError("unsupported", f"{opened.format} of 32-bit samples, which have no agreed range")
     return np.array(image.convert("RGB"))
+
+
+def _jpeg_pixels(data: bytes) -> np.ndarray:
+    """The pixels of a JPEG as stored.
+
+    `strict` fails on any warning: without it simplejpeg returns memory that nobody wrote where an error follows a
+    warning. Pillow tells the two apart; it also knows samplings that libjpeg-turbo's simple interface does not.
+    """
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    except ValueError as error:
+        cause = error
+    try:
+        image: Image.Image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        if "truncated" in str(error):
+            raise
+        raise cause from error  # libjpeg's own words; Pillow has one sentence for all
 
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:

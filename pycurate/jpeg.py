@@ -1,16 +1,30 @@
-"""What a JPEG says of itself before its scan (ITU-T T.81 annex B; Exif 2.32 section 4.5 for the orientation)."""
+"""What a JPEG says of itself before its scan (ITU-T T.81 annex B; Exif 2.32 section 4.7.2 for where EXIF stands)."""
 
+import re
 import struct
 from dataclasses import dataclass
+
+from pycurate import exif
 
 _SOI, _EOI, _SOS, _APP1, _TEM = 0xD8, 0xD9, 0xDA, 0xE1, 0x01
 _RESTARTS = range(0xD0, 0xD8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0-SOF15; the other three are DHT, JPG and DAC
+_TABLES = frozenset((0xC4, 0xDB, 0xDD, 0xFE))  # DHT, DQT, DRI, COM: may stand before every scan
+_APPS = range(0xE0, 0xF0)
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_SAMPLINGS = frozenset(  # luma as often as, or more often than, colour: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:4:1
+    bytes((luma, 0x11, 0x11)) for luma in (0x11, 0x21, 0x22, 0x12, 0x41, 0x14)
+)
+_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # what is neither a stuffed byte nor a restart marker ends a scan
 
 
 @dataclass(frozen=True)
 class JpegHeader:
-    """A JPEG's frame: stored size in pixels, colour components, bits per sample, SOF marker, EXIF orientation 1-8."""
+    """A JPEG's frame: stored size in pixels, colour components, bits per sample, SOF marker, EXIF orientation 1-8.
+
+    `samplings`: a byte for each component, its horizontal and vertical sampling factors in four bits each. `exif`:
+    where segments of EXIF begin and end.
+    """
 
     width: int
     height: int
@@ -18,6 +32,8 @@ class JpegHeader:
     bits: int
     frame: int
     orientation: int
+    samplings: bytes
+    exif: tuple[slice, ...]
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -39,14 +55,17 @@ def read_header(data: bytes) -> JpegHeader:
     Raises EOFError if the file ends before its end marker, ValueError if it has no frame or no pixels.
     """
     frame: tuple[int, int, int, int, int] | None = None  # marker, bits, height, width, components
-    orientation = 1
+    samplings = b""
+    block, packet, spans = b"", b"", []  # as Pillow has them: all of EXIF in a row, the last of XMP
     at = 2
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 4 > len(data):
             raise EOFError("the JPEG ends before its image data")
         marker = data[at + 1]
-        if marker in (0x00, 0xFF) or marker in (_SOI, _TEM) or marker in _RESTARTS:  # fill bytes, or no segment
+        if marker == _SOI:
+            raise ValueError("the JPEG begins twice (a second SOI marker)")
+        if marker in (0x00, 0xFF, _TEM) or marker in _RESTARTS:  # fill bytes, or no segment
             at += 1 if marker == 0xFF else 2
             continue
         if marker == _EOI:
@@ -58,28 +77,56 @@ def read_header(data: bytes) -> JpegHeader:
             if at + 10 > len(data):
                 raise EOFError("the JPEG ends before its image data")
             frame = (marker, *struct.unpack_from(">BHHB", data, at + 4))
-        elif marker == _APP1 and data.startswith(b"Exif\0\0", at + 4):
-            orientation = _orientation(data[at + 10 : end])
+            samplings = data[at + 11 : end : 3]
+        elif marker == _APP1 and data.startswith(b"Exif", at + 4):
+            spans.append(slice(at, end))
+            if data.startswith(b"Exif\0\0", at + 4):
+                block += data[at + 10 : end] if block else data[at + 4 : end]
+        elif marker == _APP1 and data.startswith(_XMP, at + 4):
+            packet = data[at + 4 + len(_XMP) : end]
         at = max(end, at + 4)
     if data.rfind(b"\xff\xd9", at) < 0:
         raise EOFError("the JPEG ends before its end marker")
     if frame is None or not (frame[2] and frame[3]):
         raise ValueError("the JPEG does not say its size")
     kind, bits, height, width, components = frame
-    return JpegHeader(width, height, components, bits, kind, orientation)
+    orientation = exif.orientation(block, packet) if block or packet else 1
+    return JpegHeader(width, height, components, bits, kind, orientation, samplings, tuple(spans))
 
 
-def _orientation(tiff: bytes) -> int:
-    """The orientation in the first directory of an EXIF block; 1 (upright) where it is absent or damaged."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None or len(tiff) < 8:
-        return 1
-    (directory,) = struct.unpack_from(order + "I", tiff, 4)
-    if directory + 2 > len(tiff):
-        return 1
-    (entries,) = struct.unpack_from(order + "H", tiff, directory)
-    for at in range(directory + 2, min(directory + 2 + 12 * entries, len(tiff) - 11), 12):
-        tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, at)
-        if tag == 0x0112:
-            return value if kind == 3 and 1 <= value <= 8 else 1
-    return 1
+def regular(data: bytes, header: JpegHeader) -> bool:
+    """Whether the JPEG is of the ordinary kind and every marker up to its end stands where it belongs.
+
+    In such a file only the bits within scans, or within tables, can be damaged. All libjpegs repair the former alike,
+    and fail on the latter before they give out a pixel, however they are called. Behind misplaced markers they
+    differ: some have given out a whole image by then, some have not. Takes some 30 microseconds for 100 kB.
+    """
+    if not header.plain or (header.components == 3 and header.samplings not in _SAMPLINGS):
+        return False
+    at, frames, scans, whole = 2, 0, 0, False
+    while at + 4 <= len(data) and data[at] == 0xFF and not whole:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == _SOS and frames == 1:
+            scans += 1
+            whole = header.frame != 0xC2 and length == 6 + 2 * header.components
+            found = _IN_SCAN.search(data, at + 2 + length)
+            if found is None:
+                return False
+            at = found.start()
+        elif marker in _TABLES or (not scans and (marker in _APPS or (marker == header.frame and not frames))):
+            frames += marker == header.frame
+            at += 2 + length
+        else:
+            break
+    return bool(scans) and data[at : at + 2] == b"\xff\xd9"
+
+
+def restated(data: bytes, header: JpegHeader) -> bytes:
+    """The JPEG with `header.orientation` as all of its EXIF, for a decoder that turns by a reading of its own."""
+    if not header.exif and header.orientation == 1:
+        return data
+    parts, at = [data[:2], exif.segment(header.orientation)], 2
+    for span in header.exif:
+        parts.append(data[at : span.start])
+        at = span.stop
+    return b"".join((*parts, data[at:]))

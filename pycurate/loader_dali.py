@@ -1,8 +1,9 @@
 """The `dali` backend: NVIDIA DALI decodes JPEGs and computes all views in one graph, on a GPU or a CPU.
 
-DALI is given what it surely reads: whole JPEGs of the ordinary kind, whose headers have been checked. All else goes to
-the `cpu` backend, which also has the last word on what DALI fails on. That takes care: one image that it cannot
-decode ends the whole pipeline and every batch within.
+DALI is given what it reads as the `cpu` backend does: JPEGs of the ordinary kind whose markers all stand where they
+belong (`pycurate.jpeg.regular`), with the orientation that pycurate reads as their only one. All else goes to the `cpu`
+backend, which also has the last word on what DALI fails on. That takes care: one image that it cannot decode ends the
+whole pipeline and every batch within.
 """
 
 import logging
@@ -18,6 +19,7 @@ import torch
 from nvidia.dali import Pipeline, fn, types
 
 from pycurate.images import ImageInfo, decode, jpeg_header
+from pycurate.jpeg import JpegHeader, read_header, restated
 from pycurate.loader_cpu import CpuBackend, Result, Row
 from pycurate.models import View
 from pycurate.views import LONG, interpolation, place
@@ -38,12 +40,16 @@ RUN_PIXELS = 2**28
 
 
 class Jpeg(NamedTuple):
-    """A JPEG for DALI: its place in the batch, its bytes, its upright size in pixels."""
+    """A JPEG for DALI: its place in the batch, its bytes, what they say of it."""
 
     at: int
     data: bytes
-    height: int
-    width: int
+    header: JpegHeader
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the upright image."""
+        return self.header.upright[::-1]
 
 
 class DaliBackend:
@@ -66,7 +72,7 @@ class DaliBackend:
         for at, data in enumerate(files):
             header = jpeg_header(data)
             if header and self._takes(*header.upright):
-                jpegs.append(Jpeg(at, data, header.upright[1], header.upright[0]))
+                jpegs.append(Jpeg(at, data, header))
             else:
                 others[at] = self.cpu.submit(data)
         runs = list(_runs(jpegs))
@@ -93,7 +99,7 @@ class DaliBackend:
                 if row is None:
                     others[jpeg.at] = self.cpu.submit(jpeg.data)
                 else:
-                    loaded[jpeg.at] = ImageInfo(jpeg.width, jpeg.height, "jpeg"), row
+                    loaded[jpeg.at] = ImageInfo(*jpeg.header.upright, "jpeg"), row
         loaded |= {at: future.result() for at, future in others.items()}
         return self.cpu.gather([loaded[at] for at in sorted(loaded)])
 
@@ -149,15 +155,16 @@ class DaliBackend:
         self.pipeline.schedule_run()
 
     def _put(self, pipeline: Pipeline, run: list[Jpeg]) -> None:
-        pipeline.feed_input("jpeg", [np.frombuffer(jpeg.data, np.uint8) for jpeg in run])
+        pipeline.feed_input("jpeg", [np.frombuffer(restated(jpeg.data, jpeg.header), np.uint8) for jpeg in run])
         for number, view in enumerate(self.views):
-            places = [place(view, jpeg.height, jpeg.width) for jpeg in run]
+            places = [place(view, *jpeg.size) for jpeg in run]
             pipeline.feed_input(f"size{number}", [np.array([at.height, at.width], np.float32) for at in places])
             pipeline.feed_input(f"start{number}", [np.array([at.top, at.left], np.int32) for at in places])
 
     def _warm(self, pipeline: Pipeline) -> None:
         """Send a black image through, DEPTH times: a pipeline's first schedule_run wants that many inputs at once."""
-        black = Jpeg(0, simplejpeg.encode_jpeg(np.zeros((16, 16, 3), np.uint8)), 16, 16)
+        data = simplejpeg.encode_jpeg(np.zeros((16, 16, 3), np.uint8))
+        black = Jpeg(0, data, read_header(data))
         for _ in range(DEPTH):
             self._put(pipeline, [black])
         pipeline.schedule_run()
@@ -227,7 +234,7 @@ def _runs(jpegs: list[Jpeg]) -> Iterator[list[Jpeg]]:
     run: list[Jpeg] = []
     pixels = 0
     for jpeg in jpegs:
-        size = jpeg.height * jpeg.width
+        size = jpeg.header.height * jpeg.header.width
         if run and pixels + size > RUN_PIXELS:
             yield run
             run, pixels = [], 0

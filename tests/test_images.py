@@ -196,3 +196,24 @@ def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     info, pixels = decode(data)
     assert pixels is None and info.error in CODES
     assert sniff(data) == info.format
+
+
+def test_what_pillow_refuses_is_corrupt_and_says_why() -> None:
+    """Behind a warning an error: what libjpeg has written of the pixels by then is not all of them."""
+    for progressive in (False, True):
+        data = encode(photograph(), "JPEG", progressive=progressive)
+        half = len(data) // 2
+        for junk in (encode(photograph().resize((99, 99)), "JPEG"), bytes(range(1, 256)) * 40 + b"\xff\x63\xff\xd9"):
+            spoilt = data[:half] + junk + data[half:]
+            info, pixels = decode(spoilt)
+            assert (info.error, pixels) == ("corrupt", None) and info.message
+            with pytest.raises(OSError, match="broken data stream"):
+                Image.open(io.BytesIO(spoilt)).load()
+            assert "broken data stream" not in info.message
+            assert jpeg_header(spoilt) is None  # never DALI's
+
+
+def test_a_jpeg_that_begins_twice_says_so() -> None:
+    data = encode(photograph(), "JPEG")
+    info, _ = decode(data[:2] + data)
+    assert info.error == "corrupt" and "SOI" in str(info.message)

@@ -20,6 +20,7 @@ from pycurate import loader, loader_dali
 from pycurate.efficientnet import EfficientNetLite0
 from pycurate.errors import UsageError
 from pycurate.images import ImageInfo
+from pycurate.jpeg import read_header
 from pycurate.loader import READY, STARTED, Batch, Loader
 from pycurate.loader_dali import DaliBackend
 from pycurate.models import View
@@ -187,7 +188,8 @@ def test_halving_finds_what_dali_alone_fails_on() -> None:
     files = list(photographs().values())[:6]
     files[2], files[5] = without_tables(files[2]), without_tables(files[5])
     backend = DaliBackend(SMALL, "cpu", 6, 10**8, 2)
-    jpegs = [loader_dali.Jpeg(at, data, 50, 50) for at, data in enumerate(files)]
+    header = read_header(files[0])
+    jpegs = [loader_dali.Jpeg(at, data, header) for at, data in enumerate(files)]
     assert [row is None for row in backend._bisect(jpegs)] == [False, False, True, False, False, True]
     backend.close()
 
