@@ -40,11 +40,11 @@ workflow {
     MODELS_VERIFY(models, code)
 
     PARTITION(input, code)
-    partitions = Shards.partitions(PARTITION.out.partitions)    // [number, [[name, path, bytes], ...], paths]
+    partitions = Shards.partitions(PARTITION.out.partitions)    // [number, text of the partition file]
     places = partitions
-        .map { _number, shards, _paths -> shards }
+        .map { _number, lines -> lines }
         .toList()
-        .map { groups -> Shards.byName(groups) }                // [name: [name, path, bytes]], a value
+        .map { texts -> Shards.byName(texts) }                  // [name: line of a partition file], a value
 
     EMBED(partitions, models, code)
     SCORE(EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata), scoring, code) // [number, measures, img_emb, metadata]
@@ -68,8 +68,7 @@ workflow {
     WRITE(
         DEDUP.out.plans
             .combine(places.map { byName -> [byName] })
-            .map { number, plan, tsv, byName -> [number, plan, Shards.pick(tsv, byName)] }
-            .map { number, plan, shards -> [number, plan, shards, shards*.path] },
+            .map { number, plan, tsv, byName -> [number, plan, Shards.pick(tsv, byName)] },
         code,
     )
 
@@ -77,8 +76,7 @@ workflow {
     REPORT(
         REPORT_CHOOSE.out.examples
             .combine(places.map { byName -> [byName] })
-            .map { examples, tsv, byName -> [examples, Shards.pick(tsv, byName)] }
-            .map { examples, shards -> [examples, shards, shards*.path] },
+            .map { examples, tsv, byName -> [examples, Shards.pick(tsv, byName)] },
         DEDUP.out.decisions,
         DEDUP.out.samples,
         Tables.sorted(EMBED.out.stats),

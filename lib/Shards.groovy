@@ -1,7 +1,12 @@
 import java.nio.file.Files
 import java.nio.file.Path
 
-/** Shards as main.nf hands them on: maps of name (relative to the input root), path and bytes. */
+/**
+ * Shards on their way between stages: as text, lines of a partition file, which a task gets on its standard input.
+ *
+ * No shard is ever a `path` of a process. Nextflow would name it in a shell command that it quotes by half, and would
+ * stage `a[1].tar` and `a1.tar` under one name. A line holds a shard's time stamp, so a changed shard changes the task's hash.
+ */
 class Shards {
 
     /** What --input names, for a task, which runs in another folder than the one that a relative path starts from. */
@@ -14,37 +19,28 @@ class Shards {
         file.baseName.tokenize('_').last()
     }
 
-    /** The shards that a partition file lists. */
-    static List<Map> read(Path tsv) {
-        Files.readAllLines(tsv).collect { line ->
-            def (name, path, bytes) = line.split('\t')
-            [name: name, path: nextflow.Nextflow.file(path, glob: false), bytes: bytes as long]
-        }
-    }
-
-    /** A channel of [number, shards, paths] of each partition, from PARTITION's. */
+    /** A channel of [number, text] of each partition file, from PARTITION's. */
     static Object partitions(Object files) {
-        files.flatten().map { tsv ->
-            def shards = read(tsv)
-            [number(tsv), shards, shards*.path]
-        }
+        files.flatten().map { tsv -> [number(tsv), Files.readString(tsv)] }
     }
 
-    static Map<String, Map> byName(List<List<Map>> groups) {
-        groups.flatten().collectEntries { shard -> [shard.name, shard] }
+    /** [name of a shard: its line] of partition files. */
+    static Map<String, String> byName(List<String> texts) {
+        texts.collectMany { text -> lines(text) }.collectEntries { line -> [line.substring(0, line.indexOf('\t')), line] }
     }
 
-    /** The shards whose names a file lists, one a line. */
-    static List<Map> pick(Path names, Map<String, Map> byName) {
-        Files.readAllLines(names).collect { name -> byName[name] }
+    /** A partition file of the shards whose names a file lists, one a line. */
+    static String pick(Path names, Map<String, String> byName) {
+        lines(Files.readString(names)).collect { name -> "${byName[name]}\n" }.join()
     }
 
-    /** Shell lines that write the partition file of shards that are staged into a task's folder. */
-    static String stage(String number, List<Map> shards, Object tars) {
-        def paths = tars instanceof Collection ? tars : [tars]
-        def lines = [shards, paths].transpose().collect { shard, path -> "${shard.name}\t${path}\t${shard.bytes}\n" }
-        """mkdir -p partitions
-cat > partitions/partitions_${number}.tsv <<'END OF PARTITION'
-${lines.join()}END OF PARTITION"""
+    /** The shell command that leaves a task's standard input as its partition file. */
+    static String receive(String number) {
+        "mkdir -p partitions && cat > partitions/partitions_${number}.tsv"
+    }
+
+    /** Names may hold every other character at which Java would end a line. */
+    private static List<String> lines(String text) {
+        text.tokenize('\n')
     }
 }

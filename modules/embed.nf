@@ -4,7 +4,7 @@ process EMBED {
     label 'process_gpu'
 
     input:
-    tuple val(number), val(shards), path(tars, stageAs: 'shards/?.tar') // shards: [[name, path, bytes], ...]
+    tuple val(number), stdin // the partition file: no shell reads it, whatever shards are called
     path models
     env 'PYCURATE_CODE'
 
@@ -18,7 +18,7 @@ process EMBED {
 
     script:
     """
-    ${Shards.stage(number, shards, tars)}
+    ${Shards.receive(number)}
     embed.py --partition ${number} --model-dir ${models} --workers ${task.cpus} ${task.ext.models ?: ''} ${task.ext.args ?: ''}
     """
 }

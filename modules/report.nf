@@ -22,7 +22,7 @@ process REPORT {
     label 'process_low'
 
     input:
-    tuple path(examples), val(shards), path(tars, stageAs: 'shards/?.tar')
+    tuple path(examples), stdin // a partition file of the examples' shards
     path decisions
     path samples, stageAs: 'samples/*'
     path embedded, stageAs: 'stats/*' // EMBED's stats
@@ -41,8 +41,8 @@ process REPORT {
 
     script:
     """
-    ${Shards.stage('00000', shards, tars)}
-    echo ${Shell.quote(parameters)} > parameters.json
+    ${Shards.receive('00000')}
+    printf '%s\\n' ${Shell.quote(parameters)} > parameters.json
     report.py render --partitions ${partitions} --parameters parameters.json --model-dir ${models} ${task.ext.args ?: ''}
     mkdir pipeline_info && mv versions.json pipeline_info/
     """

@@ -4,7 +4,7 @@ process WRITE {
     label 'process_low'
 
     input:
-    tuple val(number), path(plan, stageAs: 'plan/*'), val(shards), path(tars, stageAs: 'shards/?.tar')
+    tuple val(number), path(plan, stageAs: 'plan/*'), stdin // a partition file of the shards that the plan names
     env 'PYCURATE_CODE'
 
     output:
@@ -16,7 +16,7 @@ process WRITE {
 
     script:
     """
-    ${Shards.stage('00000', shards, tars)}
+    ${Shards.receive('00000')}
     write.py --plan ${number} ${task.ext.args ?: ''}
     """
 }

@@ -1,17 +1,15 @@
 """PARTITION: the input's shards, in groups of about equal bytes and in a stable order."""
 
-import csv
-import glob
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from braceexpand import braceexpand
-
 from pycurate.errors import ShardError, TableError, UsageError
 from pycurate.files import atomic
+from pycurate.patterns import absolute, also_named, named
 from pycurate.tables import numbers, path_of
 
 log = logging.getLogger(__name__)
@@ -22,6 +20,7 @@ class Shard:
     name: str  # relative to the input root, with forward slashes
     path: Path
     bytes: int
+    modified: int | None = None  # time stamp, nanoseconds since 1970; None if it is not known
 
 
 def find_shards(text: str) -> list[Shard]:
@@ -31,18 +30,15 @@ def find_shards(text: str) -> list[Shard]:
     (`shards/{00000..00099}.tar`), or a text file with one of these a line (empty lines and `#` comments aside;
     relative lines start from the file's folder). Names are relative to the input root: the folder that was
     named, the folder before the first wildcard or brace, or for a text file its folder if that holds every shard,
-    else the deepest folder that does.
+    else the deepest folder that does. What exists under the name that is given is meant by it, pattern or not.
 
-    Raises UsageError if a shard is missing, or there is none.
+    Raises UsageError if a shard is missing or its name cannot be handed on, or there is none.
     """
     given = Path(text)
     if text and given.is_file() and given.suffix.lower() != ".tar":
-        paths = [path for line in _lines(given) for path in _expand(str(given.parent / line))]
-        root = _absolute(str(given.parent))
-        if not all(path.is_relative_to(root) for path in paths):
-            root = Path(os.path.commonpath([path.parent for path in paths]))
+        paths, root = _listed(given)
     else:
-        paths, root = _expand(text), _root(text)
+        paths, root = named(text)
     if not paths:
         raise UsageError(f"The input {text!r} names no .tar shard; give a folder, a glob, a brace range or a list.")
     unique = sorted(set(paths), key=lambda path: path.relative_to(root).as_posix())
@@ -83,27 +79,29 @@ def bytes_in(minutes: float, images_per_second: float, shards: Sequence[Shard]) 
 
 
 def write_partitions(results: Path, groups: Sequence[Sequence[Shard]]) -> None:
-    """Write partitions/partitions_00000.tsv and on: name, path and bytes of each shard, tab separated."""
+    """Write partitions/partitions_00000.tsv and on: a line for each shard, its fields separated by tabs.
+
+    They are its name, path, bytes and, where it is known, time stamp in nanoseconds. Names hold every character but
+    tabs and line breaks (find_shards sees to that), so nothing is quoted, and only a line feed ends a line.
+    """
     for old in (results / "partitions").glob("partitions_*.tsv"):
         old.unlink()  # of an earlier input
     width = max(5, len(str(len(groups) - 1)))
     for number, group in enumerate(groups):
-        with (
-            atomic(path_of(results, "partitions", f"{number:0{width}}")) as beside,
-            open(beside, "w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, lineterminator="\n")
-            writer.writerows((shard.name, shard.path, shard.bytes) for shard in group)
+        with atomic(path_of(results, "partitions", f"{number:0{width}}")) as beside:
+            beside.write_text("".join(map(_line, group)), encoding="utf-8", newline="\n")
 
 
 def read_partition(results: Path, number: str) -> list[Shard]:
-    """The shards of one partition. Raises TableError if the file cannot be read as such."""
+    """The shards of one partition; earlier versions wrote no time stamps.
+
+    Raises TableError if the file cannot be read as such.
+    """
     path = path_of(results, "partitions", number)
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            return [Shard(name, Path(place), int(size)) for name, place, size in rows]
-    except (OSError, ValueError) as error:
+        lines = path.read_bytes().decode("utf-8").split("\n")
+        return [_shard_of(*line.split("\t")) for line in lines if line]
+    except (OSError, ValueError, TypeError) as error:
         raise TableError(f"{path} is no partition file ({error}); run partition.py again.") from error
 
 
@@ -113,79 +111,76 @@ def read_all(results: Path) -> dict[str, Shard]:
 
 
 def check_unchanged(shard: Shard) -> None:
-    """Raise ShardError if the shard is gone or has another size than when it was partitioned."""
+    """Raise ShardError if the shard is gone, or has another size or time stamp than when it was partitioned."""
     try:
-        size = shard.path.stat().st_size
+        found = shard.path.stat()
     except OSError as error:
         raise ShardError(f"Shard {shard.name} is gone ({error}); bring it back and run again.") from error
-    if size != shard.bytes:
-        raise ShardError(f"Shard {shard.name} had {shard.bytes} bytes and now has {size}; run again from PARTITION.")
+    if found.st_size != shard.bytes:
+        raise ShardError(
+            f"Shard {shard.name} had {shard.bytes} bytes and now has {found.st_size}; run again from PARTITION."
+        )
+    if shard.modified is not None and not _same_time(found.st_mtime_ns, shard.modified):
+        raise ShardError(f"Shard {shard.name} was written to after it had been listed; run again from PARTITION.")
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _same_time(one: int, other: int) -> bool:
+    """Whether two time stamps are one. Some file systems keep whole seconds, once they have written a file back."""
+    whole = 10**9
+    return one == other or (one // whole == other // whole and 0 in (one % whole, other % whole))
+
+
+def _line(shard: Shard) -> str:
+    fields = (shard.name, shard.path, shard.bytes, *(() if shard.modified is None else (shard.modified,)))
+    return "\t".join(map(str, fields)) + "\n"
+
+
+def _shard_of(name: str, path: str, size: str, modified: str | None = None) -> Shard:
+    return Shard(name, Path(path), int(size), None if modified is None else int(modified))
+
+
+def _listed(listing: Path) -> tuple[list[Path], Path]:
+    """The shards that a list names, and its folder or, if one lies outside of that, the deepest folder of all.
+
+    Raises UsageError for an entry that is one shard's name and as a pattern names more than the list does.
+    """
+    entries = [str(listing.parent / entry) for entry in _entries(listing)]
+    literal = {entry for entry in entries if os.path.isfile(entry)}
+    paths = [path for entry in entries for path in ([absolute(entry)] if entry in literal else named(entry)[0])]
+    listed = set(paths)
+    for entry in literal:
+        if more := [path for path in also_named(entry) if path not in listed]:
+            raise UsageError(
+                f"The entry {entry!r} of the list is a shard, and a pattern that names {len(more)} more; "
+                "write [*], [?] or [{] in the name of the one."
+            )
+    root = absolute(str(listing.parent))
+    if not all(path.is_relative_to(root) for path in paths):
+        root = Path(os.path.commonpath([path.parent for path in paths]))
+    return paths, root
+
+
+def _entries(listing: Path) -> Iterator[str]:
+    """The lines of a list that name shards. White space around one counts only where a file is called so."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = listing.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is neither a .tar shard nor a text file that lists shards.") from error
-    for line in text.splitlines():
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield line.strip()
-
-
-def _expand(text: str) -> list[Path]:
-    """The shards that one pattern names, as absolute paths (links are not resolved: names stay the user's)."""
-    if os.path.isdir(text):
-        return [_absolute(name) for name in _tars_beneath(text)]
-    if os.path.isfile(text):
-        return [_absolute(text)]
-    try:
-        patterns = list(braceexpand(text))
-    except ValueError as error:
-        raise UsageError(f"The braces of {text!r} do not match; write {{00000..00099}}.") from error
-    paths = []
-    for pattern in patterns:
-        found = sorted(glob.glob(pattern, recursive=True))
-        if not found:
-            raise UsageError(f"The input {pattern!r} matches no file; check the path.")
-        paths += [_absolute(name) for name in found if not os.path.isdir(name)]
-    return paths
-
-
-def _tars_beneath(folder: str) -> Iterator[str]:
-    """Every .tar in the folder and in those beneath it, linked ones too. Raises UsageError for one that is closed."""
-
-    def closed(error: OSError) -> None:
-        raise UsageError(f"{error.filename} cannot be listed ({error.strerror}); see that it can be read.")
-
-    for place, _, names in os.walk(folder, onerror=closed, followlinks=True):
-        yield from (os.path.join(place, name) for name in names if name.lower().endswith(".tar"))
-
-
-def _absolute(name: str) -> Path:
-    return Path(os.path.normpath(os.path.abspath(name)))
-
-
-def _root(text: str) -> Path:
-    given = _absolute(text)
-    if given.is_dir():
-        return given
-    fixed = []
-    for part in given.parts:
-        if any(character in part for character in "*?[{"):
-            break
-        fixed.append(part)
-    root = Path(*fixed)
-    return root if len(fixed) < len(given.parts) else root.parent
+        raise UsageError(f"{listing} is neither a .tar shard nor a text file (in UTF-8) that lists shards.") from error
+    for line in re.split("\r\n|\r|\n", text):
+        entry = line.strip(" \t")
+        if entry and not entry.startswith("#"):
+            yield line if os.path.isfile(listing.parent / line) else entry
 
 
 def _shard(path: Path, root: Path) -> Shard:
-    name = path.relative_to(root).as_posix()
-    if not path.is_file():
-        raise UsageError(f"The shard {path} cannot be opened: it is a link to nothing, or no file.")
+    """The shard at `path`. Raises UsageError if it is no file, or no line of a partition file can hold its path."""
+    if any(character in str(path) for character in "\t\r\n"):
+        raise UsageError(f"The shard {str(path)!r} holds a tab or a line break in its path; rename it.")
     try:
-        name.encode("utf-8")
+        str(path).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise UsageError(f"The shard name {name!r} is not UTF-8; rename it.") from error
-    if any(character in name for character in "\t\r\n"):
-        raise UsageError(f"The shard name {name!r} holds a tab or a line break; rename it.")
-    return Shard(name, path, path.stat().st_size)
+        raise UsageError(f"The shard {str(path)!r} holds bytes that are not UTF-8 in its path; rename it.") from error
+    if not path.is_file():
+        raise UsageError(f"The shard {str(path)!r} cannot be opened: it is a link to nothing, or no file.")
+    found = path.stat()
+    return Shard(path.relative_to(root).as_posix(), path, found.st_size, found.st_mtime_ns)
