@@ -17,6 +17,7 @@ workflow {
         return
     }
     Parameters.check(params, args, "${projectDir}/nextflow_schema.json")
+    Paths.check(params)
     Results.begin(params.outdir)
 
     // The package's content: an edited package must not be answered from the cache, nor run in an older image.
@@ -26,7 +27,7 @@ workflow {
     }
     input = params.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(params.input, launchDir)
 
-    home = file(params.model_dir)
+    home = Paths.of(params.model_dir)
     home.mkdirs()
     MODELS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer), home, code)
     models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
@@ -40,9 +41,9 @@ workflow {
     MODELS_VERIFY(models, code)
 
     PARTITION(input, code)
-    partitions = Shards.partitions(PARTITION.out.partitions)    // [number, text of the partition file]
+    partitions = Shards.partitions(PARTITION.out.partitions)    // [number, text of the partition file, mounts]
     places = partitions
-        .map { _number, lines -> lines }
+        .map { _number, lines, _mounts -> lines }
         .toList()
         .map { texts -> Shards.byName(texts) }                  // [name: line of a partition file], a value
 
@@ -68,7 +69,7 @@ workflow {
     WRITE(
         DEDUP.out.plans
             .combine(places.map { byName -> [byName] })
-            .map { number, plan, tsv, byName -> [number, plan, Shards.pick(tsv, byName)] },
+            .map { number, plan, tsv, byName -> [number, plan, *Shards.pick(tsv, byName)] },
         code,
     )
 
@@ -76,7 +77,7 @@ workflow {
     REPORT(
         REPORT_CHOOSE.out.examples
             .combine(places.map { byName -> [byName] })
-            .map { examples, tsv, byName -> [examples, Shards.pick(tsv, byName)] },
+            .map { examples, tsv, byName -> [examples, *Shards.pick(tsv, byName)] },
         DEDUP.out.decisions,
         DEDUP.out.samples,
         Tables.sorted(EMBED.out.stats),

@@ -23,8 +23,14 @@ class Parameters {
         if (!params.input && !params.testset) {
             faults << "--input is missing: ${known.input.description}"
         }
-        set.findAll { name, value -> value instanceof CharSequence && value.contains("'") && name != 'input' }.each { name, _value ->
+        set.findAll { _name, value -> value instanceof CharSequence && value =~ /[\t\r\n]/ }.each { name, value ->
+            faults << "--${name} ${Paths.shown(value)}: holds a tab or a line break"
+        }
+        set.subMap(['encoder', 'scorer', 'pixel_scorer', 'filter', 'min_score']).findAll { _name, value -> value.toString().contains("'") }.each { name, _value ->
             faults << "--${name} holds a quote ('), which a task's command cannot carry"
+        }
+        if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
+            faults << "--scratch ${Paths.shown(set.scratch)}: is no folder of plain characters, such as /local or '\$TMPDIR'"
         }
         if (params.encoder && !params.scorer && !params.pixel_scorer && (params.aesthetic || params.nsfw)) {
             faults << '--encoder brings no scorers: add --aesthetic false --nsfw false, or a --scorer for each'

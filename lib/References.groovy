@@ -6,13 +6,20 @@ class References {
 
     /** What --reference names, separated by commas. A folder of shards has no tables yet: it has to be embedded first. */
     static List<Path> folders(String text) {
-        def found = (text ?: '').tokenize(',').collect { name -> nextflow.Nextflow.file(name, checkIfExists: true) }
+        def found = (text ?: '').tokenize(',').collect { name -> existing(Paths.of(name)) }
         if (found.count { folder -> !embedded(folder) } > 1) {
             throw new nextflow.exception.AbortOperationException(
                 '--reference names several folders of shards; put them beneath one, or embed each in a run of its own'
             )
         }
         found
+    }
+
+    private static Path existing(Path folder) {
+        if (!Files.isDirectory(folder)) {
+            throw new nextflow.exception.AbortOperationException("--reference ${Paths.shown(folder)}: there is no such folder")
+        }
+        folder
     }
 
     static boolean embedded(Path folder) {

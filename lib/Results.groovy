@@ -7,15 +7,15 @@ class Results {
 
     /** Before a run: without a summary nobody takes what it leaves unfinished for the results of a run. */
     static void begin(String outdir) {
-        Files.deleteIfExists(nextflow.Nextflow.file("${outdir}/summary.json"))
+        Files.deleteIfExists(Paths.of(outdir).resolve('summary.json'))
     }
 
     /** After a run that succeeded: remove what an earlier one left there beyond it, and print what was kept. */
     static void finish(boolean success, String outdir) {
-        def file = nextflow.Nextflow.file("${outdir}/summary.json")
+        def file = Paths.of(outdir).resolve('summary.json')
         if (success && file.exists()) {
             def summary = (Map) new JsonSlurper().parse(file)
-            removeOld(nextflow.Nextflow.file(outdir), summary)
+            removeOld(Paths.of(outdir), summary)
             print(summary, outdir)
         }
     }

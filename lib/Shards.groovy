@@ -19,9 +19,9 @@ class Shards {
         file.baseName.tokenize('_').last()
     }
 
-    /** A channel of [number, text] of each partition file, from PARTITION's. */
+    /** A channel of [number, text, options that mount the shards] of each partition file, from PARTITION's. */
     static Object partitions(Object files) {
-        files.flatten().map { tsv -> [number(tsv), Files.readString(tsv)] }
+        files.flatten().map { tsv -> [number(tsv), *mounted(Files.readString(tsv))] }
     }
 
     /** [name of a shard: its line] of partition files. */
@@ -29,14 +29,18 @@ class Shards {
         texts.collectMany { text -> lines(text) }.collectEntries { line -> [line.substring(0, line.indexOf('\t')), line] }
     }
 
-    /** A partition file of the shards whose names a file lists, one a line. */
-    static String pick(Path names, Map<String, String> byName) {
-        lines(Files.readString(names)).collect { name -> "${byName[name]}\n" }.join()
+    /** A partition file of the shards whose names a file lists, one a line, and the options that mount them. */
+    static List<String> pick(Path names, Map<String, String> byName) {
+        mounted(lines(Files.readString(names)).collect { name -> "${byName[name]}\n" }.join())
     }
 
     /** The shell command that leaves a task's standard input as its partition file. */
     static String receive(String number) {
         "mkdir -p partitions && cat > partitions/partitions_${number}.tsv"
+    }
+
+    private static List<String> mounted(String text) {
+        [text, Mounts.ofShards(text)]
     }
 
     /** Names may hold every other character at which Java would end a line. */

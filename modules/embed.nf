@@ -2,9 +2,10 @@
 process EMBED {
     tag "${number}"
     label 'process_gpu'
+    ext mounts: { mounts } // of the shards, in a container
 
     input:
-    tuple val(number), stdin // the partition file: no shell reads it, whatever shards are called
+    tuple val(number), stdin, val(mounts) // stdin: the partition file, which no shell reads, whatever shards are called
     path models
     env 'PYCURATE_CODE'
 

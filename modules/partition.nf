@@ -1,6 +1,7 @@
 // Find the shards of the input and cut them into groups of about equal bytes.
 process PARTITION {
     label 'process_single'
+    ext mounts: { Mounts.ofInput(input.toString()) } // in a container
     cache false // what the folder holds may have changed; the stages behind know a partition by its content
 
     input:

@@ -20,9 +20,10 @@ process REPORT_CHOOSE {
 // Check that every sample is accounted for, sum up, and show the run on one page.
 process REPORT {
     label 'process_low'
+    ext mounts: { mounts } // of the shards, in a container
 
     input:
-    tuple path(examples), stdin // a partition file of the examples' shards
+    tuple path(examples), stdin, val(mounts) // stdin: a partition file of the examples' shards
     path decisions
     path samples, stageAs: 'samples/*'
     path embedded, stageAs: 'stats/*' // EMBED's stats

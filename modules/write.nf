@@ -2,9 +2,10 @@
 process WRITE {
     tag "${number}"
     label 'process_low'
+    ext mounts: { mounts } // of the shards, in a container
 
     input:
-    tuple val(number), path(plan, stageAs: 'plan/*'), stdin // a partition file of the shards that the plan names
+    tuple val(number), path(plan, stageAs: 'plan/*'), stdin, val(mounts) // stdin: a partition file of the shards that the plan names
     env 'PYCURATE_CODE'
 
     output:

@@ -1,0 +1,97 @@
+import java.nio.file.Files
+import java.nio.file.Path
+import nextflow.exception.AbortOperationException
+import nextflow.util.PathTrie
+
+/** The folders of shards, for tasks in a container: shards are values, so that Nextflow mounts nothing for them. */
+class Mounts {
+
+    /** What an engine's option cannot carry in a path. */
+    private static final Map<String, String> MEANING = [
+        docker: ':', podman: ':', apptainer: ':,\\', singularity: ':,\\', charliecloud: ':',
+    ]
+
+    /** Options that mount what a partition file names, links' targets too; none where no container is used. */
+    static String ofShards(String partition) {
+        if (!engine()) {
+            return ''
+        }
+        def files = partition.tokenize('\n').collectMany { line -> places(Path.of(line.split('\t')[1])) }.unique()
+        // docker and podman refuse a second mount of one folder, and Nextflow may have mounted it on the way to one of its own.
+        options(files.groupBy { file -> file.parent }.collectMany { folder, those -> strict() && onTheWay(folder) ? those : [folder] })
+    }
+
+    /** Options that mount what --input names, for PARTITION, which looks what is there. */
+    static String ofInput(String input) {
+        if (!engine()) {
+            return ''
+        }
+        def given = Path.of(input)
+        def named = Files.isRegularFile(given) && !input.toLowerCase().endsWith('.tar')
+            ? [given, *Files.readAllLines(given)*.trim().findAll { line -> line && !line.startsWith('#') }.collect { line -> given.resolveSibling(line) }]
+            : [given]
+        def mounted = new PathTrie() // what Nextflow mounts for a task without files
+        [nextflow.Global.session.baseDir.resolve('bin'), nextflow.Global.session.workDir.resolve('00/0')].each { path -> mounted.add(path) }
+        def taken = strict() ? mounted.longest() : []
+        options(named.collectMany { path -> folders(path) }.unique().findAll { folder -> !(folder.toString() in taken) })
+    }
+
+    /** The container engine of this run, or null. */
+    static String engine() {
+        def config = nextflow.Global.session.containerConfig
+        config?.isEnabled() ? config.engine : null
+    }
+
+    private static boolean strict() {
+        engine() in ['docker', 'podman']
+    }
+
+    private static String options(Collection<Path> places) {
+        places*.toString().sort().collect { place ->
+            def found = MEANING[engine()]?.toList()?.findAll { one -> place.contains(one) }
+            if (found) {
+                throw new AbortOperationException(
+                    "the folder ${Paths.shown(place)} of shards holds ${found.join(' ')}, which ${engine()} cannot mount; rename it"
+                )
+            }
+            def text = Shell.quote(place)
+            [docker: "-v ${text}:${text}:ro", podman: "-v ${text}:${text}:ro", charliecloud: "-b ${text}"].get(engine(), "-B ${text}:${text}:ro")
+        }.join(' ')
+    }
+
+    private static boolean onTheWay(Path folder) {
+        def session = nextflow.Global.session
+        def own = [session.workDir, session.baseDir, Paths.of(session.params.model_dir), *References.folders(session.params.reference)]
+        own.any { place -> place.startsWith(folder) }
+    }
+
+    /** The file, and what it is when links are followed. */
+    private static List<Path> places(Path file) {
+        Files.exists(file) ? [file, file.toRealPath()] : [file] // PARTITION and check_unchanged say what is missing
+    }
+
+    /** The folders that hold what a path or pattern names, and those to which links within lead. */
+    private static Collection<Path> folders(Path path) {
+        if (Files.isRegularFile(path)) {
+            return places(path)*.parent
+        }
+        def top = path
+        while (!Files.isDirectory(top)) {
+            top = top.parent
+        }
+        def deep = top == path || path.toString().contains('**')
+        def depth = deep ? Integer.MAX_VALUE : path.nameCount - top.nameCount
+        def found = new LinkedHashSet<Path>(places(top))
+        def ahead = [top] as ArrayDeque<Path>
+        while (ahead) {
+            def links = Files.find(ahead.pop(), depth, { one, about -> about.symbolicLink && Files.exists(one) })
+            links.map { link -> link.toRealPath() }.toList().findAll { real -> !found.any { one -> real.startsWith(one) } }.each { real ->
+                found << (Files.isDirectory(real) ? real : real.parent)
+                if (Files.isDirectory(real)) {
+                    ahead << real
+                }
+            }
+        }
+        found
+    }
+}
