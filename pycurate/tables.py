@@ -2,7 +2,7 @@
 
 Every stage reads what it needs beneath one folder, `results`, and adds its own files to it:
 
-    partitions/partitions_00000.tsv   PARTITION  shard name, path and bytes, tab separated
+    partitions/partitions_00000.tsv   PARTITION  shard name, path, bytes and time stamp, tab separated
     samples/samples_00000.parquet     EMBED      SAMPLES, one row per input sample, in the order of the shards
     measures/measures_00000.parquet   EMBED      uid of each readable sample + a float32 column per pixel scorer
     stats/stats_00000.json            EMBED      samples, readable ones, seconds, compiled

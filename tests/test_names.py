@@ -1,4 +1,4 @@
-"""Names are data: of shards and folders that are called like commands and patterns, none runs, hides or loses anything."""
+"""Names are data: shards and folders that are called like commands and patterns run, hide and lose nothing."""
 
 import json
 import os
@@ -203,3 +203,27 @@ def test_partition_files_of_earlier_versions_are_read(tmp_path: Path) -> None:
     (tmp_path / "partitions" / "partitions_00000.tsv").write_text('a".tar\t/x/a".tar\t12\n')
     (shard,) = read_partition(tmp_path, "00000")
     assert (shard.name, shard.bytes, shard.modified) == ('a".tar', 12, None)
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman", "apptainer", "singularity", "charliecloud"])
+def test_each_engine_is_told_to_mount_the_shards(tmp_path: Path, engine: str) -> None:
+    """What PARTITION's command would tell the engine, seen by a stub of it."""
+    folder = tmp_path / "in [1] $(touch PWN40) '"
+    elsewhere = tmp_path / "else`touch PWN41`where"
+    write_tar(elsewhere / "x.tar", [("a.jpg", jpeg(0))])
+    folder.mkdir()
+    (folder / "x.tar").symlink_to(elsewhere / "x.tar")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    command = "ch-run" if engine == "charliecloud" else engine
+    (tools / command).write_text(f"#!/bin/bash\nprintf '%s\\0' \"$@\" > {tmp_path}/said.$$\nexit 7\n")
+    (tools / command).chmod(0o755)
+    env = environment({**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "NXF_OFFLINE": "true"})
+    options = ["--input", str(folder), "--model_dir", str(tmp_path / "models"), "--container", "/images/here/pycurate"]
+    flow = Flow(tmp_path / "launch", (*options, "-profile", engine), env)
+    assert flow.run() != 0
+    told = [path.read_bytes().decode().split("\0") for path in tmp_path.glob("said.*")]
+    for place in (folder, elsewhere):
+        mount = f"{place}" if engine == "charliecloud" else f"{place}:{place}:ro"
+        assert any(mount in words for words in told), (flow.text, told)
+    assert not marks(tmp_path)
