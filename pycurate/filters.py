@@ -127,12 +127,12 @@ class Filtering:
 
 
 def first_failed(filters: Sequence[Filter], table: pa.Table, partition: str) -> np.ndarray:
-    """int64 (n,): the position in `filters` of the first one that each row fails, or len(filters) if it passes all.
+    """int16 (n,): the position in `filters` of the first one that each row fails, or len(filters) if it passes all.
 
     `table` is what Filter.passes takes, of one partition. Raises UsageError if a filter asks for a score that is not
     there, ModelError, naming class, partition and sample, if one raises or gives what its protocol does not allow.
     """
-    failed = np.full(table.num_rows, len(filters))
+    failed = np.full(table.num_rows, len(filters), np.int16)
     for position, one in reversed(list(enumerate(filters))):
         failed[~_passes(one, table, partition)] = position
     return failed

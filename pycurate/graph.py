@@ -1,7 +1,7 @@
-"""Which samples are dropped as duplicates: the pairs of all buckets, the filters, and the greedy walk over both."""
+"""Which samples are dropped as duplicates: by the pairs of all buckets, a mask of who may stay, and the greedy walk."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import TableError
-from pycurate.filters import first_failed
+from pycurate.files import write_json
 from pycurate.greedy import GONE, walk
-from pycurate.metadata_filters import Filter
-from pycurate.order import ORDER, Keep, best_first, checked_keep, order_of, shard_names
+from pycurate.order import ORDER, Keep, best_first, checked_keep, hex_digits, order_of, shard_names
 from pycurate.pairs import LIMIT, Search, read_pairs
 from pycurate.recall import EXACT, Recall, measured
 from pycurate.sources import Source, aesthetic_of, embeddings_of
+from pycurate.tables import write_table
 from pycurate.vectors import ROW_BITS
 
 log = logging.getLogger(__name__)
@@ -24,11 +24,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Dropped:
-    """The duplicates among the samples that pass the filters.
+    """The duplicates among the samples that may stay.
 
     Attributes:
         sample: int64 (n,), their numbers, ascending.
-        uid: uint64 (n, 2), of the kept sample that each duplicates.
+        uid: uint64 (n, 2), theirs.
+        of: uint64 (n, 2), the uid of the kept sample that each duplicates.
         similarity: float32 (n,), with it.
         exact: bool (n,), it is byte-equal.
         reference: bool (n,), it belongs to a reference set.
@@ -36,6 +37,7 @@ class Dropped:
 
     sample: np.ndarray
     uid: np.ndarray
+    of: np.ndarray
     similarity: np.ndarray
     exact: np.ndarray
     reference: np.ndarray
@@ -43,24 +45,64 @@ class Dropped:
     @classmethod
     def none(cls) -> "Dropped":
         """No duplicates."""
-        flags = np.zeros(0, bool)
-        return cls(np.zeros(0, np.int64), np.zeros((0, 2), np.uint64), np.zeros(0, np.float32), flags, flags)
+        uids, flags = np.zeros((0, 2), np.uint64), np.zeros(0, bool)
+        return cls(np.zeros(0, np.int64), uids, uids, np.zeros(0, np.float32), flags, flags)
+
+    def within(self, partition: int) -> "Dropped":
+        """Those of one partition."""
+        here = slice(*np.searchsorted(self.sample, np.array([partition, partition + 1]) << ROW_BITS).tolist())
+        return Dropped(*(column[here] for column in vars(self).values()))
+
+    @property
+    def rows(self) -> np.ndarray:
+        """int64 (n,): their rows in the embeddings of their partitions."""
+        return self.sample & ((1 << ROW_BITS) - 1)
+
+    def groups(self) -> pa.Table:
+        """The groups of duplicates, largest first: group (int64), uid, kept, similarity.
+
+        The kept one of a group stands first in it, also where it belongs to a reference set; the similarity is that to
+        the kept one, and null for itself.
+        """
+        # A reference set numbers its samples by itself: its kept image may have the uid of one that is kept here.
+        of = pc.binary_join_element_wise(hex_digits(self.of), pa.array(np.where(self.reference, "r", "")), "")
+        sizes = pa.table({"of": of}).group_by("of").aggregate([([], "count_all")])
+        sizes = sizes.sort_by([("count_all", "descending"), ("of", "ascending")])
+        kept = pc.utf8_slice_codeunits(sizes["of"], 0, 32)
+        heads = [np.arange(len(kept)), kept, np.ones(len(kept), bool), pa.nulls(len(kept), pa.float32())]
+        group = pc.index_in(of, value_set=sizes["of"]).cast(pa.int64())
+        members = [group, hex_digits(self.uid), np.zeros(len(of), bool), self.similarity]
+        names = ["group", "uid", "kept", "similarity"]
+        table = pa.concat_tables([pa.table(columns, names=names) for columns in (heads, members)])
+        order = [("group", "ascending"), ("kept", "descending"), ("similarity", "descending"), ("uid", "ascending")]
+        return table.sort_by(order)
+
+
+def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Recall) -> None:
+    """Leave duplicates.parquet (the groups) and dedup.json (how they were sought, how many are found) in `results`."""
+    if search.reach < 1:
+        log.warning(
+            "The fast search found %.2f %% of the duplicate pairs (95 %% interval %.2f to %.2f, from %d images).",
+            *(100 * recall.recall, 100 * recall.low, 100 * recall.high, recall.probes),
+        )
+    write_json(results / "dedup.json", vars(search) | vars(recall))
+    write_table(results / "duplicates.parquet", dropped.groups())
 
 
 class Index:
-    """Readable samples of all sources by number: which pass the filters, and their rank."""
+    """Readable samples of all sources by number: which may stay, and their rank."""
 
-    def __init__(self, sources: Sequence[Source], filters: Sequence[Filter], keep: Keep) -> None:
+    def __init__(self, sources: Sequence[Source], passes: Mapping[int, np.ndarray], keep: Keep) -> None:
         self.numbers = np.array([source.number for source in sources])  # ascending: sources come in order
-        passes, order = [np.zeros(0, bool)], [np.zeros(0, ORDER)]
+        masks, order = [np.zeros(0, bool)], [np.zeros(0, ORDER)]
         places = shard_names(sources) if keep == "first" else []
         for source in sources:
-            facts = source.facts()
-            order.append(order_of(facts, aesthetic_of(facts, facts.num_rows), keep, places, bool(source.reference)))
-            wanted = [] if source.reference else filters
-            passes.append(first_failed(wanted, facts, source.label) == len(wanted))
-        self.bases = np.cumsum([0] + [len(part) for part in passes[1:]])
-        self.passes, self.order = np.concatenate(passes), np.concatenate(order)
+            samples = source.readable(["uid", "shard", "tar_offset", "width", "height"])
+            aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
+            order.append(order_of(samples, aesthetic, keep, places, bool(source.reference)))
+            masks.append(passes.get(source.number, np.ones(samples.num_rows, bool)))
+        self.bases = np.cumsum([0] + [len(part) for part in order[1:]])
+        self.passes, self.order = np.concatenate(masks), np.concatenate(order)
 
     def places(self, samples: np.ndarray) -> np.ndarray:
         """Positions in `passes` and `order` of samples by number. Raises TableError if there is no such sample."""
@@ -73,15 +115,20 @@ class Index:
         return self.bases[source] + row
 
 
-def duplicates(results: Path, sources: Sequence[Source], filters: Sequence[Filter]) -> tuple[Dropped, Search, Recall]:
-    """The duplicates to drop among the samples that pass `filters`; how they were sought, and how many were found.
+def duplicates(
+    results: Path, sources: Sequence[Source], passes: Mapping[int, np.ndarray]
+) -> tuple[Dropped, Search, Recall]:
+    """The duplicates to drop among the samples that may stay; how they were sought, and how many were found.
+
+    `passes` says who may stay: of a source's number, bool (readable samples,) in the order of their embeddings. Every
+    sample of a source that is not named there may.
 
     Reads pairs; assigned and img_emb only where a list of duplicates was cut too early.
     """
     search, pairs = read_pairs(results)
     recall = EXACT if search.reach == 1 else measured(pairs)
     pairs = pairs.filter(pc.less(pairs["probe"], 2))
-    index = Index(sources, filters, checked_keep(search.keep))
+    index = Index(sources, passes, checked_keep(search.keep))
     limit = LIMIT
     while True:
         graph = Graph(pairs, index)
@@ -139,7 +186,8 @@ class Graph:
         chosen, of = passing[gone], of[gone]
         sort = np.argsort(self.samples[chosen])
         order = self.index.order[self.places[of]]
-        columns = (self.samples[chosen], order["uid"], alike[gone], ~near[gone], ~order["new"])
+        own = self.index.order["uid"][self.places[chosen]]
+        columns = (self.samples[chosen], own, order["uid"], alike[gone], ~near[gone], ~order["new"])
         return Dropped(*(column[sort] for column in columns))
 
     def cut_lists(self) -> pa.Table:

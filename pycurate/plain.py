@@ -1,6 +1,5 @@
 """Duplicates among the vectors of an embedding folder that clip-retrieval or a like tool left: no tables, no scores."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pyarrow.compute as pc
 
 from pycurate.dedup import find_pairs
 from pycurate.errors import UsageError
-from pycurate.resolve import resolve
+from pycurate.graph import duplicates, write_duplicates
 from pycurate.settings import Settings
 from pycurate.sources import sources_of
 from pycurate.tables import SAMPLES, path_of, write_table
@@ -21,7 +20,7 @@ def dedup_embeddings(folder: Path, settings: Settings, out: Path) -> None:
     """Write out/decisions.parquet: row, kept, duplicate_of (a row) and similarity of each vector, in order.
 
     `folder` holds img_emb/*.npy, read in the order of their names; of two duplicates the earlier row is kept.
-    Also leaves out/dedup.json and out/duplicates.parquet (see `pycurate.resolve`), whose uids are the rows in hex.
+    Also leaves out/dedup.json and out/duplicates.parquet (see `pycurate.graph`), whose uids are the rows in hex.
 
     Raises UsageError if there are no such files.
     """
@@ -41,11 +40,16 @@ def dedup_embeddings(folder: Path, settings: Settings, out: Path) -> None:
             start = stop
         sources = sources_of(work)
         find_pairs(work, sources, settings)
-        decisions = resolve(work, sources, [], dedup=True)
-        for left in ("dedup.json", "duplicates.parquet"):
-            os.replace(work / left, out / left)
-    rows = {"row": np.arange(start), "kept": decisions["kept"], "duplicate_of": _rows(decisions["duplicate_of"])}
-    write_table(out / "decisions.parquet", pa.table(rows | {"similarity": decisions["similarity"]}))
+        dropped, search, recall = duplicates(work, sources, {})
+    write_duplicates(out, dropped, search, recall)
+    place = pc.index_in(pa.array(np.arange(start)), value_set=pa.array(_row(dropped.uid)))
+    columns = {
+        "row": np.arange(start),
+        "kept": pc.is_null(place),
+        "duplicate_of": pa.array(_row(dropped.of)).take(place),
+        "similarity": pa.array(dropped.similarity).take(place),
+    }
+    write_table(out / "decisions.parquet", pa.table(columns))
 
 
 def _samples(start: int, stop: int) -> pa.Table:
@@ -68,6 +72,6 @@ def _samples(start: int, stop: int) -> pa.Table:
     return pa.table(columns, schema=SAMPLES)
 
 
-def _rows(uids: pa.ChunkedArray) -> pa.Array:
-    """Uids of `_samples` -> int64 rows, null where the uid is."""
-    return pa.array([None if uid is None else int(uid, 16) for uid in uids.to_pylist()], pa.int64())
+def _row(uids: np.ndarray) -> np.ndarray:
+    """uint64 (n, 2), uids of `_samples` -> int64 (n,): the rows."""
+    return uids[:, 1].astype(np.int64)

@@ -19,11 +19,11 @@ from report_run import THRESHOLDS, make_run, standard_rows
 from pycurate import errors, metadata_filters, tables
 from pycurate.clip_score import MinClipScore
 from pycurate.filters import OWN_REASONS
+from pycurate.graph import Dropped
 from pycurate.images import CODES
 from pycurate.pairs import Search
 from pycurate.recall import Recall
 from pycurate.report import Setup, render
-from pycurate.resolve import groups
 from pycurate.tables import path_of, read_array, read_table, write_table
 from pycurate.uids import write_uids
 from pycurate.write import write_curated
@@ -85,8 +85,7 @@ def test_the_tables_of_parameters_are_the_schema() -> None:
 
 @pytest.mark.parametrize("heading", ["samples", "metadata", "decisions", "duplicates"])
 def test_columns_are_those_of_the_tables(heading: str) -> None:
-    nothing = tables.DECISIONS.empty_table()
-    schema = groups(nothing).schema if heading == "duplicates" else getattr(tables, heading.upper())
+    schema = Dropped.none().groups().schema if heading == "duplicates" else getattr(tables, heading.upper())
     described = [(names(column)[0], kind) for column, kind, _ in rows(section(OUTPUT, f"### {heading}"))]
     assert described == [(field.name, str(field.type)) for field in schema]
 
