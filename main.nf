@@ -1,4 +1,4 @@
-// pycurate: PARTITION -> EMBED -> SCORE -> DEDUP -> WRITE -> REPORT. This file only wires; the work is in bin/ and pycurate/.
+// pycurate: PARTITION -> EMBED -> SCORE -> DEDUP -> DECIDE -> WRITE -> REPORT. This file only wires; the work is in bin/ and pycurate/.
 
 include { TESTSET                  } from './modules/testset'
 include { MODELS; MODELS_VERIFY    } from './modules/models'
@@ -8,6 +8,7 @@ include { EMBED                    } from './modules/embed'
 include { SCORE                    } from './modules/score'
 include { REFERENCE                } from './modules/reference'
 include { DEDUP                    } from './modules/dedup'
+include { DECIDE                   } from './modules/decide'
 include { WRITE                    } from './modules/write'
 include { REPORT_CHOOSE; REPORT    } from './modules/report'
 
@@ -57,33 +58,36 @@ workflow {
         references = references.mix(REFERENCE.out.folder)
     }
 
-    DEDUP(
-        params.dedup,
-        params.dedup_single,
-        EMBED.out.stats.map { stats -> Tables.readable(stats) }.sum(),
-        references.toList(),
-        EMBED.out.samples.join(SCORE.out.scores).join(EMBED.out.embeddings), // [number, samples, scores, img_emb]
-        code,
-    )
+    tables = EMBED.out.samples.join(SCORE.out.scores).join(EMBED.out.embeddings)        // [number, samples, scores, img_emb]
+    (samples, scores, embeddings) = (1..3).collect { column -> Tables.column(tables, column) } // all files of each, values
+    pairs = channel.value([[], [], []])                         // [cells, assigned, pairs], a value
+    times = channel.empty()
+    if (params.dedup) {
+        images = EMBED.out.stats.map { stats -> Tables.readable(stats) }.sum()
+        DEDUP(params.dedup_single, images, references.toList(), tables, code)
+        pairs = DEDUP.out.search
+        times = DEDUP.out.times
+    }
+    DECIDE(pairs, samples, scores, embeddings, references.toList(), code)
 
     WRITE(
-        DEDUP.out.plans
+        Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]
             .combine(places.map { byName -> [byName] })
             .map { number, plan, tsv, byName -> [number, plan, *Shards.pick(tsv, byName)] },
         code,
     )
 
-    REPORT_CHOOSE(DEDUP.out.decisions, DEDUP.out.samples, DEDUP.out.embeddings, code)
+    REPORT_CHOOSE(DECIDE.out.decisions, samples, embeddings, code)
     REPORT(
         REPORT_CHOOSE.out.examples
             .combine(places.map { byName -> [byName] })
             .map { examples, tsv, byName -> [examples, *Shards.pick(tsv, byName)] },
-        DEDUP.out.decisions,
-        DEDUP.out.samples,
+        DECIDE.out.decisions,
+        samples,
         Tables.sorted(EMBED.out.stats),
-        DEDUP.out.search,
+        DECIDE.out.search.ifEmpty([]),                          // duplicates.parquet and dedup.json, or none
         Tables.sorted(WRITE.out.stats.flatten()),
-        Tables.sorted(EMBED.out.times.mix(SCORE.out.times, DEDUP.out.times, WRITE.out.times)),
+        Tables.sorted(times.mix(EMBED.out.times, SCORE.out.times, DECIDE.out.times, WRITE.out.times)),
         scoring,
         partitions.count(),
         Parameters.json(params, launchDir),

@@ -22,8 +22,9 @@ from dedup_data import clip_like, write_results
 
 from pycurate import dedup
 from pycurate.cells import Cells, cells_path, k_means
+from pycurate.decide import decide
+from pycurate.filters import Filtering
 from pycurate.pairs import read_pairs
-from pycurate.resolve import resolve
 from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
 from pycurate.training import most_cells, train
@@ -92,7 +93,7 @@ def search(folder: Path, threshold: float) -> None:
 
     step("assign", assign)
     step("match", match)
-    step("resolve", lambda: resolve(folder, sources, [], dedup=True))
+    step("decide", lambda: decide(folder, sources, Filtering(), None, dedup=True))
     visits = sum(len(np.load(path, mmap_mode="r")) for path in (folder / "assigned").glob("*.npy"))
     size = sum(path.stat().st_size for path in (folder / "assigned").glob("*.npy"))
     print(json.dumps({"steps": steps, "visits": visits, "bytes": size, "cells": len(cells.centres)}))
@@ -135,7 +136,7 @@ def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
             )
             if check:
                 sources = sources_of(folder)
-                done = verify(sources, resolve(folder, sources, [], dedup=True), threshold)
+                done = verify(sources, decide(folder, sources, Filtering(), None, dedup=True), threshold)
                 print(f"    checked: {done.pairs} pairs of kept vectors, {done.duplicates} duplicates; none missed")
 
 

@@ -30,9 +30,10 @@ from pycurate.files import atomic
 from pycurate.images import ImageInfo
 from pycurate.loader import Loader
 from pycurate.partition import find_shards, partition, write_partitions
+from pycurate.plan import plan_output
 from pycurate.shards import read_samples
 from pycurate.tables import path_of, write_table
-from pycurate.write import plan_output, write_curated
+from pycurate.write import write_curated
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""DEDUP: find duplicates over the whole set, apply the filters, decide about every sample.
+"""DEDUP: find the duplicates among all readable samples, whatever the filters say.
 
 What searches is imported by the commands that do, since torch, which it needs, takes seconds to import.
 """
@@ -11,10 +11,7 @@ from typing import Any
 
 import click
 
-from pycurate.cli import exits, filter_options, partition_option, results_option
-from pycurate.decisions import Layout, decide
-from pycurate.errors import UsageError
-from pycurate.filters import Filtering
+from pycurate.cli import exits, partition_option, reference_option, results_option
 from pycurate.order import checked_keep
 from pycurate.pairs import read_pairs
 from pycurate.presets import find_preset
@@ -72,41 +69,12 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def layout_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which the output is laid out; they arrive as one Layout, `layout`; None with --no-write."""
-
-    @functools.wraps(function)
-    def run(write: bool, images_per_tar: int, tars_per_task: int, **options: Any) -> Any:
-        return function(layout=Layout(images_per_tar, tars_per_task) if write else None, **options)
-
-    for option in (
-        click.option("--write/--no-write", default=True, show_default=True, help="Plan new shards of what is kept."),
-        click.option(
-            "--tars-per-task", type=click.IntRange(1), default=200, show_default=True, help="Tars of a WRITE task."
-        ),
-        click.option(
-            "--images-per-tar", type=click.IntRange(1), default=100, show_default=True, help="Images in a tar."
-        ),
-    ):
-        run = option(run)
-    return run
-
-
-reference_option = click.option(
-    "--reference",
-    "references",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Results folder of a set that outranks this one and is never written; repeatable.",
-)
-
-
 @click.group(context_settings={"max_content_width": 110})
 def main() -> None:
-    """Find the duplicates among all samples and decide which to keep.
+    """Find the duplicates among all samples; decide.py then drops them.
 
     `pairs` finds them in one process; `train`, then `assign` for each partition, then `match` for each bucket do the
-    same as separate tasks. `resolve` applies the filters and decides; `all` is `pairs` and `resolve`.
+    same as separate tasks. `all` deduplicates an embedding folder of another tool; `check` looks at what was decided.
     """
 
 
@@ -172,71 +140,27 @@ def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> No
     record(results, "DEDUP_PAIRS")
 
 
-@main.command()
-@exits
-@results_option
-@click.option("--dedup/--no-dedup", default=True, show_default=True, help="Drop the duplicates of RESULTS/pairs.")
-@filter_options
-@layout_options
-@reference_option
-def resolve(
-    results: Path, references: tuple[Path, ...], dedup: bool, filtering: Filtering, layout: Layout | None
-) -> None:
-    """Apply the filters, drop duplicates; leaves RESULTS/decisions.parquet, uids_*.npy and plan.
-
-    It reads samples, scores and pairs.
-
-    Where the best of many near-copies fail a filter, it reads assigned and img_emb too.
-    """
-    decide(results, sources_of(results, references), filtering.filters(), layout, dedup)
-    record(results, "DEDUP_RESOLVE")
-
-
 @main.command("all")
 @exits
-@results_option
 @search_options
-@reference_option
 @click.option(
     "--embeddings",
+    required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Instead of RESULTS, a folder with img_emb/*.npy, such as clip-retrieval leaves.",
+    help="A folder with img_emb/*.npy, such as clip-retrieval leaves.",
 )
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="With --embeddings, where decisions.parquet goes."
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where decisions.parquet goes."
 )
-@filter_options
-@layout_options
-def all_steps(
-    results: Path,
-    references: tuple[Path, ...],
-    settings: Settings,
-    filtering: Filtering,
-    layout: Layout | None,
-    embeddings: Path | None,
-    out: Path | None,
-) -> None:
-    """`pairs` and `resolve` in one process.
+def all_steps(settings: Settings, embeddings: Path, out: Path) -> None:
+    """Deduplicate the vectors of an embedding folder that another tool left.
 
-    Of an embedding folder, whose vectors have neither scores nor sizes, the earlier of two duplicates is kept;
-    OUT/decisions.parquet then has a row per vector, in order: kept, duplicate_of (a row) and similarity.
+    They have neither scores nor sizes: the earlier of two duplicates is kept. OUT/decisions.parquet has a row per
+    vector, in order: kept, duplicate_of (a row) and similarity.
     """
-    from pycurate.dedup import find_pairs
     from pycurate.plain import dedup_embeddings
 
-    if (embeddings is None) != (out is None):
-        raise UsageError("--embeddings and --out go together: what to read, and where to put the decisions.")
-    filters = filtering.filters()
-    if embeddings and out:
-        if filters or references:
-            raise UsageError("An embedding folder has no scores: leave the filters and references out.")
-        dedup_embeddings(embeddings, settings, out)
-        return
-    sources = sources_of(results, references)
-    find_pairs(results, sources, settings)
-    record(results, "DEDUP_PAIRS")
-    decide(results, sources, filters, layout, dedup=True)
-    record(results, "DEDUP_RESOLVE")
+    dedup_embeddings(embeddings, settings, out)
 
 
 @main.command()

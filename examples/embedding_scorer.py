@@ -16,7 +16,7 @@ from pycurate.errors import ModelError
 class Probe:
     """A logistic probe. Implements pycurate.models.EmbeddingScorer: it has no `view`, so it is given embeddings."""
 
-    name = "probe"  # of the column, and so of dedup.py --min-score probe=0.5
+    name = "probe"  # of the column, and so of decide.py --min-score probe=0.5
 
     # Name the encoders that the probe was trained on, and any other pairing is refused; leave it out for any encoder.
     # encoders = ("ViT-L-14/openai",)

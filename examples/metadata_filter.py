@@ -1,7 +1,7 @@
 """A filter of your own, on what is known of a sample beside its pixels.
 
-    bin/dedup.py resolve --filter examples/metadata_filter.py:Poster ...        at least 600 pixels
-    bin/dedup.py resolve --filter examples/metadata_filter.py:Poster=1000 ...   at least 1000
+    bin/decide.py --filter examples/metadata_filter.py:Poster ...        at least 600 pixels
+    bin/decide.py --filter examples/metadata_filter.py:Poster=1000 ...   at least 1000
 
 The same works for the built-in ones: --filter pycurate.metadata_filters:MinSide=200.
 """

@@ -9,6 +9,19 @@ class Tables {
         channel.toSortedList { a, b -> a.name <=> b.name }
     }
 
+    /** The same of one entry of each [number, file, ...]. */
+    static Object column(Object channel, int entry) {
+        sorted(channel.map { all -> all[entry] })
+    }
+
+    /** A channel of [number, parquet, tsv] of each plan, from DECIDE's. */
+    static Object plans(Object files) {
+        files.flatten()
+            .map { file -> [Shards.number(file), file] }
+            .groupTuple(size: 2, sort: { a, b -> a.name <=> b.name })
+            .map { number, both -> [number, both[0], both[1]] }
+    }
+
     /** How many readable samples EMBED's stats count. */
     static long readable(Path stats) {
         new JsonSlurper().parse(stats).readable

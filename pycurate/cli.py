@@ -137,3 +137,11 @@ def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
 partition_option = click.option(
     "--partition", "partitions", multiple=True, metavar="NUMBER", help="A partition, such as 00000; else all of them."
 )
+
+reference_option = click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Results folder of a set that outranks this one and is never written; repeatable.",
+)

@@ -1,6 +1,6 @@
 """DEDUP: find the duplicates among all readable samples: train, assign per partition, match per bucket of cells.
 
-None of the three knows a filter. `pycurate.resolve` applies the filters and decides.
+None of the three knows a filter. DECIDE applies the filters and drops duplicates.
 """
 
 import logging

@@ -160,7 +160,7 @@ def _uids(batches: Iterator[pa.RecordBatch], part: int, passes: int) -> np.ndarr
         try:
             fixed = batch["uid"].cast(pa.binary()).cast(pa.binary(32))
         except pa.ArrowInvalid as error:
-            raise TableError(f"A uid is not 32 digits long ({error}); run EMBED and DEDUP again.") from error
+            raise TableError(f"A uid is not 32 digits long ({error}); run EMBED and DECIDE again.") from error
         uids = np.frombuffer(fixed.buffers()[1], dtype="S32", count=len(fixed), offset=32 * fixed.offset)
         found.append(uids[uids.view("<u4")[::8] % passes == part])
     return np.sort(np.concatenate(found)) if found else np.array([], dtype="S32")

@@ -121,7 +121,7 @@ class PlainView:
                 self.shown[name] = (len(tasks.done), now)
                 text = f"{name} {len(tasks.done)} of {tasks.all}"
                 self.say(", ".join([text, *remarks(name, tasks, progress)]))
-                if (name == "SCORE" and not progress.decided) or name == "DEDUP":
+                if (name == "SCORE" and not progress.decided) or name == "DECIDE":
                     self.say(counted(progress))
 
 

@@ -1,4 +1,4 @@
-"""The pairs of duplicates: what each `match` leaves in a table for its bucket of cells, and `resolve` reads."""
+"""The pairs of duplicates: what each `match` leaves in a table for its bucket of cells, and DECIDE reads."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pyarrow as pa
 from pycurate.errors import TableError
 from pycurate.tables import path_of, read_table
 
-LIMIT = 8  # duplicates listed per sample and cell; whoever needs more is matched again in `resolve`
+LIMIT = 8  # duplicates listed per sample and cell; whoever needs more is matched again in DECIDE
 
 PAIRS = pa.schema(
     [

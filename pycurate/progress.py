@@ -14,7 +14,9 @@ from pycurate.filters import Filtering, first_failed
 from pycurate.ledger import stream
 from pycurate.tables import read_table
 
-STAGES = {"MODELS": 2, "PARTITION": 1, "EMBED": None, "SCORE": None, "DEDUP": None, "WRITE": None, "REPORT": 2}
+STAGES = {
+    "MODELS": 2, "PARTITION": 1, "EMBED": None, "SCORE": None, "DEDUP": None, "DECIDE": 1, "WRITE": None, "REPORT": 2,
+}  # fmt: skip
 """Tasks of each stage, where that is known from the start."""
 
 LINE = re.compile(r"\[([0-9a-f]{2}/[0-9a-f]{6}|skipping)\] (Submitted|Re-submitted|Cached|Stored) process > (\S+)")
@@ -52,7 +54,7 @@ class Tasks:
 class Progress:
     """The state of one run, whose tasks work beneath `work` and whose trace is at `trace`.
 
-    `counts` has samples by reason as far as they are decided: without duplicates until DEDUP has ended. `images` are
+    `counts` has samples by reason as far as they are decided: without duplicates until DECIDE has ended. `images` are
     the readable ones that this run embedded itself, `cached` ones aside.
     """
 
@@ -138,11 +140,13 @@ class Progress:
                 self.images += stats["readable"] * ran
         elif process == "SCORE":
             self._count_scored(folder)
+        elif process == "DEDUP:DEDUP_PAIRS":
+            tasks.total = 1
         elif process == "DEDUP:DEDUP_TRAIN":
             buckets = int((folder / ".command.out").read_text(encoding="utf-8"))
-            tasks.total = (self.stages["EMBED"].total or 0) + buckets + 2
-        elif process == "DEDUP:DEDUP_RESOLVE":
-            tasks.total = len(tasks.done)
+            tasks.total = 1 + (self.stages["EMBED"].total or 0) + buckets  # and the partitions of references
+        elif process == "DECIDE":
+            self.stages["DEDUP"].total = len(self.stages["DEDUP"].done)
             self.stages["WRITE"].total = len(list(folder.glob("plan/*.tsv")))
             self.counts, self.decided = decided(folder), True
 

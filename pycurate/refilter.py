@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from pycurate.decisions import Layout, decide
+from pycurate.decide import decide
 from pycurate.errors import TableError, UsageError
 from pycurate.examples import choose
 from pycurate.files import write_json
 from pycurate.filters import Filtering
 from pycurate.pairs import read_pairs
+from pycurate.plan import Layout
 from pycurate.progress import decided
 from pycurate.report import Setup, render
 from pycurate.sources import sources_of
@@ -125,7 +126,7 @@ def _decide(work: Path, parameters: Mapping[str, Any]) -> None:
     layout = Layout(parameters["images_per_tar"], parameters["tars_per_task"])
     # Without duplicates a reference decides nothing, and need not be there.
     sources = sources_of(work, _references(parameters) if parameters.get("dedup") else ())
-    decide(work, sources, Filtering.of(parameters).filters(), layout, bool(parameters.get("dedup")))
+    decide(work, sources, Filtering.of(parameters), layout, bool(parameters.get("dedup")))
 
 
 def _references(parameters: Mapping[str, Any]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The partitions among which duplicates are looked for, as DEDUP reads them."""
+"""The partitions among which duplicates are looked for, as DEDUP and DECIDE read them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

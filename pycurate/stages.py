@@ -12,7 +12,7 @@ from pycurate.tables import read_summary
 from pycurate.times import Stage
 from pycurate.workflow import root
 
-ORDER = ("models", "partition", "embed", "score", "reference", "dedup", "write", "report")
+ORDER = ("models", "partition", "embed", "score", "reference", "dedup", "decide", "write", "report")
 PROCESS = re.compile(r"((?:^// [^\n]*\n)+)\n*^process (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 LABEL = re.compile(r"withLabel: (\w+) \{\n(.*?)^    \}", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(r"(\w+) *= (?:\{ *)?([\d.]+(?:GB|h)?)")

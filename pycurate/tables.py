@@ -12,11 +12,11 @@ Every stage reads what it needs beneath one folder, `results`, and adds its own 
     cells/cells_00000.npz             DEDUP      pycurate.cells.Cells: what `train` decides, the only file of its kind
     assigned/assigned_00000.npy       DEDUP      pycurate.members.member_dtype: a partition's visits, sorted by cell
     pairs/pairs_00000.parquet         DEDUP      pycurate.pairs.PAIRS: duplicates, whatever the filters say
-    decisions.parquet                 DEDUP      DECISIONS + the score columns, one row per input sample
-    uids_kept.npy, uids_dropped.npy   DEDUP      pycurate.uids: which samples, as DataComp's tools list them
-    duplicates.parquet                DEDUP      groups of duplicates, largest first: group, uid, kept, similarity
-    dedup.json                        DEDUP      how duplicates were sought, and the share of them that is found
-    plan/plan_00000.parquet           DEDUP      PLAN: what one WRITE task copies
+    decisions.parquet                 DECIDE     DECISIONS + the score columns, one row per input sample
+    uids_kept.npy, uids_dropped.npy   DECIDE     pycurate.uids: which samples, as DataComp's tools list them
+    duplicates.parquet                DECIDE     groups of duplicates, largest first: group, uid, kept, similarity
+    dedup.json                        DECIDE     how duplicates were sought, and the share of them that is found
+    plan/plan_00000.parquet           DECIDE     PLAN: what one WRITE task copies
     curated/00000.tar                 WRITE      the kept samples, with 00000.parquet, _stats.json, maybe .idx
     times/EMBED_00000.json            each       pycurate.times.Stage: what a piece of work cost
     summary.json, report.html         REPORT
@@ -159,7 +159,7 @@ def samples_of(results: Path, decisions: pa.Table, columns: list[str]) -> pa.Tab
     """
     samples = pa.concat_tables([table for _, table in read_tables(results, "samples", ["uid", *columns])])
     if not samples["uid"].equals(decisions["uid"]):
-        raise TableError("The decisions do not list the samples of the samples tables in their order; run DEDUP again.")
+        raise TableError("The decisions do not list the samples as the samples tables do; run DECIDE again.")
     return samples
 
 

@@ -12,7 +12,7 @@ from pycurate.errors import TableError
 from pycurate.files import write_json
 
 ORDER = (
-    "EMBED", "SCORE", "DEDUP_PAIRS", "DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH", "DEDUP_RESOLVE", "WRITE",
+    "EMBED", "SCORE", "DEDUP_PAIRS", "DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH", "DECIDE", "WRITE",
 )  # fmt: skip
 
 

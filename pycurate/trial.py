@@ -21,12 +21,14 @@ import pyarrow.parquet as pq
 import torch
 
 from pycurate.choice import ModelChoice, cores
-from pycurate.decisions import Layout, decide
+from pycurate.decide import decide
 from pycurate.embed import LoaderOptions, embed_partition
 from pycurate.errors import ModelError, PycurateError
 from pycurate.files import atomic
+from pycurate.filters import Filtering
 from pycurate.images import MAX_PIXELS
 from pycurate.partition import Shard, write_partitions
+from pycurate.plan import Layout
 from pycurate.score import score_partition
 from pycurate.sources import sources_of
 from pycurate.survey import ShardCount
@@ -177,7 +179,7 @@ def measure(
     gpu = torch.device(models.device).type == "cuda"
 
     _, score = _timed(lambda: score_partition(results, NUMBER, models.pixel_scorer_classes(), scorers))
-    decisions = decide(results, sources_of(results), [], Layout(), dedup=False)
+    decisions = decide(results, sources_of(results), Filtering(), Layout(), dedup=False)
     _, write = _timed(lambda: write_curated(results))
     written = sum(path.stat().st_size for path in (results / "curated").glob("*.tar"))
     different = sum(images for _, images in pieces)

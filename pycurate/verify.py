@@ -50,7 +50,7 @@ def verify(sources: Sequence[Source], decisions: pa.Table, threshold: float) -> 
     stated = dropped["similarity"].to_numpy()
     place = _places(dropped["uid"], uids.take(own))
     if (place < 0).any():
-        raise LedgerError("Decisions name samples that the tables do not have; run DEDUP again.")
+        raise LedgerError("Decisions name samples that the tables do not have; run DECIDE again.")
     this = own[place]
     true = np.zeros(len(this), bool)
     for which in np.unique(owner):  # each set numbers its samples by itself, so that a uid may stand in several

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pycurate.decide import decide
 from pycurate.dedup import find_pairs
-from pycurate.filters import Threshold
-from pycurate.resolve import resolve
+from pycurate.filters import Filtering
 from pycurate.settings import Settings
 from pycurate.sources import sources_of
 from pycurate.tables import SAMPLES, path_of, sample_uid, write_array, write_table
@@ -147,8 +147,7 @@ def run(
     write_set(folder, samples, np.array_split(np.arange(len(samples)), parts))
     sources = sources_of(folder)
     find_pairs(folder, sources, settings)
-    filters = [Threshold("aesthetic", "aesthetic", minimum=aesthetic), Threshold("nsfw", "nsfw", maximum=nsfw)]
-    return decided(resolve(folder, sources, filters, dedup=True))
+    return decided(decide(folder, sources, Filtering(aesthetic, nsfw), None, dedup=True))
 
 
 def clustered(n: int, dim: int, seed: int = 0, copies: float = 0.3) -> np.ndarray:

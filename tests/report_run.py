@@ -13,8 +13,9 @@ import skimage.data
 from PIL import Image
 
 from pycurate.partition import find_shards, write_partitions
+from pycurate.plan import plan_output
 from pycurate.tables import DECISIONS, SAMPLES, path_of, write_array, write_table
-from pycurate.write import plan_output, write_curated
+from pycurate.write import write_curated
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 HOSTILE = "</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"

@@ -10,8 +10,9 @@ from tars import Member, jpeg, write_tar
 from test_write import finished
 
 from pycurate.dali_index import index_of, index_path, write_index
+from pycurate.plan import plan_output
 from pycurate.shards import read_samples
-from pycurate.write import plan_output, write_curated
+from pycurate.write import write_curated
 
 LONG = "deep/" * 30 + "name" * 30
 FORMATS = {"gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT, "ustar": tarfile.USTAR_FORMAT}

@@ -3,32 +3,20 @@
 from collections import Counter
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from coin import Coin
 from dedup_sets import Samples, chains, clustered, stars, write_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pycurate.decisions import Layout, decide
+from pycurate.decide import decide
 from pycurate.dedup import find_pairs
+from pycurate.filters import Filtering
+from pycurate.plan import Layout
 from pycurate.settings import Settings
 from pycurate.sources import sources_of
 from pycurate.tables import read_table
 from pycurate.verify import verify
-
-
-class Coin:
-    """A filter that draws at random, and so never says the same twice."""
-
-    reason = "coin"
-
-    def __init__(self, seed: int, share: float) -> None:
-        self.random, self.share = np.random.default_rng(seed), share
-        self.asked: Counter[str] = Counter()
-
-    def passes(self, table: pa.Table) -> np.ndarray:
-        self.asked.update(table["uid"].to_pylist())
-        return self.random.random(table.num_rows) < self.share
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -49,11 +37,10 @@ def test_a_filter_that_draws_at_random_loses_no_image(
     results = write_set(folder / "new", samples, np.array_split(np.arange(first, n), parts))
     sources = sources_of(results, references)
     find_pairs(results, sources, Settings(0.9, cells=4, exact=True))
-    coin = Coin(seed, share)
-    decisions = decide(results, sources, [coin], Layout(), dedup=True)
-    assert coin.asked == Counter(samples.uid(i) for i in range(first, n))
+    Coin.asked.clear()
+    decisions = decide(results, sources, Filtering(filter=[f"coin:Coin={share}"]), Layout(), dedup=True)
+    assert Coin.asked == Counter(samples.uid(i) for i in range(first, n))
     verify(sources, decisions, 0.9)  # no two kept ones are duplicates, each dropped one names one that is kept
-    # Duplicates are sought among what passed: every passing image is kept, or one that it duplicates is.
     kept = set(decisions.filter(decisions["kept"])["uid"].to_pylist())
     groups = read_table(results / "duplicates.parquet").to_pylist()
     named = {row["uid"] for row in groups if row["kept"]}

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from pycurate import dedup
 from pycurate.cells import Cells, cells_path
+from pycurate.decide import decide
 from pycurate.errors import LedgerError, TableError, UsageError
-from pycurate.filters import Threshold
+from pycurate.filters import Filtering
 from pycurate.pairs import LIMIT
-from pycurate.resolve import resolve
 from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
 from pycurate.tables import path_of, read_table, write_table
@@ -122,7 +122,7 @@ def test_equal_for_shuffled_shards_and_repeated_tasks(
         bytes_before = before.read_bytes() if before.exists() else None
         dedup.match(tmp_path, bucket, cells, embeddings)
         assert bytes_before in (None, before.read_bytes())
-    assert decided(resolve(tmp_path, sources, [], dedup=True)) == expected
+    assert decided(decide(tmp_path, sources, Filtering(), None, dedup=True)) == expected
 
 
 def test_a_missing_task_is_not_overlooked(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_missing_task_is_not_overlooked(tmp_path: Path) -> None:
     sources = sources_of(tmp_path)
     path_of(tmp_path, "pairs", "00002").unlink()
     with pytest.raises(TableError, match="pairs_00002"):
-        resolve(tmp_path, sources, [], dedup=True)
+        decide(tmp_path, sources, Filtering(), None, dedup=True)
     path_of(tmp_path, "assigned", "00001").unlink()
     with pytest.raises(TableError, match="assigned_00001"):
         dedup.match(tmp_path, 0, Cells.load(cells_path(tmp_path)), embeddings_of(sources))
@@ -164,7 +164,7 @@ def test_byte_equal_images_are_compared_once(tmp_path: Path) -> None:
 def test_decisions_keep_the_order_and_the_scores_of_the_samples(tmp_path: Path) -> None:
     samples = Samples.of(clustered(50, 16, seed=5))
     write_set(tmp_path, samples, np.array_split(np.arange(50), 3))
-    decisions = resolve(tmp_path, sources_of(tmp_path), [Threshold("nsfw", "nsfw", maximum=0.5)], dedup=False)
+    decisions = decide(tmp_path, sources_of(tmp_path), Filtering(nsfw_threshold=0.5), None, dedup=False)
     inputs = pa.concat_tables([read_table(path_of(tmp_path, "samples", f"{i:05d}")) for i in range(3)])
     for name in ("uid", "shard", "key"):
         assert decisions[name].equals(inputs[name])
@@ -179,15 +179,15 @@ def test_scores_that_are_missing(tmp_path: Path) -> None:
     samples.aesthetic[:] = [0.2, np.nan, 0.7, 0.9]
     write_set(tmp_path, samples, [np.arange(4)])
     sources = sources_of(tmp_path)
-    got = decided(resolve(tmp_path, sources, [Threshold("aesthetic", "aesthetic", minimum=0.7)], dedup=False))
+    got = decided(decide(tmp_path, sources, Filtering(0.7), None, dedup=False))
     reasons = [got[samples.uid(i)][0] for i in range(4)]
     assert reasons == ["aesthetic", "aesthetic", "kept", "kept"]  # 0.7 passes 0.7, though float32
     with pytest.raises(UsageError, match="no score beauty"):
-        resolve(tmp_path, sources, [Threshold("beauty", "beauty", minimum=0.5)], dedup=False)
+        decide(tmp_path, sources, Filtering(min_score=["beauty=0.5"]), None, dedup=False)
     path = path_of(tmp_path, "scores", "00000")
     write_table(path, read_table(path).slice(1))
     with pytest.raises(TableError, match="lacks 1 of the readable samples"):
-        resolve(tmp_path, sources, [], dedup=False)
+        decide(tmp_path, sources, Filtering(), None, dedup=False)
 
 
 def test_rank_without_scores(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_rank_without_scores(tmp_path: Path) -> None:
     sources = sources_of(tmp_path)
     dedup.find_pairs(tmp_path, sources, Settings(0.9))
     samples.aesthetic[:] = 0
-    assert decided(resolve(tmp_path, sources, [], dedup=True)) == brute_force(samples, 0.9)
+    assert decided(decide(tmp_path, sources, Filtering(), None, dedup=True)) == brute_force(samples, 0.9)
 
 
 def test_groups_lists_the_largest_first(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_groups_lists_the_largest_first(tmp_path: Path) -> None:
     write_set(tmp_path, samples, [np.arange(8)])
     sources = sources_of(tmp_path)
     dedup.find_pairs(tmp_path, sources, Settings(0.9))
-    resolve(tmp_path, sources, [], dedup=True)
+    decide(tmp_path, sources, Filtering(), None, dedup=True)
     table = read_table(tmp_path / "duplicates.parquet")
     assert table["group"].to_pylist() == [0] * 5 + [1] * 2
     assert table["kept"].to_pylist() == [True] + [False] * 4 + [True, False]
@@ -217,7 +217,7 @@ def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path)
     write_set(tmp_path, samples, np.array_split(np.arange(300), 2))
     sources = sources_of(tmp_path)
     dedup.find_pairs(tmp_path, sources, Settings(0.9))
-    decisions = resolve(tmp_path, sources, [], dedup=True)
+    decisions = decide(tmp_path, sources, Filtering(), None, dedup=True)
     done = verify(sources, decisions, 0.9)
     assert done.kept + done.duplicates == 300 and done.pairs == done.kept * (done.kept - 1) // 2
 

@@ -12,22 +12,24 @@ import pytest
 from click.testing import CliRunner
 from dedup_sets import Samples, brute_force, clustered, decided, run, write_set
 
+from pycurate.decide import decide
 from pycurate.dedup import find_pairs
 from pycurate.errors import LedgerError
-from pycurate.resolve import resolve
+from pycurate.filters import Filtering
 from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
-from pycurate.tables import path_of, read_table, write_table
+from pycurate.tables import path_of, read_table
 from pycurate.vectors import ROW_BITS
 from pycurate.verify import verify
 
-SCRIPT = Path(__file__).parent.parent / "bin" / "dedup.py"
-MAIN = runpy.run_path(str(SCRIPT))["main"]
+BIN = Path(__file__).parent.parent / "bin"
+DEDUP, DECIDE = (runpy.run_path(str(BIN / name))["main"] for name in ("dedup.py", "decide.py"))
 
 
 def script(*words: str | Path, code: int = 0) -> str:
-    """Run bin/dedup.py in this process; what it says."""
-    done = CliRunner().invoke(MAIN, [str(word) for word in words])
+    """Run bin/dedup.py in this process, or bin/decide.py if that is the first word; what it says."""
+    main, words = (DECIDE, words[1:]) if words[0] == "decide" else (DEDUP, words)
+    done = CliRunner().invoke(main, [str(word) for word in words])
     assert done.exit_code == code, done.output
     return done.output
 
@@ -49,7 +51,8 @@ def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path) -
     inputs = {kind: [path_of(one, kind, name) for name in names] for kind in ("samples", "scores", "img_emb")}
     choice = ("--dedup-threshold", "0.9", "--dedup-recall", "exact", "--cells", "8", "--buckets", "2")
     limits = ("--aesthetic-threshold", "0.3", "--nsfw-threshold", "0.8", "--images-per-tar", "10")
-    script("all", "--results", one, *choice, *limits)
+    script("pairs", "--results", one, *choice)
+    script("decide", "--results", one, *limits)
 
     script("train", "--results", stage(tasks / "train", *inputs["samples"], *inputs["img_emb"]), *choice)
     cells = path_of(tasks / "train", "cells", "00000")
@@ -62,26 +65,26 @@ def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path) -
         task = stage(tasks / f"match{bucket}", cells, *assigned, *inputs["img_emb"])
         script("match", "--results", task, "--bucket", bucket)
         pairs.append(path_of(task, "pairs", f"0000{bucket}"))
-    task = stage(tasks / "resolve", *inputs["samples"], *inputs["scores"], *pairs)
-    script("resolve", "--results", task, *limits)
+    task = stage(tasks / "decide", *inputs["samples"], *inputs["scores"], *pairs)
+    script("decide", "--results", task, *limits)
 
     for name in ("decisions.parquet", "duplicates.parquet", "plan/plan_00000.parquet"):
         assert read_table(task / name).equals(read_table(one / name))
     assert decided(read_table(one / "decisions.parquet")) == brute_force(samples, 0.9, "best", 0.3, 0.8)
     assert "each of a kept sample" in script("check", "--results", one)
-    done = subprocess.run([sys.executable, SCRIPT, "check", "--results", one], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, BIN / "dedup.py", "check", "--results", one], capture_output=True, text=True)
     assert done.returncode == 0 and "each of a kept sample" in done.stdout, done.stderr
 
 
 def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
     write_set(tmp_path, Samples.of(np.eye(4, dtype=np.float16)), [np.arange(4)])
     assert "run dedup.py train again" in script("assign", "--results", tmp_path, code=1)
-    assert "pairs_00000" in script("resolve", "--results", tmp_path, code=1)
+    assert "pairs_00000" in script("decide", "--results", tmp_path, code=1)
     assert "at most 1" in script("train", "--results", tmp_path, "--dedup-threshold", "1.5", code=2)
     script("pairs", "--results", tmp_path)
     assert "no bucket 5" in script("match", "--results", tmp_path, "--bucket", "5", code=2)
     assert "no partition 7" in script("assign", "--results", tmp_path, "--partition", "7", code=2)
-    assert "go together" in script("all", "--embeddings", tmp_path, code=2)
+    assert "--out" in script("all", "--embeddings", tmp_path, code=2)
     assert "holds no .npy files" in script("all", "--embeddings", tmp_path / "scores", "--out", tmp_path / "o", code=2)
 
 
@@ -95,12 +98,12 @@ def test_reference_sets(tmp_path: Path, kept_only: bool) -> None:
     if kept_only:  # the reference is what an earlier run kept, else all of a set
         first = sources_of(old)
         find_pairs(old, first, Settings(0.9))
-        write_table(old / "decisions.parquet", resolve(old, first, [], dedup=True))
+        decide(old, first, Filtering(), None, dedup=True)
         kept = decided(read_table(old / "decisions.parquet"))
         reference = [i for i in reference if kept[samples.uid(i)][0] == "kept"]
     sources = sources_of(new, [old])
     find_pairs(new, sources, Settings(0.9, "best", True, 8, 2))
-    decisions = resolve(new, sources, [], dedup=True)
+    decisions = decide(new, sources, Filtering(), None, dedup=True)
     assert decided(decisions) == brute_force(samples, 0.9, reference=reference, members=later.tolist())
     assert "duplicate_reference" in decisions["reason"].to_pylist()
     verify(sources, decisions, 0.9)  # the union, too, has no two kept samples that are duplicates
@@ -113,7 +116,8 @@ def test_a_reference_set_with_the_uids_of_the_input(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     write_set(old, turned, [np.arange(100)])
     write_set(new, samples, [np.arange(150)])
-    script("all", "--results", new, "--dedup-threshold", "0.9", "--reference", old)
+    script("pairs", "--results", new, "--dedup-threshold", "0.9", "--reference", old)
+    script("decide", "--results", new, "--reference", old)
     assert "each of a kept sample" in script("check", "--results", new, "--reference", old, "--reference", old)
     rows = read_table(new / "decisions.parquet").to_pylist()
     reasons = {row["uid"]: row["reason"] for row in rows}
@@ -132,7 +136,8 @@ def test_increments_by_the_script(tmp_path: Path, keep: str) -> None:
     runs = [write_set(tmp_path / str(k), samples, [np.arange(80) + 80 * k]) for k in range(3)]
     for k, folder in enumerate(runs):
         before = [word for other in runs[:k] for word in ("--reference", str(other))]
-        script("all", "--results", folder, "--dedup-threshold", "0.9", "--dedup-keep", keep, *before)
+        script("pairs", "--results", folder, "--dedup-threshold", "0.9", "--dedup-keep", keep, *before)
+        script("decide", "--results", folder, *before)
         script("check", "--results", folder, *before)
     again = tmp_path / "tasks"
     write_set(again, samples, [np.arange(160, 240)])
@@ -141,7 +146,7 @@ def test_increments_by_the_script(tmp_path: Path, keep: str) -> None:
     for name in ("2:00000", "00000", "1:00000"):
         script("assign", "--results", again, "--partition", name, *before)
     script("match", "--results", again, *before)
-    script("resolve", "--results", again, *before)
+    script("decide", "--results", again, *before)
     assert read_table(again / "decisions.parquet").equals(read_table(runs[2] / "decisions.parquet"))
 
 
@@ -188,7 +193,7 @@ def test_fast_mode_loses_few_and_says_how_many(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError, match="both kept"):
         sources = sources_of(tmp_path / "fast")
-        verify(sources, resolve(tmp_path / "fast", sources, [], dedup=True), 0.97)
+        verify(sources, decide(tmp_path / "fast", sources, Filtering(), None, dedup=True), 0.97)
 
 
 def _pairs(results: Path) -> set[tuple[int, int]]:
@@ -204,7 +209,7 @@ def test_a_stricter_filter_needs_no_new_pairs(tmp_path: Path) -> None:
     script("pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
     shutil.rmtree(tmp_path / "img_emb")
     for threshold in (0.2, 0.6):
-        script("resolve", "--results", tmp_path, "--aesthetic-threshold", str(threshold))
+        script("decide", "--results", tmp_path, "--aesthetic-threshold", str(threshold))
         assert decided(read_table(tmp_path / "decisions.parquet")) == brute_force(samples, 0.9, aesthetic=threshold)
 
 

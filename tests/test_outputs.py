@@ -234,7 +234,7 @@ def test_a_run_that_writes_no_shards_leaves_none(undisturbed: Flow) -> None:
     shutil.copytree(undisturbed.out, flow.out)
     (flow.out / "curated" / "mine.txt").write_text("a note")
     flow.succeed("--write", "false", "--dedup", "false", "-resume")
-    assert "WRITE" not in tasks(flow, "COMPLETED") and {"DEDUP_RESOLVE", "REPORT"} <= tasks(flow, "COMPLETED")
+    assert "WRITE" not in tasks(flow, "COMPLETED") and {"DECIDE", "REPORT"} <= tasks(flow, "COMPLETED")
     assert [path.name for path in (flow.out / "curated").iterdir()] == ["mine.txt"]
     assert not list((flow.out / "plan").iterdir())
     assert not (flow.out / "duplicates.parquet").exists() and not (flow.out / "dedup.json").exists()

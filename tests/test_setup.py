@@ -159,7 +159,7 @@ workflow { WHO(Channel.fromPath("${launchDir}/*.in")) | view { file -> "it was "
     assert f"it was {nextflow.parent.parent} größe.in" in result.stdout
 
 
-@pytest.mark.parametrize("module", ["partition", "score", "decisions", "write", "report", "examples", "refilter"])
+@pytest.mark.parametrize("module", ["partition", "score", "decide", "write", "report", "examples", "refilter"])
 def test_a_stage_without_pixels_or_products_imports_nothing_that_takes_seconds(module: str) -> None:
     # A run has such tasks by the thousand, and a person waits for `pycurate refilter`.
     code = f"import sys, pycurate.{module}; print(*{{'torch', 'pandas', 'open_clip', 'faiss'}} & set(sys.modules))"

@@ -18,9 +18,10 @@ from pycurate.embed import samples_table
 from pycurate.errors import ShardError, TableError
 from pycurate.images import ImageInfo
 from pycurate.partition import find_shards, partition, write_partitions
+from pycurate.plan import assign_tars, plan_output
 from pycurate.shards import read_samples
 from pycurate.tables import DECISIONS, numbers, path_of, write_table
-from pycurate.write import assign_tars, plan_output, write_curated
+from pycurate.write import write_curated
 
 
 def finished(root: Path, results: Path, keep: set[tuple[str, str]]) -> pa.Table:

@@ -67,7 +67,7 @@ def run(
     command += ["-work-dir", str(work_dir), "-ansi-log", "false"]
     command += ["-profile", profile] if profile else []
     command += ["-resume"] if resume else []
-    # Filters of the user's own may need what only DEDUP has; what they drop is counted when it has ended.
+    # Filters of the user's own may need what only DECIDE has; what they drop is counted when it has ended.
     progress = Progress(work_dir, info / "trace.txt", Filtering.of(whole | {"filter": None}))
     console = Console(stderr=False)
     view = PlainView(console) if plain or not console.is_terminal else TerminalView(console)

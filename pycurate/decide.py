@@ -1,4 +1,4 @@
-"""RESOLVE, the last step of DEDUP: the filters and the duplicates become decisions.
+"""DECIDE: filters and duplicates become one decision a sample, and the plan of the output.
 
 **The definition.** Samples are ranked (see `pycurate.order`); byte-equal images rank together, at the place of the best
 of them. In that order a sample that passes the filters is kept unless a kept one before it is a duplicate of it; else
@@ -16,35 +16,49 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import TableError
-from pycurate.filters import OWN_REASONS, first_failed
+from pycurate.filters import OWN_REASONS, Filtering, first_failed
 from pycurate.graph import Dropped, duplicates, write_duplicates
-from pycurate.metadata_filters import Filter
 from pycurate.order import hex_digits
+from pycurate.plan import Layout, forget_plan, plan_output
 from pycurate.sources import Source
-from pycurate.tables import DECISIONS
+from pycurate.tables import DECISIONS, write_table
+from pycurate.uids import write_uids
 
 
-def resolve(results: Path, sources: Sequence[Source], filters: Sequence[Filter], dedup: bool) -> pa.Table:
-    """DECISIONS with the score columns, one row per sample of the new `sources`; `output_shard` is still null.
+def decide(
+    results: Path, sources: Sequence[Source], filtering: Filtering, layout: Layout | None, dedup: bool
+) -> pa.Table:
+    """Leave decisions.parquet, the lists of uids and plan/ in `results`.
 
-    With `dedup`, also leaves dedup.json (how duplicates were sought and how many are found) and duplicates.parquet
-    (see `Dropped.groups`) in `results`. Raises UsageError if a filter asks for a score that is not there, TableError if
-    tables are missing or do not fit.
+    With `dedup`, which reads the pairs that DEDUP left, also dedup.json (how duplicates were sought, and the share of
+    them that is found) and duplicates.parquet (their groups). Without a `layout` nothing is to be written: there is no
+    plan, and no sample has an output shard.
+
+    Returns the decisions: DECISIONS with the score columns, a row per sample of those `sources` that are no references.
+    Raises UsageError if a filter cannot be made or asks for a score that is not there, ModelError if one fails,
+    TableError if tables are missing or do not fit.
     """
+    filters = filtering.filters()
     new = [source for source in sources if not source.reference]
     # Every filter is asked once about a sample: one that draws at random would say something else the second time.
     failed = {source.number: first_failed(filters, source.facts(), source.label) for source in new}
+    dropped = Dropped.none()
+    if dedup:
+        passes = {number: first == len(filters) for number, first in failed.items()}
+        dropped, search, recall = duplicates(results, sources, passes)
+        write_duplicates(results, dropped, search, recall)
     names = [one.reason for one in filters]
-    if not dedup:
-        return pa.concat_tables([_decide(source, failed[source.number], names, Dropped.none()) for source in new])
-    passes = {number: first == len(filters) for number, first in failed.items()}
-    dropped, search, recall = duplicates(results, sources, passes)
-    decisions = pa.concat_tables([_decide(source, failed[source.number], names, dropped) for source in new])
-    write_duplicates(results, dropped, search, recall)
+    decisions = pa.concat_tables([_of_partition(source, failed[source.number], names, dropped) for source in new])
+    if layout:
+        decisions = plan_output(results, decisions, layout.images_per_tar, layout.tars_per_task)
+    else:
+        forget_plan(results)
+    write_uids(results, decisions)
+    write_table(results / "decisions.parquet", decisions)
     return decisions
 
 
-def _decide(source: Source, failed: np.ndarray, filters: Sequence[str], dropped: Dropped) -> pa.Table:
+def _of_partition(source: Source, failed: np.ndarray, filters: Sequence[str], dropped: Dropped) -> pa.Table:
     """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons."""
     samples = source.samples(["uid", "shard", "key", "status", "row"])
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):

@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""DECIDE: apply the filters, drop the duplicates, decide about every sample, plan the output."""
+
+from pathlib import Path
+
+import click
+
+from pycurate.cli import filter_options, reference_option, stage_command
+from pycurate.decide import decide
+from pycurate.filters import Filtering
+from pycurate.plan import Layout
+from pycurate.sources import sources_of
+from pycurate.times import record
+
+
+@stage_command
+@click.option("--dedup/--no-dedup", default=True, show_default=True, help="Drop the duplicates of RESULTS/pairs.")
+@filter_options
+@click.option("--images-per-tar", type=click.IntRange(1), default=100, show_default=True, help="Images in a tar.")
+@click.option("--tars-per-task", type=click.IntRange(1), default=200, show_default=True, help="Tars of a WRITE task.")
+@click.option("--write/--no-write", default=True, show_default=True, help="Plan new shards of what is kept.")
+@reference_option
+def main(
+    results: Path,
+    dedup: bool,
+    filtering: Filtering,
+    images_per_tar: int,
+    tars_per_task: int,
+    write: bool,
+    references: tuple[Path, ...],
+) -> None:
+    """Apply the filters and drop duplicates; leaves RESULTS/decisions.parquet, uids_*.npy and plan.
+
+    It reads samples and scores, and of duplicates the pairs that dedup.py left. Where the best of many near-copies
+    fail a filter, it reads assigned and img_emb too.
+    """
+    layout = Layout(images_per_tar, tars_per_task) if write else None
+    decide(results, sources_of(results, references), filtering, layout, dedup)
+    record(results, "DECIDE")
+
+
+if __name__ == "__main__":
+    main()

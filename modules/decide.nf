@@ -1,0 +1,24 @@
+// Ask the filters, drop duplicates by rank, decide about every sample, and plan the output.
+process DECIDE {
+    label 'process_high'
+
+    input:
+    tuple path(cells, stageAs: 'cells/*'), path(assigned, stageAs: 'assigned/*'), path(pairs, stageAs: 'pairs/*') // or three times []
+    path samples, stageAs: 'samples/*'
+    path scores, stageAs: 'scores/*'
+    path embeddings, stageAs: 'img_emb/*'
+    path references, stageAs: 'references/?'
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'decisions.parquet', emit: decisions
+    path '{duplicates.parquet,dedup.json}', emit: search, optional: true
+    path 'uids_{kept,dropped}.npy', emit: uids
+    path 'plan/*.{parquet,tsv}', emit: plans, optional: true
+    path 'times/*.json', emit: times
+
+    script:
+    """
+    decide.py ${References.options(references)} ${task.ext.args ?: ''}
+    """
+}
