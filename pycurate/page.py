@@ -9,12 +9,11 @@ from importlib.resources import files as package_files
 from typing import Any
 
 import jinja2
-import numpy as np
 
 from pycurate.examples import COMPARED
+from pycurate.sliders import Axis, Sliders
 from pycurate.summary import Histogram
 
-FILTERS = {"aesthetic": "from", "nsfw": "below"}  # the side of its threshold that a filter keeps
 VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
 CAPTION = 300  # characters shown
 LABELS = {
@@ -55,17 +54,17 @@ class Row:
 def page(
     facts: dict[str, Any],
     spread: dict[str, Histogram],
-    cells: list[list[int]],
+    sliders: Sliders,
     examples: list[dict[str, Any]],
     pictures: dict[str, str],
     unreadable: list[dict[str, Any]],
 ) -> str:
     """The page as HTML.
 
-    `facts` is the summary; `cells` counts samples by the bins of the scores in FILTERS that `spread` has;
-    `examples` are rows of EXAMPLES and `pictures` their data URIs by uid; `unreadable` rows name some bad samples.
+    `facts` is the summary; `sliders` has counts for the scores that are filtered; `examples` are rows of EXAMPLES and
+    `pictures` their data URIs by uid; `unreadable` rows name some bad samples.
     """
-    axes = [name for name in FILTERS if name in spread]
+    axes = {axis.name: axis for axis in sliders.axes}
     shown = Examples(facts["thresholds"], examples, pictures)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(package_files("pycurate"))),
@@ -81,9 +80,9 @@ def page(
     return environment.get_template("report.html").render(
         facts=facts,
         funnel=funnel(facts),
-        axes=[chart(name, spread[name]) for name in axes],
+        axes=[chart(name, spread[name], axis) for name, axis in axes.items()],
         others=[chart(name, spread[name]) for name in spread if name not in axes],
-        data=slider_data(facts, spread, cells),
+        data=slider_data(facts, sliders),
         shown=shown,
         unreadable=unreadable,
         style=style,
@@ -175,8 +174,10 @@ def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
     return steps
 
 
-def chart(name: str, spread: Histogram) -> dict[str, Any]:
+def chart(name: str, spread: Histogram, axis: Axis | None = None) -> dict[str, Any]:
     """A histogram as bars, in units of the plot's width and height, and as a table of about twenty rows.
+
+    `axis` is given for a score that has a slider.
 
     Heights follow the square root of the counts: most scores crowd in a few bins, and the others are to be seen.
     """
@@ -187,7 +188,8 @@ def chart(name: str, spread: Histogram) -> dict[str, Any]:
     step = -(-len(spread.scored) // 20)
     return {
         "name": name,
-        "keeps": FILTERS.get(name, ""),
+        "keeps": axis.keeps if axis else "",
+        "start": places[axis.start] if axis else 0.0,
         "low": f"{edges[0]:.3g}",
         "high": f"{edges[-1]:.3g}",
         "bars": [
@@ -210,24 +212,14 @@ def chart(name: str, spread: Histogram) -> dict[str, Any]:
     }
 
 
-def slider_data(facts: dict[str, Any], spread: dict[str, Histogram], cells: list[list[int]]) -> dict[str, Any]:
-    """What the page's script counts with. A slider stands at an edge; it starts at the run's threshold."""
-    axes = []
-    for name in FILTERS:
-        if name in spread:
-            edges = spread[name].edges
-            off = 0 if FILTERS[name] == "from" else len(edges) - 1
-            threshold = facts["thresholds"].get(name)
-            start = off if threshold is None else int(np.abs(edges - threshold).argmin())
-            numbers = [round(float(edge), 6) for edge in edges]
-            axes.append({"name": name, "keeps": FILTERS[name], "edges": numbers, "start": start})
-    duplicates_or_others = set(facts["dropped"]) - set(FIRST)
-    return {
-        "axes": axes,
-        "cells": cells,
+def slider_data(facts: dict[str, Any], sliders: Sliders) -> dict[str, Any]:
+    """What the page's script counts with."""
+    others = set(facts["dropped"]) - {"unreadable", *(axis.name for axis in sliders.axes)}
+    return sliders.data() | {
         "inputs": facts["inputs"],
         "kept": facts["kept"],
-        "exact": not duplicates_or_others,
+        "exact": not others,  # no later step dropped any: a stricter choice has no surprises
+        "dedup": "dedup" in facts["thresholds"],  # a looser one may have: what comes in anew was not compared
     }
 
 

@@ -4,37 +4,76 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const element = (kind, axis) => document.getElementById(`${kind}-${axis.name}`);
 const round = (value) => Math.round(value).toLocaleString("en-GB");
 
-// Does a slider at `stand` keep the bin?
-const keeps = (axis, stand, bin) => (axis.keeps === "from" ? bin >= stand : bin < stand);
-const runKeeps = (cell) => data.axes.every((axis, i) => keeps(axis, axis.start, cell[i]));
-
-// Each cell's kept images: as counted where the run's thresholds keep the cell, else with the same share of duplicates.
-const width = data.axes.length;
-const compared = data.cells.filter(runKeeps);
-const sum = (cells, column) => cells.reduce((total, cell) => total + cell[column], 0);
-const share = compared.length ? sum(compared, width + 1) / sum(compared, width) : 1;
-for (const cell of data.cells) cell.push(runKeeps(cell) ? cell[width + 1] : cell[width] * share);
-
-const stands = data.axes.map((axis) => axis.start);
-// The curves' scale: the most that can be kept, with every slider at its loosest.
-const most = Math.max(1, kept(data.axes.map((axis) => (axis.keeps === "from" ? 0 : axis.edges.length - 1))));
-const sliders = data.axes.map((axis) => element("slider", axis));
-
-function kept(at) {
-  const passing = data.cells.filter((cell) => data.axes.every((axis, i) => keeps(axis, at[i], cell[i])));
-  return sum(passing, width + 2);
+// Does a slider at `stand` keep the bin? Bin n holds the samples without a score, bin n - 1 those from the last edge on.
+function keeps(axis, stand, bin) {
+  if (axis.off && stand === axis.start) return true;
+  if (bin === axis.edges.length) return axis.missing;
+  return axis.keeps === "from" ? bin >= stand : bin < stand;
 }
 
-// The kept count for each stand of one slider, the others as they are.
-function curve(index) {
+// Each table counts by the bins of some scores the samples that the run's thresholds on all others keep.
+const started = data.axes.map((axis) => axis.start);
+const keepsRow = (table, row, at, except) =>
+  table.axes.every((i, column) => i === except || keeps(data.axes[i], at[i], table.bins[column][row]));
+const sum = (amounts) => amounts.reduce((total, amount) => total + amount, 0);
+
+// A cell's kept images: as counted where the run's thresholds keep the cell, else with the same share of duplicates.
+for (const table of data.counts) {
+  const inRun = table.passing.map((_, row) => keepsRow(table, row, started));
+  const compared = sum(table.passing.filter((_, row) => inRun[row]));
+  const share = compared ? sum(table.kept) / compared : 1;
+  table.amount = table.passing.map((passing, row) => (inRun[row] ? table.kept[row] : passing * share));
+}
+
+const stands = [...started];
+let away = []; // the sliders that do not stand where the run did, the one moved longest ago first
+const sliders = data.axes.map((axis) => element("slider", axis));
+
+// The sliders that stay where they are while one is moved.
+function others(index) {
+  const moved = away.filter((i) => i !== index);
+  return moved.slice(Math.max(0, moved.length + 1 - data.together));
+}
+
+// The kept count for each stand of one slider.
+function curve(index, at = stands, staying = others(index)) {
   const axis = data.axes[index];
-  const bins = new Array(axis.edges.length - 1).fill(0);
-  for (const cell of data.cells) {
-    if (data.axes.every((other, i) => i === index || keeps(other, stands[i], cell[i]))) bins[cell[index]] += cell[width + 2];
+  const table = data.counts.find((one) => [index, ...staying].every((i) => one.axes.includes(i)));
+  const stand = started.map((start, i) => (staying.includes(i) ? at[i] : start));
+  const bins = new Array(axis.edges.length + 1).fill(0);
+  const column = table.bins[table.axes.indexOf(index)];
+  table.amount.forEach((amount, row) => {
+    if (keepsRow(table, row, stand, index)) bins[column[row]] += amount;
+  });
+  const all = sum(bins);
+  const missing = axis.missing ? bins.at(-1) : 0;
+  let below = 0;
+  return axis.edges.map((_, place) => {
+    if (place > 0) below += bins[place - 1];
+    if (axis.off && place === axis.start) return all;
+    return missing + (axis.keeps === "from" ? all - bins.at(-1) - below : below);
+  });
+}
+
+// The kept count with the sliders as they stand.
+function kept() {
+  const index = away.at(-1) ?? 0;
+  return curve(index)[stands[index]];
+}
+
+// The curves' scale: the most that can be kept, with as many sliders as can be at their loosest.
+const loosest = data.axes.map((axis) => (axis.keeps === "from" ? 0 : axis.edges.length - 1));
+const most = Math.max(1, ...data.counts.map(({ axes }) => curve(axes[0], loosest, axes.slice(1))[loosest[axes[0]]]));
+
+function moved(index, stand) {
+  stands[index] = stand;
+  away = away.filter((i) => i !== index);
+  if (stand !== started[index]) away.push(index);
+  while (away.length > data.together) {
+    const back = away.shift();
+    stands[back] = started[back];
   }
-  const below = [0];
-  for (const count of bins) below.push(below.at(-1) + count);
-  return below.map((count) => (axis.keeps === "from" ? below.at(-1) - count : count));
+  show();
 }
 
 function place(axis, stand) {
@@ -48,9 +87,10 @@ function move(line, x) {
 }
 
 function show() {
-  const same = data.axes.every((axis, i) => stands[i] === axis.start);
-  const count = same ? data.kept : Math.round(kept(stands));
-  const about = same || data.exact ? "" : "about ";
+  const same = !away.length;
+  const count = same ? data.kept : Math.round(kept());
+  const stricter = away.every((i) => (data.axes[i].keeps === "from" ? stands[i] > started[i] : stands[i] < started[i]));
+  const about = same || (data.exact && (stricter || !data.dedup)) ? "" : "about ";
   const percent = data.inputs ? ((100 * count) / data.inputs).toFixed(1) : "0.0";
   const change = count - data.kept;
   const compare = same ? "as in this run" : change ? `${round(Math.abs(change))} ${change > 0 ? "more" : "fewer"} than this run` : "as many as this run";
@@ -80,10 +120,11 @@ for (const axis of data.axes) {
   element("top", axis).textContent = `${percentOf(most)} of all samples kept`;
   element("half", axis).textContent = percentOf(most / 2);
 }
-sliders.forEach((slider, i) => slider.addEventListener("input", () => { stands[i] = Number(slider.value); show(); }));
+sliders.forEach((slider, i) => slider.addEventListener("input", () => moved(i, Number(slider.value))));
 if (sliders.length) {
   document.getElementById("reset").addEventListener("click", () => {
-    data.axes.forEach((axis, i) => { stands[i] = axis.start; });
+    stands.splice(0, stands.length, ...started);
+    away = [];
     show();
     sliders[0].focus();
   });

@@ -14,8 +14,9 @@ from pycurate import ledger, summary
 from pycurate.errors import UsageError
 from pycurate.examples import EXAMPLES
 from pycurate.files import atomic, sha256_of, write_json
-from pycurate.page import FILTERS, page
+from pycurate.page import page
 from pycurate.partition import read_all
+from pycurate.sliders import axes_of, sliders
 from pycurate.tables import read_table
 from pycurate.thumbnails import thumbnails
 from pycurate.times import read_times
@@ -42,13 +43,12 @@ class Setup:
 def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions: int | None = None) -> dict[str, Any]:
     """Check the ledger, then leave summary.json, report.html and versions.json in `results`. Returns the summary.
 
-    `thresholds` has an entry per filter that is on: `aesthetic`, `nsfw`, `dedup`. Pictures come from the shards that
-    `partitions/` names, for the rows of `examples.parquet`; without either the page has none. Raises LedgerError where
-    samples do not add up (then neither file is written), TableError where a table is missing.
+    `thresholds` has an entry per score that is filtered, by its name, and `dedup` if duplicates were dropped. Pictures
+    come from the shards that `partitions/` names, for the rows of `examples.parquet`; without either the page has none.
+    Raises LedgerError where samples do not add up (then neither file is written), TableError where a table is missing.
     """
     counts = ledger.check(results, partitions)
     spread = summary.histograms(results, summary.score_columns(results), thresholds)
-    axes = {name: spread[name].edges for name in FILTERS if name in spread}
     facts = {
         "inputs": counts.inputs,
         "kept": counts.kept,
@@ -72,7 +72,7 @@ def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions
     html = page(
         facts,
         spread,
-        summary.cells(results, axes) if axes else [],
+        sliders(results, axes_of(spread, thresholds)),
         rows.to_pylist(),
         thumbnails(rows, shards),
         unreadable_rows(results),

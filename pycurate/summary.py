@@ -71,27 +71,6 @@ def histograms(results: Path, columns: Sequence[str], thresholds: dict[str, floa
     }
 
 
-def cells(results: Path, axes: dict[str, np.ndarray]) -> list[list[int]]:
-    """How many samples lie in each cell of one or two scores' bins: [bin, ..., passing, kept], empty cells left out.
-
-    `axes`: {score: edges}. `passing` counts samples that have all these scores and no filter but theirs drops.
-    """
-    shape = tuple(len(edges) - 1 for edges in axes.values())
-    counts = np.zeros((2, int(np.prod(shape))), np.int64)
-    own = pa.array(["kept", "duplicate_exact", "duplicate_near", "duplicate_reference", *axes])
-    for batch in stream(results / "decisions.parquet", [*axes, "kept", "reason"]):
-        values = {name: batch[name].to_numpy(zero_copy_only=False) for name in axes}
-        known = np.isin(batch["reason"].to_numpy(zero_copy_only=False), own.to_pylist())
-        for column in values.values():
-            known &= np.isfinite(column)
-        places = np.ravel_multi_index(tuple(bin_of(values[name][known], edges) for name, edges in axes.items()), shape)
-        keeps = batch["kept"].to_numpy(zero_copy_only=False)[known]
-        counts[0] += np.bincount(places, minlength=counts.shape[1])
-        counts[1] += np.bincount(places[keeps], minlength=counts.shape[1])
-    full = np.flatnonzero(counts[0])
-    return np.column_stack([*np.unravel_index(full, shape), counts[0, full], counts[1, full]]).tolist()
-
-
 def finite(column: pa.Array) -> np.ndarray:
     """The finite scores of a column, float32."""
     values = column.to_numpy(zero_copy_only=False)

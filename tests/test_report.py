@@ -198,19 +198,6 @@ def test_a_threshold_parts_the_bins(results: Path) -> None:
     assert np.float32(0.505) in spread.edges
 
 
-def test_the_cells_count_what_both_filters_keep(results: Path) -> None:
-    spread = summary.histograms(results, ["aesthetic", "nsfw"], THRESHOLDS)
-    edges = {name: spread[name].edges for name in ("aesthetic", "nsfw")}
-    cells = np.array(summary.cells(results, edges))
-    kept = (edges["aesthetic"][cells[:, 0]] >= 0.5) & (edges["nsfw"][cells[:, 1]] < 0.5)
-    assert cells[:, 2].sum() == 58
-    assert cells[kept, 2].sum() == 40  # passes both filters: 30 kept, 10 duplicates
-    assert cells[:, 3].sum() == cells[kept, 3].sum() == 30
-    row = read_table(results / "decisions.parquet")["reason"].to_pylist().index("duplicate_near")
-    change_decisions(results, lambda table: change_column(table, "reason", row, "duplicate_reference"))
-    assert np.array_equal(summary.cells(results, edges), cells)
-
-
 def test_the_choice_covers_what_a_curator_asks(results: Path) -> None:
     chosen = choose(results, THRESHOLDS)
     assert set(pc.unique(chosen["section"]).to_pylist()) >= {"score", "threshold", "reason", "group", "pair"}

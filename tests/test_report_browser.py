@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from report_run import HOSTILE, THRESHOLDS, make_run, standard_rows, write_parameters
 from selenium import webdriver
@@ -18,8 +21,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from pycurate import sliders
 from pycurate.examples import choose
 from pycurate.report import Setup, read_parameters, render
+from pycurate.tables import read_table, write_table
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -129,13 +134,97 @@ def test_a_looser_threshold_is_an_estimate(browser: webdriver.Chrome) -> None:
 
 def test_without_duplicates_every_count_is_exact(chromium: webdriver.Chrome, tmp_path: Path) -> None:
     rows = [row for row in standard_rows() if row.duplicate_of is None]
-    render(make_run(tmp_path, rows), THRESHOLDS, Setup())
+    render(make_run(tmp_path, rows), {"aesthetic": 0.5, "nsfw": 0.5}, Setup())
     chromium.get((tmp_path / "results" / "report.html").as_uri())
     find(chromium, "#slider-aesthetic").send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * 25)
     find(chromium, "#slider-nsfw").send_keys(Keys.END)
     truth = sum(row.error is None and row.aesthetic >= 0.25 for row in rows)
     assert truth > 30
     assert result(chromium).startswith(f"{truth} of 50 kept")
+
+
+def test_what_comes_in_anew_may_be_a_duplicate(chromium: webdriver.Chrome, tmp_path: Path) -> None:
+    rows = [row for row in standard_rows() if row.duplicate_of is None]
+    render(make_run(tmp_path, rows), THRESHOLDS, Setup())  # duplicates were sought, and none was found
+    chromium.get((tmp_path / "results" / "report.html").as_uri())
+    slider = find(chromium, "#slider-aesthetic")
+    slider.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert result(chromium).startswith(f"{kept_by(0.52, 0.5)} of 50 kept")
+    slider.send_keys(Keys.HOME)
+    assert result(chromium).startswith("about 42 of 50 kept")
+
+
+@pytest.fixture(scope="module")
+def six_scores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np.ndarray], dict[str, float]]:
+    """A run whose 58 readable samples have six scores, five with a threshold; the scores, and the thresholds."""
+    results = make_run(tmp_path_factory.mktemp("six"), [row for row in standard_rows() if row.duplicate_of is None])
+    table = read_table(results / "decisions.parquet")
+    random = np.random.default_rng(3)
+    drawn = {f"s{i}": random.random(table.num_rows).astype(np.float32) for i in range(4)}
+    thresholds = {"aesthetic": 0.3, **dict.fromkeys(drawn, 0.25)}
+    scores = {name: table[name].to_numpy().astype(np.float32) for name in ("aesthetic", "nsfw")} | drawn
+    reason = np.where(table["reason"].to_numpy(zero_copy_only=False) == "unreadable", "unreadable", "kept").astype(
+        "U16"
+    )
+    for name, least in thresholds.items():
+        reason[(reason == "kept") & ~(scores[name] >= np.float32(least))] = name
+    for name, values in drawn.items():
+        table = table.append_column(name, pa.array(values))
+    for name, values in {"kept": pa.array(reason == "kept"), "reason": pa.array(reason.tolist())}.items():
+        table = table.set_column(table.column_names.index(name), name, values)
+    nowhere = pa.nulls(table.num_rows, table.schema.field("output_shard").type)
+    write_table(
+        results / "decisions.parquet",
+        table.set_column(table.column_names.index("output_shard"), "output_shard", nowhere),
+    )
+    shutil.rmtree(results / "curated")
+    known = reason != "unreadable"
+    return results, {name: values[known] for name, values in scores.items()}, thresholds
+
+
+@pytest.mark.parametrize("together", [6, 2, 1])
+def test_sliders_of_many_scores_state_true_counts(
+    chromium: webdriver.Chrome,
+    six_scores: tuple[Path, dict[str, np.ndarray], dict[str, float]],
+    monkeypatch: pytest.MonkeyPatch,
+    together: int,
+) -> None:
+    results, scores, thresholds = six_scores
+    count = sliders._count  # as if there were more samples, so that more cells are too many
+    monkeypatch.setattr(sliders, "_count", lambda *which: count(*which) if which[2] <= together else None)
+    render(results, thresholds, Setup())
+    chromium.get((results / "report.html").as_uri())
+    assert bool(chromium.find_elements(By.ID, "together")) == (together < 6)
+    moves = [
+        ("s1", Keys.ARROW_LEFT, 9),
+        ("nsfw", Keys.ARROW_LEFT, 40),
+        ("s3", Keys.ARROW_RIGHT, 20),
+        ("s1", Keys.END, 1),
+    ]
+    moves += [
+        ("aesthetic", Keys.HOME, 1),
+        ("s0", Keys.ARROW_LEFT, 12),
+        ("s2", Keys.ARROW_LEFT, 7),
+        ("s3", Keys.HOME, 1),
+    ]
+    away: list[str] = []
+    for name, key, times in moves:
+        find(chromium, f"#slider-{name}").send_keys(*[key] * times)
+        away = [*(other for other in away if other != name), name][-together:]
+        stands = {other: float(find(chromium, f"#value-{other}").text) for other in scores}
+        kept = np.ones(len(scores["s0"]), bool)
+        for other, stand in stands.items():
+            if other not in away:
+                assert stand == thresholds.get(other, 1.0)
+            if other == "nsfw":
+                kept &= (scores[other] < np.float32(stand)) | (stand == 1)
+            else:
+                kept &= scores[other] >= np.float32(stand)
+        assert result(chromium).startswith(f"{kept.sum()} of 50 kept"), (name, stands)
+        heights = find(chromium, f"#curve-{name}").get_attribute("points")
+        assert heights and len(heights.split()) == int(find(chromium, f"#slider-{name}").get_attribute("max") or 0) + 1
+    find(chromium, "#reset").click()
+    assert result(chromium).endswith("as in this run")
 
 
 def test_back_to_the_run(browser: webdriver.Chrome) -> None:
