@@ -29,7 +29,7 @@ def main(
     write: bool,
     references: tuple[Path, ...],
 ) -> None:
-    """Apply the filters and drop duplicates; leaves RESULTS/decisions.parquet, uids_*.npy and plan.
+    """Apply the filters and drop duplicates; leaves RESULTS/decisions.parquet, decisions.json, uids_*.npy and plan.
 
     It reads samples and scores, and of duplicates the pairs that dedup.py left. Where the best of many near-copies
     fail a filter, it reads assigned and img_emb too.

@@ -11,7 +11,7 @@ process DECIDE {
     env 'PYCURATE_CODE'
 
     output:
-    path 'decisions.parquet', emit: decisions
+    tuple path('decisions.parquet'), path('decisions.json'), emit: decisions
     path '{duplicates.parquet,dedup.json}', emit: search, optional: true
     path 'uids_{kept,dropped}.npy', emit: uids
     path 'plan/*.{parquet,tsv}', emit: plans, optional: true

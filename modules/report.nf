@@ -3,7 +3,7 @@ process REPORT_CHOOSE {
     label 'process_low'
 
     input:
-    path decisions
+    tuple path(decisions), path(criteria) // decisions.parquet and decisions.json: what was decided, and by what
     path samples, stageAs: 'samples/*'
     path embeddings, stageAs: 'img_emb/*'
     env 'PYCURATE_CODE'
@@ -24,7 +24,7 @@ process REPORT {
 
     input:
     tuple path(examples), stdin, val(mounts) // stdin: a partition file of the examples' shards
-    path decisions
+    tuple path(decisions), path(criteria) // decisions.parquet and decisions.json: what was decided, and by what
     path samples, stageAs: 'samples/*'
     path embedded, stageAs: 'stats/*' // EMBED's stats
     path search // duplicates.parquet and dedup.json, if duplicates were sought

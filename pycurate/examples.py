@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pycurate import reasons
+from pycurate.criteria import read_criteria
 from pycurate.files import atomic
 from pycurate.ledger import stream, stream_all
 from pycurate.neighbours import nearest_pairs
@@ -77,8 +79,12 @@ class Draw:
         return _choice((self.section, self.name, part, place, value, uid) for part, place, uid in rows)
 
 
-def choose(results: Path, thresholds: dict[str, float]) -> pa.Table:
-    """Leave examples.parquet (EXAMPLES + the score columns) and examples.tsv, the shards it needs, one a line."""
+def choose(results: Path) -> pa.Table:
+    """Leave examples.parquet (EXAMPLES + the score columns) and examples.tsv, the shards it needs, one a line.
+
+    Raises TableError if tables, or decisions.json, are missing.
+    """
+    thresholds = read_criteria(results).thresholds()
     spread = histograms(results, score_columns(results), thresholds)
     parts = [*_along_scores(results, spread, thresholds), *_groups(results), _pairs_above(results)]
     parts.append(_pairs_below(results, thresholds.get("dedup")))
@@ -95,12 +101,12 @@ def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[
     names = [name for name in spread if not name.endswith("_raw")]  # a raw scale is the same order once more
     bands = {name: Draw("score", name, 1) for name in names}
     sides = {name: Draw("threshold", name, EACH) for name in names if name in thresholds}
-    reasons: dict[str, Draw] = {}
+    drawn: dict[str, Draw] = {}
     for batch in stream(results / "decisions.parquet", ["uid", "reason", *names]):
         uids = _texts(batch["uid"])
         for reason in pc.unique(batch["reason"]).to_pylist():
-            if reason != "unreadable":
-                draw = reasons.setdefault(reason, Draw("reason", reason, EACH))
+            if reason != reasons.UNREADABLE:
+                draw = drawn.setdefault(reason, Draw("reason", reason, EACH))
                 found = uids[pc.equal(batch["reason"], reason).to_numpy(zero_copy_only=False)]
                 draw.add(np.zeros(len(found), np.int64), np.zeros(len(found)), found)
         for name in names:
@@ -113,7 +119,7 @@ def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[
                 # The threshold is compared in the scores' own float32, as the filters do.
                 above = (values >= np.float32(thresholds[name])).astype(np.int64)
                 sides[name].add(above, np.abs(values.astype(np.float64) - thresholds[name]), owners)
-    return [draw.table() for draw in (*bands.values(), *sides.values(), *(reasons[name] for name in sorted(reasons)))]
+    return [draw.table() for draw in (*bands.values(), *sides.values(), *(drawn[name] for name in sorted(drawn)))]
 
 
 def _groups(results: Path) -> list[pa.Table]:
@@ -137,7 +143,7 @@ def _groups(results: Path) -> list[pa.Table]:
 
 def _group_of(batch: pa.RecordBatch) -> pa.Array:
     """The kept uid of each sample's group, marked if it is a reference's, which an image of the input may have too."""
-    mark = pc.if_else(pc.equal(batch["reason"], "duplicate_reference"), REFERENCE, "")
+    mark = pc.if_else(pc.equal(batch["reason"], reasons.REFERENCE), REFERENCE, "")
     return pc.binary_join_element_wise(batch["duplicate_of"], mark, "")
 
 
@@ -145,7 +151,7 @@ def _pairs_above(results: Path) -> pa.Table:
     """The near duplicates least like what they duplicate: the pairs just above the threshold."""
     nearest: list[dict[str, Any]] = []
     for batch in stream(results / "decisions.parquet", ["uid", "reason", "duplicate_of", "similarity"]):
-        near = batch.filter(pc.equal(batch["reason"], "duplicate_near")).to_pylist()
+        near = batch.filter(pc.equal(batch["reason"], reasons.NEAR)).to_pylist()
         nearest = heapq.nsmallest(PAIRS, [*nearest, *near], key=lambda row: (row["similarity"], row["uid"]))
     return _pairs("above", [(row["duplicate_of"], row["uid"], row["similarity"]) for row in nearest])
 

@@ -2,38 +2,42 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pycurate.clip_score import MinClipScore
+from pycurate.criteria import Rule, Side
 from pycurate.errors import ModelError, PycurateError, UsageError
 from pycurate.metadata_filters import CaptionCharacters, CaptionWords, Filter, HasCaption, MaxAspect, MinSide
 from pycurate.presets import load_filter
+from pycurate.reasons import RESERVED
 from pycurate.tables import SAMPLES
-
-OWN_REASONS = ("kept", "unreadable", "duplicate_exact", "duplicate_near", "duplicate_reference")
-"""What decisions are called that no filter makes, and no filter may be called."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """Pass a sample whose score is at least `minimum` and below `maximum`.
+    """Pass a sample whose score is on this side of the threshold: `Side.AT_LEAST` or `Side.BELOW`.
 
-    `reason` names the filter in the decisions. A NaN or null score passes no threshold: a sample that could not be
+    The score names the filter in the decisions. A NaN or null score passes no threshold: a sample that could not be
     scored costs itself and not the run, and is dropped for this filter's reason.
     """
 
     column: str
-    reason: str
-    minimum: float | None = None
-    maximum: float | None = None
+    keeps: Side
+    threshold: float
 
     def __post_init__(self) -> None:
         """Raises UsageError for a threshold that is no number."""
-        if any(bound is not None and np.isnan(bound) for bound in (self.minimum, self.maximum)):
+        if np.isnan(self.threshold):
             raise UsageError(f"The threshold on {self.column} is not a number; give one in the range of the score.")
+
+    @property
+    def reason(self) -> str:
+        """The score's name."""
+        return self.column
 
     def passes(self, scores: pa.Table) -> np.ndarray:
         """bool (n,) over the rows of `scores`. Raises UsageError if the column is not among them."""
@@ -44,20 +48,51 @@ class Threshold:
                 "leave the threshold out or score with a model that gives it."
             )
         values = scores[self.column].to_numpy().astype(np.float64)
-        mask = ~np.isnan(values)
         # Scores are stored as float32: the threshold is rounded alike, so that a score printed as 0.7 passes 0.7.
-        if self.minimum is not None:
-            mask &= values >= np.float32(self.minimum)
-        if self.maximum is not None:
-            mask &= values < np.float32(self.maximum)
-        return mask
+        threshold = np.float32(self.threshold)
+        # A NaN is on neither side.
+        return values >= threshold if self.keeps == Side.AT_LEAST else values < threshold
 
 
-def minimum_of(text: str) -> Threshold:
+@dataclass(frozen=True)
+class Kind:
+    """What a parameter of the workflow with a number filters by.
+
+    Attributes:
+        column: the score that it is a threshold on; None where it looks at something else.
+        keeps: the side of the number that stays.
+        make: the filter with that number.
+    """
+
+    column: str | None
+    keeps: Side
+    make: Callable[[float], Filter]
+
+
+def _on_score(column: str, keeps: Side) -> Kind:
+    return Kind(column, keeps, partial(Threshold, column, keeps))
+
+
+KINDS = {
+    "aesthetic_threshold": _on_score("aesthetic", Side.AT_LEAST),
+    "nsfw_threshold": _on_score("nsfw", Side.BELOW),
+    "clip_score_threshold": Kind("clip_score", Side.AT_LEAST, MinClipScore),
+    "min_side": Kind(None, Side.AT_LEAST, MinSide),
+    "max_aspect": Kind(None, Side.AT_MOST, MaxAspect),
+    "caption_words": Kind(None, Side.MORE_THAN, CaptionWords),
+    "caption_characters": Kind(None, Side.MORE_THAN, CaptionCharacters),
+}
+"""The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
+
+SCORES = ("aesthetic", "nsfw")
+"""The scores that the workflow has a parameter of this name for, whether to compute them."""
+
+
+def minimum_of(text: str) -> Rule:
     """The filter that `COLUMN=NUMBER` names: keep what scores at least that. Raises UsageError if it names none."""
     column, equals, number = text.partition("=")
     try:
-        return Threshold(column, column, minimum=float(number if column and equals else ""))
+        return Rule("min_score", column, column, Side.AT_LEAST, float(number if column and equals else ""))
     except ValueError as error:
         raise UsageError(f"{text!r} is no minimum of a score; write COLUMN=NUMBER, such as probe=0.5.") from error
 
@@ -81,12 +116,22 @@ class Filtering:
     def of(cls, parameters: Mapping[str, Any]) -> "Filtering":
         """Those of a run with these parameters of the workflow, all of them given, as `summary.json` names them."""
         known = {name: parameters.get(name) for name in cls.__dataclass_fields__}
-        for score in ("aesthetic", "nsfw"):
+        for score in SCORES:
             if not parameters.get(score):  # it was not scored
                 known[f"{score}_threshold"] = None
         for name in ("min_score", "filter"):
             known[name] = tuple(part for part in (known[name] or "").split(",") if part)
         return cls(**known | {"missing_caption": known["missing_caption"] or "keep"})
+
+    @classmethod
+    def of_rules(cls, rules: Sequence[Rule]) -> "Filtering":
+        """Those that made these rules: the reverse of `rules`."""
+        return cls(
+            **{rule.parameter: rule.threshold for rule in rules if rule.parameter in KINDS},  # type: ignore[arg-type]
+            min_score=tuple(f"{rule.column}={rule.threshold}" for rule in rules if rule.parameter == "min_score"),
+            missing_caption="drop" if any(rule.parameter == "missing_caption" for rule in rules) else "keep",
+            filter=tuple(rule.filter for rule in rules if rule.filter is not None),
+        )
 
     def parameters(self) -> dict[str, Any]:
         """The same as parameters of the workflow, those aside that are None: what `of` understands."""
@@ -94,36 +139,50 @@ class Filtering:
         known |= {name: ",".join(known[name]) or None for name in ("min_score", "filter")}
         return {name: value for name, value in known.items() if value is not None}
 
+    def rules(self) -> list[Rule]:
+        """What they are, in the order in which they are asked: that of the fields.
+
+        The reason of a filter of the user's own is known when it is made; here it goes by its class. Raises UsageError
+        for a `min_score` that is none.
+        """
+        found: list[Rule] = []
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if name == "min_score":
+                found += [minimum_of(text) for text in value]
+            elif name == "filter":
+                found += [Rule(name, spec, filter=spec) for spec in value]
+            elif name == "missing_caption":
+                found += [Rule(name, HasCaption.reason)] if value == "drop" else []
+            elif value is not None:
+                kind = KINDS[name]
+                found.append(Rule(name, name.removesuffix("_threshold"), kind.column, kind.keeps, value))
+        return found
+
     def filters(self) -> list[Filter]:
-        """The filters, in the order in which they are asked: that of the fields.
+        """The filters themselves, in the same order.
 
         Raises UsageError if one of them cannot be made, or has no `reason` of its own.
         """
-        known: list[Filter | None] = [
-            self._made(self.aesthetic_threshold, lambda least: Threshold("aesthetic", "aesthetic", minimum=least)),
-            self._made(self.nsfw_threshold, lambda most: Threshold("nsfw", "nsfw", maximum=most)),
-            self._made(self.clip_score_threshold, MinClipScore),
-            *(minimum_of(text) for text in self.min_score),
-            HasCaption() if self.missing_caption == "drop" else None,
-            self._made(self.min_side, MinSide),
-            self._made(self.max_aspect, MaxAspect),
-            self._made(self.caption_words, CaptionWords),
-            self._made(self.caption_characters, CaptionCharacters),
-            *(load_filter(spec) for spec in self.filter),
-        ]
-        made = [one for one in known if one is not None]
+        made = [_made(rule) for rule in self.rules()]
         for one in made:
             reason = getattr(one, "reason", None)
-            if not isinstance(reason, str) or not reason or reason in OWN_REASONS:
+            if not isinstance(reason, str) or not reason or reason in RESERVED:
                 raise UsageError(
                     f"{_name(one)} has the reason {reason!r}; give it a `reason` to drop a sample for, in words: "
-                    f"any but {', '.join(OWN_REASONS)}."
+                    f"any but {', '.join(RESERVED)}."
                 )
         return made
 
-    @staticmethod
-    def _made(value: float | None, make: Callable[[float], Filter]) -> Filter | None:
-        return None if value is None else make(value)
+
+def _made(rule: Rule) -> Filter:
+    if rule.filter is not None:
+        return load_filter(rule.filter)
+    if rule.threshold is None:
+        return HasCaption()
+    if rule.column and rule.parameter not in KINDS:
+        return Threshold(rule.column, Side.AT_LEAST, rule.threshold)
+    return KINDS[rule.parameter].make(rule.threshold)
 
 
 def first_failed(filters: Sequence[Filter], table: pa.Table, partition: str) -> np.ndarray:

@@ -89,6 +89,12 @@ def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Re
     write_table(results / "duplicates.parquet", dropped.groups())
 
 
+def forget_duplicates(results: Path) -> None:
+    """Remove what `write_duplicates` left of an earlier decision."""
+    for name in ("dedup.json", "duplicates.parquet"):
+        (results / name).unlink(missing_ok=True)
+
+
 class Index:
     """Readable samples of all sources by number: which may stay, and their rank."""
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pycurate.errors import LedgerError, TableError
+from pycurate.reasons import KEPT, UNREADABLE
 from pycurate.tables import numbers, path_of
 
 UIDS_PER_PASS = 1 << 25  # of 32 bytes each: a pass over the uids holds two arrays of 1 GiB at most
@@ -93,7 +94,7 @@ def check(results: Path, partitions: int | None = None) -> Counts:
         counts.inputs == counts.kept + dropped,
         f"{counts.inputs} samples came in, but {counts.kept} are kept and {dropped} dropped",
     )
-    unread, called = sum(counts.unreadable.values()), counts.dropped.get("unreadable", 0)
+    unread, called = sum(counts.unreadable.values()), counts.dropped.get(UNREADABLE, 0)
     _demand(unread == called, f"{unread} samples could not be read, but {called} are dropped as unreadable")
     _check_uids(results, counts.inputs)
     sent = sum(outputs.values())
@@ -122,7 +123,7 @@ def _count_decisions(results: Path, counts: Counts) -> dict[str, int]:
     outputs: dict[str, int] = {}
     for batch in stream(results / "decisions.parquet", ["kept", "reason", "output_shard"]):
         counts.kept += batch["kept"].true_count
-        wrong = pc.not_equal(pc.equal(batch["reason"], "kept"), batch["kept"])
+        wrong = pc.not_equal(pc.equal(batch["reason"], KEPT), batch["kept"])
         _demand(
             batch["reason"].null_count == batch["kept"].null_count == 0 and not pc.any(wrong).as_py(),
             "a sample is kept for a reason to drop it, dropped for none, or has no decision",

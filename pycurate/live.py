@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pycurate.errors import PycurateError
-from pycurate.page import duration, in_order
+from pycurate.page import duration
 from pycurate.progress import Progress, Tasks
+from pycurate.reasons import KEPT, in_order
 
 EVERY = 60.0  # seconds between two plain lines about a stage that is at work
 
@@ -155,7 +156,7 @@ def counted(progress: Progress) -> str:
     counts = dict(progress.counts)
     if not progress.decided and not progress.scored:
         return "Nothing is decided yet."
-    kept = counts.pop("kept", 0)
+    kept = counts.pop(KEPT, 0)
     reasons = ", ".join(f"{reason} {counts[reason]:,}" for reason in in_order(counts) if counts[reason])
     dropped = f"{sum(counts.values()):,} dropped" + (f" ({reasons})" if reasons else "")
     if progress.decided:

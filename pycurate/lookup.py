@@ -11,6 +11,7 @@ from pycurate.errors import ShardError, UsageError
 from pycurate.files import atomic
 from pycurate.ledger import stream, stream_all
 from pycurate.partition import Shard, read_all
+from pycurate.reasons import REFERENCE
 from pycurate.tables import DECISIONS, SAMPLES
 from pycurate.thumbnails import read_bytes
 
@@ -60,9 +61,9 @@ def look_up(results: Path, uid: str) -> Found:
     sample, decision = samples[0], decisions[0]
     names = [name for name in decision if name not in DECISIONS.names]
     # A reference set numbers its samples by itself: one of the input may have the same uid.
-    within = decision["duplicate_of"] and decision["reason"] != "duplicate_reference"
+    within = decision["duplicate_of"] and decision["reason"] != REFERENCE
     original = _rows(_decisions(results), "uid", decision["duplicate_of"]) if within else []
-    copies = [row for row in _rows(_decisions(results), "duplicate_of", uid) if row["reason"] != "duplicate_reference"]
+    copies = [row for row in _rows(_decisions(results), "duplicate_of", uid) if row["reason"] != REFERENCE]
     shards = read_all(results) if (results / "partitions").is_dir() else {}
     return Found(
         sample,

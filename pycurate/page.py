@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from typing import Any
@@ -11,21 +10,12 @@ from typing import Any
 import jinja2
 
 from pycurate.examples import COMPARED
+from pycurate.reasons import UNREADABLE, in_order, label, title
 from pycurate.sliders import Axis, Sliders
 from pycurate.summary import Histogram
 
 VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
 CAPTION = 300  # characters shown
-LABELS = {
-    "unreadable": "cannot be read",
-    "aesthetic": "aesthetic filter",
-    "nsfw": "NSFW filter",
-    "duplicate_exact": "exact duplicate",
-    "duplicate_near": "near duplicate",
-    "duplicate_reference": "duplicate of a reference",
-    "kept": "kept",
-}
-FIRST, LAST = ("unreadable", "aesthetic", "nsfw"), ("duplicate_exact", "duplicate_near", "duplicate_reference")
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ def page(
     `pictures` their data URIs by uid; `unreadable` rows name some bad samples.
     """
     axes = {axis.name: axis for axis in sliders.axes}
-    shown = Examples(facts["thresholds"], examples, pictures)
+    shown = Examples(facts, examples, pictures)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(package_files("pycurate"))),
         autoescape=True,  # everything that is put in: captions and keys are a stranger's text
@@ -95,9 +85,10 @@ def page(
 class Examples:
     """The example rows by section, ready to show."""
 
-    def __init__(self, thresholds: dict[str, float], rows: list[dict[str, Any]], pictures: dict[str, str]) -> None:
+    def __init__(self, facts: dict[str, Any], rows: list[dict[str, Any]], pictures: dict[str, str]) -> None:
         self.pictures = pictures
-        self.veiled_from = min(VEILED, thresholds.get("nsfw", VEILED))
+        self.filters = [rule["reason"] for rule in facts["filters"]]
+        self.veiled_from = min(VEILED, facts["thresholds"].get("nsfw", VEILED))
         self.parts: dict[tuple[str, str], dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
             self.parts[row["section"], row["name"]][row["part"]].append(row)
@@ -119,7 +110,7 @@ class Examples:
 
     def reasons(self) -> list[Row]:
         """Some of each reason, the kept first, then in the order in which samples are dropped."""
-        names = in_order(name for section, name in self.parts if section == "reason")
+        names = in_order((name for section, name in self.parts if section == "reason"), self.filters)
         return [Row(title(name), [self._picture(row, "") for row in self.parts["reason", name][0]]) for name in names]
 
     def groups(self) -> list[Row]:
@@ -158,17 +149,10 @@ class Examples:
         )
 
 
-def in_order(reasons: Iterable[str]) -> list[str]:
-    """`kept` first, then the reasons to drop in the order in which they act; filters of the user's own by name."""
-    given = set(reasons)
-    own = sorted(given - {"kept", *FIRST, *LAST})
-    return [reason for reason in ("kept", *FIRST, *own, *LAST) if reason in given]
-
-
 def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
     """What is left after each step that drops."""
     left, steps = facts["inputs"], []
-    for reason in in_order(facts["dropped"]):
+    for reason in in_order(facts["dropped"], [rule["reason"] for rule in facts["filters"]]):
         left -= facts["dropped"][reason]
         steps.append({"title": title(reason), "dropped": facts["dropped"][reason], "left": left})
     return steps
@@ -214,24 +198,13 @@ def chart(name: str, spread: Histogram, axis: Axis | None = None) -> dict[str, A
 
 def slider_data(facts: dict[str, Any], sliders: Sliders) -> dict[str, Any]:
     """What the page's script counts with."""
-    others = set(facts["dropped"]) - {"unreadable", *(axis.name for axis in sliders.axes)}
+    others = set(facts["dropped"]) - {UNREADABLE, *(axis.name for axis in sliders.axes)}
     return sliders.data() | {
         "inputs": facts["inputs"],
         "kept": facts["kept"],
         "exact": not others,  # no later step dropped any: a stricter choice has no surprises
         "dedup": "dedup" in facts["thresholds"],  # a looser one may have: what comes in anew was not compared
     }
-
-
-def label(reason: str) -> str:
-    """A reason in words; a filter of the user's own keeps its name."""
-    return LABELS.get(reason, reason)
-
-
-def title(reason: str) -> str:
-    """The same, to begin a line with."""
-    words = label(reason)
-    return words[:1].upper() + words[1:] if reason in LABELS else words
 
 
 def number(value: int) -> str:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +38,11 @@ class Search:
     def to_metadata(self) -> dict[str, str]:
         """For a table's schema."""
         return {"pycurate": json.dumps(vars(self), sort_keys=True)}
+
+    def facts(self) -> dict[str, Any]:
+        """What of it a decision depends on, as plain data: all but how the work was split; and its recall in a word."""
+        known = {name: value for name, value in vars(self).items() if name != "buckets"}
+        return known | {"recall": "exact" if self.reach == 1 else "fast"}
 
     @classmethod
     def of(cls, table: pa.Table) -> "Search":

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pycurate.filters import Filtering, first_failed
 from pycurate.ledger import stream
+from pycurate.reasons import KEPT, UNREADABLE
 from pycurate.tables import read_table
 
 STAGES = {
@@ -136,7 +137,7 @@ class Progress:
             self._metadata |= {path.stem.partition("_")[2]: path for path in folder.glob("metadata/*.parquet")}
             for path in folder.glob("stats/*.json"):
                 stats = json.loads(path.read_text(encoding="utf-8"))
-                self._count("unreadable", stats["samples"] - stats["readable"])
+                self._count(UNREADABLE, stats["samples"] - stats["readable"])
                 self.images += stats["readable"] * ran
         elif process == "SCORE":
             self._count_scored(folder)
@@ -170,7 +171,7 @@ def passing(metadata: pa.Table, scores: pa.Table, filtering: Filtering, partitio
     filters = filtering.filters()
     facts = pa.table({name: table[name] for table in (metadata, scores) for name in table.column_names})
     counts = np.bincount(first_failed(filters, facts, partition), minlength=len(filters) + 1).tolist()
-    return dict(zip([*(one.reason for one in filters), "kept"], counts, strict=True))
+    return dict(zip([*(one.reason for one in filters), KEPT], counts, strict=True))
 
 
 def decided(folder: Path) -> dict[str, int]:

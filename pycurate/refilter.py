@@ -5,25 +5,25 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
+from pycurate.criteria import read_criteria
 from pycurate.decide import decide
+from pycurate.earlier import criteria_of
 from pycurate.errors import TableError, UsageError
 from pycurate.examples import choose
 from pycurate.files import write_json
 from pycurate.filters import Filtering
-from pycurate.pairs import read_pairs
 from pycurate.plan import Layout
 from pycurate.progress import decided
 from pycurate.report import Setup, render
 from pycurate.sources import sources_of
 from pycurate.tables import read_summary, read_table
-from pycurate.workflow import parameters as known_parameters
 from pycurate.write import write_curated
 
 TABLES = (
@@ -32,7 +32,7 @@ TABLES = (
 """What stays as it is, whatever is decided."""
 
 MADE = (
-    "decisions.parquet", "duplicates.parquet", "dedup.json", "plan", "curated", 
+    "decisions.parquet", "decisions.json", "duplicates.parquet", "dedup.json", "plan", "curated", 
     "uids_kept.npy", "uids_dropped.npy", "report.html", "summary.json",
 )  # fmt: skip
 """What is made anew; the summary last, which says that all is there."""
@@ -48,28 +48,29 @@ class Change:
     lost: int
 
 
-def run_parameters(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a run by its summary, all of them.
+@dataclass(frozen=True)
+class Wanted:
+    """What is to decide: filters, whether duplicates are dropped, the output; the pairs are those of the run."""
 
-    Of results that were made script by script, whose summary names none, the filters are those that it shows.
-    """
-    defaults = {one.name: one.default for one in known_parameters()}
-    thresholds = summary["thresholds"]
-    shown = {"dedup": bool(summary["dedup"])}
-    for score in ("aesthetic", "nsfw"):
-        shown |= {score: score in thresholds, f"{score}_threshold": thresholds.get(score)}
-    return defaults | shown | summary["parameters"]
+    filtering: Filtering
+    dedup: bool
+    layout: Layout
+
+    def parameters(self, search: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The same as parameters of the workflow."""
+        found = self.filtering.parameters() | asdict(self.layout) | {"dedup": self.dedup, "write": True}
+        return found | ({"dedup_threshold": search["threshold"]} if search else {})
 
 
-def preview(results: Path, parameters: Mapping[str, Any]) -> Change:
-    """What these parameters would change; nothing in `results` is touched. Raises what `remake` raises."""
+def preview(results: Path, wanted: Wanted) -> Change:
+    """What these would change; nothing in `results` is touched. Raises what `remake` raises."""
     with tempfile.TemporaryDirectory(prefix="pycurate-") as name:
         _link_tables(results, Path(name))
-        _decide(Path(name), parameters)
+        _decide(results, Path(name), wanted)
         return _change(results, Path(name))
 
 
-def remake(results: Path, parameters: Mapping[str, Any], target: Path) -> Change:
+def remake(results: Path, wanted: Wanted, target: Path) -> Change:
     """Decide anew, and write the curated set, the tables about it, summary and report to `target`.
 
     `target` is a new folder, which gets the tables of `results` too (as hard links where it can be), or `results`
@@ -87,12 +88,12 @@ def remake(results: Path, parameters: Mapping[str, Any], target: Path) -> Change
         _link_tables(results, work)
         for stage in summary["stages"]:
             write_json(work / "times" / f"{stage['name']}_00000.json", stage)
-        _decide(work, parameters)
+        _decide(results, work, wanted)
         change = _change(results, work)
-        write_curated(work, dali_index=bool(parameters.get("dali_index")))
-        thresholds = thresholds_of(parameters)
-        choose(work, thresholds)
-        render(work, thresholds, Setup(dict(parameters) | {"write": True}, summary["weights"]), summary["partitions"])
+        write_curated(work, dali_index=bool(summary["parameters"].get("dali_index")))
+        choose(work)
+        parameters = summary["parameters"] | wanted.parameters(read_criteria(work).search)
+        render(work, Setup(parameters, summary["weights"]), summary["partitions"])
         if not here:
             for name in TABLES:
                 if (results / name).is_dir():
@@ -101,37 +102,17 @@ def remake(results: Path, parameters: Mapping[str, Any], target: Path) -> Change
     return change
 
 
-def thresholds_of(parameters: Mapping[str, Any]) -> dict[str, float]:
-    """What the report shows as thresholds, of the filters that are on."""
-    filtering = Filtering.of(parameters)
-    found = {"aesthetic": filtering.aesthetic_threshold, "nsfw": filtering.nsfw_threshold}
-    if parameters.get("dedup"):
-        found["dedup"] = parameters["dedup_threshold"]
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def with_search(results: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters with the duplicate threshold at which pairs were sought.
-
-    Raises UsageError if duplicates are to be dropped and were not sought.
-    """
-    if not parameters.get("dedup"):
-        return dict(parameters)
-    if not (results / "pairs").is_dir():
+def _decide(results: Path, work: Path, wanted: Wanted) -> None:
+    if wanted.dedup and not (results / "pairs").is_dir():
         raise UsageError("That run sought no duplicates; run the workflow again with --dedup true and -resume.")
-    return dict(parameters) | {"dedup_threshold": read_pairs(results)[0].threshold}
-
-
-def _decide(work: Path, parameters: Mapping[str, Any]) -> None:
-    layout = Layout(parameters["images_per_tar"], parameters["tars_per_task"])
     # Without duplicates a reference decides nothing, and need not be there.
-    sources = sources_of(work, _references(parameters) if parameters.get("dedup") else ())
-    decide(work, sources, Filtering.of(parameters), layout, bool(parameters.get("dedup")))
+    sources = sources_of(work, _references(results) if wanted.dedup else ())
+    decide(work, sources, wanted.filtering, wanted.layout, wanted.dedup)
 
 
-def _references(parameters: Mapping[str, Any]) -> list[Path]:
+def _references(results: Path) -> list[Path]:
     """The reference sets of the run. Raises UsageError if one is not there as tables."""
-    folders = [Path(name) for name in (parameters.get("reference") or "").split(",") if name]
+    folders = [Path(name) for name in criteria_of(results).references]
     for folder in folders:
         if not (folder / "samples").is_dir():
             raise UsageError(

@@ -8,7 +8,7 @@ const round = (value) => Math.round(value).toLocaleString("en-GB");
 function keeps(axis, stand, bin) {
   if (axis.off && stand === axis.start) return true;
   if (bin === axis.edges.length) return axis.missing;
-  return axis.keeps === "from" ? bin >= stand : bin < stand;
+  return axis.above ? bin >= stand : bin < stand;
 }
 
 // Each table counts by the bins of some scores the samples that the run's thresholds on all others keep.
@@ -51,7 +51,7 @@ function curve(index, at = stands, staying = others(index)) {
   return axis.edges.map((_, place) => {
     if (place > 0) below += bins[place - 1];
     if (axis.off && place === axis.start) return all;
-    return missing + (axis.keeps === "from" ? all - bins.at(-1) - below : below);
+    return missing + (axis.above ? all - bins.at(-1) - below : below);
   });
 }
 
@@ -62,7 +62,7 @@ function kept() {
 }
 
 // The curves' scale: the most that can be kept, with as many sliders as can be at their loosest.
-const loosest = data.axes.map((axis) => (axis.keeps === "from" ? 0 : axis.edges.length - 1));
+const loosest = data.axes.map((axis) => (axis.above ? 0 : axis.edges.length - 1));
 const most = Math.max(1, ...data.counts.map(({ axes }) => curve(axes[0], loosest, axes.slice(1))[loosest[axes[0]]]));
 
 function moved(index, stand) {
@@ -89,7 +89,7 @@ function move(line, x) {
 function show() {
   const same = !away.length;
   const count = same ? data.kept : Math.round(kept());
-  const stricter = away.every((i) => (data.axes[i].keeps === "from" ? stands[i] > started[i] : stands[i] < started[i]));
+  const stricter = away.every((i) => (data.axes[i].above ? stands[i] > started[i] : stands[i] < started[i]));
   const about = same || (data.exact && (stricter || !data.dedup)) ? "" : "about ";
   const percent = data.inputs ? ((100 * count) / data.inputs).toFixed(1) : "0.0";
   const change = count - data.kept;
@@ -108,8 +108,8 @@ function show() {
     move(element("now", axis), x);
     move(element("mark", axis), x);
     const shade = element("shade", axis);
-    shade.setAttribute("x", axis.keeps === "from" ? 0 : x);
-    shade.setAttribute("width", axis.keeps === "from" ? x : 480 - x);
+    shade.setAttribute("x", axis.above ? 0 : x);
+    shade.setAttribute("width", axis.above ? x : 480 - x);
     const points = curve(i).map((amount, stand) => `${place(axis, stand).toFixed(1)},${(112 - (104 * amount) / most).toFixed(1)}`);
     element("curve", axis).setAttribute("points", points.join(" "));
   });

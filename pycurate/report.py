@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 
 import pycurate
 from pycurate import ledger, summary
-from pycurate.errors import UsageError
+from pycurate.criteria import Criteria, Side, read_criteria
+from pycurate.errors import TableError, UsageError
 from pycurate.examples import EXAMPLES
 from pycurate.files import atomic, sha256_of, write_json
+from pycurate.filters import KINDS, SCORES
 from pycurate.page import page
 from pycurate.partition import read_all
 from pycurate.sliders import axes_of, sliders
@@ -40,14 +42,16 @@ class Setup:
     weights: dict[str, str] = field(default_factory=dict)
 
 
-def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions: int | None = None) -> dict[str, Any]:
+def render(results: Path, setup: Setup, partitions: int | None = None) -> dict[str, Any]:
     """Check the ledger, then leave summary.json, report.html and versions.json in `results`. Returns the summary.
 
-    `thresholds` has an entry per score that is filtered, by its name, and `dedup` if duplicates were dropped. Pictures
-    come from the shards that `partitions/` names, for the rows of `examples.parquet`; without either the page has none.
-    Raises LedgerError where samples do not add up (then neither file is written), TableError where a table is missing.
+    What decided is read in decisions.json. Pictures come from the shards that `partitions/` names, for the rows of
+    `examples.parquet`; without either the page has none. Raises LedgerError where samples do not add up (then neither
+    file is written), TableError where a table or decisions.json is missing.
     """
     counts = ledger.check(results, partitions)
+    criteria = read_criteria(results)
+    thresholds = criteria.thresholds()
     spread = summary.histograms(results, summary.score_columns(results), thresholds)
     facts = {
         "inputs": counts.inputs,
@@ -58,11 +62,12 @@ def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions
         "shards": counts.shards,
         "image_bytes": counts.image_bytes,
         "written": {"shards": counts.written_shards, "bytes": counts.written_bytes},
+        "filters": [asdict(rule) for rule in criteria.filters],
         "thresholds": thresholds,
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,
         "weights": setup.weights,
-        "dedup": search_of(results),
+        "dedup": search_of(results) if criteria.search else {},
         "stages": [asdict(stage) for stage in read_times(results)],
         "versions": versions(),
     }
@@ -72,7 +77,7 @@ def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions
     html = page(
         facts,
         spread,
-        sliders(results, axes_of(spread, thresholds)),
+        sliders(results, axes_of(spread, thresholds, sides(criteria))),
         rows.to_pylist(),
         thumbnails(rows, shards),
         unreadable_rows(results),
@@ -84,10 +89,19 @@ def render(results: Path, thresholds: dict[str, float], setup: Setup, partitions
     return facts
 
 
+def sides(criteria: Criteria) -> dict[str, Side]:
+    """{score: the side of a threshold that stays}, of the scores that were filtered, and of SCORES in any case."""
+    standard = {score: KINDS[f"{score}_threshold"].keeps for score in SCORES}
+    asked = {rule.column: rule.keeps for rule in reversed(criteria.filters) if rule.column and rule.keeps}
+    return standard | asked
+
+
 def search_of(results: Path) -> dict[str, Any]:
-    """dedup.json: how duplicates were sought, and what share of them is found; empty where they were not sought."""
-    path = results / "dedup.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """dedup.json: how duplicates were sought, and what share of them is found. Raises TableError if it is missing."""
+    try:
+        return json.loads((results / "dedup.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TableError(f"{results / 'dedup.json'} cannot be read ({error}); run DECIDE again.") from error
 
 
 def unreadable_rows(results: Path) -> list[dict[str, Any]]:

@@ -23,13 +23,13 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.clip_score import ClipScore
+from pycurate.criteria import Side
 from pycurate.ledger import stream
+from pycurate.reasons import DUPLICATES, KEPT
 from pycurate.summary import Histogram
 
-FILTERS = {"aesthetic": "from", "nsfw": "below"}  # the side of its threshold that a filter keeps; others: from
 JOINT = 3  # scores that are counted together in any case: about a million cells at most
 NUMBERS = 1_000_000  # bins that the cells of more scores may name in all: some 5 MB of page
-DUPLICATES = ("duplicate_exact", "duplicate_near", "duplicate_reference")  # dropped after all filters
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Axis:
 
     Attributes:
         name: of the score, and of the filter's reason.
-        keeps: `from` if the filter keeps scores from its threshold on, `below` if those below it.
+        keeps: the side of its threshold that the filter keeps.
         edges: float32 (n,), ascending, all stands of the slider. Bin i holds edges[i] <= score < edges[i + 1], bin
             n - 1 what is at least the last, bin n the samples without a score.
         start: the stand of this run: its threshold, or the loosest one where it had none.
@@ -47,7 +47,7 @@ class Axis:
     """
 
     name: str
-    keeps: str
+    keeps: Side
     edges: np.ndarray
     start: int
     off: bool
@@ -61,7 +61,7 @@ class Axis:
     def kept(self, stand: int) -> np.ndarray:
         """bool (edges + 1,): whether each bin is kept with the slider at this stand."""
         number = np.arange(len(self.edges) + 1)
-        kept = number >= stand if self.keeps == "from" else number < stand
+        kept = number >= stand if self.keeps.above else number < stand
         kept[-1] = self.missing
         return kept | (self.off and stand == self.start)
 
@@ -91,7 +91,10 @@ class Sliders:
     def data(self) -> dict[str, Any]:
         """The same as plain lists for the page's script."""
         return {
-            "axes": [vars(axis) | {"edges": [round(float(edge), 6) for edge in axis.edges]} for axis in self.axes],
+            "axes": [
+                vars(axis) | {"above": axis.keeps.above, "edges": [round(float(edge), 6) for edge in axis.edges]}
+                for axis in self.axes
+            ],
             "together": self.together,
             "counts": [
                 {
@@ -105,13 +108,13 @@ class Sliders:
         }
 
 
-def axes_of(spread: Mapping[str, Histogram], thresholds: Mapping[str, float]) -> list[Axis]:
-    """An axis for each score in FILTERS, and for each other one that has a threshold; `spread` has its edges."""
+def axes_of(spread: Mapping[str, Histogram], thresholds: Mapping[str, float], sides: Mapping[str, Side]) -> list[Axis]:
+    """An axis for each score of `sides`, which says what side of a threshold stays; `spread` has its edges."""
     axes = []
-    for name in dict.fromkeys([*FILTERS, *thresholds]):
+    for name, keeps in sides.items():
         if name in spread:
-            edges, keeps, threshold = spread[name].edges, FILTERS.get(name, "from"), thresholds.get(name)
-            loosest = 0 if keeps == "from" else len(edges) - 1
+            edges, threshold = spread[name].edges, thresholds.get(name)
+            loosest = 0 if keeps.above else len(edges) - 1
             start = loosest if threshold is None else int(np.abs(edges - np.float32(threshold)).argmin())
             axes.append(Axis(name, keeps, edges, start, threshold is None, name == ClipScore.name))
     return axes
@@ -130,7 +133,7 @@ def sliders(results: Path, axes: Sequence[Axis]) -> Sliders:
 def _count(results: Path, axes: Sequence[Axis], together: int, most: int | None) -> list[Counts] | None:
     """A table for each choice of `together` axes; None as soon as they have more than `most` cells in all."""
     tables = {chosen: _Cells(chosen) for chosen in combinations(range(len(axes)), together) if chosen}
-    reasons = pa.array(["kept", *DUPLICATES, *(axis.name for axis in axes)])
+    reasons = pa.array([KEPT, *DUPLICATES, *(axis.name for axis in axes)])
     passed = [axis.kept(axis.start) for axis in axes]
     for batch in stream(results / "decisions.parquet", [*(axis.name for axis in axes), "kept", "reason"]):
         known = np.isin(batch["reason"].to_numpy(zero_copy_only=False), reasons.to_pylist())

@@ -13,6 +13,7 @@ Every stage reads what it needs beneath one folder, `results`, and adds its own 
     assigned/assigned_00000.npy       DEDUP      pycurate.members.member_dtype: a partition's visits, sorted by cell
     pairs/pairs_00000.parquet         DEDUP      pycurate.pairs.PAIRS: duplicates, whatever the filters say
     decisions.parquet                 DECIDE     DECISIONS + the score columns, one row per input sample
+    decisions.json                    DECIDE     pycurate.criteria.Criteria: what decided, written last
     uids_kept.npy, uids_dropped.npy   DECIDE     pycurate.uids: which samples, as DataComp's tools list them
     duplicates.parquet                DECIDE     groups of duplicates, largest first: group, uid, kept, similarity
     dedup.json                        DECIDE     how duplicates were sought, and the share of them that is found

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import torch
 
 from pycurate.errors import LedgerError
+from pycurate.reasons import EXACT, REFERENCE
 from pycurate.sources import Source, embeddings_of
 from pycurate.training import device
 from pycurate.vectors import sample_numbers
@@ -56,13 +57,13 @@ def verify(sources: Sequence[Source], decisions: pa.Table, threshold: float) -> 
     for which in np.unique(owner):  # each set numbers its samples by itself, so that a uid may stand in several
         there = np.flatnonzero(owner == which)
         place = _places(dropped["duplicate_of"], uids.take(there))
-        rows = np.flatnonzero((place >= 0) & ((names == "duplicate_reference") == bool(which)))
+        rows = np.flatnonzero((place >= 0) & ((names == REFERENCE) == bool(which)))
         a, b = this[rows], there[place[rows]]
         equal = contents[a] == contents[b]
         alike = np.where(equal, np.float32(1), embeddings.similarity(numbers[a], numbers[b]))
         good = (kept | reference)[b] & ~kept[a] & (alike == stated[rows])
         good &= equal | (alike >= np.float32(threshold))
-        good &= equal | (names[rows] != "duplicate_exact")
+        good &= equal | (names[rows] != EXACT)
         true[rows] |= good
     wrong = dropped.filter(pa.array(~true))
     pairs = zip(wrong["uid"].to_pylist(), wrong["duplicate_of"].to_pylist(), strict=True)

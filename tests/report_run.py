@@ -12,14 +12,20 @@ import pyarrow as pa
 import skimage.data
 from PIL import Image
 
+from pycurate.criteria import Criteria, write_criteria
+from pycurate.files import write_json
+from pycurate.filters import Filtering
+from pycurate.pairs import Search
 from pycurate.partition import find_shards, write_partitions
-from pycurate.plan import plan_output
+from pycurate.plan import Layout, plan_output
+from pycurate.recall import EXACT
 from pycurate.tables import DECISIONS, SAMPLES, path_of, write_array, write_table
 from pycurate.write import write_curated
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 HOSTILE = "</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
 THRESHOLDS = {"aesthetic": 0.5, "nsfw": 0.5, "dedup": 0.9}
+FILTERING = Filtering(aesthetic_threshold=0.5, nsfw_threshold=0.5)
 
 
 @dataclass
@@ -98,8 +104,17 @@ def make_run(folder: Path, rows: list[Row], per_shard: int = 25) -> Path:
     decisions = decisions.set_column(1, "shard", pa.array([sample["shard"] for sample in samples]))
     decisions = plan_output(results, decisions, 10, 2)
     write_table(results / "decisions.parquet", decisions)
+    decide_by(results)
     write_curated(results)
     return results
+
+
+def decide_by(results: Path, filtering: Filtering = FILTERING, dedup: bool = True) -> None:
+    """decisions.json and dedup.json, as if these had decided; duplicates from a cosine of 0.9 on."""
+    search = Search(THRESHOLDS["dedup"], "best", 1.0, 1)
+    criteria = Criteria(tuple(filtering.rules()), search.facts() if dedup else None, layout=Layout(10, 2))
+    write_criteria(results, criteria)
+    write_json(results / "dedup.json", vars(search) | vars(EXACT))
 
 
 def write_parameters(path: Path) -> Path:

@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from report_run import THRESHOLDS, make_run, standard_rows
+from report_run import make_run, standard_rows
 
 from pycurate import errors, metadata_filters, tables
 from pycurate.clip_score import MinClipScore
-from pycurate.filters import OWN_REASONS
 from pycurate.graph import Dropped
 from pycurate.images import CODES
 from pycurate.pairs import Search
+from pycurate.reasons import RESERVED
 from pycurate.recall import Recall
 from pycurate.report import Setup, render
 from pycurate.tables import path_of, read_array, read_table, write_table
@@ -105,7 +105,7 @@ def test_what_the_search_says_is_described() -> None:
 
 
 def test_the_summary_is_described(run: Path) -> None:
-    summary = render(run / "results", THRESHOLDS, Setup())
+    summary = render(run / "results", Setup())
     described = [name for entry, _ in rows(section(OUTPUT, "## summary.json")) for name in names(entry)]
     assert sorted(described) == sorted(summary)
 
@@ -123,7 +123,7 @@ def test_reasons_are_those_of_the_filters_and_of_resolve() -> None:
     own = {reason for kind in classes if isinstance(reason := vars(kind).get("reason"), str)}
     assert len(own) == 5
     described = {name for entry, _ in rows(section(OUTPUT, "## Reasons")) for name in names(entry)}
-    assert described == {*own, *OWN_REASONS, MinClipScore.reason, "aesthetic", "nsfw"}
+    assert described == {*own, *RESERVED, MinClipScore.reason, "aesthetic", "nsfw"}
 
 
 def test_every_class_of_error_has_a_remedy() -> None:

@@ -2,16 +2,19 @@
 
 import hashlib
 import re
+import shutil
 from pathlib import Path
 
 import pytest
-from report_run import HOSTILE, THRESHOLDS, crops, make_run, standard_rows
+from report_run import HOSTILE, crops, make_run, standard_rows
 from test_console import pycurate
 
+from pycurate.earlier import by_summary
 from pycurate.errors import ShardError, UsageError
-from pycurate.filters import Filtering, Threshold
+from pycurate.filters import Filtering
 from pycurate.lookup import extract, look_up, matching
-from pycurate.refilter import replace, run_parameters
+from pycurate.plan import Layout
+from pycurate.refilter import replace
 from pycurate.report import Setup, render
 from pycurate.tables import read_summary, read_table, write_table
 
@@ -19,7 +22,7 @@ from pycurate.tables import read_summary, read_table, write_table
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_run(tmp_path_factory.mktemp("lookup"), standard_rows())
-    render(folder, THRESHOLDS, Setup({"aesthetic_threshold": 0.5, "nsfw_threshold": 0.5}))
+    render(folder, Setup({"aesthetic_threshold": 0.5, "nsfw_threshold": 0.5}))
     return folder
 
 
@@ -77,7 +80,7 @@ def test_what_cannot_be_told(results: Path, tmp_path: Path) -> None:
 def test_a_key_of_several_samples_is_listed(tmp_path: Path) -> None:
     rows = standard_rows()[:30]
     folder = make_run(tmp_path, rows)
-    render(folder, THRESHOLDS, Setup())
+    render(folder, Setup())
     table = read_table(folder / "decisions.parquet")
     keys = ["kept01" if key == "kept02" else key for key in table["key"].to_pylist()]
     write_table(folder / "decisions.parquet", table.set_column(2, "key", [keys]))
@@ -86,23 +89,49 @@ def test_a_key_of_several_samples_is_listed(tmp_path: Path) -> None:
 
 
 def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
-    render(results, THRESHOLDS, Setup({"aesthetic": True, "nsfw": True, "images_per_tar": 10, "tars_per_task": 2}))
-    done = pycurate("refilter", results, "--dedup")
+    done = pycurate("refilter", results, "--dedup")  # whose tables hold no pairs
     assert done.returncode == 2 and "sought no duplicates" in done.stderr
-    done = pycurate("refilter", results, "--aesthetic-threshold", "0.4")
-    assert done.returncode == 2 and "no score nsfw" in done.stderr
-    render(results, THRESHOLDS, Setup({"aesthetic": False, "nsfw": True}))
-    done = pycurate("refilter", results, "--aesthetic-threshold", "0.4")
-    assert done.returncode == 2 and "leave --aesthetic-threshold out" in done.stderr
+    done = pycurate("refilter", results, "--no-dedup", "--aesthetic-threshold", "0.4")
+    assert done.returncode == 2 and "no score nsfw" in done.stderr and "leave the threshold out" in done.stderr
     done = pycurate("refilter", results, "--write", results.parent / "shards")
     assert done.returncode == 2 and "in use" in done.stderr
 
 
-def test_results_made_by_scripts_have_the_filters_that_their_summary_shows(results: Path) -> None:
-    render(results, {"nsfw": 0.4}, Setup())
-    found = run_parameters(read_summary(results))
-    assert (found["aesthetic"], found["nsfw"], found["nsfw_threshold"], found["dedup"]) == (False, True, 0.4, False)
-    assert Filtering.of(found).filters() == [Threshold("nsfw", "nsfw", maximum=0.4)]
+def test_what_decided_is_read_where_it_was_written_down(tmp_path: Path) -> None:
+    """Whatever parameters REPORT is given: they are shown, and decide nothing."""
+    folder = make_run(tmp_path, standard_rows())
+    render(folder, Setup({"aesthetic_threshold": 0.9, "nsfw_threshold": 0.1, "dedup": False}))
+    assert "aesthetic 0.6167, kept at least 0.5" in inspected(folder, "kept07")
+    assert "nsfw 0.1167, kept below 0.5" in inspected(folder, "kept07")
+    page = (folder / "report.html").read_text()
+    assert "this run: 0.5" in page and "this run: 0.9" not in page
+    assert "Keep aesthetic at least" in page and "Keep nsfw below" in page
+    (folder / "decisions.json").write_text("{}")
+    done = pycurate("inspect", folder, "kept07")
+    assert done.returncode == 1 and "run DECIDE again" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_results_of_the_version_before_are_read_by_their_summary(results: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(results, old)
+    (old / "decisions.json").unlink()
+    for name in ("kept00", "dull03", "near01", "broken"):
+        assert inspected(old, name) == inspected(results, name)
+    search = {"threshold": 0.9, "keep": "best", "reach": 1.0, "recall": "exact"}
+    parameters = {"write": True, "images_per_tar": 10, "tars_per_task": 2, "filter": "a:B=3,c:D", "min_score": "x=0.25"}
+    parameters |= {"aesthetic": True, "nsfw": True, "aesthetic_threshold": 0.7, "min_side": 200, "reference": "/a,/b"}
+    sought = read_summary(results)["dedup"]
+    found = by_summary({"parameters": parameters, "thresholds": {"aesthetic": 0.7}, "dedup": sought})
+    wanted = Filtering(aesthetic_threshold=0.7, min_score=("x=0.25",), min_side=200, filter=("a:B=3", "c:D"))
+    assert Filtering.of_rules(found.filters) == wanted
+    assert (found.search, found.references, found.layout) == (search, ("/a", "/b"), Layout(10, 2))
+    # Made script by script, without parameters: the filters are those that the summary shows.
+    found = by_summary({"parameters": {}, "thresholds": {"nsfw": 0.4}, "dedup": {}})
+    assert Filtering.of_rules(found.filters) == Filtering(nsfw_threshold=0.4)
+    assert (found.search, found.layout) == (None, Layout())
+    (old / "summary.json").write_text('{"inputs": 60}')
+    done = pycurate("inspect", old, "kept00")
+    assert done.returncode == 1 and "does not say what decided" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,11 +20,12 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from report_run import HOSTILE, THRESHOLDS, Row, crops, make_run, standard_rows, write_parameters
+from report_run import HOSTILE, THRESHOLDS, Row, crops, decide_by, make_run, standard_rows, write_parameters
 
 from pycurate import ledger, summary, thumbnails
 from pycurate.errors import LedgerError, TableError
 from pycurate.examples import choose
+from pycurate.filters import Filtering
 from pycurate.neighbours import nearest_pairs
 from pycurate.page import funnel
 from pycurate.partition import read_all
@@ -129,7 +130,7 @@ def test_a_ledger_that_does_not_add_up_is_an_error(results: Path, fault: str) ->
     damage, says = FAULTS[fault]
     damage(results)
     with pytest.raises(LedgerError, match=says):
-        render(results, THRESHOLDS, Setup())
+        render(results, Setup())
     assert not (results / "summary.json").exists()
     assert not (results / "report.html").exists()
 
@@ -151,25 +152,24 @@ def test_a_run_that_is_to_write_nothing_adds_up_without_shards(results: Path) ->
     shutil.rmtree(results / "curated")
     counts = ledger.check(results)
     assert (counts.kept, counts.written_shards, counts.written_bytes) == (30, 0, 0)
-    assert render(results, THRESHOLDS, Setup())["written"] == {"shards": 0, "bytes": 0}
+    assert render(results, Setup())["written"] == {"shards": 0, "bytes": 0}
 
 
 def test_a_run_without_any_sample(tmp_path: Path) -> None:
     results = make_run(tmp_path, [Row("broken", b"", error="empty")])
-    assert choose(results, THRESHOLDS).num_rows == 0
-    facts = render(results, THRESHOLDS, Setup())
+    assert choose(results).num_rows == 0
+    facts = render(results, Setup())
     assert (facts["inputs"], facts["kept"], facts["dropped"]) == (1, 0, {"unreadable": 1})
 
 
 def test_missing_tables_are_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="samples"):
-        render(tmp_path, {}, Setup())
+        render(tmp_path, Setup())
 
 
 def test_the_summary(results: Path, tmp_path: Path) -> None:
     done = run_script(
         *("render", "--results", results, "--parameters", write_parameters(tmp_path / "parameters.json")),
-        *("--aesthetic-threshold", 0.5, "--nsfw-threshold", 0.5, "--dedup-threshold", 0.9),
     )
     assert done.returncode == 0, done.stderr
     facts = json.loads((results / "summary.json").read_text())
@@ -199,7 +199,7 @@ def test_a_threshold_parts_the_bins(results: Path) -> None:
 
 
 def test_the_choice_covers_what_a_curator_asks(results: Path) -> None:
-    chosen = choose(results, THRESHOLDS)
+    chosen = choose(results)
     assert set(pc.unique(chosen["section"]).to_pylist()) >= {"score", "threshold", "reason", "group", "pair"}
     assert (results / "examples.tsv").read_text() == "00000.tar\n00001.tar\n00002.tar\n"
     rows = chosen.to_pylist()
@@ -217,21 +217,21 @@ def test_the_choice_covers_what_a_curator_asks(results: Path) -> None:
 
 
 def test_the_choice_is_the_same_however_the_rows_lie(results: Path, tmp_path: Path) -> None:
-    first = choose(results, THRESHOLDS)
+    first = choose(results)
     change_decisions(results, lambda table: table.take(np.random.default_rng(1).permutation(60)))
-    assert choose(results, THRESHOLDS).equals(first)
+    assert choose(results).equals(first)
 
 
 def test_the_choice_stays_small(tmp_path: Path) -> None:
     data = crops(1)[0]
     rows = [Row(f"image{i:04}", data, i / 600, 1 - i / 600) for i in range(600)]
     results = make_run(tmp_path, rows, per_shard=300)
-    assert choose(results, THRESHOLDS).num_rows < 100
+    assert choose(results).num_rows < 100
 
 
 def test_a_kept_image_of_a_reference_set_is_no_example(results: Path) -> None:
     change_decisions(results, lambda table: change_column(table, "duplicate_of", 52, "f" * 32))
-    assert "f" * 32 not in choose(results, THRESHOLDS)["uid"].to_pylist()
+    assert "f" * 32 not in choose(results)["uid"].to_pylist()
 
 
 def test_a_kept_image_of_a_reference_set_may_have_the_uid_of_another(results: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_kept_image_of_a_reference_set_may_have_the_uid_of_another(results: Pa
     row = chosen["key"].to_pylist().index("copy00")
     kept = chosen["duplicate_of"][row].as_py()
     change_decisions(results, lambda table: change_column(table, "reason", row, "duplicate_reference"))
-    rows = [row for row in choose(results, THRESHOLDS).to_pylist() if row["section"] == "group"]
+    rows = [row for row in choose(results).to_pylist() if row["section"] == "group"]
     ours = [row["key"] for row in rows if row["name"] == kept]
     assert ours[0] == "kept00" and set(ours[1:]) == {"near00", "copy01", "copy02", "copy03"}
     assert [row["key"] for row in rows if row["name"] == f"{kept} of a reference"] == ["copy00"]
@@ -254,7 +254,13 @@ def test_the_script_without_a_sum_fails(results: Path) -> None:
 
 
 def test_the_script_used_wrongly(results: Path, tmp_path: Path) -> None:
-    assert run_script("render", "--results", results, "--nsfw-threshold", "1.5").returncode == 2
+    assert run_script("render", "--results", results, "--nsfw-threshold", "0.5").returncode == 2
+    (results / "decisions.json").write_text('{"filters": [')
+    for step in ("choose", "render"):
+        done = run_script(step, "--results", results)
+        assert done.returncode == 1 and "decisions.json does not say what decided" in done.stderr
+        assert "run DECIDE again" in done.stderr and "Traceback" not in done.stderr
+    decide_by(results)
     (tmp_path / "list.json").write_text("[1]")
     done = run_script("render", "--results", results, "--parameters", tmp_path / "list.json")
     assert done.returncode == 2 and "one object of names and values" in done.stderr
@@ -296,8 +302,8 @@ def test_a_script_accounts_for_all_its_time(tmp_path: Path) -> None:
 
 
 def test_hostile_text_is_escaped(results: Path, tmp_path: Path) -> None:
-    choose(results, THRESHOLDS)
-    render(results, THRESHOLDS, Setup(read_parameters(write_parameters(tmp_path / "p.json"))))
+    choose(results)
+    render(results, Setup(read_parameters(write_parameters(tmp_path / "p.json"))))
     page = (results / "report.html").read_text()
     assert HOSTILE not in page
     assert "<b>kept04</b>" not in page
@@ -308,10 +314,8 @@ def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> No
     write_times(results, "EMBED", "00001", 62.0, 1 << 30)
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "head.pth").write_bytes(b"abc")
-    done = run_script(
-        *("render", "--results", results, "--model-dir", tmp_path / "weights"),
-        *("--preset", "light", "--aesthetic-threshold", 0.5),
-    )
+    decide_by(results, Filtering(aesthetic_threshold=0.5))
+    done = run_script("render", "--results", results, "--model-dir", tmp_path / "weights")
     assert done.returncode == 0, done.stderr
     facts = json.loads((results / "summary.json").read_text())
     assert facts["thresholds"] == {"aesthetic": 0.5, "dedup": 0.9}
@@ -325,7 +329,7 @@ def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> No
 
 def test_a_filter_of_the_users_own_has_its_place(results: Path) -> None:
     change_decisions(results, lambda table: change_column(table, "reason", 42, "<i>mine</i>"))
-    facts = render(results, THRESHOLDS, Setup())
+    facts = render(results, Setup())
     assert facts["dropped"]["<i>mine</i>"] == 1 and facts["dropped"]["nsfw"] == 5
     steps = [step["title"] for step in funnel(facts)]
     assert steps[1:5] == ["Aesthetic filter", "NSFW filter", "<i>mine</i>", "Exact duplicate"]
@@ -334,7 +338,7 @@ def test_a_filter_of_the_users_own_has_its_place(results: Path) -> None:
 
 
 def test_the_pictures_have_a_budget(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = choose(results, THRESHOLDS)
+    chosen = choose(results)
     shards = read_all(results)
     everything = thumbnails.thumbnails(chosen, shards)
     assert set(everything) == set(chosen["uid"].to_pylist())
@@ -359,10 +363,10 @@ def test_a_thumbnail_is_small_and_upright() -> None:
 
 
 def test_a_shard_that_changed_costs_its_pictures_only(results: Path) -> None:
-    choose(results, THRESHOLDS)
+    choose(results)
     shard = read_all(results)["00001.tar"].path
     shard.write_bytes(shard.read_bytes() + bytes(512))
-    render(results, THRESHOLDS, Setup())
+    render(results, Setup())
     page = (results / "report.html").read_text()
     assert "no picture" in page and "data:image/jpeg" in page
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from report_run import HOSTILE, THRESHOLDS, make_run, standard_rows, write_parameters
+from report_run import HOSTILE, decide_by, make_run, standard_rows, write_parameters
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -23,6 +23,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from pycurate import sliders
 from pycurate.examples import choose
+from pycurate.filters import Filtering
 from pycurate.report import Setup, read_parameters, render
 from pycurate.tables import read_table, write_table
 
@@ -64,8 +65,8 @@ def page(tmp_path_factory: pytest.TempPathFactory, listener: str) -> Path:
     rows = standard_rows()
     rows[5].caption = f'"><img src="{listener}/caption"><link rel=stylesheet href="{listener}/style">'
     results = make_run(folder, rows)
-    choose(results, THRESHOLDS)
-    render(results, THRESHOLDS, Setup(read_parameters(write_parameters(folder / "parameters.json"))))
+    choose(results)
+    render(results, Setup(read_parameters(write_parameters(folder / "parameters.json"))))
     return results / "report.html"
 
 
@@ -134,7 +135,9 @@ def test_a_looser_threshold_is_an_estimate(browser: webdriver.Chrome) -> None:
 
 def test_without_duplicates_every_count_is_exact(chromium: webdriver.Chrome, tmp_path: Path) -> None:
     rows = [row for row in standard_rows() if row.duplicate_of is None]
-    render(make_run(tmp_path, rows), {"aesthetic": 0.5, "nsfw": 0.5}, Setup())
+    results = make_run(tmp_path, rows)
+    decide_by(results, dedup=False)
+    render(results, Setup())
     chromium.get((tmp_path / "results" / "report.html").as_uri())
     find(chromium, "#slider-aesthetic").send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * 25)
     find(chromium, "#slider-nsfw").send_keys(Keys.END)
@@ -145,7 +148,7 @@ def test_without_duplicates_every_count_is_exact(chromium: webdriver.Chrome, tmp
 
 def test_what_comes_in_anew_may_be_a_duplicate(chromium: webdriver.Chrome, tmp_path: Path) -> None:
     rows = [row for row in standard_rows() if row.duplicate_of is None]
-    render(make_run(tmp_path, rows), THRESHOLDS, Setup())  # duplicates were sought, and none was found
+    render(make_run(tmp_path, rows), Setup())  # duplicates were sought, and none was found
     chromium.get((tmp_path / "results" / "report.html").as_uri())
     slider = find(chromium, "#slider-aesthetic")
     slider.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
@@ -192,7 +195,9 @@ def test_sliders_of_many_scores_state_true_counts(
     results, scores, thresholds = six_scores
     count = sliders._count  # as if there were more samples, so that more cells are too many
     monkeypatch.setattr(sliders, "_count", lambda *which: count(*which) if which[2] <= together else None)
-    render(results, thresholds, Setup())
+    aesthetic, *others = thresholds.values()
+    decide_by(results, Filtering(aesthetic, min_score=[f"s{i}={least}" for i, least in enumerate(others)]), dedup=False)
+    render(results, Setup())
     chromium.get((results / "report.html").as_uri())
     assert bool(chromium.find_elements(By.ID, "together")) == (together < 6)
     moves = [

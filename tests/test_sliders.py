@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pycurate import sliders as module
+from pycurate.criteria import Side
 from pycurate.sliders import Axis, Sliders, axes_of, sliders
 from pycurate.summary import histograms
 from pycurate.tables import write_table
@@ -34,6 +35,12 @@ def decide(folder: Path, scores: dict[str, np.ndarray], thresholds: dict[str, fl
     table = pa.table({**columns, "kept": pa.array(reason == "kept"), "reason": pa.array(reason.tolist())})
     write_table(folder / "decisions.parquet", table)
     return table
+
+
+def sides_of(thresholds: dict[str, float]) -> dict[str, Side]:
+    """Of the scores that have a slider."""
+    names = dict.fromkeys(["aesthetic", "nsfw", *thresholds])
+    return {name: Side.BELOW if name == "nsfw" else Side.AT_LEAST for name in names}
 
 
 def passes(name: str, scores: np.ndarray, threshold: float) -> np.ndarray:
@@ -87,7 +94,7 @@ def test_every_stand_counts_what_numpy_counts(
         name: round(float(random.random()), 3) for name in names if name not in names[:2] or random.random() < 0.7
     }
     table = decide(tmp_path, scores, thresholds, seed)
-    axes = axes_of(histograms(tmp_path, names, thresholds), thresholds)
+    axes = axes_of(histograms(tmp_path, names, thresholds), thresholds, sides_of(thresholds))
     found = sliders(tmp_path, axes)
     assert found.together == len(axes) or (len(axes) > 3 and found.together in (1, 2))
     for _ in range(12 if axes else 0):
@@ -103,7 +110,7 @@ def test_the_page_stays_small_whatever_the_number_of_scores(tmp_path: Path, coun
     scores = {name: random.random(200_000).astype(np.float32) for name in NAMES[:count]}
     thresholds = {name: 0.955 if name == "nsfw" else 0.045 for name in scores}
     table = decide(tmp_path, scores, thresholds, count)
-    axes = axes_of(histograms(tmp_path, list(scores), thresholds), thresholds)
+    axes = axes_of(histograms(tmp_path, list(scores), thresholds), thresholds, sides_of(thresholds))
     found = sliders(tmp_path, axes)
     assert found.together == together
     assert [one.axes for one in found.counts] == list(combinations(range(count), together))
@@ -118,7 +125,7 @@ def test_the_counts_do_not_depend_on_how_the_rows_lie(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     scores = {name: random.random(100_000).astype(np.float32) for name in NAMES[:2]}
     table = decide(tmp_path, scores, {"aesthetic": 0.5}, 5)
-    axes = axes_of(histograms(tmp_path, list(scores), {"aesthetic": 0.5}), {"aesthetic": 0.5})
+    axes = axes_of(histograms(tmp_path, list(scores), {"aesthetic": 0.5}), {"aesthetic": 0.5}, sides_of({}))
     before = sliders(tmp_path, axes).counts[0].cells
     write_table(tmp_path / "decisions.parquet", table.take(random.permutation(table.num_rows)))
     assert sliders(tmp_path, axes).counts[0].cells.equals(before)

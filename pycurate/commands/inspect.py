@@ -1,6 +1,7 @@
 """`pycurate inspect`: one sample, or the run as a whole."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,10 @@ from pycurate.cli import exits
 from pycurate.errors import UsageError
 
 if TYPE_CHECKING:
+    from pycurate.criteria import Criteria, Rule
     from pycurate.lookup import Found
 
 WIDTH = 13  # of the headings
-KEEPS = {"aesthetic": "at least", "nsfw": "below"}  # the side of its threshold that a filter keeps
 
 
 @click.command()
@@ -26,7 +27,8 @@ def inspect(results: Path, name: str | None, place: Path | None) -> None:
 
     Without a name: what became of all samples.
     """
-    from pycurate.lookup import extract, look_up, matching  # here, since it takes a second
+    from pycurate.earlier import criteria_of  # here, since it takes a second
+    from pycurate.lookup import extract, look_up, matching
     from pycurate.tables import read_summary
 
     summary = read_summary(results)
@@ -42,13 +44,13 @@ def inspect(results: Path, name: str | None, place: Path | None) -> None:
             click.echo(f"  {row['uid']}  {row['shard']}/{row['key']}")
         raise UsageError(f"{name} is not one sample.")
     found = look_up(results, rows[0]["uid"])
-    for heading, text in described(found, summary):
+    for heading, text in described(found, criteria_of(results)):
         click.echo(f"{heading:{WIDTH}} {text}")
     if place:
         click.echo(f"{'written':{WIDTH}} {extract(found, place)}")
 
 
-def described(found: "Found", summary: dict[str, Any]) -> list[tuple[str, str]]:
+def described(found: "Found", criteria: "Criteria") -> list[tuple[str, str]]:
     """What is to be said of a sample, line by line: a heading and a text."""
     from pycurate.page import number, size
 
@@ -56,13 +58,13 @@ def described(found: "Found", summary: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         ("sample", f"{sample['shard']}/{sample['key']}"),
         ("uid", sample["uid"]),
-        ("decision", "kept" if decision["kept"] else f"dropped: {_why(found, summary)}"),
+        ("decision", "kept" if decision["kept"] else f"dropped: {_why(found, criteria)}"),
     ]
     if sample["status"] == "ok":
         about = f"{sample['format']}, {sample['width']} x {sample['height']}, {size(sample['size'])}"
         lines += [("image", f"{about}, SHA-256 {sample['sha256']}")]
     lines += [("caption", json.dumps(sample["caption"], ensure_ascii=False) if sample["caption"] else "none")]
-    lines += [(_score(name), _scored(name, value, summary)) for name, value in found.scores.items()]
+    lines += [(_score(name), _scored(value, criteria.rules_on(name))) for name, value in found.scores.items()]
     if decision["duplicate_of"]:
         other = found.original
         where = f"{other['shard']}/{other['key']} " if other else "a reference set's "
@@ -77,24 +79,26 @@ def described(found: "Found", summary: dict[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def _why(found: "Found", summary: dict[str, Any]) -> str:
-    from pycurate.page import title
+def _why(found: "Found", criteria: "Criteria") -> str:
+    from pycurate.reasons import UNREADABLE, title
 
     sample, reason = found.sample, found.decision["reason"]
-    if reason == "unreadable":
+    if reason == UNREADABLE:
         return f"cannot be read, {sample['error']}: {sample['error_message']}"
-    setting = summary["parameters"].get(f"{reason}_threshold", summary["parameters"].get(reason))
-    return f"{reason} ({title(reason)})" + (f", set to {setting}" if setting is not None else "")
+    words = f"{reason} ({title(reason)})"
+    rule = criteria.rule(reason)
+    if rule and rule.filter:
+        return f"{words}, {rule.filter}"
+    return f"{words}, set to {rule.threshold}" if rule and rule.threshold is not None else words
 
 
 def _score(name: str) -> str:
     return name if len(name) <= WIDTH else name[: WIDTH - 1] + "…"
 
 
-def _scored(name: str, value: float | None, summary: dict[str, Any]) -> str:
+def _scored(value: float | None, rules: Sequence["Rule"]) -> str:
     text = "none" if value is None or value != value else f"{value:.4f}"
-    threshold = summary["thresholds"].get(name)
-    return text if threshold is None else f"{text}, kept {KEEPS.get(name, 'at least')} {threshold}"
+    return ", ".join([text, *(f"kept {rule.keeps} {rule.threshold}" for rule in rules)])
 
 
 def _whole(summary: dict[str, Any], results: Path) -> None:

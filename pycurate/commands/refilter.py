@@ -6,24 +6,26 @@ from typing import Any
 import click
 
 from pycurate.cli import exits, filter_options
-from pycurate.errors import UsageError
 
 
 def _from_run(context: click.Context, _parameter: click.Parameter, results: Path) -> Path:
-    """Make the parameters of the run the defaults of the options."""
+    """Make what decided the run the defaults of the options."""
     from dataclasses import asdict
 
+    from pycurate.earlier import criteria_of
     from pycurate.filters import Filtering
-    from pycurate.refilter import run_parameters
+    from pycurate.plan import Layout
     from pycurate.tables import read_summary
 
     @exits
-    def read() -> dict[str, Any]:
-        return run_parameters(read_summary(results))
+    def read() -> tuple[Filtering, bool, Layout]:
+        read_summary(results)  # which says that the run ended well
+        criteria = criteria_of(results)
+        return Filtering.of_rules(criteria.filters), criteria.search is not None, criteria.layout or Layout()
 
-    parameters = read()
-    context.default_map = parameters | asdict(Filtering.of(parameters))
-    context.obj = parameters
+    filtering, dedup, layout = read()
+    context.default_map = asdict(filtering) | {"dedup": dedup, "images_per_tar": layout.images_per_tar}
+    context.obj = layout.tars_per_task
     return results
 
 
@@ -43,7 +45,7 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
 @click.pass_obj
 @exits
 def refilter(
-    parameters: dict[str, Any],
+    tars_per_task: int,
     results: Path,
     filtering: Any,
     dedup: bool,
@@ -54,17 +56,14 @@ def refilter(
 
     Nothing is embedded, scored or compared again. What is not given stays as it was in the run.
     """
-    from pycurate.page import in_order
-    from pycurate.refilter import preview, remake, with_search
+    from pycurate.plan import Layout
+    from pycurate.reasons import in_order
+    from pycurate.refilter import Wanted, preview, remake
 
-    for score in ("aesthetic", "nsfw"):
-        if getattr(filtering, f"{score}_threshold") is not None and not parameters[score]:
-            raise UsageError(f"That run has no score {score}; leave --{score}-threshold out.")
-    chosen = filtering.parameters()
-    wanted = with_search(results, parameters | chosen | {"dedup": dedup, "images_per_tar": images_per_tar})
+    wanted = Wanted(filtering, dedup, Layout(images_per_tar, tars_per_task))
     change = remake(results, wanted, target) if target else preview(results, wanted)
     click.echo(f"{'':20} {'run':>12} {'now':>12}")
-    for reason in in_order([*change.before, *change.after]):
+    for reason in in_order([*change.before, *change.after], [rule.reason for rule in filtering.rules()]):
         click.echo(f"{reason:20} {change.before.get(reason, 0):>12,} {change.after.get(reason, 0):>12,}")
     click.echo(f"{change.gained:,} more would be kept, {change.lost:,} no longer.")
     if target:
