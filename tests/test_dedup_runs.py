@@ -213,6 +213,17 @@ def test_a_stricter_filter_needs_no_new_pairs(tmp_path: Path) -> None:
         assert decided(read_table(tmp_path / "decisions.parquet")) == brute_force(samples, 0.9, aesthetic=threshold)
 
 
+def test_check_finds_nothing_wrong_after_a_filter_that_draws_at_random(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(200, 16, seed=3, copies=0.8))
+    write_set(tmp_path, samples, np.array_split(np.arange(200), 2))
+    script("pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
+    for _ in range(3):
+        script("decide", "--results", tmp_path, "--filter", "coin:Coin=0.6")
+        assert "each of a kept sample" in script("check", "--results", tmp_path)
+        reasons = read_table(tmp_path / "decisions.parquet")["reason"].to_pylist()
+        assert {"kept", "coin", "duplicate_near"} <= set(reasons)
+
+
 def test_numbers_of_samples_are_unique_over_references(tmp_path: Path) -> None:
     samples = Samples.of(np.eye(4, dtype=np.float16))
     for name in ("new", "old", "older"):
