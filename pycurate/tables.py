@@ -160,7 +160,7 @@ def samples_of(results: Path, decisions: pa.Table, columns: list[str]) -> pa.Tab
     """
     samples = pa.concat_tables([table for _, table in read_tables(results, "samples", ["uid", *columns])])
     if not samples["uid"].equals(decisions["uid"]):
-        raise TableError("The decisions do not list the samples as the samples tables do; run DECIDE again.")
+        raise TableError("The decisions do not list all samples in their order; run DECIDE again.")
     return samples
 
 

@@ -166,7 +166,8 @@ def test_clip_l14_gives_scores_and_decisions_by_its_scripts(shared: Path, folder
     scores = read_table(path_of(folder, "scores", "00000"))
     assert scores.column_names == ["uid", "aesthetic", "aesthetic_raw", "nsfw", "clip_score"]
     thresholds = ("--aesthetic-threshold", "0", "--nsfw-threshold", "1", "--clip-score-threshold", "0")
-    run("dedup.py", "all", "--preset", "clip-l14", *thresholds)
+    run("dedup.py", "pairs", "--preset", "clip-l14")
+    run("decide.py", *thresholds)
     rows = pq.read_table(folder / "decisions.parquet").to_pylist()
     assert len(rows) == 9
     check_decisions(rows, (0, 1, 0, "kept"))
