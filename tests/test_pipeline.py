@@ -90,6 +90,7 @@ def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow
     fresh = photographs.out
     assert contents(anew, "curated/*") == contents(fresh, "curated/*")
     assert contents(anew, "*.parquet") == contents(fresh, "*.parquet")
+    assert contents(anew, "decisions.json") == contents(fresh, "decisions.json") != {}
     one, other = (json.loads((folder / "summary.json").read_text()) for folder in (anew, fresh))
     assert one["dropped"] == other["dropped"] and one["thresholds"] == other["thresholds"]
     assert f"{one['kept']:,} " in " ".join(change.split()) + " "
