@@ -16,6 +16,7 @@ IEEE 754 leaves no choice in the product, root and quotient that follow.
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -65,10 +66,12 @@ class Embeddings:
     def __init__(self, paths: Mapping[int, Path]) -> None:
         self.paths = dict(sorted(paths.items()))
         self._open = cache(self._open_file)  # a file is mapped once, however often it is asked for
+        self._one = Lock()  # numpy reads a header by ast, which fails now and then in two threads of Python 3.11
 
     def _open_file(self, partition: int) -> np.ndarray:
         try:
-            array = np.load(self.paths[partition], mmap_mode="r")
+            with self._one:
+                array = np.load(self.paths[partition], mmap_mode="r")
         except KeyError as error:
             raise TableError(
                 f"There are no embeddings of partition {partition}; they belong beside its table."

@@ -1,7 +1,11 @@
 """Deduplication decides as brute force does, whatever the vectors and however the work is split."""
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +24,7 @@ from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
 from pycurate.tables import path_of, read_table, write_table
 from pycurate.training import train
-from pycurate.vectors import similarity, unit
+from pycurate.vectors import Embeddings, similarity, unit
 from pycurate.verify import verify
 
 
@@ -253,6 +257,25 @@ def test_vectors_of_any_kind_get_unit_length() -> None:
     assert np.array_equal(unit(odd), expected)
     assert np.array_equal(unit(odd.astype(np.float64) * 1e30)[0], expected[0])
     assert similarity(unit(odd), unit(odd)).tolist() == [1, 0, 0, 0, 1, 1, 1]
+
+
+def test_no_two_threads_open_embeddings_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else Python 3.11 says now and then `AST constructor recursion depth mismatch`: np.load parses its header."""
+    paths = {number: tmp_path / f"{number}.npy" for number in range(8)}
+    for path in paths.values():
+        np.save(path, np.ones((3, 4), np.float16))
+    load, alone = np.load, Lock()
+
+    def watched(*words: Any, **options: Any) -> np.ndarray:
+        assert alone.acquire(blocking=False), "two threads load at once"
+        time.sleep(0.001)
+        alone.release()
+        return load(*words, **options)
+
+    monkeypatch.setattr(np, "load", watched)
+    embeddings = Embeddings(paths)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: embeddings.dim, range(8))) == [4] * 8
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1, 1.01, float("nan")])
