@@ -18,9 +18,17 @@ signed distance from the plane half-way between the centres, so |h(x) - h(y)| <=
 other's cell, h(x) > d/2 and, seen from y, -h(y) > d/2, so h(x) - h(y) > d: a contradiction. Nothing in it asks that A
 be the nearest centre, so a home chosen by rounding, or centres of any quality, cost time and never a pair.
 
-**Rounding.** Keys and products are made in float32, whose errors here are below 1e-5; what is stored is rounded to
-float16, with an error below 2^-11 of each number. WIDEN, NUDGE and `pycurate.search.SLACK` exceed what these can
-add up to.
+**Rounding.** h(x) <= w is asked as x.cB - |cB|^2/2 + w |cA - cB| >= x.cA - |cA|^2/2, in float32. A product of n
+numbers, summed in any order, with or without fused multiplication, is off by at most n u |x| |y|, u = 2^-24 (Higham,
+Accuracy and Stability of Numerical Algorithms, 2002, 3.1; torch makes no TF32 of it unless asked). Keys and centres are
+no longer than 1.01, so the two sides are off by 1.5 n u each, and |cA - cB|^2, computed from products, by 4 n u.
+`rounding` is more than either sum: added to the one side and to the square of the distance, it has every cell visited
+that exact arithmetic would visit. That holds for whatever centre was taken for A. Which of two is nearer by less than
+the rounding may be answered otherwise by another processor, library or block size; but each key is assigned once, the
+answer is stored with its visits, and the proof asks for no more. Centres are computed once, too, and stored.
+
+Keys are made in float32, too, with errors below 1e-5 here, and stored in float16, with an error below 2^-11 of each
+number. WIDEN and `pycurate.search.SLACK` exceed what these can add up to.
 
 **Fast mode** visits within a fraction of d/2 only. To measure what that loses, a fraction of the samples, the probes,
 also pay visits within d to every cell. A probe at home in A meets every duplicate of its in that one's home B, because
@@ -40,7 +48,7 @@ from pycurate.tables import path_of
 
 ROUNDED = 1e-6  # on squares of distances: similarities are compared as float32
 WIDEN = 1e-4  # on distances
-NUDGE = 1e-5  # on products of float32 keys
+IN_CACHE = 1 << 19  # numbers of a block of products that a core's cache holds
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,11 @@ def distance_at(threshold: float) -> float:
     return float(np.sqrt(2 - 2 * threshold + ROUNDED)) + WIDEN
 
 
+def rounding(numbers: int) -> float:
+    """More than what float32 can be wrong by in the rule of visits, for keys of so many numbers (see the module)."""
+    return 6 * (numbers + 4) * 2.0**-24
+
+
 def keys_of(vectors: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
     """(n, dim) float16 as `vectors.unit` gives them, (dim, k) float32 -> float32 (n, k + 1), or (n, dim) if k = dim.
 
@@ -120,24 +133,21 @@ def visits(keys: torch.Tensor, centres: torch.Tensor, within: float) -> tuple[to
         int64 (n,), the home of each key; bool (n, cells), true for each cell visited and for the home.
         A key of zeros visits nothing.
     """
-    affinity = keys @ centres.T - (centres * centres).sum(dim=1) / 2  # half of |x|^2 - |x - c|^2
-    best, home = affinity.max(dim=1)
-    homes, which = torch.unique(home, return_inverse=True)
-    between = torch.cdist(centres[homes], centres, compute_mode="donot_use_mm_for_euclid_dist")
-    seen = affinity + within * between[which] >= (best - NUDGE)[:, None]
+    square = (centres * centres).sum(dim=1)
+    nudge = rounding(centres.shape[1])
+    homes = torch.empty(len(keys), dtype=torch.int64, device=keys.device)
+    seen = torch.empty((len(keys), len(centres)), dtype=torch.bool, device=keys.device)
+    rows = len(keys) if keys.is_cuda else max(64, IN_CACHE // len(centres))
+    for start in range(0, len(keys), max(rows, 1)):
+        block = keys[start : start + rows]
+        affinity = torch.addmm(square, block, centres.T, beta=-0.5)  # half of |x|^2 - |x - c|^2
+        best, home = affinity.max(dim=1)
+        each, which = torch.unique(home, return_inverse=True)
+        between = torch.addmm(square, centres[each], centres.T, alpha=-2).add_(square[each, None])
+        between = between.clamp_(min=0).add_(nudge).sqrt_()
+        affinity.add_(between[which], alpha=within)
+        homes[start : start + rows] = home
+        torch.ge(affinity, (best - nudge)[:, None], out=seen[start : start + rows])
     seen &= keys.any(dim=1, keepdim=True)
-    seen[torch.arange(len(keys), device=keys.device), home] = True
-    return home, seen
-
-
-def k_means(keys: torch.Tensor, count: int, rounds: int = 8) -> torch.Tensor:
-    """float32 (n, dim) -> float32 (count, dim): Lloyd's algorithm from the first `count` keys, the same every time."""
-    centres = keys[:count].clone() if len(keys) else keys.new_zeros((count, keys.shape[1]))
-    for _ in range(rounds if count > 1 else 0):
-        home = torch.cat(
-            [(block @ centres.T - (centres * centres).sum(dim=1) / 2).argmax(dim=1) for block in keys.split(8192)]
-        )
-        sums = torch.zeros_like(centres).index_add_(0, home, keys)
-        number = torch.bincount(home, minlength=count)[:, None]
-        centres = torch.where(number > 0, sums / number.clamp(min=1), centres)
-    return centres
+    seen[torch.arange(len(keys), device=keys.device), homes] = True
+    return homes, seen

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pycurate.cells import Cells, cells_path, distance_at, k_means, keys_of, visits
+from pycurate.cells import Cells, cells_path, distance_at, keys_of, visits
+from pycurate.kmeans import k_means
 from pycurate.order import scattered, shard_names, uid_numbers
 from pycurate.search import SLACK
 from pycurate.settings import Settings
