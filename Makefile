@@ -47,6 +47,7 @@ bench: setup ## Measure each part against its bound
 	python benchmarks/fixed_cost.py
 
 bench-dedup: setup ## Measure the search for duplicates
+	python benchmarks/dedup.py centres
 	python benchmarks/dedup.py speed --whole
 	python benchmarks/dedup.py growth
 	python benchmarks/dedup.py clusters

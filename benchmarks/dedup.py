@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,14 +21,15 @@ import numpy as np
 import torch
 from dedup_data import clip_like, write_results
 
-from pycurate import dedup
-from pycurate.cells import Cells, cells_path, k_means
+from pycurate import dedup, training
+from pycurate.cells import Cells, cells_path, distance_at, keys_of, visits
 from pycurate.decide import decide
 from pycurate.filters import Filtering
+from pycurate.kmeans import k_means
 from pycurate.pairs import read_pairs
 from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
-from pycurate.training import most_cells, train
+from pycurate.training import directions_of, most_cells, train
 from pycurate.vectors import similarity, unit
 from pycurate.verify import verify
 
@@ -61,6 +63,18 @@ def brute_force(vectors: np.ndarray, threshold: float, rows: int) -> tuple[float
     return wall * whole / done, cpu * whole / done
 
 
+def k_means_by_torch(keys: torch.Tensor, count: int, rounds: int = 8) -> torch.Tensor:
+    """What `k_means` does, without faiss: the other way, to compare with."""
+    centres = keys[:count].clone()
+    for _ in range(rounds if count > 1 else 0):
+        half = (centres * centres).sum(dim=1) / 2
+        home = torch.cat([(block @ centres.T - half).argmax(dim=1) for block in keys.split(8192)])
+        sums = torch.zeros_like(centres).index_add_(0, home, keys)
+        number = torch.bincount(home, minlength=count)[:, None]
+        centres = torch.where(number > 0, sums / number.clamp(min=1), centres)
+    return centres
+
+
 @click.group()
 def main() -> None:
     """Benchmarks of deduplication."""
@@ -69,8 +83,11 @@ def main() -> None:
 @main.command()
 @click.argument("folder", type=Path)
 @click.argument("threshold", type=float)
-def search(folder: Path, threshold: float) -> None:
+@click.option("--by", type=click.Choice(["faiss", "torch"]), default="faiss", help="What places the centres.")
+def search(folder: Path, threshold: float, by: str) -> None:
     """One exact search over the results in FOLDER: its steps' seconds, cpu-s and peak memory, as JSON."""
+    if by == "torch":
+        training.k_means = k_means_by_torch
     sources = sources_of(folder)
     steps: dict[str, dict[str, float]] = {}
 
@@ -99,9 +116,9 @@ def search(folder: Path, threshold: float) -> None:
     print(json.dumps({"steps": steps, "visits": visits, "bytes": size, "cells": len(cells.centres)}))
 
 
-def run_search(folder: Path, threshold: float) -> dict:
+def run_search(folder: Path, threshold: float, by: str = "faiss") -> dict:
     """`search` in a process of its own."""
-    words = [sys.executable, __file__, "search", str(folder), str(threshold)]
+    words = [sys.executable, __file__, "search", str(folder), str(threshold), "--by", by]
     return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
@@ -129,6 +146,9 @@ def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
         vectors = clip_like(samples, DIM)
         folder = write_results(Path(name), vectors)
         for threshold in (0.99, 0.95):
+            print("centres by torch:")
+            report(samples, threshold, run_search(folder, threshold, "torch"))
+            print("centres by faiss, as by default:")
             wall, cpu = report(samples, threshold, run_search(folder, threshold))
             slow, slow_cpu = brute_force(vectors, threshold, samples if whole else rows)
             print(
@@ -138,6 +158,34 @@ def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
                 sources = sources_of(folder)
                 done = verify(sources, decide(folder, sources, Filtering(), None, dedup=True), threshold)
                 print(f"    checked: {done.pairs} pairs of kept vectors, {done.duplicates} duplicates; none missed")
+
+
+def visits_of(keys: torch.Tensor, centres: torch.Tensor) -> None:
+    """As ASSIGN asks for them."""
+    for block in keys.split(8192):
+        visits(block, centres, distance_at(0.99) / 2)
+
+
+@main.command()
+@click.option("--samples", default=32_768, show_default=True)
+def centres(samples: int) -> None:
+    """The k-means of TRAIN, and the search among centres of ASSIGN, by faiss and by torch: cpu-s."""
+    import faiss
+
+    vectors = torch.from_numpy(unit(clip_like(samples, DIM)))
+    keys = keys_of(vectors, directions_of(vectors)[:, :63].contiguous())
+    for cells in (64, 256, 1024, 4096):
+        placed = k_means(keys, cells, 1)
+        index = faiss.IndexFlatL2(keys.shape[1])
+        index.add(placed.numpy())
+        ways: dict[str, Callable[[], object]] = {
+            "k-means, torch": partial(k_means_by_torch, keys, cells, 4),
+            "k-means, faiss": partial(k_means, keys, cells, 4),
+            "homes and visits, torch": partial(visits_of, keys, placed),
+            "homes only, faiss": partial(index.search, keys.numpy(), 1),
+        }
+        times = {name: min(timed(way)[1] for _ in range(3)) for name, way in ways.items()}
+        print(f"{cells} cells: " + ", ".join(f"{name} {1000 * cpu:.0f} ms" for name, cpu in times.items()))
 
 
 @main.command()
