@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from pycurate import cells as module
 from pycurate import dedup, kmeans
 from pycurate.cells import Cells, cells_path, distance_at, keys_of, visits
+from pycurate.decide import decide
+from pycurate.filters import Filtering
 from pycurate.kmeans import k_means
-from pycurate.resolve import resolve
 from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
 from pycurate.training import directions_of, train
@@ -136,7 +137,7 @@ def test_nodes_that_round_differently_lose_no_duplicate(tmp_path: Path, step: st
         dedup.assign(sources[number], tmp_path, cells)
     for bucket in range(3):
         dedup.match(tmp_path, bucket, cells, embeddings_of(sources))
-    assert decided(resolve(tmp_path, sources, [], dedup=True)) == brute_force(samples, 0.95)
+    assert decided(decide(tmp_path, sources, Filtering(), None, dedup=True)) == brute_force(samples, 0.95)
 
 
 def test_a_small_search_does_not_wait_for_faiss(tmp_path: Path) -> None:
