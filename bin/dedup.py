@@ -11,13 +11,14 @@ from typing import Any
 
 import click
 
-from pycurate.cli import exits, partition_option, reference_option, results_option
+from pycurate.cli import Group, partition_option, reference_option, results_option
 from pycurate.order import checked_keep
 from pycurate.pairs import read_pairs
 from pycurate.presets import find_preset
 from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, source_named, sources_of
 from pycurate.tables import read_table
+from pycurate.terminal import echo
 from pycurate.times import record
 
 
@@ -69,7 +70,7 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-@click.group(context_settings={"max_content_width": 110})
+@click.group(cls=Group, context_settings={"max_content_width": 110})
 def main() -> None:
     """Find the duplicates among all samples; decide.py then drops them.
 
@@ -79,7 +80,6 @@ def main() -> None:
 
 
 @main.command()
-@exits
 @results_option
 @search_options
 def train(results: Path, settings: Settings) -> None:
@@ -88,11 +88,10 @@ def train(results: Path, settings: Settings) -> None:
 
     cells = choose_cells(results, sources_of(results), settings)
     record(results, "DEDUP_TRAIN")
-    click.echo(len(cells.buckets) - 1)
+    echo(str(len(cells.buckets) - 1))
 
 
 @main.command()
-@exits
 @results_option
 @partition_option
 @reference_option
@@ -111,7 +110,6 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 
 
 @main.command()
-@exits
 @results_option
 @click.option("--bucket", "buckets", type=int, multiple=True, help="A bucket, from 0 on; else all of them.")
 @reference_option
@@ -128,7 +126,6 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
 
 
 @main.command()
-@exits
 @results_option
 @search_options
 @reference_option
@@ -141,7 +138,6 @@ def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> No
 
 
 @main.command("all")
-@exits
 @search_options
 @click.option(
     "--embeddings",
@@ -164,7 +160,6 @@ def all_steps(settings: Settings, embeddings: Path, out: Path) -> None:
 
 
 @main.command()
-@exits
 @results_option
 @reference_option
 @click.option("--dedup-threshold", type=float, help="Cosine of duplicates.  [default: that of RESULTS/pairs]")
@@ -174,7 +169,7 @@ def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | 
 
     threshold = read_pairs(results)[0].threshold if dedup_threshold is None else dedup_threshold
     done = verify(sources_of(results, references), read_table(results / "decisions.parquet"), threshold)
-    click.echo(
+    echo(
         f"{done.kept} kept samples in {done.pairs} pairs, none at or above {threshold}; "
         f"{done.duplicates} duplicates, each of a kept sample."
     )

@@ -11,11 +11,13 @@ import click
 
 from pycurate import __version__
 from pycurate.choice import ModelChoice
-from pycurate.cli import exits, model_options
+from pycurate.cli import Group, model_options
 from pycurate.files import write_json
+from pycurate.terminal import echo
+from pycurate.text import pad
 
 
-@click.group(context_settings={"max_content_width": 110})
+@click.group(cls=Group, context_settings={"max_content_width": 110})
 def main() -> None:
     """List models, bring their weights to a folder, test that they give what was published.
 
@@ -25,7 +27,6 @@ def main() -> None:
 
 @main.command("list")
 @click.option("--encoders", "text", is_flag=False, flag_value="", help="open_clip's pairs instead, with TEXT in them.")
-@exits
 def list_models(text: str | None) -> None:
     """List presets and heads, or with --encoders [TEXT] the MODEL/TAG pairs of open_clip."""
     from pycurate.heads import HEADS
@@ -35,13 +36,13 @@ def list_models(text: str | None) -> None:
         import open_clip
 
         pairs = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
-        click.echo("\n".join(pair for pair in pairs if text.lower() in pair.lower()))
+        echo(*(pair for pair in pairs if text.lower() in pair.lower()))
         return
     _table(
         ["PRESET", "ENCODER", "AESTHETIC", "NSFW", "DUPLICATES FROM"],
         [[p.name, p.encoder, p.aesthetic or "-", p.nsfw or "-", f"{p.dedup_threshold:.2f}"] for p in PRESETS.values()],
     )
-    click.echo()
+    echo("")
     _table(
         ["SCORER", "FITS", "FILE", "BYTES", "LICENCE"],
         [
@@ -53,7 +54,6 @@ def list_models(text: str | None) -> None:
 
 
 @main.command()
-@exits
 @model_options
 @click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing and how to bring it.")
 def fetch(models: ModelChoice, offline: bool) -> None:
@@ -64,7 +64,6 @@ def fetch(models: ModelChoice, offline: bool) -> None:
 
 
 @main.command()
-@exits
 @model_options
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found as JSON, too.")
 def verify(models: ModelChoice, report: Path | None) -> None:
@@ -73,7 +72,7 @@ def verify(models: ModelChoice, report: Path | None) -> None:
 
     findings: list[dict[str, Any]] = []
     for finding in run_checks(models):
-        click.echo(f"{finding.state:8}{finding.check:13}{finding.subject}: {finding.detail}")
+        echo(f"{finding.state:8}{finding.check:13}{finding.subject}: {finding.detail}")
         findings.append(asdict(finding))
     if report:
         versions = {"pycurate": __version__} | {name: version(name) for name in ("torch", "open_clip_torch")}
@@ -83,9 +82,9 @@ def verify(models: ModelChoice, report: Path | None) -> None:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> None:
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in [head, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        echo("  ".join(map(pad, row, widths)).rstrip())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli import exits, results_option
+from pycurate.cli import Group, results_option
 from pycurate.examples import choose
 from pycurate.report import Setup, read_parameters, render, weights_in
 
@@ -17,7 +17,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.group(context_settings=WIDE)
+@click.group(cls=Group, context_settings=WIDE)
 def main() -> None:
     """The last stage of a run, in two steps: choose example images, then render the report.
 
@@ -27,7 +27,6 @@ def main() -> None:
 
 @main.command("choose", context_settings=WIDE)
 @results_option
-@exits
 def choose_command(results: Path) -> None:
     """Choose example images: leaves RESULTS/examples.parquet, and examples.tsv, the shards they lie in.
 
@@ -39,7 +38,6 @@ def choose_command(results: Path) -> None:
 
 @main.command("render", context_settings=WIDE)
 @results_option
-@exits
 @click.option("--partitions", type=int, help="How many partitions there are; fewer tables are a loss.")
 @click.option("--parameters", type=FILE, help="JSON object of names and values: how the run was set up.")
 @click.option("--model-dir", type=FOLDER, help="Folder of the run's weights, whose hashes are to be shown.")

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli import exits
+from pycurate.cli import Command
 from pycurate.testset import make_testset
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the shards.")
-@exits
 def main(out: Path) -> None:
     """Write two shards of twelve drawn images each, one a copy and one broken, to --out."""
     make_testset(out)

@@ -5,6 +5,7 @@ import importlib
 import click
 
 import pycurate
+from pycurate.cli import Group
 
 COMMANDS = {  # in the order in which they are used
     "stages": "Say what each stage does and takes.",
@@ -16,7 +17,7 @@ COMMANDS = {  # in the order in which they are used
 }
 
 
-class Commands(click.Group):
+class Commands(Group):
     """The subcommands, each imported when it is called: what they need takes seconds to import."""
 
     def list_commands(self, context: click.Context) -> list[str]:

@@ -21,6 +21,10 @@ class ShardError(PycurateError):
     """A shard cannot be read at all, or changed while it was being used."""
 
 
+class StorageError(PycurateError):
+    """A file cannot be written: the disk is full or can only be read, a permission is missing, a name is taken."""
+
+
 class ModelError(PycurateError):
     """A model's weights are missing or wrong, or a model gave what its protocol does not allow."""
 

@@ -1,5 +1,6 @@
 """Files that are whole or not there: each is written beside its place, then renamed."""
 
+import errno
 import glob
 import hashlib
 import json
@@ -10,6 +11,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pycurate.errors import StorageError
+
+_FAULTS = {
+    errno.ENOSPC: ("no space is left on its disk", "free some, or choose a folder on another disk"),
+    errno.EDQUOT: ("your quota of disk space is used up", "free some, or choose a folder on another disk"),
+    errno.EROFS: ("its file system can only be read", "choose a folder that can be written"),
+    errno.EACCES: ("you have no permission", "have it given to you, or choose another folder"),
+    errno.EPERM: ("it is not permitted", "have it permitted, or choose another folder"),
+    errno.ENOENT: ("there is no such file or folder", "check the path"),
+    errno.ENOTDIR: ("a file is where a folder should be", "move that file away, or choose another folder"),
+    errno.EEXIST: ("a file is where a folder should be", "move that file away, or choose another folder"),
+    errno.EISDIR: ("a folder is where a file should be", "move that folder away, or choose another name"),
+    errno.ENAMETOOLONG: ("its name is too long", "choose a shorter one"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
+    errno.EFBIG: ("it is too large for its file system", "choose a folder on another disk"),
+}
+_FULL = (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # None: numpy, when less was written than given
+
+
+def explained(error: OSError, doing: str = "") -> str:
+    """A fault of the file system as one sentence: where, the cause, and what to do about it.
+
+    `doing` says what failed, such as `x.npy cannot be written`; without it, the file that the error names does.
+    """
+    what = doing or (f"{error.filename} cannot be used" if error.filename else "A file or the output cannot be used")
+    cause, remedy = _FAULTS.get(error.errno or 0, ("the system reports an error", "see that the disk is sound"))
+    return f"{what}, since {cause} ({error.strerror or error}): {remedy}."
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -18,14 +47,27 @@ def atomic(path: Path) -> Iterator[Path]:
     The name starts with a dot, so that no glob over finished files finds a half-written one, and carries the
     process id, so that two writers of the same file do not meet. Nothing waits for the disk: a process that is killed
     leaves no half file, and what a machine lost with its power is made again, since its task never came to report.
+
+    Raises StorageError if the file cannot be written, in the block too. An error of another file, which is read in the
+    block, stays what it is.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno in _FULL or error.filename is None or _names(error, beside):
+            raise StorageError(explained(error, f"{path} cannot be written")) from error
+        raise
+
+
+def _names(error: OSError, path: Path) -> bool:
+    """Whether the error is about this file or a folder above it."""
+    return str(error.filename) in map(str, (path, *path.parents))
 
 
 def sha256_of(path: Path) -> str:

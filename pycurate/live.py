@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pycurate.errors import PycurateError
-from pycurate.page import duration
 from pycurate.progress import Progress, Tasks
 from pycurate.reasons import KEPT, in_order
+from pycurate.text import duration, printable
 
 EVERY = 60.0  # seconds between two plain lines about a stage that is at work
 
@@ -33,14 +33,14 @@ class View(Protocol):
         """Show the state as it is now."""
 
 
-def watch(process: "subprocess.Popen[str]", progress: Progress, view: View) -> int:
+def watch(process: "subprocess.Popen[bytes]", progress: Progress, view: View) -> int:
     """Show the run until it ends; its exit status. `process` is Nextflow with its output in a pipe."""
     said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def listen() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            said.put(line.rstrip("\n"))
+        for line in process.stdout:  # ends at a line feed only: whatever else a line holds is data
+            said.put(line.decode(errors="backslashreplace").removesuffix("\n"))
         said.put(None)
 
     threading.Thread(target=listen, daemon=True).start()
@@ -92,7 +92,7 @@ class TerminalView:
         self.live.__exit__(*error)  # type: ignore[arg-type]
 
     def say(self, line: str) -> None:
-        self.live.console.print(line, markup=False, highlight=False)
+        self.live.console.print(line)
 
     def show(self, progress: Progress) -> None:
         self.live.update(drawn(progress))
@@ -112,7 +112,7 @@ class PlainView:
         pass
 
     def say(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(line, soft_wrap=True)
 
     def show(self, progress: Progress) -> None:
         for name, tasks in progress.stages.items():
@@ -136,8 +136,8 @@ def drawn(progress: Progress) -> Group:
         bar = Text("━" * round(20 * share), "green") + Text("━" * (20 - round(20 * share)), "dim")
         style = "green" if tasks.finished else "bold" if tasks.started else "dim"
         done = f"{len(tasks.done)} of {tasks.all}" if tasks.all else ""
-        table.add_row(Text(name, style), done, bar, ", ".join(remarks(name, tasks, progress)))
-    return Group(table, Text(counted(progress)))
+        table.add_row(Text(printable(name), style), done, bar, ", ".join(remarks(name, tasks, progress)))
+    return Group(table, counted(progress))
 
 
 def remarks(name: str, tasks: Tasks, progress: Progress) -> list[str]:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pycurate.errors import ShardError, UsageError
 from pycurate.files import atomic
 from pycurate.ledger import stream, stream_all
+from pycurate.membernames import readable
 from pycurate.partition import Shard, read_all
 from pycurate.reasons import REFERENCE
 from pycurate.tables import DECISIONS, SAMPLES
@@ -41,6 +42,7 @@ def matching(results: Path, name: str) -> list[dict[str, Any]]:
     Raises UsageError if there is none, TableError if the decisions cannot be read.
     """
     rows: list[dict[str, Any]] = []
+    name = readable(name)
     for batch in stream(results / "decisions.parquet", ["uid", "shard", "key"]):
         whole = pc.binary_join_element_wise(batch["shard"], batch["key"], "/")
         same = [pc.equal(column, name) for column in (batch["uid"], batch["key"], whole)]

@@ -13,6 +13,7 @@ from pycurate.examples import COMPARED
 from pycurate.reasons import UNREADABLE, in_order, label, title
 from pycurate.sliders import Axis, Sliders
 from pycurate.summary import Histogram
+from pycurate.text import duration, number, share, size
 
 VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
 CAPTION = 300  # characters shown
@@ -205,32 +206,6 @@ def slider_data(facts: dict[str, Any], sliders: Sliders) -> dict[str, Any]:
         "exact": not others,  # no later step dropped any: a stricter choice has no surprises
         "dedup": "dedup" in facts["thresholds"],  # a looser one may have: what comes in anew was not compared
     }
-
-
-def number(value: int) -> str:
-    return f"{value:,}"
-
-
-def share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them, such as 3 h 05 min, 2 min 10 s or 4.2 s."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def size(count: float) -> str:
-    """Bytes as people say them, such as 1.4 GB."""
-    units = ["B", "kB", "MB", "GB", "TB", "PB"]
-    while count >= 999.5 and len(units) > 1:
-        count, units = count / 1000, units[1:]
-    return f"{count:.3g} {units[0]}"
 
 
 def _hash(text: str) -> str:

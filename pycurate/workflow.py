@@ -11,6 +11,7 @@ import click
 import yaml
 
 from pycurate.errors import UsageError
+from pycurate.text import printable
 
 ALIASES = {"input": "--input-path", "outdir": "--output-path"}  # beside the option of the parameter's own name
 SETTLED = ("help", "show_hidden", "testset")  # parameters that belong to a call of nextflow and not to a run
@@ -146,4 +147,5 @@ def _yaml(value: Any) -> str:
     """One value as YAML writes it in a line; of a folder in the home, which nothing will expand, the whole path."""
     if isinstance(value, str) and value.startswith("~/"):
         value = str(Path(value).expanduser())
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9).split("\n...")[0].strip()
+    plain = printable(str(value)) == str(value)
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=plain, width=10**9).split("\n...")[0].strip()

@@ -27,11 +27,11 @@ from pycurate.embed import LoaderOptions, embed_partition
 from pycurate.estimate import DEDUP_BYTES, DEDUP_SECONDS, Defaults, Machine, estimate, makespan
 from pycurate.images import MAX_PIXELS
 from pycurate.models import View
-from pycurate.page import size
 from pycurate.partition import Shard, find_shards, write_partitions
 from pycurate.sampling import Interval, student, total
 from pycurate.survey import HUGE, SKETCH, ShardCount, Survey, count, stratum, survey
 from pycurate.tables import path_of, read_table
+from pycurate.text import size
 from pycurate.trial import RUNS, Run, bytes_per_row, find_pace, make_pieces
 from pycurate.trouble import findings
 

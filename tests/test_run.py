@@ -13,12 +13,12 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 from flows import ROOT, Flow, environment
-from rich.console import Console
 
 from pycurate.filters import Filtering
 from pycurate.live import PlainView, watch
 from pycurate.progress import STAGES, Progress
 from pycurate.tables import read_table
+from pycurate.terminal import console
 
 PYCURATE = str(Path(sys.executable).parent / "pycurate")
 
@@ -152,9 +152,10 @@ def test_a_run_goes_on_when_it_cannot_be_followed_any_more(tmp_path: Path) -> No
     trace = tmp_path / "trace.txt"
     trace.write_text(f"{HEAD}1\taa/000001\t7\tEMBED (00000)\tCOMPLETED\n")
     words = ["sh", "-c", "echo first; sleep 1.2; echo last; exit 3"]
-    console = Console(file=io.StringIO(), width=200)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert watch(process, Progress(tmp_path / "work", trace, Filtering()), PlainView(console)) == 3
-    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    said_file = io.StringIO()
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        view = PlainView(console(said_file))
+        assert watch(process, Progress(tmp_path / "work", trace, Filtering()), view) == 3
+    said = said_file.getvalue().splitlines()
     assert [said[0], said[-1]] == ["first", "last"]
     assert len([line for line in said if line.startswith("The run goes on, but cannot be followed any more: ")]) == 1

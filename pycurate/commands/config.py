@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from pycurate.cli import exits
 from pycurate.errors import UsageError
 from pycurate.files import atomic
+from pycurate.terminal import echo
 from pycurate.workflow import parameter_file, parameter_options
 
 
@@ -20,7 +20,6 @@ from pycurate.workflow import parameter_file, parameter_options
     help="The file; - prints it.",
 )
 @parameter_options
-@exits
 def config(given: dict[str, Any], output_file: Path) -> None:
     """Write a commented parameter file for `pycurate run --params-file` or `nextflow run -params-file`.
 
@@ -30,8 +29,8 @@ def config(given: dict[str, Any], output_file: Path) -> None:
         raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
     text = parameter_file(given)
     if str(output_file) == "-":
-        click.echo(text)
+        echo(*text.split("\n"))
         return
     with atomic(output_file) as beside:
         beside.write_text(text, encoding="utf-8")
-    click.echo(f"{output_file} is written. Next: pycurate run --params-file {output_file}")
+    echo(f"{output_file} is written. Next: pycurate run --params-file {output_file}")

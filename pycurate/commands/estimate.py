@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from pycurate.choice import ModelChoice, cores
-from pycurate.cli import exits, model_options
+from pycurate.cli import model_options
 from pycurate.errors import UsageError
-from pycurate.page import duration, size
+from pycurate.terminal import echo
+from pycurate.text import duration, size
 
 if TYPE_CHECKING:  # what these import takes seconds, and --help does without
     from pycurate.estimate import Disk, Estimate, Tasks
@@ -18,7 +19,6 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
 
 
 @click.command(context_settings={"max_content_width": 110})
-@exits
 @click.option(
     "--input-path", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file."
 )
@@ -73,9 +73,9 @@ def estimate(
             missing, machine = str(error), Machine(None, dim_of(models), each)
     plan = put_together(held, machine, numbers, defaults)
     if as_json:
-        click.echo(json.dumps(asdict(plan) | {"no_trial": missing}, indent=2))
+        echo(*json.dumps(asdict(plan) | {"no_trial": missing}, indent=2).split("\n"))
     else:
-        click.echo("\n".join(_lines(plan, missing)))
+        echo(*_lines(plan, missing))
 
 
 def _numbers(text: str) -> list[int]:
@@ -169,10 +169,8 @@ def _disk(disk: "Disk") -> Iterator[str]:
     yield f"  embeddings  {size(disk.embeddings.value) if disk.embeddings else unknown}"
     yield f"  tables      {size(disk.tables.value) if disk.tables else unknown}"
     yield f"  output      {size(disk.output)} at most"
-    yield (
-        f"  work folder holds the same files by hard links, so once in all, twice on another file system than the\n"
-        f"              results; and for DEDUP about {size(disk.dedup.value)} more"
-    )
+    yield ("  work folder holds the same files by hard links, so once in all, twice on another file system than the")
+    yield f"              results; and for DEDUP about {size(disk.dedup.value)} more"
 
 
 def _count(number: "Interval", estimated: bool) -> str:

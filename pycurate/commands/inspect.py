@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pycurate.cli import exits
 from pycurate.errors import UsageError
+from pycurate.terminal import echo
+from pycurate.text import number, pad, shorten, size
 
 if TYPE_CHECKING:
     from pycurate.criteria import Criteria, Rule
@@ -21,7 +22,6 @@ WIDTH = 13  # of the headings
 @click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("name", metavar="[UID|KEY|SHARD/KEY]", required=False)
 @click.option("--extract", "place", type=click.Path(path_type=Path), help="Write the image to this file or folder.")
-@exits
 def inspect(results: Path, name: str | None, place: Path | None) -> None:
     """Say why a sample of RESULTS was kept or dropped, and where its bytes came from and went.
 
@@ -39,21 +39,19 @@ def inspect(results: Path, name: str | None, place: Path | None) -> None:
         return
     rows = matching(results, name)
     if len(rows) > 1:
-        click.echo(f"{name} names {len(rows)} samples or more; name one by its uid or SHARD/KEY:")
+        echo(f"{name} names {len(rows)} samples or more; name one by its uid or SHARD/KEY:")
         for row in rows:
-            click.echo(f"  {row['uid']}  {row['shard']}/{row['key']}")
+            echo(f"  {row['uid']}  {row['shard']}/{row['key']}")
         raise UsageError(f"{name} is not one sample.")
     found = look_up(results, rows[0]["uid"])
     for heading, text in described(found, criteria_of(results)):
-        click.echo(f"{heading:{WIDTH}} {text}")
+        echo(f"{pad(heading, WIDTH)} {text}")
     if place:
-        click.echo(f"{'written':{WIDTH}} {extract(found, place)}")
+        echo(f"{'written':{WIDTH}} {extract(found, place)}")
 
 
 def described(found: "Found", criteria: "Criteria") -> list[tuple[str, str]]:
     """What is to be said of a sample, line by line: a heading and a text."""
-    from pycurate.page import number, size
-
     sample, decision = found.sample, found.decision
     lines = [
         ("sample", f"{sample['shard']}/{sample['key']}"),
@@ -64,7 +62,7 @@ def described(found: "Found", criteria: "Criteria") -> list[tuple[str, str]]:
         about = f"{sample['format']}, {sample['width']} x {sample['height']}, {size(sample['size'])}"
         lines += [("image", f"{about}, SHA-256 {sample['sha256']}")]
     lines += [("caption", json.dumps(sample["caption"], ensure_ascii=False) if sample["caption"] else "none")]
-    lines += [(_score(name), _scored(value, criteria.rules_on(name))) for name, value in found.scores.items()]
+    lines += [(shorten(name, WIDTH), _scored(value, criteria.rules_on(name))) for name, value in found.scores.items()]
     if decision["duplicate_of"]:
         other = found.original
         where = f"{other['shard']}/{other['key']} " if other else "a reference set's "
@@ -92,10 +90,6 @@ def _why(found: "Found", criteria: "Criteria") -> str:
     return f"{words}, set to {rule.threshold}" if rule and rule.threshold is not None else words
 
 
-def _score(name: str) -> str:
-    return name if len(name) <= WIDTH else name[: WIDTH - 1] + "…"
-
-
 def _scored(value: float | None, rules: Sequence["Rule"]) -> str:
     text = "none" if value is None or value != value else f"{value:.4f}"
     return ", ".join([text, *(f"kept {rule.keeps} {rule.threshold}" for rule in rules)])
@@ -103,5 +97,5 @@ def _scored(value: float | None, rules: Sequence["Rule"]) -> str:
 
 def _whole(summary: dict[str, Any], results: Path) -> None:
     for name, count in {"inputs": summary["inputs"], "kept": summary["kept"], **summary["dropped"]}.items():
-        click.echo(f"{name:20} {count:>12,}")
-    click.echo(f"Of one sample: pycurate inspect {results} UID. The report: {results / 'report.html'}")
+        echo(f"{pad(name, 20)} {count:>12,}")
+    echo(f"Of one sample: pycurate inspect {results} UID. The report: {results / 'report.html'}")

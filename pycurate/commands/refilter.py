@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
-from pycurate.cli import exits, filter_options
+from pycurate.cli import filter_options
+from pycurate.terminal import echo
+from pycurate.text import pad
 
 
 def _from_run(context: click.Context, _parameter: click.Parameter, results: Path) -> Path:
@@ -17,14 +19,11 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     from pycurate.plan import Layout
     from pycurate.tables import read_summary
 
-    @exits
-    def read() -> tuple[Filtering, bool, Layout]:
-        read_summary(results)  # which says that the run ended well
-        criteria = criteria_of(results)
-        return Filtering.of_rules(criteria.filters), criteria.search is not None, criteria.layout or Layout()
-
-    filtering, dedup, layout = read()
-    context.default_map = asdict(filtering) | {"dedup": dedup, "images_per_tar": layout.images_per_tar}
+    read_summary(results)  # which says that the run ended well
+    criteria = criteria_of(results)
+    layout = criteria.layout or Layout()
+    known = asdict(Filtering.of_rules(criteria.filters)) | {"dedup": criteria.search is not None}
+    context.default_map = known | {"images_per_tar": layout.images_per_tar}
     context.obj = layout.tars_per_task
     return results
 
@@ -43,7 +42,6 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     help="Make the curated set anew in this folder; RESULTS itself is replaced.",
 )
 @click.pass_obj
-@exits
 def refilter(
     tars_per_task: int,
     results: Path,
@@ -62,9 +60,9 @@ def refilter(
 
     wanted = Wanted(filtering, dedup, Layout(images_per_tar, tars_per_task))
     change = remake(results, wanted, target) if target else preview(results, wanted)
-    click.echo(f"{'':20} {'run':>12} {'now':>12}")
+    echo(f"{'':20} {'run':>12} {'now':>12}")
     for reason in in_order([*change.before, *change.after], [rule.reason for rule in filtering.rules()]):
-        click.echo(f"{reason:20} {change.before.get(reason, 0):>12,} {change.after.get(reason, 0):>12,}")
-    click.echo(f"{change.gained:,} more would be kept, {change.lost:,} no longer.")
+        echo(f"{pad(reason, 20)} {change.before.get(reason, 0):>12,} {change.after.get(reason, 0):>12,}")
+    echo(f"{change.gained:,} more would be kept, {change.lost:,} no longer.")
     if target:
-        click.echo(f"Curated shards: {target / 'curated'}   Report: {target / 'report.html'}")
+        echo(f"Curated shards: {target / 'curated'}   Report: {target / 'report.html'}")

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from pycurate.cli import exits
 from pycurate.errors import UsageError
 from pycurate.files import atomic
+from pycurate.terminal import console, echo
 from pycurate.workflow import parameter_file, parameter_options, parameters, read_parameter_file, root
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -31,7 +31,6 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--site", "site_files", type=FILE, multiple=True, help="One more Nextflow configuration; repeatable.")
 @click.option("--plain", is_flag=True, help="Lines in place of a live table.  [default where there is no terminal]")
 @parameter_options
-@exits
 def run(
     given: dict[str, Any],
     params_file: Path | None,
@@ -45,9 +44,7 @@ def run(
 
     The parameters are left in pipeline_info/parameters.yaml of the results.
     """
-    from rich.console import Console  # here and below, since they take time that --help need not take
-
-    from pycurate.filters import Filtering
+    from pycurate.filters import Filtering  # here and below, since they take time that --help need not take
     from pycurate.live import PlainView, TerminalView, watch
     from pycurate.progress import Progress
 
@@ -69,16 +66,14 @@ def run(
     command += ["-resume"] if resume else []
     # Filters of the user's own may need what only DECIDE has; what they drop is counted when it has ended.
     progress = Progress(work_dir, info / "trace.txt", Filtering.of(whole | {"filter": None}))
-    console = Console(stderr=False)
-    view = PlainView(console) if plain or not console.is_terminal else TerminalView(console)
+    screen = console()
+    view = PlainView(screen) if plain or not screen.is_terminal else TerminalView(screen)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     try:
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
             env={**os.environ, "PATH": path},
         )
     except FileNotFoundError as error:
@@ -93,5 +88,5 @@ def run(
             process.terminate()
             process.wait()
     if status:
-        click.echo("The run stopped before its end; mend the cause, then go on with the same command and --resume.")
+        echo("The run stopped before its end; mend the cause, then go on with the same command and --resume.")
         sys.exit(1)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli import exits
+from pycurate.terminal import console
+from pycurate.text import duration, size
 
 
 @click.command()
@@ -14,13 +15,10 @@ from pycurate.cli import exits
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="With --verbose: measured by this run, in place of the one that pycurate comes with.",
 )
-@exits
 def stages(verbose: bool, results: Path | None) -> None:
     """Say what each stage does and what its tasks ask for."""
-    from rich.console import Console
     from rich.table import Table
 
-    from pycurate.page import duration, size
     from pycurate.stages import measured, processes, summed_up
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -30,10 +28,10 @@ def stages(verbose: bool, results: Path | None) -> None:
     for one in known if verbose else summed_up(known):
         asks = one.resources
         table.add_row(one.name, one.about, str(asks.cpus), asks.memory, asks.time, "1" if asks.gpu else "-")
-    console = Console(highlight=False)
-    console.print(table)
+    screen = console()
+    screen.print(table)
     if not verbose:
-        console.print("What tasks ask for at first; killed ones ask for more. All processes: --verbose.")
+        screen.print("What tasks ask for at first; killed ones ask for more. All processes: --verbose.")
         return
     about, found = measured(results)
     on_gpu = {one.name for one in known if one.resources.gpu}
@@ -45,5 +43,6 @@ def stages(verbose: bool, results: Path | None) -> None:
         gpu = size(stage.gpu_bytes) if stage.gpu_bytes else "not measured" if stage.name in on_gpu else "-"
         times = (duration(stage.seconds), duration(stage.longest))
         table.add_row(stage.name, str(stage.tasks), *times, cores, size(stage.peak_bytes), gpu)
-    console.print(f"\nMeasured: {about}")
-    console.print(table)
+    screen.print()
+    screen.print(f"Measured: {about}")
+    screen.print(table)
