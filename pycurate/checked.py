@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from pycurate.errors import ModelError
+from pycurate.foreign import cause
 from pycurate.images import ImageInfo
 from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
 
@@ -123,7 +124,9 @@ def _start(
                 ) from error
             _smaller[type(model)] = size // 2
             log.warning("%s: no memory for %d at once, going on with %d", _name(model), size, size // 2)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             if not isinstance(error, torch.AcceleratorError):  # after which a GPU does nothing more, for any sample
                 _name_culprit(compute, model, partition, samples, range(start, stop), size)
             raise ModelError(_raised(model, error, partition, _these(samples[start:stop]))) from error
@@ -178,12 +181,14 @@ def _name_culprit(
     for index in suspects:
         try:
             compute(index, index + 1, size)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise ModelError(_raised(model, error, partition, f"sample {samples[index]}")) from error
 
 
-def _raised(model: object, error: Exception, partition: str, where: str) -> str:
-    return f"{_name(model)} raised {type(error).__name__}: {error} (partition {partition}, {where})."
+def _raised(model: object, error: BaseException, partition: str, where: str) -> str:
+    return f"{_name(model)} {cause(error)} (partition {partition}, {where})."
 
 
 def _filled(pixels: torch.Tensor, size: int) -> torch.Tensor:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pycurate.clip_score import MinClipScore
 from pycurate.criteria import Rule, Side
 from pycurate.errors import ModelError, PycurateError, UsageError
+from pycurate.foreign import cause
 from pycurate.metadata_filters import CaptionCharacters, CaptionWords, Filter, HasCaption, MaxAspect, MinSide
 from pycurate.presets import load_filter
 from pycurate.reasons import RESERVED
@@ -201,13 +202,11 @@ def _passes(one: Filter, table: pa.Table, partition: str) -> np.ndarray:
     """What the filter answers, checked: numpy takes integers in the place of a mask for positions."""
     try:
         mask = one.passes(table)
-    except PycurateError:
+    except (PycurateError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         where = _culprit(one, table)
-        raise ModelError(
-            f"{_name(one)} raised {type(error).__name__}: {error} (partition {partition}, {where})."
-        ) from error
+        raise ModelError(f"{_name(one)} {cause(error)} (partition {partition}, {where}).") from error
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (table.num_rows,):
         gave = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
         raise ModelError(
@@ -222,7 +221,9 @@ def _culprit(one: Filter, table: pa.Table) -> str:
     for row, uid in enumerate(uids):
         try:
             one.passes(table.slice(row, 1))
-        except Exception:  # noqa: BLE001 - it is what is looked for
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - it is what is looked for
             return f"sample {uid}"
     return f"samples {uids[0]} to {uids[-1]}" if uids else "no samples"
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, SupportsIndex
 
-from pycurate.errors import UsageError
+from pycurate.errors import ModelError, UsageError
+from pycurate.foreign import called
 from pycurate.metadata_filters import Filter
 from pycurate.models import EmbeddingScorer, Encoder, PixelScorer, View
 
@@ -79,13 +80,17 @@ def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
     """
     check_device(device)
     if is_class(spec):
-        made: Encoder = load_class(spec)(model_dir, device)
-        if not isinstance(getattr(made, "dim", None), SupportsIndex) or not isinstance(
-            getattr(made, "view", None), View
-        ):
+        kind = load_class(spec)
+        with called(f"{spec} cannot be made: it", ModelError):
+            made: Encoder = kind(model_dir, device)
+            fits = isinstance(getattr(made, "dim", None), SupportsIndex) and isinstance(
+                getattr(made, "view", None), View
+            )
+            fits = fits and callable(getattr(made, "encode", None))
+        if not fits:
             raise UsageError(
-                f"{spec} is no encoder: it needs `dim`, how many numbers an embedding has, and `view`, a "
-                "pycurate.models.View; see Encoder in pycurate/models.py."
+                f"{spec} is no encoder: it needs `dim`, how many numbers an embedding has, `view`, a "
+                "pycurate.models.View, and `encode`; see Encoder in pycurate/models.py."
             )
         return made
     from pycurate.openclip import OpenClip  # here, since importing open_clip takes seconds
@@ -117,8 +122,13 @@ def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelS
     `view` that is none, ModelError where weights are missing or wrong.
     """
     check_fit(spec, encoder)
-    made: PixelScorer | EmbeddingScorer = load_class(spec)(model_dir, device)
-    if reads_pixels(spec) and not isinstance(getattr(made, "view", None), View):
+    kind, pixels = load_class(spec), reads_pixels(spec)
+    with called(f"{spec} cannot be made: it", ModelError):
+        made: PixelScorer | EmbeddingScorer = kind(model_dir, device)
+        view, score = getattr(made, "view", None), getattr(made, "score", None)
+    if not callable(score):
+        raise UsageError(f"{spec} is no scorer: it needs `score`; see the protocols in pycurate/models.py.")
+    if pixels and not isinstance(view, View):
         raise UsageError(f"The `view` of {spec} is no pycurate.models.View; see PixelScorer in pycurate/models.py.")
     return made
 
@@ -126,16 +136,15 @@ def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelS
 def load_filter(spec: str) -> Filter:
     """Make the filter named by `spec`: `module:Class`, or `module:Class=VALUE` with a number for its one argument.
 
-    Raises UsageError for an unknown name or a value that is no number.
+    Raises UsageError for an unknown name, a value that is no number, or a class that cannot be made or is no filter.
     """
     name, given, value = spec.partition("=")
     kind = load_class(name)
-    try:
+    with called(f"{spec!r} does not make a filter: it", UsageError, "write module:Class or module:Class=NUMBER"):
         made: Filter = kind(float(value)) if given else kind()
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"{spec!r} does not make a filter ({error}); write module:Class or module:Class=NUMBER."
-        ) from error
+        passes, _ = getattr(made, "passes", None), getattr(made, "reason", None)  # which may be properties that raise
+    if not callable(passes):
+        raise UsageError(f"{spec} is no filter: it needs `passes`; see Filter in pycurate/metadata_filters.py.")
     return made
 
 
@@ -173,13 +182,14 @@ def is_class(spec: str) -> bool:
 def load_class(spec: str) -> type[Any]:
     """The class named `module:Class` or `path/to/file.py:Class`.
 
-    Raises UsageError, naming the nearest right name, if the module or the class cannot be found. An exception
-    inside the module is passed on as it is: its traceback says best what is wrong with it.
+    Raises UsageError, naming the nearest right name, if the module or the class cannot be found, or the module, with
+    the line that did it, if it cannot be imported.
     """
     module_name, _, class_name = spec.rpartition(":")
     if not module_name or not class_name:
         raise UsageError(f"{spec!r} names no class; write it as module:Class or path/to/file.py:Class.")
-    module = _module_of_file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
+    with called(f"{module_name} cannot be imported: it", UsageError):
+        module = _module_of_file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
     classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
     if class_name not in classes:
         raise UsageError(f"{module_name} has no class {class_name!r}{nearest(class_name, classes)}.")

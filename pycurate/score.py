@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pycurate.clip_score import ClipScore
 from pycurate.errors import ModelError, TableError
+from pycurate.foreign import called
 from pycurate.models import EmbeddingScorer, PixelScorer
 from pycurate.tables import path_of, read_array, read_table, write_table
 
@@ -62,10 +63,8 @@ def score_columns(
     if calibrate is None:
         return {kind.name: raw}
     name = f"{kind.__module__}:{kind.__qualname__}.calibrate"
-    try:
+    with called(f"{name} (partition {partition})", ModelError):
         scores = np.asarray(calibrate(raw)).astype(np.float32)
-    except Exception as error:
-        raise ModelError(f"{name} raised {type(error).__name__}: {error} (partition {partition}).") from error
     if scores.shape != raw.shape:
         raise ModelError(f"{name} gave shape {scores.shape} where {raw.shape} is due (partition {partition}).")
     if not np.isfinite(scores).all():
