@@ -28,8 +28,7 @@ workflow {
     }
     input = params.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(params.input, launchDir)
 
-    home = Paths.of(params.model_dir)
-    home.mkdirs()
+    home = Results.folder('model_dir', params.model_dir)
     MODELS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer), home, code)
     models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
     scoring = models                                            // the same with those of more scorers

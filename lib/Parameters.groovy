@@ -32,6 +32,9 @@ class Parameters {
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is no folder of plain characters, such as /local or '\$TMPDIR'"
         }
+        if (!params.model_dir) {
+            faults << '--model_dir is missing: HOME is not set, so there is no ~/.cache/pycurate; name a folder for the weights'
+        }
         if (params.encoder && !params.scorer && !params.pixel_scorer && (params.aesthetic || params.nsfw)) {
             faults << '--encoder brings no scorers: add --aesthetic false --nsfw false, or a --scorer for each'
         }

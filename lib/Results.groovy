@@ -5,6 +5,20 @@ import java.nio.file.Path
 /** The output folder when a run begins and when it is over. */
 class Results {
 
+    /** The folder that a parameter names, made if it is not there. Stop where that cannot be. */
+    static Path folder(String parameter, String name) {
+        def place = Paths.of(name)
+        if (!place.exists()) {
+            place.mkdirs()
+        }
+        if (!place.isDirectory()) {
+            throw new nextflow.exception.AbortOperationException(
+                "--${parameter} ${Paths.shown(name)}: that folder is not there and cannot be made; choose one that can be written"
+            )
+        }
+        place
+    }
+
     /** Before a run: without a summary nobody takes what it leaves unfinished for the results of a run. */
     static void begin(String outdir) {
         Files.deleteIfExists(Paths.of(outdir).resolve('summary.json'))

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from pycurate.choice import choose_models
-from pycurate.errors import PycurateError
+from pycurate.errors import PycurateError, UsageError
 from pycurate.files import explained
 from pycurate.package import check_version
 from pycurate.terminal import echo, log_to_stderr
@@ -99,6 +99,13 @@ def stage_command(function: Callable[..., Any]) -> click.Command:
     return click.command(cls=Command, context_settings={"max_content_width": 110})(results_option(function))
 
 
+def _weights_at_home() -> str:
+    """The folder of weights where none is named, as nextflow.config has it. Raises UsageError where HOME is not set."""
+    if not os.environ.get("HOME"):
+        raise UsageError("HOME is not set, so there is no ~/.cache/pycurate; name a folder of weights by --model-dir.")
+    return f"{os.environ['HOME']}/.cache/pycurate"
+
+
 _MODEL_OPTIONS = (
     click.option("--preset", default="light", show_default=True, help="light, clip-b32 or clip-l14."),
     click.option("--encoder", help="Another encoder: an open_clip MODEL/PRETRAINED pair or module:Class."),
@@ -108,7 +115,7 @@ _MODEL_OPTIONS = (
     click.option(
         "--model-dir",
         type=click.Path(file_okay=False, path_type=Path),
-        default=Path.home() / ".cache" / "pycurate",
+        default=_weights_at_home,
         show_default="~/.cache/pycurate",
         help="Folder of the models' weights.",
     ),

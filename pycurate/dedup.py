@@ -14,7 +14,7 @@ import torch
 
 from pycurate.cells import Cells, distance_at, keys_of, visits
 from pycurate.choice import cores
-from pycurate.errors import TableError, UsageError
+from pycurate.errors import UsageError
 from pycurate.match import match_cell
 from pycurate.members import member_dtype, members_of
 from pycurate.order import checked_keep, order_of, scattered, uid_numbers
@@ -22,7 +22,7 @@ from pycurate.pairs import LIMIT, PAIRS, Search
 from pycurate.search import Lookup
 from pycurate.settings import Settings
 from pycurate.sources import Source, aesthetic_of, embeddings_of
-from pycurate.tables import path_of, write_array, write_table
+from pycurate.tables import path_of, read_embeddings, write_array, write_table
 from pycurate.training import device, train
 from pycurate.vectors import Embeddings, sample_numbers
 
@@ -36,11 +36,7 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
     """Write the visits of one partition's samples to cells, sorted by cell, beneath `results`."""
     samples = source.readable(["uid", "shard", "tar_offset", "sha256", "width", "height"])
     embeddings = embeddings_of([source])
-    if embeddings.rows(source.number) != samples.num_rows:
-        raise TableError(
-            f"{source.embeddings} has {embeddings.rows(source.number)} rows for {samples.num_rows} readable samples; "
-            "embed the partition again."
-        )
+    read_embeddings(source.embeddings, samples.num_rows)  # one for each of them
     aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
     directions, centres = (torch.from_numpy(array).to(device()) for array in (cells.directions, cells.centres))
     one = np.zeros(samples.num_rows, member_dtype(centres.shape[1]))

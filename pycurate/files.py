@@ -13,7 +13,8 @@ from typing import Any
 
 from pycurate.errors import StorageError
 
-_FAULTS = {
+_FAULTS: dict[int | None, tuple[str, str]] = {
+    None: ("not all of it was written", "see that its disk has space left"),  # numpy's, which names no cause
     errno.ENOSPC: ("no space is left on its disk", "free some, or choose a folder on another disk"),
     errno.EDQUOT: ("your quota of disk space is used up", "free some, or choose a folder on another disk"),
     errno.EROFS: ("its file system can only be read", "choose a folder that can be written"),
@@ -27,7 +28,7 @@ _FAULTS = {
     errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
     errno.EFBIG: ("it is too large for its file system", "choose a folder on another disk"),
 }
-_FULL = (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # None: numpy, when less was written than given
+_FULL = (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 def explained(error: OSError, doing: str = "") -> str:
@@ -36,7 +37,7 @@ def explained(error: OSError, doing: str = "") -> str:
     `doing` says what failed, such as `x.npy cannot be written`; without it, the file that the error names does.
     """
     what = doing or (f"{error.filename} cannot be used" if error.filename else "A file or the output cannot be used")
-    cause, remedy = _FAULTS.get(error.errno or 0, ("the system reports an error", "see that the disk is sound"))
+    cause, remedy = _FAULTS.get(error.errno, ("the system reports an error", "see that the disk is sound"))
     return f"{what}, since {cause} ({error.strerror or error}): {remedy}."
 
 

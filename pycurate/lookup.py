@@ -1,5 +1,6 @@
 """Everything that a run's results say of one sample."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pycurate.tables import DECISIONS, SAMPLES
 from pycurate.thumbnails import read_bytes
 
 MOST = 20  # samples that are listed
+PLAIN = re.compile(r"[A-Za-z0-9_-]{1,16}(\.[A-Za-z0-9_-]{1,16}){0,3}")  # an extension as it may stand in a file's name
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def extract(found: Found, place: Path) -> Path:
     if found.shard is None or not sample["size"]:
         raise ShardError(f"There is no image of {sample['key']!r} to be had from {sample['shard']}.")
     if place.is_dir():
-        place = place / f"{sample['uid']}.{sample['ext']}"
+        # The name in the shard is a stranger's: what is no plain extension gives way to the format.
+        ext = sample["ext"] if PLAIN.fullmatch(sample["ext"]) else sample["format"] or "image"
+        place = place / f"{sample['uid']}.{ext}"
     data = read_bytes(found.shard, sample["offset"], sample["size"])
     with atomic(place) as beside:
         beside.write_bytes(data)

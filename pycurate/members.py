@@ -9,7 +9,7 @@ import numpy as np
 
 from pycurate.errors import TableError
 from pycurate.order import ORDER, best_first
-from pycurate.tables import path_of
+from pycurate.tables import path_of, read_array
 
 
 def member_dtype(dim: int) -> np.dtype:
@@ -35,10 +35,9 @@ def members_of(results: Path, partitions: Iterable[int], start: int, stop: int) 
     parts = []
     for number in partitions:
         path = path_of(results, "assigned", f"{number:05d}")
-        try:
-            there = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise TableError(f"{path} cannot be read ({error}); run dedup.py assign for this partition.") from error
+        there = read_array(path)
+        if there.dtype.names != member_dtype(1).names or there.ndim != 1:
+            raise TableError(f"{path} holds no visits but {there.dtype} {there.shape}; run dedup.py assign again.")
         # numpy's own search would read the whole column; this one touches a few of its pages.
         first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))
         parts.append(there[first:last])

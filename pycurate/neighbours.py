@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import TableError
-from pycurate.tables import path_of, read_tables
+from pycurate.tables import path_of, read_embeddings, read_tables
 
 BLOCK = 1024  # rows of one product
 
@@ -47,12 +47,20 @@ def _vectors(results: Path, uids: Collection[str]) -> tuple[list[str], np.ndarra
     names: list[str] = []
     parts: list[np.ndarray] = []
     for number, table in read_tables(results, "samples", ["uid", "row"]):
-        table = table.filter(pc.and_(pc.is_in(table["uid"], wanted), pc.is_valid(table["row"])))
-        path = path_of(results, "img_emb", number)
+        table = table.filter(pc.is_valid(table["row"]))
+        embeddings = read_embeddings(path_of(results, "img_emb", number), table.num_rows)
+        if parts and parts[0].shape[1] != embeddings.shape[1]:
+            raise TableError(
+                f"Partition {number} has embeddings of {embeddings.shape[1]} numbers, and those before it "
+                f"{parts[0].shape[1]}; embed all with one model."
+            )
+        table = table.filter(pc.is_in(table["uid"], wanted))
         try:
-            parts.append(np.load(path, mmap_mode="r")[table["row"].to_numpy()].astype(np.float32))
-        except (OSError, ValueError, IndexError) as error:
-            raise TableError(f"{path} does not fit its samples table ({error}); run EMBED again.") from error
+            parts.append(embeddings[table["row"].to_numpy()].astype(np.float32))
+        except IndexError as error:
+            raise TableError(
+                f"The samples of partition {number} name no rows of img_emb ({error}); embed it again."
+            ) from error
         names += table["uid"].to_pylist()
     order = np.argsort(np.array(names, "U32"), kind="stable")
     vectors = np.concatenate(parts)[order]

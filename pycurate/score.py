@@ -11,7 +11,7 @@ from pycurate.clip_score import ClipScore
 from pycurate.errors import ModelError, TableError
 from pycurate.foreign import called
 from pycurate.models import EmbeddingScorer, PixelScorer
-from pycurate.tables import path_of, read_array, read_table, write_table
+from pycurate.tables import path_of, read_embeddings, read_table, write_table
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def score_partition(
     if scorers or clip:
         from pycurate.checked import checked_embedding_score  # here, since torch takes seconds to import
 
-        embeddings = read_array(path_of(results, "img_emb", number)).astype(np.float32)
+        embeddings = read_embeddings(path_of(results, "img_emb", number), measures.num_rows).astype(np.float32)
         for scorer in scorers:
             raw = checked_embedding_score(scorer, embeddings, number, uids)
             columns |= score_columns(type(scorer), raw, number, uids)

@@ -182,8 +182,27 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read one `.npy` file. Raises TableError if it is missing or cut."""
+    """One `.npy` file, mapped: what is used of it is read. Raises TableError if it is missing, cut or no array."""
     try:
-        return np.load(path)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive")
+        return array
     except (OSError, ValueError, EOFError) as error:
         raise TableError(f"{path} cannot be read as an array ({error}); run the stage that writes it again.") from error
+
+
+def read_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
+    """float (rows, dim), mapped: the embeddings of a partition, one for each of its readable samples.
+
+    `rows` is how many samples its tables tell of, where that is known. Raises TableError if the file is missing, cut,
+    holds anything else, or another number of rows.
+    """
+    array = read_array(path)
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise TableError(
+            f"{path} holds no table of vectors but {array.dtype} {array.shape}; embed the partition again."
+        )
+    if rows not in (None, len(array)):
+        raise TableError(f"{path} has {len(array)} rows for {rows} readable samples; embed the partition again.")
+    return array

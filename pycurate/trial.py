@@ -23,7 +23,7 @@ import torch
 from pycurate.choice import ModelChoice, cores
 from pycurate.decide import decide
 from pycurate.embed import LoaderOptions, embed_partition
-from pycurate.errors import ModelError, PycurateError
+from pycurate.errors import ModelError, PycurateError, StorageError
 from pycurate.files import atomic
 from pycurate.filters import Filtering
 from pycurate.images import MAX_PIXELS
@@ -118,7 +118,7 @@ def try_out(counts: Sequence[ShardCount], models: ModelChoice, batch_size: int, 
                 "The trial of EMBED was killed, perhaps for want of memory; try it on a larger node, "
                 "or give --images-per-second."
             ) from error
-        except OSError as error:
+        except (OSError, StorageError) as error:
             raise PycurateError(f"The trial failed on a file ({error}); if {name} lacks room, set TMPDIR.") from error
 
 

@@ -21,6 +21,7 @@ from threading import Lock
 import numpy as np
 
 from pycurate.errors import TableError
+from pycurate.tables import read_embeddings
 
 # A sample's number: that of its partition, then its row in the partition's embeddings.
 ROW_BITS = 32
@@ -69,20 +70,10 @@ class Embeddings:
         self._one = Lock()  # numpy reads a header by ast, which fails now and then in two threads of Python 3.11
 
     def _open_file(self, partition: int) -> np.ndarray:
-        try:
-            with self._one:
-                array = np.load(self.paths[partition], mmap_mode="r")
-        except KeyError as error:
-            raise TableError(
-                f"There are no embeddings of partition {partition}; they belong beside its table."
-            ) from error
-        except (OSError, ValueError) as error:
-            raise TableError(
-                f"{self.paths[partition]} cannot be read as an array ({error}); embed it again."
-            ) from error
-        if array.ndim != 2 or array.dtype.kind != "f":
-            raise TableError(f"{self.paths[partition]} holds no table of vectors but {array.dtype} {array.shape}.")
-        return array
+        if partition not in self.paths:
+            raise TableError(f"There are no embeddings of partition {partition}; they belong beside its table.")
+        with self._one:
+            return read_embeddings(self.paths[partition])
 
     def rows(self, partition: int) -> int:
         """How many vectors a partition has."""
@@ -107,7 +98,12 @@ class Embeddings:
         rows = samples & ((1 << ROW_BITS) - 1)
         for partition in np.unique(partitions).tolist():
             here = partitions == partition
-            result[here] = unit(self._open(partition)[rows[here]])
+            try:
+                result[here] = unit(self._open(partition)[rows[here]])
+            except IndexError as error:
+                raise TableError(
+                    f"{self.paths[partition]} has fewer rows than readable samples ({error}); embed it again."
+                ) from error
         return result
 
     def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:

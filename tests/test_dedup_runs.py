@@ -8,17 +8,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from dedup_sets import Samples, brute_force, clustered, decided, run, write_set
 
 from pycurate.decide import decide
 from pycurate.dedup import find_pairs
-from pycurate.errors import LedgerError
+from pycurate.errors import LedgerError, TableError
 from pycurate.filters import Filtering
+from pycurate.neighbours import nearest_pairs
+from pycurate.score import score_partition
 from pycurate.settings import Settings
 from pycurate.sources import embeddings_of, sources_of
-from pycurate.tables import path_of, read_table
+from pycurate.tables import path_of, read_table, write_table
 from pycurate.vectors import ROW_BITS
 from pycurate.verify import verify
 
@@ -232,3 +235,33 @@ def test_numbers_of_samples_are_unique_over_references(tmp_path: Path) -> None:
     numbers = [source.number for source in sources]
     assert len(set(numbers)) == 3 and max(numbers) < 1 << (63 - ROW_BITS)
     assert embeddings_of(sources).dim == 4
+
+
+BAD = {
+    "too few rows": lambda rows: rows[:-1],
+    "too many rows": lambda rows: np.concatenate([rows, rows[:1]]),
+    "whole numbers": lambda rows: (rows * 100).astype(np.int32),
+    "one dimension": lambda rows: rows[:, 0],
+    "objects": lambda rows: rows.astype(object),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_embeddings_that_do_not_fit_their_samples_are_named(kind: str, tmp_path: Path) -> None:
+    samples = Samples.of(clustered(60, 16, seed=3))
+    write_set(tmp_path, samples, np.array_split(np.arange(60), 2))
+    path = path_of(tmp_path, "img_emb", "00001")
+    with open(path, "r+b") as file:
+        rows = np.load(file)
+        file.seek(0)
+        file.truncate()
+        np.save(file, BAD[kind](rows), allow_pickle=True)
+    said = script("pairs", "--results", tmp_path, "--dedup-threshold", "0.9", code=1)
+    assert str(path) in said and "Traceback" not in said
+    table = read_table(path_of(tmp_path, "samples", "00001"))
+    uids = table.filter(table["row"].is_valid())["uid"].to_pylist()
+    with pytest.raises(TableError, match="img_emb_00001"):
+        nearest_pairs(tmp_path, uids, 0.9, 3)
+    write_table(path_of(tmp_path, "measures", "00001"), pa.table({"uid": uids}))
+    with pytest.raises(TableError, match="img_emb_00001"):
+        score_partition(tmp_path, "00001", [], [object()])  # type: ignore[list-item]
