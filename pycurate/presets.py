@@ -126,10 +126,10 @@ def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelS
     with called(f"{spec} cannot be made: it", ModelError):
         made: PixelScorer | EmbeddingScorer = kind(model_dir, device)
         view, score = getattr(made, "view", None), getattr(made, "score", None)
-    if not callable(score):
-        raise UsageError(f"{spec} is no scorer: it needs `score`; see the protocols in pycurate/models.py.")
     if pixels and not isinstance(view, View):
         raise UsageError(f"The `view` of {spec} is no pycurate.models.View; see PixelScorer in pycurate/models.py.")
+    if not callable(score):
+        raise UsageError(f"{spec} is no scorer: it needs `score`; see the protocols in pycurate/models.py.")
     return made
 
 

@@ -209,6 +209,7 @@ class Raw:
 class Aesthetic:
     name = "aesthetic"
     def __init__(self, model_dir, device): ...
+    def score(self, *given): ...
 class AestheticOfPixels(Aesthetic):
     view = View(8, 8)
 """
