@@ -47,7 +47,7 @@ def runtime(graph: Path, inputs: np.ndarray, batch: int) -> Way:
 
 def encoder_ways(folder: Path, count: int, batch: int) -> dict[str, Way]:
     pixels, model = view_of(EfficientNetLite0.view, count), Lite0().eval()
-    encoder, graph = EfficientNetLite0(folder, "cpu"), folder / "batches.onnx"
+    encoder, graph = EfficientNetLite0(Path(), "cpu"), folder / "batches.onnx"
     any_number = {"pixels": {0: torch.export.Dim.DYNAMIC}}
     torch.onnx.export(model, (pixels[:2],), graph, dynamic_shapes=any_number, external_data=False, verbose=False)
 

