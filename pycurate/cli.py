@@ -14,8 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from pycurate.choice import choose_models
-from pycurate.errors import PycurateError, UsageError
-from pycurate.files import explained
+from pycurate.errors import PycurateError, UsageError, explained
 from pycurate.package import check_version
 from pycurate.terminal import echo, log_to_stderr
 

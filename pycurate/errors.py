@@ -4,6 +4,8 @@ Every message is one sentence with the cause and what to do about it. Scripts pr
 `exit_code`: 2 where the call was wrong, 1 where the work failed.
 """
 
+import errno
+
 
 class PycurateError(Exception):
     """Base of all errors of pycurate."""
@@ -35,3 +37,30 @@ class TableError(PycurateError):
 
 class LedgerError(PycurateError):
     """Inputs, kept and dropped samples do not add up (promise 2)."""
+
+
+_FAULTS: dict[int | None, tuple[str, str]] = {
+    None: ("not all of it was written", "see that its disk has space left"),  # numpy's, which names no cause
+    errno.ENOSPC: ("no space is left on its disk", "free some, or choose a folder on another disk"),
+    errno.EDQUOT: ("your quota of disk space is used up", "free some, or choose a folder on another disk"),
+    errno.EROFS: ("its file system can only be read", "choose a folder that can be written"),
+    errno.EACCES: ("you have no permission", "have it given to you, or choose another folder"),
+    errno.EPERM: ("it is not permitted", "have it permitted, or choose another folder"),
+    errno.ENOENT: ("there is no such file or folder", "check the path"),
+    errno.ENOTDIR: ("a file is where a folder should be", "move that file away, or choose another folder"),
+    errno.EEXIST: ("a file is where a folder should be", "move that file away, or choose another folder"),
+    errno.EISDIR: ("a folder is where a file should be", "move that folder away, or choose another name"),
+    errno.ENAMETOOLONG: ("its name is too long", "choose a shorter one"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
+    errno.EFBIG: ("it is too large for its file system", "choose a folder on another disk"),
+}
+
+
+def explained(error: OSError, doing: str = "") -> str:
+    """A fault of the file system as one sentence: where, the cause, and what to do about it.
+
+    `doing` says what failed, such as `x.npy cannot be written`; without it, the file that the error names does.
+    """
+    what = doing or (f"{error.filename} cannot be used" if error.filename else "A file or the output cannot be used")
+    cause, remedy = _FAULTS.get(error.errno, ("the system reports an error", "see that the disk is sound"))
+    return f"{what}, since {cause} ({error.strerror or error}): {remedy}."

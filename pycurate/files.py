@@ -1,107 +1,208 @@
-"""Files that are whole or not there: each is written beside its place, then renamed."""
+"""Files that are whole or not there, in folders where others may plant links, locks and files of their own.
+
+Nothing here writes through a link that lay there before: a temporary file is always a new one, and what is written to
+is that file and not its name. What is checked is the opened file, too, and not its name.
+"""
 
 import errno
-import glob
 import hashlib
 import json
+import logging
 import os
+import secrets
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
 
-from pycurate.errors import StorageError
+from pycurate.errors import StorageError, explained
 
-_FAULTS: dict[int | None, tuple[str, str]] = {
-    None: ("not all of it was written", "see that its disk has space left"),  # numpy's, which names no cause
-    errno.ENOSPC: ("no space is left on its disk", "free some, or choose a folder on another disk"),
-    errno.EDQUOT: ("your quota of disk space is used up", "free some, or choose a folder on another disk"),
-    errno.EROFS: ("its file system can only be read", "choose a folder that can be written"),
-    errno.EACCES: ("you have no permission", "have it given to you, or choose another folder"),
-    errno.EPERM: ("it is not permitted", "have it permitted, or choose another folder"),
-    errno.ENOENT: ("there is no such file or folder", "check the path"),
-    errno.ENOTDIR: ("a file is where a folder should be", "move that file away, or choose another folder"),
-    errno.EEXIST: ("a file is where a folder should be", "move that file away, or choose another folder"),
-    errno.EISDIR: ("a folder is where a file should be", "move that folder away, or choose another name"),
-    errno.ENAMETOOLONG: ("its name is too long", "choose a shorter one"),
-    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
-    errno.EFBIG: ("it is too large for its file system", "choose a folder on another disk"),
-}
-_FULL = (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+log = logging.getLogger(__name__)
 
+FULL = (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # None: numpy's, which names no cause
 
-def explained(error: OSError, doing: str = "") -> str:
-    """A fault of the file system as one sentence: where, the cause, and what to do about it.
-
-    `doing` says what failed, such as `x.npy cannot be written`; without it, the file that the error names does.
-    """
-    what = doing or (f"{error.filename} cannot be used" if error.filename else "A file or the output cannot be used")
-    cause, remedy = _FAULTS.get(error.errno, ("the system reports an error", "see that the disk is sound"))
-    return f"{what}, since {cause} ({error.strerror or error}): {remedy}."
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # what file systems say that know none
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` when the block ends well, remove it when not.
+    """Give a temporary file to write to; it becomes `path` when the block ends well, and is removed when not.
 
-    The name starts with a dot, so that no glob over finished files finds a half-written one, and carries the
-    process id, so that two writers of the same file do not meet. Nothing waits for the disk: a process that is killed
-    leaves no half file, and what a machine lost with its power is made again, since its task never came to report.
+    What is given leads to the open file and not to its name, by which another user of the folder could lead the writer
+    elsewhere. The name is drawn at random, so that no two writers meet, on whatever hosts, and none is hindered by what
+    a killed one left; it starts with a dot, so that no glob over finished files finds it. Nothing waits for the disk: a
+    process that is killed leaves no half file, and what a machine lost with its power is made again, since its task
+    never came to report.
 
     Raises StorageError if the file cannot be written, in the block too. An error of another file, which is read in the
     block, stays what it is.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _unused(path)
+    opened = temporary
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        opened = Path(f"/proc/self/fd/{file}")
         try:
-            yield beside
-            os.replace(beside, path)
+            yield opened
+            os.replace(temporary, path)
         finally:
-            beside.unlink(missing_ok=True)
+            os.close(file)
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        if error.errno in _FULL or error.filename is None or _names(error, beside):
+        own = {str(name) for name in (opened, temporary, path, *path.parents)}
+        if error.errno in FULL or error.filename is None or str(error.filename) in own:
             raise StorageError(explained(error, f"{path} cannot be written")) from error
         raise
 
 
-def _names(error: OSError, path: Path) -> bool:
-    """Whether the error is about this file or a folder above it."""
-    return str(error.filename) in map(str, (path, *path.parents))
+@contextmanager
+def alone(lock: Path) -> Iterator[bool]:
+    """Hold a lock, which the file `lock` stands for; whether it holds: there are file systems that know no locks.
+
+    The system frees the lock when its holder ends, however it ends. A link of that name is refused, and what a file of
+    that name holds stays as it is. Raises OSError if the file cannot be made or written.
+    """
+    from filelock import FileLock, Timeout  # here, since most of what imports this module locks nothing
+
+    held = FileLock(lock, fallback_to_soft=False)  # a soft lock outlives a holder that is killed on another host
+    try:
+        try:
+            held.acquire(timeout=2)
+        except Timeout:
+            log.info("waiting for the process that holds %s", lock)
+            held.acquire()
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    try:
+        yield held.is_locked
+    finally:
+        held.release()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read, and do not wait. Raises OSError for a pipe, a device or a folder, too."""
+    opened = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+        opened.close()
+        raise OSError(errno.EINVAL, "This is no regular file", os.fspath(path))
+    return opened
+
+
+OWN = {0, os.geteuid()}
+"""Users who can do to this process whatever they like: root and itself."""
+
+
+def believed(folder: Path) -> set[int]:
+    """The users who are believed in what they say of the files in `folder`: OWN, and its owner.
+
+    Who names a folder trusts its owner, but not all who may write there.
+    """
+    return OWN | {folder.stat().st_uid}
+
+
+def changed_only_by(file: BinaryIO, users: set[int]) -> bool:
+    """Whether nobody but these users may change what an open file holds."""
+    status = os.fstat(file.fileno())
+    return status.st_uid in users and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+@contextmanager
+def unchanging(path: Path) -> Iterator[tuple[Path, str]]:
+    """A name for the bytes of `path`, which nobody else can change while the block runs, and their SHA-256.
+
+    The name has the suffix of `path`. It leads to the opened file, whatever becomes of `path`, or, where another user
+    could write to that, to a copy in memory. Raises OSError if the file cannot be read.
+    """
+    with (
+        open_regular(path) as file,
+        _private(file) as private,
+        TemporaryDirectory(prefix="pycurate-") as folder,
+    ):
+        name = Path(folder) / f"file{path.suffix}"
+        name.symlink_to(f"/proc/self/fd/{private.fileno()}")
+        yield name, _sha256(private)
+
+
+def _private(file: BinaryIO) -> BinaryIO:
+    """The file itself if it is one's own, else a copy in memory."""
+    if changed_only_by(file, OWN):
+        return file
+    copy = open(os.memfd_create("pycurate"), "w+b")
+    shutil.copyfileobj(file, copy, 1 << 24)
+    copy.flush()
+    return copy
+
+
+def adopt(source: Path, path: Path, sha256: str, size: int) -> bool:
+    """Whether `source` holds these bytes, which are then those of `path`; no more than `size` bytes of it are read.
+
+    It is linked, so that the disk holds the bytes once, and copied where the file system knows no links or another user
+    could change the file later. What was checked is what is taken, whatever happens to either name meanwhile. Raises
+    OSError if `path` cannot be written.
+    """
+    try:
+        file = open_regular(source)
+    except OSError:
+        return False
+    with file:
+        if os.fstat(file.fileno()).st_size != size:
+            return False
+        if changed_only_by(file, OWN):
+            if _sha256(file) != sha256:
+                return False
+            if _linked(file, source, path):
+                return True
+            file.seek(0)
+        with suppress(_OtherBytes), atomic(path) as temporary:
+            with open(temporary, "wb") as copy:
+                while block := file.read(min(1 << 24, size - copy.tell())):
+                    copy.write(block)
+            os.chmod(temporary, 0o644)  # whatever the umask: not even a group may change it later
+            with open(temporary, "rb") as copied:
+                if _sha256(copied) != sha256:
+                    raise _OtherBytes
+            return True
+    return False
+
+
+class _OtherBytes(Exception):
+    """What was copied is not what was wanted."""
+
+
+def _linked(file: BinaryIO, source: Path, path: Path) -> bool:
+    """Whether `path` is now a link to the opened `file`, whose name is `source` unless that was replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _unused(path)
+    try:
+        os.link(os.path.realpath(source), temporary)
+        same = os.path.samestat(os.lstat(temporary), os.fstat(file.fileno()))
+        if same:
+            os.replace(temporary, path)
+        return same
+    except OSError:  # another file system, or one without links: then it is copied
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _unused(path: Path) -> Path:
+    return path.with_name(f".pycurate-{secrets.token_hex(8)}.tmp")
+
+
+def _sha256(file: BinaryIO) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, 64 hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def adopt(path: Path, sha256: str | None = None) -> bool:
-    """Whether `path` is there, once it was linked from a folder beside its own if only such a folder has that name.
-
-    So folders of several models hold a file that they share once. It is copied where the file system knows no links.
-    With `sha256` only a file with that hash is linked; what cannot be read, never.
-    """
-    folder = path.absolute().parent.parent  # absolute, since `.` is its own parent
-    twins = [] if path.is_file() else sorted(folder.glob(f"*/{glob.escape(path.name)}"))
-    twin = next((twin for twin in twins if _holds(twin, sha256)), None)
-    if twin:
-        with atomic(path) as beside:
-            try:
-                os.link(os.path.realpath(twin), beside)
-            except OSError:
-                shutil.copyfile(twin, beside)
-    return path.is_file()
-
-
-def _holds(path: Path, sha256: str | None) -> bool:
-    """Whether it is a file that can be read, with that hash if one is given."""
-    try:
-        with open(path, "rb"):
-            return sha256 is None or sha256_of(path) == sha256
-    except OSError:
-        return False
+    """The SHA-256 of a file's bytes, 64 hex digits. Raises OSError as `open_regular` does."""
+    with open_regular(path) as file:
+        return _sha256(file)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -33,11 +33,12 @@ class Head:
         del device
         kind = type(self)
         wanted_by = f"--encoder {self.encoders[0]} --scorer {kind.__module__}:{kind.__name__}"
-        path = weights.locate(self.weights[0], model_dir, wanted_by)
-        try:
-            self.read(path)
-        except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
-            raise ModelError(f"{path} does not hold what {kind.__name__} needs ({error}).") from error
+        with weights.opened(self.weights[0], model_dir, wanted_by) as path:
+            try:
+                self.read(path)
+            except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+                published = model_dir / self.weights[0].file
+                raise ModelError(f"{published} does not hold what {kind.__name__} needs ({error}).") from error
 
     def read(self, path: Path) -> None:
         """Take the parameters out of the published file."""

@@ -1,13 +1,14 @@
 """Bring what a run's models need to their folder, and see that they can be made from it."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pycurate import weights
 from pycurate.choice import ModelChoice
-from pycurate.download import alone
 from pycurate.errors import ModelError
-from pycurate.files import atomic, sha256_of
+from pycurate.files import alone, atomic, believed, sha256_of
 from pycurate.presets import is_class, load_class, load_encoder, load_scorer
 
 log = logging.getLogger(__name__)
@@ -23,23 +24,32 @@ def fetch_models(models: ModelChoice, offline: bool) -> None:
     nothing is fetched. Who fetches to the same folder at once waits, and then changes nothing there. Raises ModelError,
     naming the file, if weights are missing, altered or cannot be brought, or the folder cannot be written.
     """
-    lock = models.model_dir / ".lock"
+    folder = models.model_dir
+    with ExitStack() as stack:
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if folder.is_symlink() and folder.lstat().st_uid not in believed(folder.absolute().parent):
+                raise ModelError(f"{folder} is a link that another user made; name a folder of your own.")
+            stack.enter_context(alone(folder / ".lock"))
+            for spec in () if offline else (models.encoder, *models.scorers):
+                _fetch(spec, models)
+        load_encoder(models.encoder, folder, "cpu")
+        for spec in models.scorers:
+            load_scorer(spec, folder, "cpu", models.encoder)
+        with _writing(folder):
+            _note(folder)
+    log.info("%s holds what %s needs", folder, ", ".join((models.encoder, *models.scorers)))
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Raise ModelError with what to do where the folder cannot be written."""
     try:
-        models.model_dir.mkdir(parents=True, exist_ok=True)
-        lock.touch()
+        yield
     except OSError as error:
         raise ModelError(
-            f"{models.model_dir} cannot be written ({error}); name a folder of your own, or let its owner fetch there."
+            f"{folder} cannot be written ({error}); name a folder of your own, or let its owner fetch there."
         ) from error
-    with alone(lock):
-        if not offline:
-            for spec in (models.encoder, *models.scorers):
-                _fetch(spec, models)
-        load_encoder(models.encoder, models.model_dir, "cpu")
-        for spec in models.scorers:
-            load_scorer(spec, models.model_dir, "cpu", models.encoder)
-        _note(models.model_dir)
-    log.info("%s holds what %s needs", models.model_dir, ", ".join((models.encoder, *models.scorers)))
 
 
 def _fetch(spec: str, models: ModelChoice) -> None:
@@ -54,7 +64,10 @@ def _fetch(spec: str, models: ModelChoice) -> None:
 
 
 def _note(folder: Path) -> None:
-    files = sorted(path for path in folder.glob("[!.]*") if path.is_file() and path.suffix != ".sha256")
+    # No links: what another user's may lead to is none of the folder's, and may be a secret of this one.
+    files = sorted(
+        path for path in folder.glob("[!.]*") if path.is_file() and not path.is_symlink() and path.suffix != ".sha256"
+    )
     text = "".join(f"{sha256_of(path)}  {path.name}\n" for path in files)
     place = folder / FETCHED
     if not place.is_file() or place.read_text() != text:  # a folder that changes embeds again

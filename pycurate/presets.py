@@ -176,7 +176,7 @@ def fitting_pairs() -> list[str]:
 
 def is_class(spec: str) -> bool:
     """Whether `spec` names a class rather than an open_clip model."""
-    return ":" in spec and not spec.startswith("local-dir:")
+    return ":" in spec and not spec.startswith(("local-dir:", "hf-hub:"))
 
 
 def load_class(spec: str) -> type[Any]:

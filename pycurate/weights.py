@@ -2,17 +2,20 @@
 
 Two kinds: heads, whose SHA-256 is known here; and open_clip's models, which lie on the model hub that open_clip's
 own list names. The hub states each file's SHA-256; it is written beside the file when that is fetched, in the format
-of `sha256sum -c`, and holds from then on. Only `fetch` and `fetch_pair` touch the network; `locate` and
-`locate_pair` never do.
+of `sha256sum -c`, and holds from then on: if it was written by this user, by root or by the owner of the folder of all
+models, and nobody else can change it. Only `fetch` and `fetch_pair` touch the network; `opened` and `opened_pair`
+never do.
 """
 
-import os
+import glob
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pycurate.download import download
 from pycurate.errors import ModelError
-from pycurate.files import adopt, atomic, sha256_of
+from pycurate.files import adopt, atomic, believed, changed_only_by, open_regular, sha256_of, unchanging
 
 
 @dataclass(frozen=True)
@@ -74,22 +77,24 @@ NSFW_B32 = Weights(
 )
 
 
-def locate(weights: Weights, model_dir: Path, wanted_by: str) -> Path:
-    """The path of a published file in `model_dir`, its hash checked.
+@contextmanager
+def opened(weights: Weights, model_dir: Path, wanted_by: str) -> Iterator[Path]:
+    """A name for the bytes of a published file in `model_dir`, their hash checked; they stay what they are meanwhile.
 
     `wanted_by` is the option of `models.py fetch` that brings it. Raises ModelError if it is missing or altered.
     """
-    return _intact(model_dir / weights.file, weights.sha256, wanted_by)
+    with _intact(model_dir / weights.file, weights.sha256, wanted_by) as path:
+        yield path
 
 
 def fetch(weights: Weights, model_dir: Path) -> Path:
     """The path of a published file in `model_dir`; brought there if it is not. Raises ModelError if it cannot be.
 
-    What a folder beside `model_dir` has is not fetched but linked.
+    What a folder beside `model_dir` has is not fetched but linked or copied.
     """
     path = model_dir / weights.file
-    adopt(path, weights.sha256)
-    download(weights.url, path, weights.sha256, weights.size)
+    if not _holds(path, weights.sha256) and not _adopted(path, weights.sha256, weights.size):
+        download(weights.url, path, weights.sha256, weights.size)
     return path
 
 
@@ -105,73 +110,103 @@ class HubWeights:
         """Where a file of that name is kept: named by the pair, since names on the hub are all alike."""
         return model_dir / (self.pair.replace("/", ".") + Path(name).suffix)
 
+    def place(self, model_dir: Path) -> Path:
+        """Where the file is, or will be."""
+        places = [self.path(model_dir, name) for name in self.names]
+        return next((place for place in places if place.is_file()), places[0])
 
-def locate_pair(weights: HubWeights, model_dir: Path) -> Path:
-    """The path of an open_clip model's weights in `model_dir`, the hash checked that was stated when it was fetched.
 
-    Raises ModelError if the file is missing or altered.
+@contextmanager
+def opened_pair(weights: HubWeights, model_dir: Path) -> Iterator[Path]:
+    """A name for the bytes of an open_clip model's weights in `model_dir`, as by `opened`.
+
+    Raises ModelError if the file is missing or altered, or what says its hash is missing or may be another user's.
     """
-    wanted_by = f"--encoder {weights.pair}"
-    places = [weights.path(model_dir, name) for name in weights.names]
-    path = next((place for place in places if place.is_file()), places[0])
-    beside = _beside(path)
-    if path.is_file() and not beside.is_file():
-        raise ModelError(f"{beside} is missing, which says what {path.name} should be; {_how(wanted_by, model_dir)}.")
-    return _intact(path, _stated(path) if beside.is_file() else "", wanted_by)
+    path, wanted_by = weights.place(model_dir), f"--encoder {weights.pair}"
+    sha256, doubt = _stated(path) if path.is_file() else ("", "")
+    if doubt:
+        raise ModelError(f"{doubt}; {_how(wanted_by, model_dir)}, or copy both files if you trust them.")
+    with _intact(path, sha256, wanted_by) as name:
+        yield name
 
 
 def fetch_pair(weights: HubWeights, model_dir: Path) -> Path:
-    """The path of an open_clip model's weights in `model_dir`; brought there if it is not, as by `fetch`.
+    """The path of an open_clip model's weights in `model_dir`; brought there if it is not.
 
-    The hub is HF_ENDPOINT where that is set. Raises ModelError if the hub cannot be reached or lacks the files.
+    They come from the hub's cache of this user, which the hub fills: HF_HOME, HF_ENDPOINT, HF_TOKEN and
+    HF_HUB_OFFLINE mean what they mean to huggingface_hub. What `model_dir` or a folder beside it has already is not
+    fetched, if it has the hash that the hub states. Raises ModelError if the hub cannot be reached or lacks the files.
     """
-    for name in weights.names:
-        path = weights.path(model_dir, name)
-        if adopt(_beside(path)) and adopt(path, _stated(path)):
-            return locate_pair(weights, model_dir)
-    # Here, since it is needed here only.
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import EntryNotFoundError
-
-    hub = os.environ.get("HF_ENDPOINT")
-    for name in weights.names:
-        try:
-            stated = get_hf_file_metadata(hf_hub_url(weights.repository, name, endpoint=hub))
-        except EntryNotFoundError:
-            continue
-        except Exception as error:
-            raise ModelError(
-                f"the model hub does not answer for {weights.repository} ({error}); fetch where there is a network, "
-                f"or copy the folder {model_dir} from a machine that has the weights."
-            ) from error
-        if stated.etag is None or len(stated.etag) != 64 or stated.size is None:
-            raise ModelError(f"the model hub states no SHA-256 for {name} in {weights.repository}; it is not fetched.")
-        path = weights.path(model_dir, name)
-        url = hf_hub_url(weights.repository, name, revision=stated.commit_hash, endpoint=hub)
-        download(url, path, stated.etag, stated.size)
-        with atomic(_beside(path)) as written:
-            written.write_text(f"{stated.etag}  {path.name}\n")
+    path = weights.place(model_dir)
+    if path.is_file() and _stated(path)[0]:
         return path
-    raise ModelError(f"{weights.repository} on the model hub has none of {', '.join(weights.names)}.")
+    from pycurate import hub  # here, since importing the hub's library takes long
+
+    found = hub.find(weights.repository, weights.names)
+    path = weights.path(model_dir, found.name)
+    here = _holds(path, found.sha256) or _adopted(path, found.sha256, found.size)
+    if not here and not any(adopt(file, path, found.sha256, found.size) for file in found.files()):
+        raise ModelError(
+            f"{found.name} of {weights.repository} has not the SHA-256 {found.sha256} that the model hub states; try "
+            "again later, or bring the right file to the hub's cache by other means."
+        )
+    with atomic(_beside(path)) as written:
+        written.write_text(f"{found.sha256}  {path.name}\n")
+        written.chmod(0o644)  # whatever the umask: it is not believed where a group could change it
+    return path
 
 
 def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
-def _stated(path: Path) -> str:
-    """The SHA-256 that was stated when `path` was fetched."""
-    return _beside(path).read_text().split()[0]
+def _stated(path: Path) -> tuple[str, str]:
+    """The SHA-256 that the hub stated when `path` was fetched, or '' and why nothing says it that can be believed.
+
+    Who may write to a folder may put other weights there and their hash beside them. So what counts is who wrote that.
+    """
+    beside = _beside(path)
+    try:
+        with open_regular(beside) as file:
+            if not changed_only_by(file, believed(path.parent.resolve().parent)):
+                return "", f"{beside}, which says what {path.name} should be, may have been written by another user"
+            words = file.read(4096).decode(errors="replace").split()
+    except FileNotFoundError:
+        return "", f"{beside} is missing, which says what {path.name} should be"
+    except OSError as error:
+        return "", f"{beside}, which says what {path.name} should be, cannot be read ({error.strerror})"
+    if len(words) != 2 or words[1].lstrip("*") != path.name:
+        return "", f"{beside} does not say what {path.name} should be"
+    return words[0], ""
 
 
-def _intact(path: Path, sha256: str, wanted_by: str) -> Path:
-    if not path.is_file():
-        raise ModelError(f"{path} is missing; {_how(wanted_by, path.parent)}.")
-    if (found := sha256_of(path)) != sha256:
-        raise ModelError(
-            f"{path} has SHA-256 {found} where {sha256} is due; delete it, then {_how(wanted_by, path.parent)}."
-        )
-    return path
+def _holds(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_of(path) == sha256
+    except OSError:
+        return False
+
+
+def _adopted(path: Path, sha256: str, size: int) -> bool:
+    """Whether `path` is now what a folder beside its own has, so that folders of several models hold a file once."""
+    folder = path.absolute().parent.parent  # absolute, since `.` is its own parent
+    twins = sorted(folder.glob(f"*/{glob.escape(path.name)}"))
+    return any(adopt(twin, path, sha256, size) for twin in twins)
+
+
+@contextmanager
+def _intact(path: Path, sha256: str, wanted_by: str) -> Iterator[Path]:
+    how = _how(wanted_by, path.parent)
+    with ExitStack() as stack:
+        try:
+            name, found = stack.enter_context(unchanging(path))
+        except FileNotFoundError as error:
+            raise ModelError(f"{path} is missing; {how}.") from error
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read ({error.strerror}); delete it, then {how}.") from error
+        if found != sha256:
+            raise ModelError(f"{path} has SHA-256 {found} where {sha256} is due; delete it, then {how}.")
+        yield name
 
 
 def _how(wanted_by: str, model_dir: Path) -> str:

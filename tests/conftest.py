@@ -13,9 +13,18 @@ import torch
 from flows import Flow, curate
 from slurm.cluster import Cluster
 
-from pycurate.download import alone
+from pycurate.files import alone
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the tests a model hub's cache of their own, before anything imports the hub's library."""
+    folder = tempfile.TemporaryDirectory(prefix="pycurate-tests-hub-")
+    os.environ["HF_HOME"] = folder.name
+    for name in ("HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"):
+        os.environ.pop(name, None)
+    config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,8 +75,8 @@ def need_tool() -> Callable[[str, str], Path]:
 
 
 def _need_tool(command: str, apt_package: str) -> Path:
-    with alone(Path(tempfile.gettempdir()) / "pycurate-tests-apt.lock"):  # apt-get does not wait for another one
-        if shutil.which(command) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    if shutil.which(command) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        with alone(Path(tempfile.gettempdir()) / "pycurate-tests-apt.lock"):  # apt-get does not wait for another one
             for action in (["update"], ["install", "-y", "--no-install-recommends", apt_package]):
                 subprocess.run(
                     ["apt-get", *action],

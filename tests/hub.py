@@ -15,13 +15,14 @@ from pathlib import Path
 class Served:
     """A file that is served, and how.
 
-    `cut`: close each connection after as many bytes. `pause`: seconds before each 1,000 bytes. `ranges`: whether a
-    wish to start later is met. `claim`: what Content-Length says, if not the truth. `failures`: how many requests
-    are answered with 503 first.
+    `cut`: close a connection after as many bytes, each or, with `cuts`, the first ones. `pause`: seconds before each
+    1,000 bytes. `ranges`: whether a wish to start later is met. `claim`: what Content-Length says, if not the truth.
+    `failures`: how many requests are answered with 503 first.
     """
 
     data: bytes
     cut: int | None = None
+    cuts: int = 1 << 30
     pause: float = 0
     ranges: bool = True
     claim: int | None = None
@@ -35,6 +36,7 @@ class Hub:
     def __init__(self) -> None:
         self.files: dict[str, Served] = {}
         self.stored: dict[str, Path] = {}  # hub paths REPOSITORY/NAME -> file
+        self.token = ""  # what a client has to show, if anything
 
     def serve(self, path: str, data: bytes, **how: object) -> str:
         """Serve `data` as `path`; its address."""
@@ -58,10 +60,11 @@ class _Handler(BaseHTTPRequestHandler):
         """The hub's answer: where a file is, its size and its hash."""
         match = re.fullmatch(r"/(.+)/resolve/[^/]+/([^/]+)", self.path)
         file = self.hub.stored.get(f"{match[1]}/{match[2]}") if match else None
+        if self.hub.token and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            self._refuse(401, "GatedRepo")
+            return
         if file is None:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "EntryNotFound")
-            self.end_headers()
+            self._refuse(404, "EntryNotFound")
             return
         data = file.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
@@ -71,7 +74,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", f"{self.hub.url.replace('127.0.0.1', 'localhost')}/store/{digest}")
         self.send_header("X-Linked-Etag", f'"{digest}"')
         self.send_header("X-Linked-Size", str(len(data)))
-        self.send_header("X-Repo-Commit", "0123456789abcdef0123456789abcdef01234567")
+        self.send_header("X-Repo-Commit", hashlib.sha1(data).hexdigest())
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _refuse(self, status: int, code: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -88,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
             served.failures -= 1
             self.send_error(503)
             return
-        wish = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if served.ranges else None
+        wish = re.fullmatch(r"bytes=(\d+)-\d*", self.headers.get("Range", "")) if served.ranges else None
         start = int(wish[1]) if wish else 0
         served.starts.append(start)
         body = served.data[start:]
@@ -97,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(served.data) - 1}/{len(served.data)}")
         self.send_header("Content-Length", str(len(body) if served.claim is None else served.claim))
         self.end_headers()
-        self._send(body[: served.cut], served.pause)
+        cut = served.cut if len(served.starts) <= served.cuts else None
+        self._send(body[:cut], served.pause)
         self.close_connection = True
 
     def _send(self, body: bytes, pause: float) -> None:

