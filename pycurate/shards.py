@@ -5,16 +5,17 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pycurate.captions import MAX_CAPTION_BYTES, MAX_JSON_BYTES, caption_text, json_record, record_caption
 from pycurate.errors import ShardError
+from pycurate.grouping import Group, belongs
 from pycurate.links import Links
 from pycurate.membernames import from_macos, key_of, readable
 from pycurate.tables import sample_uid
-from pycurate.tarheader import BLOCK, LINK, NO_DATA, SYMBOLIC_LINK, Member
+from pycurate.tarheader import BLOCK, Member
 from pycurate.tarwalk import Damage, walk
 
 log = logging.getLogger(__name__)
@@ -51,19 +52,6 @@ class Sample:
         if self.error is None:
             self.error, self.message = error, message
         self.data = b""
-
-
-@dataclass
-class _Group:
-    """The members of the sample that is being gathered."""
-
-    key: str
-    start: int
-    end: int
-    members: dict[str, Member] = field(default_factory=dict)  # extension -> member
-    fault: tuple[str, str] | None = None  # code and message of what is wrong with its members, the first such thing
-    torn: bool = False  # more may be lost behind its members than it knows of
-    record: dict[str, Any] = field(default_factory=dict)  # what the .json member says
 
 
 def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterator[Sample]:
@@ -112,7 +100,7 @@ class _Reader:
         self.noted = Counter[str]()  # what is said of the shard once, with how often it was met
 
     def samples(self) -> Iterator[Sample]:
-        group: _Group | None = None
+        group: Group | None = None
         uncertain = False  # nobody knows to whom the bytes before the current group belonged
         place = 0  # behind the last member
         found = 0
@@ -125,11 +113,11 @@ class _Reader:
                     # What was lost may have held more of this sample's members.
                     lost = part.name is None and not part.ended
                     yield self._failed(group, *self._damage(part)) if lost else self._sample(group, uncertain)
-                    group = None
+                    uncertain, group = group.torn, None
                 yield self._stretch(part)
-                uncertain = part.torn
+                uncertain = uncertain or part.torn
                 continue
-            if split is None or (isinstance(part, Member) and not self._counts(part)):
+            if not self._counts(part) or split is None:
                 continue  # webdataset passes over it too
             found += 1
             key, ext = split
@@ -138,47 +126,27 @@ class _Reader:
                 yield self._sample(group, uncertain)
                 uncertain, group = group.torn, None
             if group is None:
-                group = _Group(key, part.start, part.end)
-            self._gather(group, ext.lower(), part)
+                group = Group(key, part.start, part.end)
+            if isinstance(part, Damage):
+                group.lose(part, self._damage(part))
+            else:
+                group.add(ext.lower(), part, self.links)
         if group and group.end < self.length:
             yield self._sample(group, uncertain)
         elif group:  # without the empty block behind the last member nobody knows what is missing
             yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
         if not found:
             yield self._lost(0, self.length, "no_samples", "The shard is a tar file without any sample.")
-        for what, count in self.noted.items():
+        for what, count in (+self.noted).items():
             log.warning("%s: %d %s", self.shard, count, what)
 
-    def _counts(self, member: Member) -> bool:
-        """Whether the member is one of a sample's, or should be."""
-        if from_macos(member.name):
-            self.noted["files of macOS (._*, .DS_Store, __MACOSX) are passed over."] += 1
-            return False
-        # Types in capitals are their makers' own: volume labels, access lists.
-        other = member.type not in NO_DATA and not member.type.isupper() and not member.name.endswith("/")
-        return member.regular or member.type in (LINK, SYMBOLIC_LINK) or (other and member.type != b"g")
-
-    def _gather(self, group: _Group, ext: str, part: Member | Damage) -> None:
-        """Add a part of the shard to the sample to which its name belongs."""
-        name = readable(part.name or "")
-        group.end = part.end
-        fault = None
+    def _counts(self, part: Member | Damage) -> bool:
+        """Whether a part with a sample's name is one of the sample's; files that macOS adds are counted."""
         if isinstance(part, Damage):
-            fault, group.torn = self._damage(part), part.torn
-        elif part.type == LINK and (followed := self.links.follow(part)):
-            part = followed
-        elif part.type in (LINK, SYMBOLIC_LINK):
-            kind = "hard link to what the shard does not hold" if part.type == LINK else "symbolic link"
-            fault = "link", f"The member {name!r} is a {kind}."
-        elif not part.regular:
-            fault = "unsupported", f"The member {name!r} is of the type {readable(part.type.decode('latin-1'))!r}."
-        if ext in group.members:
-            fault = fault or ("duplicate_key", f"The member {name!r} comes twice in the sample.")
-        if isinstance(part, Member):
-            group.members.setdefault(ext, part)
-            if part.sparse and ext in ("txt", "json"):
-                fault = fault or ("unsupported", f"The member {name!r} is stored as a sparse one.")
-        group.fault = group.fault or fault
+            return True
+        added = from_macos(part.name)
+        self.noted["files of macOS (._*, .DS_Store, __MACOSX) are passed over."] += added
+        return not added and belongs(part)
 
     def _parts(self) -> Iterator[Member | Damage]:
         """The walk through the shard; a file too short for a header is damage from its first byte."""
@@ -204,19 +172,18 @@ class _Reader:
         sample.fail(code, message)
         return sample
 
-    def _failed(self, group: _Group, error: str, message: str) -> Sample:
-        sample = self._placed(group)
+    def _failed(self, group: Group, error: str, message: str) -> Sample:
+        sample = self._placed(group, self._record(group))
         sample.fail(error, message)
         return sample
 
-    def _placed(self, group: _Group) -> Sample:
+    def _placed(self, group: Group, record: dict[str, Any]) -> Sample:
         size = min(group.end, self.length) - group.start
-        group.record = self._record(group)
-        given = group.record.get("uid")
+        given = record.get("uid")
         given = given.lower() if isinstance(given, str) and GIVEN_UID.fullmatch(given) else None
         return Sample(self.shard, readable(group.key), "", group.start, size, given_uid=given)
 
-    def _sample(self, group: _Group, uncertain: bool) -> Sample:
+    def _sample(self, group: Group, uncertain: bool) -> Sample:
         if uncertain:
             return self._failed(group, "shard_corrupt", "Damage before this sample may have cost it members.")
         if group.fault:
@@ -232,7 +199,8 @@ class _Reader:
             held = ", ".join(readable(ext) for ext in images)
             return self._failed(group, "duplicate_key", f"The sample holds several images: {held}.")
         member = group.members[images[0]]
-        sample = self._placed(group)
+        record = self._record(group)
+        sample = self._placed(group, record)
         sample.ext, sample.offset, sample.size = readable(images[0]), member.data, member.size
         if member.sparse:
             sample.fail("unsupported", "The image is stored as a sparse member of the tar.")
@@ -242,19 +210,19 @@ class _Reader:
             return sample
         sample.data = self._read(member)
         sample.sha256 = hashlib.sha256(sample.data).hexdigest()
-        sample.caption = self._caption(group)
+        sample.caption = self._caption(group, record)
         sample.captioned = "txt" in group.members or "json" in group.members
         return sample
 
-    def _caption(self, group: _Group) -> str | None:
+    def _caption(self, group: Group, record: dict[str, Any]) -> str | None:
         """The text of the .txt sidecar, else `caption` of the .json sidecar, else None; an empty .txt says least."""
         member = group.members.get("txt")
         text = caption_text(self._read(member, MAX_CAPTION_BYTES)) if member else None
         if member and member.size > MAX_CAPTION_BYTES:
             self.noted[f"captions of over {MAX_CAPTION_BYTES} bytes are cut there."] += 1
-        return text or record_caption(group.record) or text
+        return text or record_caption(record) or text
 
-    def _record(self, group: _Group) -> dict[str, Any]:
+    def _record(self, group: Group) -> dict[str, Any]:
         """The object of the .json sidecar; empty if there is none, or no such thing in it."""
         member = group.members.get("json")
         if member is None or member.sparse:

@@ -32,6 +32,7 @@ SHARDS = {  # error codes that concern a shard: what is so, and what it means
 SAMPLES = {  # error codes of samples
     "no_image": ("have no image", "rows with that reason"),
     "duplicate_key": ("have several images, or a key that came before in the shard", "rows with that reason"),
+    "link": ("hold links that cannot be followed within their shard", "rows with that reason"),
     "empty": ("have an image of 0 bytes", "rows with that reason"),
     "not_an_image": ("have an image that begins like none (HTML, say)", "rows with that reason"),
     "unsupported": ("are stored in a way that is not decoded:", "convert them, or do without"),

@@ -111,7 +111,7 @@ def test_the_summary_is_described(run: Path) -> None:
 
 
 def test_error_codes_are_those_of_images_and_shards() -> None:
-    source = (ROOT / "pycurate" / "shards.py").read_text()
+    source = "".join((ROOT / "pycurate" / name).read_text() for name in ("shards.py", "grouping.py"))
     raised = set(re.findall(r'"([a-z_]+)",\s+f?"[A-Z]', source))  # a code, then its sentence
     assert {"no_image", "duplicate_key", "not_a_tar", "shard_truncated", "shard_corrupt", "too_large"} <= raised
     described = [names(entry)[0] for entry, _ in rows(section(OUTPUT, "## Error codes"))]

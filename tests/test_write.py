@@ -1,6 +1,7 @@
 """WRITE: a kept sample leaves with every byte that it came with, in input order, in equal tars for equal input."""
 
 import hashlib
+import io
 import tarfile
 from itertools import pairwise
 from pathlib import Path
@@ -161,3 +162,51 @@ def test_tars_are_full_unless_a_key_comes_again(keys: list[str], images_per_tar:
     assert all(0 < len(group) == len(set(group)) <= images_per_tar for group in groups)
     for group, following in pairwise(groups):
         assert len(group) == images_per_tar or following[0] in group
+
+
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_links_leave_as_files_and_files_of_macos_stay_behind(tmp_path: Path, format: int) -> None:
+    long = f"{'t' * 90}/{'n' * 80}" if format == tarfile.USTAR_FORMAT else f"{'t' * 150}/{'n' * 150}"
+    target = "t" * 90 if format == tarfile.USTAR_FORMAT else "t" * 150
+    files = [(f"{target}.jpg", jpeg(0)), ("k.jpg", jpeg(1)), ("._k.jpg", b"mac"), ("k.txt", b"text")]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with tarfile.open(folder / "s.tar", "w", format=format) as tar:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 7
+            tar.addfile(info, io.BytesIO(data))
+        for name, to in (
+            (f"{long}.jpg", f"{target}.jpg"),
+            (f"{long}.txt", "k.txt"),
+            ("l.jpg", "k.jpg"),
+            ("m.jpg", "l.jpg"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.mtime = tarfile.LNKTYPE, to, 9
+            tar.addfile(info)
+    curate(folder, tmp_path / "r", {("s.tar", key) for key in ("k", long, "m")}, images_per_tar=9)
+    assert read_tar(tmp_path / "r" / "curated" / "00000.tar") == [
+        *[("k.jpg", jpeg(1), 7), ("k.txt", b"text", 7)],
+        *[(f"{long}.jpg", jpeg(0), 9), (f"{long}.txt", b"text", 9), ("m.jpg", jpeg(1), 9)],
+    ]
+
+
+def test_a_shard_whose_samples_moved_at_equal_size_is_refused(root: Path, tmp_path: Path) -> None:
+    plan_output(tmp_path / "r", finished(root, tmp_path / "r", set(ALL)), 100, 100)
+    path = root / "b" / "00000.tar"
+    whole = path.read_bytes()
+    path.write_bytes(whole[1024:] + whole[:1024])
+    with pytest.raises(ShardError, match=r"b/00000\.tar no longer holds"):
+        write_curated(tmp_path / "r")
+
+
+@pytest.mark.parametrize("name", ["../x.tar", "/tmp/pycurate-x.tar", "a/0.tar", "x.tar", "0.tar\n", ".tar", None])
+def test_an_output_outside_the_results_is_refused(root: Path, tmp_path: Path, name: str | None) -> None:
+    plan_output(tmp_path / "r", finished(root, tmp_path / "r", set(ALL)), 100, 100)
+    plan = pq.read_table(path_of(tmp_path / "r", "plan", "00000"))
+    column = pa.array([name] * plan.num_rows, pa.string())
+    write_table(path_of(tmp_path / "r", "plan", "00000"), plan.set_column(0, "output_shard", column))
+    with pytest.raises(TableError, match="names the output"):
+        write_curated(tmp_path / "r")
+    assert not list(tmp_path.glob("*.tar")) and not (tmp_path / "r" / "curated").exists()
