@@ -35,11 +35,15 @@ def orientation(exif: bytes | None, xmp: bytes | str | None = None) -> int:
 
     1, which is upright as stored, where neither says one that makes sense.
     """
-    value = _in_block(exif) if exif else None
+    return chosen(_in_block(exif) if exif else None, xmp)
+
+
+def chosen(value: object, xmp: bytes | str | None) -> int:
+    """The orientation where EXIF's tag has this value, None for no such tag."""
     if value is None and xmp:
         found = _IN_XMP.search(xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp)
         value = int(found[1]) if found else None
-    return int(value) if value is not None and value in range(2, 9) else 1
+    return next((number for number in range(2, 9) if value == number), 1)
 
 
 def segment(value: int) -> bytes:

@@ -5,14 +5,15 @@ What "the pixels" are, whoever decodes them:
 - EXIF orientation is applied, so the image stands upright.
 - The first frame or page counts.
 - Alpha is dropped, not blended, as `PIL.Image.convert("RGB")` does and with it open_clip's transform. CMYK, palettes
-  and grey become RGB by the same call. 16-bit grey keeps its upper 8 bits. 32-bit samples have no agreed range and are
-  `unsupported`.
+  and grey become RGB by the same call. Grey of 12 or 16 bits keeps its upper 8. 32-bit samples have no agreed range and
+  are `unsupported`.
 - Only what a decoder wrote counts. libjpeg repairs some damage within a JPEG's image data and gives a warning: such
   pixels are those of Pillow, with which a trainer will read the file. What Pillow refuses is `corrupt`, and a JPEG
   without its end `truncated`.
 """
 
 import io
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,7 +24,6 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageOps,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
@@ -32,7 +32,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from pycurate import jpeg
+from pycurate import exif, jpeg, limits
+from pycurate.limits import UnreadableError
 
 MAX_PIXELS = 178_956_970
 """The largest image that is decoded where nothing else is asked for: Pillow's own limit, half a gigabyte of RGB."""
@@ -40,10 +41,10 @@ MAX_PIXELS = 178_956_970
 CODES = {
     "empty": "the file has no bytes",
     "not_an_image": "the bytes begin like no image format",
-    "unsupported": "an image of a kind that pycurate does not decode",
-    "too_large": "more pixels than allowed; never decoded",
+    "unsupported": "an image of a kind that pycurate does not decode, or in more parts than an honest one has",
+    "too_large": "more pixels than allowed, or more scans over them; never decoded",
     "truncated": "the file ends before the image does",
-    "corrupt": "the decoder gave up",
+    "corrupt": "damaged so that the decoder gives up",
 }
 """Every value of `ImageInfo.error`, with its meaning."""
 
@@ -64,15 +65,35 @@ class ImageInfo:
     message: str | None = None
 
 
+class _Avif(AvifImagePlugin.AvifImageFile):
+    """Pillow's reader, without its refusal of sound pixels beside EXIF that is broken."""
+
+    def _open(self) -> None:
+        try:
+            super()._open()
+        except (SyntaxError, struct.error):
+            if not hasattr(self, "_decoder") or not self._size[0]:
+                raise
+            self.info["exif"] = exif.segment(self._decoder.get_info()[5])[4:]
+            self.seek(0)
+
+
+class _Tiff(TiffImagePlugin.TiffImageFile):
+    """Pillow's reader, without the turn and the reading of further EXIF, which may be broken, behind the pixels."""
+
+    def load_end(self) -> None:
+        self._size = self.im.size
+
+
 # Pillow's classes are called directly: Image.open would add a limit of its own, global to the process.
 _READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
+    "tiff": _Tiff,
     "gif": GifImagePlugin.GifImageFile,
-    "avif": AvifImagePlugin.AvifImageFile,
+    "avif": _Avif,
     "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
     "ppm": PpmImagePlugin.PpmImageFile,
 }
@@ -122,26 +143,48 @@ def sniff(data: bytes) -> str:
     return ""
 
 
-class _UnreadableError(Exception):
-    """Ends the reading of one image; never leaves this module."""
+@dataclass(frozen=True)
+class _Opened:
+    """An image whose headers are read: its size as stored, what turns it upright, its pixels, bytes for each of them.
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+    `refusal` says why it is not read all the same. `orientation` is asked again once `read` has been called, for a PNG
+    may keep its EXIF behind its pixels.
+    """
+
+    width: int
+    height: int
+    orientation: Callable[[], int]
+    read: Callable[[], np.ndarray]
+    need: int
+    refusal: UnreadableError | None = None
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        return (self.height, self.width) if self.orientation() >= 5 else (self.width, self.height)
 
 
 def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     """What the headers say of an image: nothing is decoded, so a readable verdict is not the last word."""
-    return _judge(data, max_pixels, lambda data, _: None)[0]
+    return _judge(data, max_pixels, lambda _: None)[0]
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[ImageInfo, np.ndarray | None]:
+def decode(
+    data: bytes, max_pixels: int = MAX_PIXELS, reserve: Callable[[int], None] | None = None
+) -> tuple[ImageInfo, np.ndarray | None]:
     """Decode an image.
 
     Returns what is known of it and its pixels: uint8 (height, width, 3), RGB, upright, contiguous; None where
-    `ImageInfo.error` says why there are none. Images over `max_pixels` are refused before they are decoded.
+    `ImageInfo.error` says why there are none. Images over `max_pixels` are refused before they are decoded. `reserve`
+    is told before how many bytes that will take, and may wait (see pycurate.budget).
     """
-    return _judge(data, max_pixels, _pixels)
+
+    def read(opened: _Opened) -> np.ndarray:
+        if reserve:
+            reserve(opened.need * opened.width * opened.height)
+        pixels = opened.read()
+        return _turned(pixels, opened.orientation())
+
+    return _judge(data, max_pixels, read)
 
 
 def jpeg_header(data: bytes) -> jpeg.JpegHeader | None:
@@ -152,27 +195,27 @@ def jpeg_header(data: bytes) -> jpeg.JpegHeader | None:
         header = jpeg.read_header(data)
     except (EOFError, ValueError):
         return None
-    return header if jpeg.regular(data, header) else None
-
-
-_Opened = jpeg.JpegHeader | Image.Image
+    return header if header.scanned <= jpeg.SCANNED and jpeg.regular(data, header) else None
 
 
 def _judge(
-    data: bytes, max_pixels: int, read: Callable[[bytes, _Opened], np.ndarray | None]
+    data: bytes, max_pixels: int, read: Callable[[_Opened], np.ndarray | None]
 ) -> tuple[ImageInfo, np.ndarray | None]:
     """Open `data`, check its size, then `read` it; whatever goes wrong becomes an ImageInfo with an error."""
     name = sniff(data)
     width = height = 0
     try:
+        canvas = limits.webp_size(data) if name == "webp" else None
+        if canvas:
+            width, height = canvas
+            _allow(width, height, name, max_pixels)
         opened = _open(data, name)
-        width, height = opened.upright if isinstance(opened, jpeg.JpegHeader) else opened.size
-        if width * height > max_pixels:
-            raise _UnreadableError("too_large", f"{width} x {height} pixels are more than the {max_pixels} allowed")
-        if isinstance(opened, Image.Image):
-            width, height = _upright(opened)
-        pixels = read(data, opened)
-    except _UnreadableError as error:
+        width, height = opened.upright
+        _allow(width, height, name, max_pixels)
+        if opened.refusal:
+            raise opened.refusal
+        pixels = read(opened)
+    except UnreadableError as error:
         return ImageInfo(width, height, name, error.code, str(error)), None
     except MemoryError:  # this machine's fault, not the image's
         raise
@@ -181,11 +224,22 @@ def _judge(
     except Image.DecompressionBombError as error:
         return ImageInfo(width, height, name, "too_large", _sentence(error)), None
     except Exception as error:  # noqa: BLE001 - on hostile bytes a decoder may raise anything; the row keeps the cause
-        code = "truncated" if "truncated" in str(error).lower() else "corrupt"
-        return ImageInfo(width, height, name, code, _sentence(error)), None
+        message = _sentence(error)
+        code = "truncated" if "truncated" in message.lower() else "corrupt"
+        if "MAX_TEXT" in message:
+            code, message = "unsupported", f"a PNG whose text or colour profile is beyond Pillow's limit ({message})"
+        return ImageInfo(width, height, name, code, message), None
     if pixels is not None:
         height, width = pixels.shape[:2]
     return ImageInfo(width, height, name), pixels
+
+
+def _allow(width: int, height: int, name: str, max_pixels: int) -> None:
+    """Raise UnreadableError for an image over the limit, which is lower for formats that take long."""
+    limit = min(max_pixels, limits.SLOW.get(name, max_pixels))
+    if width * height > limit:
+        slow = f" in the format {name}" if limit < max_pixels else ""
+        raise UnreadableError("too_large", f"{width} x {height} pixels are more than the {limit} allowed{slow}")
 
 
 def _sentence(error: Exception) -> str:
@@ -193,50 +247,90 @@ def _sentence(error: Exception) -> str:
 
 
 def _open(data: bytes, name: str) -> _Opened:
-    """Read the headers: of a plain JPEG by pycurate.jpeg, of all else by Pillow."""
+    """Read the headers: of a JPEG by pycurate.jpeg, of all else by Pillow."""
     if not data:
-        raise _UnreadableError("empty", "the file has no bytes")
+        raise UnreadableError("empty", "the file has no bytes")
     if not name:
-        raise _UnreadableError("not_an_image", f"no image format begins with {data[:16]!r}")
+        raise UnreadableError("not_an_image", f"no image format begins with {data[:16]!r}")
     if name not in _READERS:
-        raise _UnreadableError("unsupported", f"{name} is not decoded")
+        raise UnreadableError("unsupported", f"{name} is not decoded")
     if name == "jpeg":
-        header = jpeg.read_header(data)
-        if header.plain:
-            return header
-        if header.bits != 8 or header.frame not in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA):
-            raise _UnreadableError("unsupported", f"JPEG process {header.frame - 0xC0} of {header.bits} bits")
-    elif name == "png" and data.rfind(b"IEND") < 0:
-        raise _UnreadableError("truncated", "the PNG ends before its IEND chunk")
-    elif name == "webp" and int.from_bytes(data[4:8], "little") + 8 > len(data):
-        raise _UnreadableError("truncated", "the WebP is shorter than its RIFF header says")
-    return _READERS[name](io.BytesIO(data))
+        return _open_jpeg(data)
+    if name == "png" and data.rfind(b"IEND") < 0:
+        raise UnreadableError("truncated", "the PNG ends before its IEND chunk")
+    if name == "webp" and int.from_bytes(data[4:8], "little") + 8 > len(data):
+        raise UnreadableError("truncated", "the WebP is shorter than its RIFF header says")
+    limits.check(data, name)
+    image = _READERS[name](io.BytesIO(data))
+    width, height = image.size
+    if (
+        isinstance(image, _Tiff) and exif.chosen(image.tag_v2.get(exif.ORIENTATION), None) >= 5
+    ):  # Pillow says the upright size
+        width, height = height, width
+    return _Opened(width, height, lambda: _orientation(image), lambda: _pixels(image), limits.NEEDS[name])
 
 
-def _upright(image: Image.Image) -> tuple[int, int]:
-    """Width and height once EXIF is applied; Pillow's TIFF reader has applied it already.
-
-    Of a PNG that keeps its EXIF behind the pixels, Pillow would decode these to come to it: left to `_pixels`.
-    """
-    known = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
-    turned = known and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else image.size
-
-
-def _pixels(data: bytes, opened: _Opened) -> np.ndarray:
-    if isinstance(opened, jpeg.JpegHeader):
-        return _turned(_jpeg_pixels(data), opened.orientation)
-    opened.load()
-    image = ImageOps.exif_transpose(opened)
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        raise _UnreadableError("unsupported", f"{opened.format} of 32-bit samples, which have no agreed range")
-    return np.array(image.convert("RGB"))
+def _open_jpeg(data: bytes) -> _Opened:
+    header = jpeg.read_header(data)
+    width, height = header.width, header.height
+    if not header.plain and (header.bits != 8 or header.frame not in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)):
+        raise UnreadableError("unsupported", f"JPEG process {header.frame - 0xC0} of {header.bits} bits")
+    refusal = None
+    if header.scanned > jpeg.SCANNED:
+        most = f"{jpeg.SCANS}, or than go over {jpeg.SCANNED} pixels together"
+        refusal = UnreadableError(
+            "too_large", f"{header.scans} scans of {width} x {height} pixels are more than {most}"
+        )
+    read = (lambda: _jpeg_pixels(data, header)) if header.plain else (lambda: _pillows_jpeg(data, header))
+    return _Opened(width, height, lambda: header.orientation, read, limits.NEEDS["jpeg"], refusal)
 
 
-def _jpeg_pixels(data: bytes) -> np.ndarray:
-    """The pixels of a JPEG as stored.
+def _orientation(image: Image.Image) -> int:
+    """What Pillow would turn by, from wherever the format keeps it (`PIL.Image.Image.getexif`)."""
+    block, xmp = image.info.get("exif"), image.info.get("XML:com.adobe.xmp") or image.info.get("xmp")
+    if isinstance(image, _Tiff):
+        return exif.chosen(image.tag_v2.get(exif.ORIENTATION), xmp)
+    profile = image.info.get("Raw profile type exif")  # of a PNG by ImageMagick: EXIF in hexadecimal digits
+    if block is None and profile:
+        try:
+            block = bytes.fromhex("".join(profile.split("\n")[3:]))
+        except ValueError:
+            return 1
+    return exif.orientation(block, xmp)
+
+
+_BAND = 1 << 22
+"""Pixels that become RGB at a time: Pillow and numpy copy them thrice."""
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """uint8 (height, width, 3) of an opened image, as stored."""
+    image.load()
+    width, height = image.size
+    if width * height <= _BAND:
+        return _rgb(image, image)
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        pixels[top : top + rows] = _rgb(image.crop((0, top, width, min(top + rows, height))), image)
+    return pixels
+
+
+def _rgb(part: Image.Image, image: Image.Image) -> np.ndarray:
+    """Part of an image as RGB."""
+    if part.mode.startswith("I;16") or (part.mode == "I" and image.format == "PPM"):  # whose numbers have 16 bits
+        bits, inverted = 16, False
+        if isinstance(image, _Tiff):  # Pillow neither scales 12 bits nor knows that white may be 0
+            bits, inverted = image.tag_v2.get(258, (16,))[0], image.tag_v2.get(262) == 0
+        grey = (np.asarray(part).astype(np.uint16) >> max(0, min(bits, 16) - 8)).astype(np.uint8)
+        part = Image.fromarray(255 - grey if inverted else grey)
+    elif part.mode in ("I", "F"):
+        raise UnreadableError("unsupported", f"{image.format} of 32-bit samples, which have no agreed range")
+    return np.array(part.convert("RGB"))
+
+
+def _jpeg_pixels(data: bytes, header: jpeg.JpegHeader) -> np.ndarray:
+    """The pixels of a plain JPEG, as stored.
 
     `strict` fails on any warning: without it simplejpeg returns memory that nobody wrote where an error follows a
     warning. Pillow tells the two apart; it also knows samplings that libjpeg-turbo's simple interface does not.
@@ -246,12 +340,15 @@ def _jpeg_pixels(data: bytes) -> np.ndarray:
     except ValueError as error:
         cause = error
     try:
-        image: Image.Image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
-        return np.array(image.convert("RGB"))
+        return _pillows_jpeg(data, header)
     except (OSError, SyntaxError, ValueError) as error:
         if "truncated" in str(error):
             raise
         raise cause from error  # libjpeg's own words; Pillow has one sentence for all
+
+
+def _pillows_jpeg(data: bytes, header: jpeg.JpegHeader) -> np.ndarray:
+    return _pixels(JpegImagePlugin.JpegImageFile(io.BytesIO(jpeg.bare(data, header))))
 
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:

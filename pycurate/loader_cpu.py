@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
+from pycurate.budget import BYTES, Budget, Share
 from pycurate.images import ImageInfo, decode
 from pycurate.models import View
 from pycurate.views import render
@@ -21,10 +22,14 @@ Result = tuple[list[ImageInfo], list[torch.Tensor]]
 
 
 class CpuBackend:
-    """Decodes and renders each image by itself, `workers` at a time."""
+    """Decodes and renders each image by itself, `workers` at a time, fewer where they are so large that `memory` ends.
 
-    def __init__(self, views: Sequence[View], device: str, max_pixels: int, workers: int) -> None:
+    `memory`: bytes for what is being decoded (see pycurate.budget).
+    """
+
+    def __init__(self, views: Sequence[View], device: str, max_pixels: int, workers: int, memory: int = BYTES) -> None:
         self.views, self.device, self.max_pixels = views, device, max_pixels
+        self.budget = Budget(memory)
         self.pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 
     def start(self, files: Sequence[bytes]) -> Callable[[], Result]:
@@ -37,8 +42,14 @@ class CpuBackend:
 
     def load(self, data: bytes) -> tuple[ImageInfo, Row | None]:
         """Decode once, render each view; None in place of the pixels of an image that cannot be read."""
-        info, pixels = decode(data, self.max_pixels)
-        return info, None if pixels is None else [render(pixels, view) for view in self.views]
+        with Share(self.budget) as share:
+            info, pixels = decode(data, self.max_pixels, share.take)
+            return info, None if pixels is None else [render(pixels, view) for view in self.views]
+
+    def readable(self, data: bytes) -> bool:
+        """Whether an image can be decoded."""
+        with Share(self.budget) as share:
+            return decode(data, self.max_pixels, share.take)[0].error is None
 
     def gather(self, loaded: Sequence[tuple[ImageInfo, Row | None]]) -> Result:
         """Stack the readable images' rows into one tensor per view, on the device."""

@@ -18,7 +18,8 @@ import simplejpeg
 import torch
 from nvidia.dali import Pipeline, fn, types
 
-from pycurate.images import ImageInfo, decode, jpeg_header
+from pycurate.budget import BYTES
+from pycurate.images import ImageInfo, jpeg_header
 from pycurate.jpeg import JpegHeader, read_header, restated
 from pycurate.loader_cpu import CpuBackend, Result, Row
 from pycurate.models import View
@@ -35,8 +36,12 @@ FAILURES = (RuntimeError, ValueError, IndexError, TypeError, MemoryError, StopIt
 A want of GPU memory comes as RuntimeError out of a run, and as MemoryError out of what surrounds it.
 """
 
-RUN_PIXELS = 2**28
-"""The most pixels that one run decodes, 0.8 GB of RGB, unless a single image is larger. DALI holds a run at once."""
+RUN_PIXELS = BYTES // 2 // DEPTH // 4
+"""The most pixels that one run decodes, 0.4 GB of RGB, unless a single image is larger. DALI holds a run at once.
+
+With a quarter more for what it needs beside them, its runs may take half of the memory for decoding; the threads that
+decode the rest have the other half. Were it one pot, a run that waits to be fetched could hold what a thread waits for.
+"""
 
 
 class Jpeg(NamedTuple):
@@ -58,7 +63,7 @@ class DaliBackend:
     def __init__(self, views: Sequence[View], device: str, batch_size: int, max_pixels: int, workers: int) -> None:
         self.views, self.batch_size, self.max_pixels, self.workers = views, batch_size, max_pixels, workers
         self.device = torch.device(device)
-        self.cpu = CpuBackend(views, device, max_pixels, workers)
+        self.cpu = CpuBackend(views, device, max_pixels, workers, BYTES // 2)
         self.waiting: deque[list[Jpeg]] = deque()
         self.running: deque[list[Jpeg]] = deque()
         self.stuck = False  # it took no further run, and now holds half of one perhaps
@@ -122,7 +127,7 @@ class DaliBackend:
 
     def _isolate(self, run: list[Jpeg]) -> list[Row | None]:
         """Set aside what the cpu backend cannot decode either: that finds nearly every culprit for one decode each."""
-        sound = self.cpu.pool.map(lambda jpeg: decode(jpeg.data, self.max_pixels)[1] is not None, run)
+        sound = self.cpu.pool.map(lambda jpeg: self.cpu.readable(jpeg.data), run)
         marked = list(zip(run, sound, strict=True))
         rows = iter(self._bisect([jpeg for jpeg, good in marked if good]))
         return [next(rows) if good else None for _, good in marked]
