@@ -69,10 +69,7 @@ def test_xmp_counts_where_exif_says_nothing() -> None:
 def test_broken_exif_leaves_sound_pixels(kind: str) -> None:
     """Of an AVIF the block is broken afterwards, since Pillow reads it to write one; a PNG's has a sum of its own."""
     whole, spoil = encode(photograph(), kind, exif=exif(1, "<")), (b"II*\0\x08", b"Ix*\0\x08")
-    if kind == "PNG":
-        broken = encode(photograph(), kind, exif=exif(1, "<").replace(*spoil))
-    else:
-        broken = whole.replace(*spoil)
+    broken = encode(photograph(), kind, exif=exif(1, "<").replace(*spoil)) if kind == "PNG" else whole.replace(*spoil)
     info, pixels = decode(broken)
     assert broken != whole or kind == "AVIF"  # Pillow leaves out of an AVIF what says nothing
     assert info.error is None and inspect(broken) == info
