@@ -1,8 +1,12 @@
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 import java.nio.file.Path
+import nextflow.extension.Bolts
 
-/** The parameters, as nextflow_schema.json describes them: checked before any task starts, and shown by --help. */
+/**
+ * The parameters, as nextflow_schema.json describes them: checked before any task starts, and shown by --help. The plugin
+ * nf-schema does as much, but is fetched at run time, and a run of pycurate needs no network.
+ */
 class Parameters {
 
     /** Stop with every fault of the call, if there is one. `args` is what stood on the command line beside options. */
@@ -13,7 +17,7 @@ class Parameters {
         def unknown = params.keySet() - known.keySet()
         def twins = unknown.findAll { name -> name.contains('-') }.collect { name -> camel(name) }
         (unknown - twins).each { name ->
-            faults << "there is no parameter --${name}; did you mean --${nearest(name, known.keySet())}?"
+            faults << "there is no parameter --${name}${nearest(name, known.keySet(), '--')}"
         }
         // Only what is set is looked at: Nextflow warns of the parameters of profiles that are not chosen.
         def set = params.findAll { name, value -> known.containsKey(name) && value != null }
@@ -112,7 +116,7 @@ class Parameters {
             return "is no ${property.type}"
         }
         if (property.enum && !(value.toString() in property.enum)) {
-            return "is none of ${property.enum.join(', ')}; did you mean ${nearest(value.toString(), property.enum)}?"
+            return "is none of ${property.enum.join(', ')}${nearest(value.toString(), property.enum)}"
         }
         if (value instanceof Number && !inRange(value.toDouble(), property)) {
             return "is not in the range ${property.minimum} to ${property.maximum ?: 'any'}"
@@ -132,22 +136,9 @@ class Parameters {
         name.replaceAll(/-(.)/) { all -> all[1].toUpperCase() }
     }
 
-    /** The candidate with the smallest Levenshtein distance. */
-    static String nearest(String name, Collection<String> candidates) {
-        candidates.min { candidate -> distance(name.replace('-', '_').toLowerCase(), candidate) }
-    }
-
-    private static int distance(String a, String b) {
-        int[] row = 0..b.length()
-        for (int i = 1; i <= a.length(); i++) {
-            int diagonal = row[0]
-            row[0] = i
-            for (int j = 1; j <= b.length(); j++) {
-                int above = row[j]
-                row[j] = [row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)].min()
-                diagonal = above
-            }
-        }
-        row[b.length()]
+    /** What to say of the candidate that is nearest to a name; nothing where none is near. */
+    private static String nearest(String name, Collection<String> candidates, String prefix = '') {
+        def near = Bolts.closest(candidates, name.replace('-', '_').toLowerCase())
+        near ? "; did you mean ${prefix}${near.first()}?" : ''
     }
 }
