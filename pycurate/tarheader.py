@@ -81,7 +81,8 @@ def read_member(file: BinaryIO, start: int, length: int) -> Member | Unusable | 
                 return Member("", start, data, size, at, kind)
             continue
         seen.add(role)
-        said = _said(role, _read(file, data, min(size, LONGEST_BODY)), size)
+        whole = size if role == b"pax" else padded(size)  # tarfile takes a long name up to the first NUL
+        said = _said(role, _read(file, data, min(whole, LONGEST_BODY)), size)
         if said is None:
             return Unusable(start, at, None)
         found = said | found
