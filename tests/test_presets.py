@@ -94,7 +94,7 @@ def test_a_wrong_class_is_answered_with_the_nearest(spec: str, message: str) -> 
             r"raised ModuleNotFoundError: No module named 'no_such_thing' \(.*faulty.*py, line 2\)",
         ),
         ("import sys; sys.exit()", r"called sys\.exit\(\) \(.*faulty.*py, line 2\)"),
-        ("raise SystemExit('bye')", r"called sys\.exit\('bye'\)"),
+        ("raise SystemExit('bye')", r"called sys\.exit\('bye'\) \(.*, line 2\)"),
         ("class Own(BaseException): ...\nraise Own", r"raised Own \(.*, line 3\)"),
         ("def half(:", r"raised SyntaxError: invalid syntax \(faulty.*py, line 2\)"),
         ("import json; json.loads('{')", r"raised JSONDecodeError: .* \(.*faulty.*py, line 2\)"),
@@ -113,7 +113,7 @@ def test_a_fault_inside_a_users_module_is_named_with_its_line(
 
 BODIES = {
     "sys.exit()": r"called sys\.exit\(\) \(.*own\.py, line 4\)",
-    "sys.exit(0)": r"called sys\.exit\(0\)",
+    "sys.exit(0)": r"called sys\.exit\(0\) \(.*own\.py, line 4\)",
     "1 / 0": r"raised ZeroDivisionError: division by zero \(.*own\.py, line 4\)",
     "np.zeros(3).reshape(2)": r"raised ValueError: .* \(.*own\.py, line 4\)",
     "raise GeneratorExit": r"raised GeneratorExit \(.*own\.py, line 4\)",
