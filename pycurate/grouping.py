@@ -24,7 +24,7 @@ class Group:
 
     def add(self, extension: str, member: Member, links: Links) -> None:
         """Take a member in. A link, too, if it can be followed within the tar."""
-        name, fault = readable(member.name), None
+        name, fault, linked = readable(member.name), None, member.type == LINK
         if member.type == LINK and (followed := links.follow(member)):
             member = followed
         elif member.type == LINK:
@@ -39,7 +39,8 @@ class Group:
             )
         if extension in self.members:
             fault = fault or ("duplicate_key", f"The member {name!r} comes twice in the sample.")
-        if member.sparse and extension in ("txt", "json"):
+        # WRITE copies any other member as it is stored, map and all; what a link stands for it could not.
+        if member.sparse and (extension in ("txt", "json") or linked):
             fault = fault or ("unsupported", f"The member {name!r} is stored as a sparse one, which is not read.")
         self.members.setdefault(extension, member)
         self.end, self.fault = member.end, self.fault or fault

@@ -12,7 +12,9 @@ LINKED_BYTES = (1 << 30, 8)  # links may stand for so many bytes, or so many tim
 
 
 class Links:
-    """The hard links of one tar, each resolved as Python's tarfile does: to the last file of that name before it.
+    """The hard links of one tar, each resolved as Python's tarfile does: to the last member of that name before it.
+
+    A link whose last such member is no file, or is damaged, stands for nothing.
 
     Nothing is read until the first link is asked for; then the headers up to it are, each once. Links that would
     together stand for more than LINKED_BYTES stand for nothing, so that a small tar of links to one large image costs
@@ -33,6 +35,8 @@ class Links:
             self._walked = part.end
             if isinstance(part, Member):
                 self._note(part)
+            elif part.name is not None:  # what is damaged is not what an earlier file of its name was
+                self._files.pop(_hash(part.name), None)
         target = self._resolved.get(link.start)
         return replace(link, data=target.data, size=target.size, sparse=target.sparse) if target else None
 
@@ -46,6 +50,8 @@ class Links:
             target = member if member.regular else None
         if target:
             self._files[_hash(member.name)] = target
+        else:
+            self._files.pop(_hash(member.name), None)
 
 
 def _hash(name: str) -> bytes:

@@ -1,8 +1,8 @@
 """What of a shard makes a sample in a new tar: the stretches of bytes to copy, and headers that take others' place.
 
 A sample is copied as it lies in its shard, all headers, data and padding. Two things differ, since a reader of the new
-tar would find neither what it was: a hard link becomes a file with the bytes for which it stands, and files of macOS
-between a sample's members stay behind.
+tar would find neither what it was: a hard link becomes a file with the bytes for which it stands, and what belongs to
+no sample but could change how one is read stays behind: files of macOS, headers of the whole archive.
 """
 
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ class Source:
                 break
             at = part.end
             split = key_of(part.name)
-            if from_macos(part.name):
+            if from_macos(part.name) or part.type == b"g":
                 continue
             if split and (part.regular or part.type == LINK):
                 key = readable(split[0]) if key is None else key

@@ -62,6 +62,7 @@ def read_member(file: BinaryIO, start: int, length: int) -> Member | Unusable | 
     """
     found: dict[bytes, bytes] = {}  # what extension headers say; where they differ the first counts, as in tarfile
     seen = set[bytes]()
+    mixed = False  # a header of the whole archive stands between those of the member, and would be copied with it
     at = start
     while True:
         header = _read(file, at, BLOCK)
@@ -79,6 +80,7 @@ def read_member(file: BinaryIO, start: int, length: int) -> Member | Unusable | 
         if role == b"global":
             if not seen:
                 return Member("", start, data, size, at, kind)
+            mixed = True
             continue
         seen.add(role)
         whole = size if role == b"pax" else padded(size)  # tarfile takes a long name up to the first NUL
@@ -98,7 +100,7 @@ def read_member(file: BinaryIO, start: int, length: int) -> Member | Unusable | 
     if stored is None or data + stored > length:
         return Unusable(start, data, text)
     end = data + padded(stored)
-    if len(name) > LONGEST_NAME:
+    if len(name) > LONGEST_NAME or mixed:
         return Unusable(start, end, text)
     sparse = kind == b"S" or b"sparse" in found
     return Member(

@@ -212,3 +212,16 @@ def test_an_output_outside_the_results_is_refused(root: Path, tmp_path: Path, na
     with pytest.raises(TableError, match="names the output"):
         write_curated(tmp_path / "r")
     assert not list(tmp_path.glob("*.tar")) and not (tmp_path / "r" / "curated").exists()
+
+
+def test_a_header_of_the_archive_within_a_sample_stays_behind(tmp_path: Path) -> None:
+    """It would rename all that follows it in the new tar."""
+    evil = tarfile.TarInfo.create_pax_global_header({"path": "evil.jpg"})
+    path = tmp_path / "in" / "0.tar"
+    whole = write_tar(path, [("a.jpg", jpeg(0)), ("a.txt", b"a"), ("b.jpg", jpeg(1))]).read_bytes()
+    at = next(sample.offset + sample.size for sample in read_samples(path, "0.tar"))
+    at += -at % 512  # where a.txt begins
+    path.write_bytes(whole[:at] + evil + whole[at:])
+    curate(tmp_path / "in", tmp_path / "r", {("0.tar", "a"), ("0.tar", "b")}, images_per_tar=9)
+    left = read_tar(tmp_path / "r" / "curated" / "00000.tar")
+    assert [(name, data) for name, data, _ in left] == [("a.jpg", jpeg(0)), ("a.txt", b"a"), ("b.jpg", jpeg(1))]
