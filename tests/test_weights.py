@@ -18,7 +18,7 @@ from hub import Hub, running_hub
 
 from pycurate.choice import choose_models
 from pycurate.download import download
-from pycurate.errors import ModelError
+from pycurate.errors import ModelError, StorageError
 from pycurate.files import adopt, alone, atomic, unchanging
 from pycurate.heads import HEADS
 from pycurate.model_setup import FETCHED, fetch_models
@@ -109,7 +109,7 @@ def test_a_disk_that_takes_no_more_is_not_taken_for_a_bad_connection(hub: Hub, t
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(StorageError, match="File too large"):
             bring(hub.serve("/file", DATA), tmp_path / "file")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -417,7 +417,7 @@ def test_a_planted_link_is_not_written_through(tmp_path: Path, target: str) -> N
 def test_a_temporary_file_is_written_to_though_its_name_is_taken_away(tmp_path: Path) -> None:
     """Another user of the folder puts a link in its place, the moment it is made."""
     (tmp_path / "victim").write_text("precious")
-    with pytest.raises(FileNotFoundError), atomic(tmp_path / "file") as temporary:
+    with pytest.raises(StorageError), atomic(tmp_path / "file") as temporary:
         (made,) = tmp_path.glob(".*.tmp")
         made.unlink()
         made.symlink_to("victim")
