@@ -25,7 +25,7 @@ from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
 log = logging.getLogger(__name__)
 
 GPU_BATCH = 100  # images; the default of --batch_size, so that whole batches need no filling up
-CPU_BATCH = 10
+CPU_BATCH = 8  # a power of two: of 10 images some processors' products leave a rest, whose rows round otherwise
 EMBEDDING_BATCH = 1024  # embeddings
 
 _smaller: dict[type, int] = {}  # a model's class -> the batch that fitted, where memory was short

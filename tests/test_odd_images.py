@@ -51,7 +51,7 @@ def many_scans(count: int) -> bytes:
 
 def tiff(bits: int, white_is_zero: bool, rows: bytes, width: int, height: int) -> bytes:
     """A grey TIFF of one strip, written by hand."""
-    tags = (
+    tags: tuple[tuple[int, int], ...] = (
         (256, width),
         (257, height),
         (258, bits),
