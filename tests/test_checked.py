@@ -206,7 +206,7 @@ def test_a_fault_of_the_gpu_is_no_samples_fault() -> None:
             raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
     encoder = Faulty()
-    with pytest.raises(ModelError, match=r"illegal memory access .*samples sample-0 to sample-9"):
+    with pytest.raises(ModelError, match=r"illegal memory access .*samples sample-0 to sample-" + str(CPU_BATCH - 1)):
         encode(encoder)
     assert len(encoder.seen) == 1
 
