@@ -1,10 +1,11 @@
 """Models called with care: in batches of one size, within the memory there is, and never believed unseen.
 
-A matrix product may round otherwise for another number of rows. So that an image's numbers do not depend on its
-neighbours, on where a partition ends or on --batch_size, a model always sees the same number of rows; the last
-batch is filled up with copies of its last row, and what comes out for those is thrown away. (Seen here: ViT-B/32 on a
-CPU gives other last bits for every other number of images.) A model may choose the number as its attribute `batch`;
-None says that it takes any number, since it computes each row by itself.
+A matrix product may round otherwise for another number of rows, and on a CPU its last rows otherwise than its first.
+So that an image's numbers do not depend on its neighbours, on where a partition ends or on --batch_size, a model always
+sees the same number of rows: on a CPU one image; on a GPU a batch, whose last one is filled up with copies of its last
+row, and what comes out for those is thrown away. (Seen here: ViT-B/32 on a CPU gives other last bits for every other
+number of images; MKL's product of ten rows gives the ninth and tenth others than it gives the first eight.) A model may
+choose the number as its attribute `batch`; None says that it takes any number, since it computes each row by itself.
 
 A GPU works while its caller goes on, so `start_encode` and `start_score` only begin; what they give is waited for and
 looked at when it is called. `one_behind` puts the next batch before that. On a CPU the work is done when they return.
@@ -25,7 +26,7 @@ from pycurate.models import EmbeddingScorer, Encoder, PixelScorer
 log = logging.getLogger(__name__)
 
 GPU_BATCH = 100  # images; the default of --batch_size, so that whole batches need no filling up
-CPU_BATCH = 8  # a power of two: of 10 images some processors' products leave a rest, whose rows round otherwise
+CPU_BATCH = 1
 EMBEDDING_BATCH = 1024  # embeddings
 
 _smaller: dict[type, int] = {}  # a model's class -> the batch that fitted, where memory was short
@@ -46,6 +47,12 @@ def one_behind(started: Iterable[T]) -> Iterator[T]:
     yield from waiting
 
 
+def batch_of(model: Encoder | PixelScorer, pixels: torch.Tensor) -> int | None:
+    """How many images a model is given at once, where memory suffices; None: any number, each by itself."""
+    batch: int | None = getattr(model, "batch", GPU_BATCH if pixels.is_cuda else CPU_BATCH)
+    return batch
+
+
 def start_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, samples: Sequence[str]) -> Rows:
     """uint8 (n, 3, h, w), and the name of each sample -> float32 (n, encoder.dim), as the encoder gives it.
 
@@ -57,8 +64,7 @@ def start_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, samples
     def encode(start: int, stop: int, size: int) -> torch.Tensor:
         return encoder.encode(_filled(pixels[start:stop], size))
 
-    batch = GPU_BATCH if pixels.is_cuda else CPU_BATCH
-    return _start(encode, encoder, (encoder.dim,), partition, samples, batch)
+    return _start(encode, encoder, (encoder.dim,), partition, samples, batch_of(encoder, pixels))
 
 
 def start_score(
@@ -70,8 +76,7 @@ def start_score(
         known = [*images[start:stop], *[images[stop - 1]] * (size - (stop - start))]
         return scorer.score(_filled(pixels[start:stop], size), known)
 
-    batch = GPU_BATCH if pixels.is_cuda else CPU_BATCH
-    return _start(score, scorer, (), partition, samples, batch)
+    return _start(score, scorer, (), partition, samples, batch_of(scorer, pixels))
 
 
 def checked_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, samples: Sequence[str]) -> np.ndarray:
@@ -95,7 +100,7 @@ def checked_embedding_score(
         part = embeddings[start:stop]
         return scorer.score(np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)]))
 
-    return _start(score, scorer, (), partition, samples, EMBEDDING_BATCH)()
+    return _start(score, scorer, (), partition, samples, getattr(scorer, "batch", EMBEDDING_BATCH))()
 
 
 def _start(
@@ -104,14 +109,13 @@ def _start(
     width: tuple[int, ...],
     partition: str,
     samples: Sequence[str],
-    batch: int,
+    batch: int | None,
 ) -> Rows:
     """compute(start, stop, size) for all samples, in batches of one size; smaller ones from where memory is short."""
-    chosen = getattr(model, "batch", batch)
     parts: list[tuple[Callable[[], object], int, int, int]] = []
     start = 0
     while start < len(samples):
-        size = _smaller.get(type(model), chosen) or len(samples) - start
+        size = _smaller.get(type(model), batch) or len(samples) - start
         stop = min(start + size, len(samples))
         try:
             parts.append((_sent(compute(start, stop, size)), start, stop, size))

@@ -24,7 +24,7 @@ from pycurate.tables import METADATA, SAMPLES, path_of, write_array, write_table
 log = logging.getLogger(__name__)
 
 
-CPU_BATCH = 24  # images: whole batches of what models get at a time (pycurate.checked.CPU_BATCH)
+CPU_BATCH = 24  # images that are read at a time
 
 
 @dataclass(frozen=True)

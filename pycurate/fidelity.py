@@ -4,7 +4,7 @@ weights      the files have the hashes that were published, or stated when they 
 golden       pycurate's own models give known numbers for known pixels and vectors
 preparation  the loader's pixels agree with open_clip's own transform, and embeddings (compiled on a GPU) with the
              uncompiled tower's, on two photographs, with each backend
-batches      an image's embedding is bit for bit the same alone and among others
+batches      an image's embedding is bit for bit the same alone, among others and at every place in a batch
 captions     each of the two photographs is nearest to its own caption of three
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from pycurate.checked import checked_encode
+from pycurate.checked import batch_of, checked_encode
 from pycurate.choice import ModelChoice
 from pycurate.errors import ModelError
 from pycurate.golden import GOLDEN, answers
@@ -89,10 +89,20 @@ def _golden(spec: str, model: Any) -> Iterator[Finding]:
 
 
 def _batches(encoder: Encoder, photographs: dict[str, bytes], models: ModelChoice) -> Finding:
-    pixels, names = _pixels(encoder, photographs, models.device, "cpu"), list(photographs)
-    together = checked_encode(encoder, pixels, "of verify", names)
-    equal = np.array_equal(checked_encode(encoder, pixels[:1], "of verify", names[:1])[0], together[0])
-    return _within("batches", models.encoder, equal, "the same bits" if equal else "an image depends on its neighbours")
+    pixels = _pixels(encoder, photographs, models.device, "cpu")
+    kinds, size = len(pixels), max(len(pixels), batch_of(encoder, pixels) or 1)
+    which = np.arange(size + kinds) % kinds  # so that in whole batches each image comes to every place
+    names = [list(photographs)[kind] for kind in which]
+
+    def encoded(start: int, stop: int) -> np.ndarray:
+        part = pixels[torch.from_numpy(which[start:stop]).to(pixels.device)]
+        return checked_encode(encoder, part, "of verify", names[start:stop])
+
+    alone = np.concatenate([encoded(kind, kind + 1) for kind in range(kinds)])
+    whole = [slice(start, start + size) for start in range(kinds)]
+    equal = all(np.array_equal(encoded(part.start, part.stop), alone[which[part]]) for part in whole)
+    detail = "the same bits" if equal else "an image depends on its neighbours or its place"
+    return _within("batches", models.encoder, equal, detail)
 
 
 def _preparation(

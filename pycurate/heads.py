@@ -1,7 +1,8 @@
 """Published heads that score CLIP embeddings: LAION's aesthetic predictors and NSFW detectors.
 
 Each fits one encoder, named in `encoders`, and needs its embeddings at unit length. A dozen small matrices are
-evaluated in float64 on the CPU: a head then gives the same number wherever it runs.
+evaluated in float64 on the CPU, each embedding by itself: a head then gives the same number wherever it runs, and
+whatever comes before and after a row.
 """
 
 import pickle
@@ -68,7 +69,7 @@ class LinearHead(Head):
 
     def score(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 (n, dim), unit length -> float32 (n,): a rating, about 1 to 10."""
-        return (embeddings.astype(np.float64) @ self.vector + self.bias).astype(np.float32)
+        return (_each(embeddings.astype(np.float64), self.vector[:, np.newaxis])[:, 0] + self.bias).astype(np.float32)
 
     @classmethod
     def calibrate(cls, raw: np.ndarray) -> np.ndarray:
@@ -151,9 +152,9 @@ class NsfwHead(Head):
         """float32 (n, dim), unit length -> float32 (n,): the probability of "not safe for work"."""
         x = (embeddings.astype(np.float64) - self.mean) / self.deviation
         for kernel, bias in self.layers[:-1]:
-            x = np.maximum(x @ kernel + bias, 0)
+            x = np.maximum(_each(x, kernel) + bias, 0)
         kernel, bias = self.layers[-1]
-        return _sigmoid((x @ kernel + bias)[:, 0])
+        return _sigmoid((_each(x, kernel) + bias)[:, 0])
 
 
 class NsfwL14(NsfwHead):
@@ -170,6 +171,11 @@ class NsfwB32(NsfwHead):
     encoders = ("ViT-B-32/openai",)
     weights = (weights.NSFW_B32,)
     widths = (512, 32, 32, 1)
+
+
+def _each(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(n, k) times (k, m) -> (n, m), as n products of one row: within one product rows may be rounded differently."""
+    return (rows[:, np.newaxis] @ matrix)[:, 0]
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ made with `Class(model_dir, device)`: the folder that holds weights, and a torch
 
 A class may have besides
     batch      how many rows it is always given at once, so that a row's result does not depend on how many come with
-               it; None if it computes each row by itself (see pycurate.checked)
+               it; None if it computes each row by itself. Without it, an image is alone on a CPU (see
+               pycurate.checked)
     encoders   scorers: the names of the encoders that it fits; any other is refused
     weights    the published files that it needs, as pycurate.weights.Weights; `models.py fetch` brings them
 """

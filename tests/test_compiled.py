@@ -12,10 +12,11 @@ import torch._inductor.config
 from tiny_clip import save_tiny
 from torch._dynamo.utils import counters
 
-from pycurate.checked import CPU_BATCH, checked_encode
+from pycurate.checked import checked_encode
 from pycurate.openclip import OpenClip
 
 NOWHERE = Path("/nonexistent")  # a local checkpoint needs no model folder
+BATCH = 10
 NAMES = [str(number) for number in range(25)]
 
 
@@ -24,7 +25,9 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenCli
     """A small model whose first compiled batch is compiled anew, whatever was compiled before."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     torch._dynamo.reset()
-    yield OpenClip(save_tiny(tmp_path / "model"), NOWHERE, "cpu")
+    encoder = OpenClip(save_tiny(tmp_path / "model"), NOWHERE, "cpu")
+    encoder.batch = BATCH  # as on a GPU, where alone anything is compiled
+    yield encoder
     torch._dynamo.reset()
 
 
@@ -98,14 +101,14 @@ def test_a_compiled_batch_too_large_for_memory_is_halved(
 
     def short_of_memory(batch: torch.Tensor) -> torch.Tensor:
         sizes.append(len(batch))
-        if len(batch) == CPU_BATCH:
+        if len(batch) == BATCH:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return embed(batch)
 
     monkeypatch.setattr(encoder, "_embed", short_of_memory)
     monkeypatch.setattr("pycurate.checked._smaller", {})
-    assert len(checked_encode(encoder, images[:CPU_BATCH], "0", NAMES[:CPU_BATCH])) == CPU_BATCH
-    assert sizes == [CPU_BATCH, CPU_BATCH // 2, CPU_BATCH // 2]
+    assert len(checked_encode(encoder, images[:BATCH], "0", NAMES[:BATCH])) == BATCH
+    assert sizes == [BATCH, BATCH // 2, BATCH // 2]
     assert encoder.compiled
 
 

@@ -68,6 +68,21 @@ def test_a_score_does_not_depend_on_its_neighbours(heads: Path, kind: type[Head]
     assert np.array_equal(np.concatenate(apart), together)
 
 
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_score_does_not_depend_on_its_place_its_neighbours_or_its_address(heads: Path, kind: type[Head]) -> None:
+    head, random = kind(heads, "cpu"), np.random.default_rng(0)
+    vectors = random.normal(size=(67, head.dim)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = np.concatenate([head.score(vector[np.newaxis]) for vector in vectors])
+    for count in range(1, 68):
+        which = random.integers(0, 67, count)
+        room = np.empty(count * head.dim + 16, dtype=np.float32)
+        at = int(random.integers(16))  # of 64 bytes
+        placed = room[at : at + count * head.dim].reshape(count, head.dim)
+        placed[:] = vectors[which]
+        assert np.array_equal(head.score(placed), expected[which])
+
+
 def test_reference_embeddings_are_rated_in_their_order(heads: Path) -> None:
     """LAION's reference embeddings for ratings 0-9: each next one is rated higher, by every aesthetic head."""
     expected = np.load(heads / "expected.npz")

@@ -292,6 +292,26 @@ def test_an_embedding_does_not_depend_on_its_neighbours(tiny: OpenClip, cuts: se
     assert np.array_equal(np.concatenate(apart), together)
 
 
+def test_an_embedding_of_the_real_size_is_the_same_at_every_place(b32: OpenClip) -> None:
+    """The projection of ten rows is where MKL rounds the last two otherwise: 768 to 512, as in ViT-B/32."""
+    images = torch.randint(0, 256, (3, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    alone = torch.cat([b32.encode(images[at : at + 1]) for at in range(3)])
+    for count in (10, 11):
+        which = torch.arange(count) % 3
+        room = torch.empty(count * images[0].numel() + 1, dtype=torch.uint8)
+        placed = room[1:].view(count, 3, 224, 224)  # at an odd address
+        placed[:] = images[which]
+        assert torch.equal(b32.encode(placed), alone[which])
+
+
+@settings(max_examples=8, deadline=None)
+@given(order=st.permutations(range(40)), count=st.integers(1, 40))
+def test_a_caption_does_not_depend_on_its_place(tiny: OpenClip, order: list[int], count: int) -> None:
+    captions = [f"a picture of {number} cats" for number in range(40)]
+    rows = tiny.encode_text(captions)
+    assert np.array_equal(tiny.encode_text([captions[at] for at in order[:count]]), rows[order[:count]])
+
+
 def test_bf16_agrees_with_fp32(tmp_path: Path) -> None:
     spec = save_tiny(tmp_path / "model")
     model = openclip._create(find_source(spec), NOWHERE, torch.device("cpu"), "bf16")
