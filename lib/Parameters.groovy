@@ -82,7 +82,9 @@ class Parameters {
 
     /** A folder name for the weights of the models that are named: light, clip-l14, ViT-B-16_openai, ... */
     static String folderName(String... names) {
-        names.findAll().join('_').replaceAll(/[^\w.-]+/, '_')
+        def name = names.findAll().join('_').replaceAll(/[^\w.-]+/, '_')
+        // Classes may be named by long paths, and file systems take 255 bytes.
+        name.length() <= 120 ? name : "${name.take(80)}_${name.sha256().take(16)}"
     }
 
     /** The parameters as JSON, in the order of their names, and reference sets so that they are found from elsewhere. */

@@ -15,6 +15,7 @@ from pictures import photographs
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from pycurate.checked import CPU_BATCH
 from pycurate.choice import ModelChoice, choose_models
 from pycurate.embed import LoaderOptions, embed_partition
 from pycurate.errors import ModelError, UsageError
@@ -123,7 +124,10 @@ def test_a_scorer_that_fails_names_itself_partition_and_sample(results: Path, mo
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return torch.zeros(len(pixels), 3)", r"Faulty gave shape \(10, 3\) where \(10, 2\) is due"),
+        (
+            "return torch.zeros(len(pixels), 3)",
+            rf"Faulty gave shape \({CPU_BATCH}, 3\) where \({CPU_BATCH}, 2\) is due",
+        ),
         ("return torch.full((len(pixels), 2), torch.nan)", "Faulty gave a value that is not finite"),
         ("raise KeyError('colour')", r"Faulty raised KeyError: 'colour' \(.*faulty\.py, line \d+\)"),
     ],

@@ -225,7 +225,8 @@ class Wide:
 
 
 def test_an_encoder_of_ones_own_and_what_it_is_scored_by(shared_images: Path, tmp_path: Path) -> None:
-    own = tmp_path / "own.py"
+    own = tmp_path / ("long" * 30) / "own.py"  # three such paths are more than a file's name may hold
+    own.parent.mkdir()
     own.write_text(MODELS)
     models = ("--encoder", f"{own}:Encoder", "--pixel_scorer", f"{own}:Red", "--scorer", f"{own}:First")
     chosen = ("--min_score", "red=0.3", "--filter", f"{own}:Wide", "--model_dir", str(tmp_path / "models"))
