@@ -168,6 +168,16 @@ def test_plain_jpegs_are_told_from_others() -> None:
     assert not any(jpeg_header(data) for data, code in broken().values() if code not in ("too_large", "corrupt"))
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 15), st.integers(0, 255), st.integers(0, 0x1F))
+def test_no_huffman_table_that_libjpeg_refuses_goes_to_dali(place: int, count: int, table: int) -> None:
+    data = bytearray(kinds()["jpeg"])
+    at = data.find(b"\xff\xc4") + 4
+    data[at], data[at + 1 + place] = table, count
+    if "Huffman table def" in str(decode(bytes(data))[0].message):  # Bogus Huffman table definition
+        assert jpeg_header(bytes(data)) is None
+
+
 @given(st.integers(0, 10**6))
 def test_no_part_of_a_jpeg_passes_for_the_whole(length: int) -> None:
     data = next(iter(photographs().values()))
