@@ -24,7 +24,7 @@ from pycurate.tables import METADATA, SAMPLES, path_of, write_array, write_table
 log = logging.getLogger(__name__)
 
 
-CPU_BATCH = 24  # images that are read at a time
+CPU_BATCH = 20  # images that are read at a time; with 24 malloc keeps half a gigabyte more (benchmarks/stages.py)
 
 
 @dataclass(frozen=True)

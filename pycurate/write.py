@@ -60,7 +60,8 @@ def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard], dali_index: 
     index_path(path).unlink(missing_ok=True)  # that of an earlier tar would point into the middle of members
     columns = ("shard", "key", "tar_offset", "tar_size")
     places = zip(*(rows[column].to_pylist() for column in columns), strict=True)
-    with atomic(path) as beside, open(beside, "wb", buffering=0) as output, ExitStack() as stack:
+    # Not "wb": a file that was cut to nothing is written to the disk by ext4 as soon as it is closed.
+    with atomic(path) as beside, open(beside, "r+b", buffering=0) as output, ExitStack() as stack:
         opened: dict[str, Source] = {}
         for name, samples in groupby(places, lambda place: place[0]):
             if name not in opened:

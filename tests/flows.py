@@ -3,10 +3,11 @@
 import hashlib
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,23 @@ def wait_until(done: Callable[[], bool], what: str, seconds: float = 300) -> Non
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:.0f} s for {what}")
         time.sleep(0.05)
+
+
+def on_terminal(words: Sequence[str | Path], cwd: Path, columns: int = 300) -> tuple[int, str]:
+    """Run a command on a pseudo-terminal: its exit status, and all that the terminal is given, byte for byte."""
+    first, second = pty.openpty()
+    process = subprocess.Popen(
+        words, cwd=cwd, env=environment() | {"COLUMNS": str(columns)}, stdout=second, stderr=second
+    )
+    os.close(second)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(first, 65536)
+        except OSError:  # how Linux says that the other side was closed
+            break
+    os.close(first)
+    return process.wait(), shown.decode()
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,12 @@ def without_tables(jpeg: bytes) -> bytes:
     return jpeg[:at] + b"\xff" * 16 + jpeg[at + 16 :]
 
 
+def lacking(jpeg: bytes) -> bytes:
+    """A JPEG whose luma names a quantisation table that is not there: only a decoder meets that."""
+    at = jpeg.find(b"\xff\xc0") + 12
+    return jpeg[:at] + b"\3" + jpeg[at + 1 :]
+
+
 @cache
 def broken() -> dict[str, tuple[bytes, str]]:
     """Files that cannot be read, with the code that each must get."""

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import pytest
+from flows import wait_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import sound
@@ -45,12 +46,10 @@ def test_a_large_share_is_not_passed_by() -> None:
     held = shared.take(1)
     large = threading.Thread(target=lambda: order.append(shared.take(10)))
     large.start()
-    while not shared._queue:
-        pass
+    wait_until(lambda: len(shared._queue) == 1, "the large share to queue", 30)
     small = threading.Thread(target=lambda: order.append(shared.take(1)))
     small.start()
-    while len(shared._queue) < 2:
-        pass
+    wait_until(lambda: len(shared._queue) == 2, "the small share to queue", 30)
     assert order == []  # nine are free, but the first in the queue wants ten
     shared.give(held)
     large.join()

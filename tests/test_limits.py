@@ -1,7 +1,6 @@
 """No file holds a thread for long, and no crowd of large ones takes all memory."""
 
 import struct
-import threading
 import zlib
 
 import numpy as np
@@ -9,11 +8,9 @@ import pytest
 from pictures import encode, photograph
 from PIL import Image
 
-from pycurate import jpeg, loader_cpu
-from pycurate.budget import Budget, Share
+from pycurate import jpeg
 from pycurate.images import decode, inspect
 from pycurate.limits import PARTS, STRIPS
-from pycurate.models import View
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
@@ -74,37 +71,3 @@ def test_tiffs_of_12_bits_and_with_white_as_zero_look_as_they_should() -> None:
     pgm = decode(b"P5\n64 48\n65535\n" + (grey.astype(">u2") * 257).astype(">u2").tobytes())[1]
     assert pgm is not None
     np.testing.assert_array_equal(pgm[..., 0], grey)
-
-
-def test_images_in_work_share_a_budget() -> None:
-    budget, lock = Budget(100), threading.Lock()
-    held, most = 0, 0
-
-    def work(size: int) -> None:
-        nonlocal held, most
-        for _ in range(30):
-            with Share(budget) as share:
-                share.take(size)
-                with lock:
-                    held += min(size, 100)
-                    most = max(most, held)
-                with lock:
-                    held -= min(size, 100)
-
-    threads = [threading.Thread(target=work, args=(size,)) for size in (10, 30, 60, 99, 500)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    assert most <= 100
-
-
-def test_a_small_budget_changes_no_result() -> None:
-    files = [encode(photograph().resize((40 + at, 30)), "PNG") for at in range(12)]
-    loaded = []
-    for memory in (1, 1 << 31):
-        backend = loader_cpu.CpuBackend([View(16, 16)], "cpu", 10**6, 4, memory)
-        loaded.append(backend.start(files)())
-        backend.close()
-    assert loaded[0][0] == loaded[1][0] and bool((loaded[0][1][0] == loaded[1][1][0]).all())

@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import broken, encode, exif, photograph, photographs, transparent, without_tables
+from pictures import broken, encode, exif, lacking, photograph, photographs, transparent
 from PIL import Image, ImageOps
 
 from pycurate import loader, loader_dali
@@ -171,7 +171,7 @@ def test_files_that_are_seen_to_be_broken_never_reach_dali() -> None:
 
 def test_a_dozen_images_on_which_dali_fails_cost_one_rebuild_for_each_run() -> None:
     good = list(photographs().values()) * 7
-    files = [without_tables(data) if at % 7 == 3 else data for at, data in enumerate(good)][:84]
+    files = [lacking(data) if at % 7 == 3 else data for at, data in enumerate(good)][:84]
     backend = DaliBackend(SMALL, "cpu", len(files), 10**8, 2)
     first, second = backend.start(files), backend.start(good[:20])
     images, pixels = first()
@@ -186,7 +186,7 @@ def test_a_dozen_images_on_which_dali_fails_cost_one_rebuild_for_each_run() -> N
 
 def test_halving_finds_what_dali_alone_fails_on() -> None:
     files = list(photographs().values())[:6]
-    files[2], files[5] = without_tables(files[2]), without_tables(files[5])
+    files[2], files[5] = lacking(files[2]), lacking(files[5])
     backend = DaliBackend(SMALL, "cpu", 6, 10**8, 2)
     header = read_header(files[0])
     jpegs = [loader_dali.Jpeg(at, data, header) for at, data in enumerate(files)]

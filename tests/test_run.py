@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import pty
 import re
 import shlex
 import subprocess
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
-from flows import ROOT, Flow, environment
+from flows import ROOT, Flow, environment, on_terminal
 
 from pycurate.filters import Filtering
 from pycurate.live import PlainView, watch
@@ -64,19 +62,9 @@ def test_basic_filtering_then_full_curation_then_embeddings(place: Path) -> None
     assert "\x1b" not in said  # plain, where there is no terminal
 
     # In a terminal; and of the first run nothing is done again.
-    first, second = pty.openpty()
-    process = subprocess.Popen(
-        [PYCURATE, *full, *more, "--resume"], cwd=place, env=environment(), stdout=second, stderr=second
-    )
-    os.close(second)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(first, 65536)
-        except OSError:  # how Linux says that the other side was closed
-            break
-    assert process.wait() == 0, shown.decode()
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    status, shown = on_terminal([PYCURATE, *full, *more, "--resume"], place, columns=80)
+    assert status == 0, shown
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert re.search(r"EMBED +2 of 2 +\S+ +2 from an earlier run", text)
     found = summary(place, full)
     assert "dedup" in found["thresholds"] and found["dedup"]  # type: ignore[operator]

@@ -3,8 +3,6 @@
 import io
 import json
 import logging
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from flows import ROOT, environment
+from flows import ROOT, environment, on_terminal
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -92,21 +90,6 @@ def test_markup_and_emoji_codes_are_literal_in_both_views(tmp_path: Path) -> Non
 
 
 # --- real commands on a real terminal
-
-
-def on_terminal(words: list[str], cwd: Path) -> tuple[int, str]:
-    """Run a command on a pseudo-terminal: its exit status, and all that the terminal is given, byte for byte."""
-    first, second = pty.openpty()
-    process = subprocess.Popen(words, cwd=cwd, env=environment() | {"COLUMNS": "300"}, stdout=second, stderr=second)
-    os.close(second)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(first, 65536)
-        except OSError:  # how Linux says that the other side was closed
-            break
-    os.close(first)
-    return process.wait(), shown.decode()
 
 
 OWN = r"\x1b\[[0-9;?]*[mhlAK]"  # what the live view needs: colours, the cursor, a line up, a line erased

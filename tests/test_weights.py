@@ -6,7 +6,6 @@ import random
 import resource
 import runpy
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -477,17 +476,6 @@ def test_published_hashes_and_sizes_are_those_of_the_files(shared: Path) -> None
                 assert path.stat().st_size == published.size
             assert published.url.startswith("https://")
             assert published.url.split("/")[-1].replace("%2B", "+") == published.file
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks for a connection or for an address fails the test."""
-
-    def refuse(*_: object, **__: object) -> None:
-        pytest.fail("the network was touched")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 ENCODER = ("ViT-L-14.openai.safetensors", "--encoder ViT-L-14/openai")
