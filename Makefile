@@ -20,9 +20,10 @@ test: setup ## Run all tests (ARGS="-k name" picks some)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # benchmarks/ apart: a file there may have the name of one in bin/.
-lint: setup ## Check style and types
+lint: setup ## Check style, layers and types
 	ruff check .
 	ruff format --check .
+	lint-imports
 	mypy
 	mypy benchmarks
 

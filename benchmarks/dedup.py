@@ -21,17 +21,18 @@ import numpy as np
 import torch
 from dedup_data import clip_like, write_results
 
-from pycurate import dedup, training
-from pycurate.cells import Cells, cells_path, distance_at, keys_of, visits
-from pycurate.decide import decide
-from pycurate.filters import Filtering
-from pycurate.kmeans import k_means
-from pycurate.pairs import read_pairs
-from pycurate.settings import Settings
-from pycurate.sources import embeddings_of, sources_of
-from pycurate.training import directions_of, most_cells, train
-from pycurate.vectors import similarity, unit
-from pycurate.verify import verify
+from pycurate.dedup import train as training
+from pycurate.dedup.brute_force import verify
+from pycurate.dedup.cells import Cells, cells_path, distance_at, keys_of, visits
+from pycurate.dedup.kmeans import k_means
+from pycurate.dedup.pairs import read_pairs
+from pycurate.dedup.partitions import embeddings_of, sources_of
+from pycurate.dedup.settings import Settings
+from pycurate.dedup.train import directions_of, most_cells, train
+from pycurate.dedup.vectors import similarity, unit
+from pycurate.filters.filtering import Filtering
+from pycurate.stages import dedup
+from pycurate.stages.decide import decide
 
 DIM = 512
 BLOCK = 4096

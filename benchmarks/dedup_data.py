@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pycurate.tables import SAMPLES, path_of, sample_uid, write_array, write_table
+from pycurate.results.layout import path_of
+from pycurate.results.tables import SAMPLES, write_array, write_table
+from pycurate.shards.samples import sample_uid
 
 
 def clip_like(n: int, dim: int, seed: int = 0) -> np.ndarray:

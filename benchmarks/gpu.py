@@ -25,13 +25,15 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from pycurate.checked import GPU_BATCH, one_behind, start_encode
-from pycurate.embed import LoaderOptions, embed_partition
-from pycurate.images import MAX_PIXELS
-from pycurate.loader import Loader
-from pycurate.openclip import OpenClip
-from pycurate.partition import find_shards, partition, write_partitions
-from pycurate.shards import read_samples
+from pycurate.images.decode import MAX_PIXELS
+from pycurate.images.loader import Loader
+from pycurate.models.batching import GPU_BATCH, one_behind, start_encode
+from pycurate.models.builtin.openclip import OpenClip
+from pycurate.results.partitions import write_partitions
+from pycurate.shards.listing import find_shards
+from pycurate.shards.samples import read_samples
+from pycurate.stages.embed import LoaderOptions, embed_partition
+from pycurate.stages.partition import partition
 
 PEAKS = {
     "H100 PCIe": 756e12,
@@ -52,7 +54,7 @@ def random_encoder(model: str, folder: Path, device: str) -> OpenClip:
 
 def write_shard(folder: Path, images: int) -> None:
     """A tar of `images` JPEGs: the package's two photographs by turns."""
-    photographs = [path.read_bytes() for path in (files("pycurate") / "photographs").iterdir()]
+    photographs = [path.read_bytes() for path in (files("pycurate.models") / "photographs").iterdir()]
     with tarfile.open(folder / "00000.tar", "w") as tar:
         for number in range(images):
             member = tarfile.TarInfo(f"{number:08d}.jpg")

@@ -24,8 +24,8 @@ import torch
 from nvidia.dali import Pipeline, fn, types
 from PIL import Image
 
-from pycurate.loader import Loader
-from pycurate.models import View
+from pycurate.images.loader import Loader
+from pycurate.images.views import View
 
 SIDE = 224
 PACKAGED = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg", "hubble_deep_field.jpg")

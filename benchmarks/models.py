@@ -19,12 +19,12 @@ import torch
 from skimage import data
 from torch.nn.functional import interpolate
 
-from pycurate.choice import cores
-from pycurate.efficientnet import EfficientNetLite0, Lite0
-from pycurate.images import ImageInfo
-from pycurate.models import View
-from pycurate.opennsfw import OpenNSFW
-from pycurate.quality import Quality
+from pycurate.hardware import cores
+from pycurate.images.decode import ImageInfo
+from pycurate.images.views import View
+from pycurate.models.builtin.efficientnet import EfficientNetLite0, Lite0
+from pycurate.models.builtin.opennsfw import OpenNSFW
+from pycurate.models.builtin.quality import Quality
 
 Way = Callable[[], object]
 

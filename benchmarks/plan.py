@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How long PARTITION, and planning and submitting EMBED's tasks, take for many partitions, and Nextflow's memory.
 
-Tiny shards, one a partition, on the test cluster of tests/slurm with its GPU partition closed: Nextflow makes each
-task's folder and script and submits all of them in job arrays, and none starts.
+Tiny shards, one a partition, on the test cluster of tests/support/slurm with its GPU partition closed: Nextflow makes
+each task's folder and script and submits all of them in job arrays, and none starts.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from flows import Flow, environment, site_file  # noqa: E402
 from slurm.cluster import Cluster  # noqa: E402
 

@@ -23,17 +23,20 @@ import click
 import numpy as np
 from loader import photographs
 
-from pycurate.checked import checked_encode, checked_score
-from pycurate.choice import ModelChoice, choose_models
-from pycurate.embed import LoaderOptions, embed_partition, samples_table
 from pycurate.files import atomic
-from pycurate.images import ImageInfo
-from pycurate.loader import Loader
-from pycurate.partition import find_shards, partition, write_partitions
-from pycurate.plan import plan_output
-from pycurate.shards import read_samples
-from pycurate.tables import path_of, write_table
-from pycurate.write import write_curated
+from pycurate.images.decode import ImageInfo
+from pycurate.images.loader import Loader
+from pycurate.models.batching import checked_encode, checked_score
+from pycurate.models.selection import ModelChoice, choose_models
+from pycurate.results.layout import path_of
+from pycurate.results.partitions import write_partitions
+from pycurate.results.plan import plan_output
+from pycurate.results.tables import write_table
+from pycurate.shards.listing import find_shards
+from pycurate.shards.samples import read_samples
+from pycurate.stages.embed import LoaderOptions, embed_partition, samples_table
+from pycurate.stages.partition import partition
+from pycurate.stages.write import write_curated
 
 ROOT = Path(__file__).resolve().parent.parent
 

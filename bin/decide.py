@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli import filter_options, reference_option, stage_command
-from pycurate.decide import decide
-from pycurate.filters import Filtering
-from pycurate.plan import Layout
-from pycurate.sources import sources_of
-from pycurate.times import record
+from pycurate.cli.options import filter_options, reference_option, stage_command
+from pycurate.dedup.partitions import sources_of
+from pycurate.filters.filtering import Filtering
+from pycurate.results.costs import record
+from pycurate.results.plan import Layout
+from pycurate.stages.decide import decide
 
 
 @stage_command

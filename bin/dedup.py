@@ -11,15 +11,15 @@ from typing import Any
 
 import click
 
-from pycurate.cli import Group, partition_option, reference_option, results_option
-from pycurate.order import checked_keep
-from pycurate.pairs import read_pairs
-from pycurate.presets import find_preset
-from pycurate.settings import Settings
-from pycurate.sources import embeddings_of, source_named, sources_of
-from pycurate.tables import read_table
-from pycurate.terminal import echo
-from pycurate.times import record
+from pycurate.cli.options import Group, partition_option, reference_option, results_option
+from pycurate.cli.terminal import echo
+from pycurate.dedup.pairs import read_pairs
+from pycurate.dedup.partitions import embeddings_of, source_named, sources_of
+from pycurate.dedup.rank import checked_keep
+from pycurate.dedup.settings import Settings
+from pycurate.models.presets import find_preset
+from pycurate.results.costs import record
+from pycurate.results.tables import read_table
 
 
 def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,7 +84,7 @@ def main() -> None:
 @search_options
 def train(results: Path, settings: Settings) -> None:
     """Choose cells from a sample of RESULTS/img_emb; leaves RESULTS/cells and prints the number of buckets."""
-    from pycurate.training import train as choose_cells
+    from pycurate.dedup.train import train as choose_cells
 
     cells = choose_cells(results, sources_of(results), settings)
     record(results, "DEDUP_TRAIN")
@@ -100,8 +100,8 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 
     A partition of the first reference set is named 1:00000, and so on.
     """
-    from pycurate import dedup
-    from pycurate.cells import Cells, cells_path
+    from pycurate.dedup.cells import Cells, cells_path
+    from pycurate.stages import dedup
 
     cells = Cells.load(cells_path(results))
     for source in [source_named(results, references, name) for name in partitions] or sources_of(results, references):
@@ -115,8 +115,8 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 @reference_option
 def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...]) -> None:
     """Find the duplicates that meet in a bucket of cells; leaves RESULTS/pairs. Reads assigned, cells and img_emb."""
-    from pycurate import dedup
-    from pycurate.cells import Cells, cells_path
+    from pycurate.dedup.cells import Cells, cells_path
+    from pycurate.stages import dedup
 
     cells = Cells.load(cells_path(results))
     embeddings = embeddings_of(sources_of(results, references, "img_emb"))
@@ -131,7 +131,7 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
 @reference_option
 def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> None:
     """Find all duplicates in this process; leaves RESULTS/pairs, cells and assigned."""
-    from pycurate.dedup import find_pairs
+    from pycurate.stages.dedup import find_pairs
 
     find_pairs(results, sources_of(results, references), settings)
     record(results, "DEDUP_PAIRS")
@@ -154,7 +154,7 @@ def all_steps(settings: Settings, embeddings: Path, out: Path) -> None:
     They have neither scores nor sizes: the earlier of two duplicates is kept. OUT/decisions.parquet has a row per
     vector, in order: kept, duplicate_of (a row) and similarity.
     """
-    from pycurate.plain import dedup_embeddings
+    from pycurate.stages.dedup import dedup_embeddings
 
     dedup_embeddings(embeddings, settings, out)
 
@@ -165,7 +165,7 @@ def all_steps(settings: Settings, embeddings: Path, out: Path) -> None:
 @click.option("--dedup-threshold", type=float, help="Cosine of duplicates.  [default: that of RESULTS/pairs]")
 def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | None) -> None:
     """Compare all kept samples with each other, and each duplicate with what it names; fails if a decision is wrong."""
-    from pycurate.verify import verify
+    from pycurate.dedup.brute_force import verify
 
     threshold = read_pairs(results)[0].threshold if dedup_threshold is None else dedup_threshold
     done = verify(sources_of(results, references), read_table(results / "decisions.parquet"), threshold)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from pycurate.choice import ModelChoice
-from pycurate.cli import model_options, partition_option, stage_command
-from pycurate.embed import LoaderOptions, embed_partition
-from pycurate.images import MAX_PIXELS
-from pycurate.tables import numbers
-from pycurate.times import record
+from pycurate.cli.options import model_options, partition_option, stage_command
+from pycurate.images.decode import MAX_PIXELS
+from pycurate.models.selection import ModelChoice
+from pycurate.results.costs import record
+from pycurate.results.layout import numbers
+from pycurate.stages.embed import LoaderOptions, embed_partition
 
 
 @stage_command

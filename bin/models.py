@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from pycurate import __version__
-from pycurate.choice import ModelChoice
-from pycurate.cli import Group, model_options
+from pycurate.cli.options import Group, model_options
+from pycurate.cli.terminal import echo
 from pycurate.files import write_json
-from pycurate.terminal import echo
+from pycurate.models.selection import ModelChoice
 from pycurate.text import pad
 
 
@@ -29,8 +29,8 @@ def main() -> None:
 @click.option("--encoders", "text", is_flag=False, flag_value="", help="open_clip's pairs instead, with TEXT in them.")
 def list_models(text: str | None) -> None:
     """List presets and heads, or with --encoders [TEXT] the MODEL/TAG pairs of open_clip."""
-    from pycurate.heads import HEADS
-    from pycurate.presets import PRESETS
+    from pycurate.models.builtin.laion import HEADS
+    from pycurate.models.presets import PRESETS
 
     if text is not None:
         import open_clip
@@ -46,7 +46,7 @@ def list_models(text: str | None) -> None:
     _table(
         ["SCORER", "FITS", "FILE", "BYTES", "LICENCE"],
         [
-            [f"pycurate.heads:{h.__name__}", ", ".join(h.encoders), w.file, str(w.size), w.licence]
+            [f"pycurate.models.builtin.laion:{h.__name__}", ", ".join(h.encoders), w.file, str(w.size), w.licence]
             for h in HEADS
             for w in h.weights
         ],
@@ -58,7 +58,7 @@ def list_models(text: str | None) -> None:
 @click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing and how to bring it.")
 def fetch(models: ModelChoice, offline: bool) -> None:
     """Bring the weights of a preset, an encoder or scorers to --model-dir, and make each model once."""
-    from pycurate.model_setup import fetch_models
+    from pycurate.models.fetch import fetch_models
 
     fetch_models(models, offline)
 
@@ -68,7 +68,7 @@ def fetch(models: ModelChoice, offline: bool) -> None:
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found as JSON, too.")
 def verify(models: ModelChoice, report: Path | None) -> None:
     """Test the models in --model-dir: hashes, known scores, preparation, batches. Leaves with 1 if a check fails."""
-    from pycurate.fidelity import verify as run_checks
+    from pycurate.models.selftest import verify as run_checks
 
     findings: list[dict[str, Any]] = []
     for finding in run_checks(models):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli import stage_command
-from pycurate.partition import bytes_in, find_shards, partition, write_partitions
+from pycurate.cli.options import stage_command
+from pycurate.results.partitions import write_partitions
+from pycurate.shards.listing import find_shards
+from pycurate.stages.partition import bytes_in, partition
 
 log = logging.getLogger(__name__)
 

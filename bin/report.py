@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli import Group, results_option
-from pycurate.examples import choose
-from pycurate.report import Setup, read_parameters, render, weights_in
+from pycurate.cli.options import Group, results_option
+from pycurate.report.examples import choose
+from pycurate.stages.report import Setup, read_parameters, render, weights_in
 
 log = logging.getLogger(__name__)
 

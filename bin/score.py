@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from pycurate.choice import ModelChoice
-from pycurate.cli import model_options, partition_option, stage_command
-from pycurate.score import score_partition
-from pycurate.tables import numbers
-from pycurate.times import record
+from pycurate.cli.options import model_options, partition_option, stage_command
+from pycurate.models.selection import ModelChoice
+from pycurate.results.costs import record
+from pycurate.results.layout import numbers
+from pycurate.stages.score import score_partition
 
 
 @stage_command

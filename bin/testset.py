@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli import Command
-from pycurate.testset import make_testset
+from pycurate.cli.options import Command
+from pycurate.shards.testset import make_testset
 
 
 @click.command(cls=Command)

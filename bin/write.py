@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli import stage_command
-from pycurate.times import record
-from pycurate.write import write_curated
+from pycurate.cli.options import stage_command
+from pycurate.results.costs import record
+from pycurate.stages.write import write_curated
 
 
 @stage_command

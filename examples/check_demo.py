@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from pycurate.errors import PycurateError
-from pycurate.tables import read_table, read_tables
+from pycurate.results.tables import read_table, read_tables
 
 COPIES = ("original", "byte_copy", "reencoded", "resized")  # of one photograph: at most one of them should stay
 FOUND = 0.95  # of the re-encoded and resized copies

@@ -14,7 +14,9 @@ from pycurate.errors import ModelError
 
 
 class Probe:
-    """A logistic probe. Implements pycurate.models.EmbeddingScorer: it has no `view`, so it is given embeddings."""
+    """A logistic probe. Implements pycurate.models.protocols.EmbeddingScorer: it has no `view`, so it is given
+    embeddings.
+    """
 
     name = "probe"  # of the column, and so of decide.py --min-score probe=0.5
 

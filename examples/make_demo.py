@@ -22,7 +22,7 @@ import skimage
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from pycurate.files import atomic, write_json
-from pycurate.tables import sample_uid
+from pycurate.shards.samples import sample_uid
 
 PHOTOGRAPHS = {
     "astronaut.png": "An astronaut in an orange suit before a flag and a model of a shuttle",

@@ -3,7 +3,7 @@
     bin/decide.py --filter examples/metadata_filter.py:Poster ...        at least 600 pixels
     bin/decide.py --filter examples/metadata_filter.py:Poster=1000 ...   at least 1000
 
-The same works for the built-in ones: --filter pycurate.metadata_filters:MinSide=200.
+The same works for the built-in ones: --filter pycurate.filters.metadata:MinSide=200.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 
 class Poster:
-    """Pass upright images, no slimmer than 1 to 2, with enough pixels. Implements pycurate.metadata_filters.Filter."""
+    """Pass upright images, no slimmer than 1 to 2, with enough pixels. Implements pycurate.filters.protocol.Filter."""
 
     reason = "poster"  # under which the decisions count what it drops
 

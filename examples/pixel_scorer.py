@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pycurate.images import ImageInfo
-from pycurate.models import View
+from pycurate.images.decode import ImageInfo
+from pycurate.images.views import View
 
 
 class Brightness:
-    """Mean luminance. Implements pycurate.models.PixelScorer: its `view` says how it wants the pixels."""
+    """Mean luminance. Implements pycurate.models.protocols.PixelScorer: its `view` says how it wants the pixels."""
 
     name = "brightness"  # of the column
     view = View(64, 64, resize="squash", interpolation="bilinear")

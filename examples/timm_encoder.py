@@ -17,14 +17,14 @@ import torch
 from safetensors.torch import load_file
 
 from pycurate.errors import ModelError
-from pycurate.models import View
-from pycurate.views import normalise
+from pycurate.images.render import normalise
+from pycurate.images.views import View
 
 ARCHITECTURE = "mobilenetv3_small_050"
 
 
 class TimmEncoder:
-    """Pooled features of a timm model. Implements pycurate.models.Encoder."""
+    """Pooled features of a timm model. Implements pycurate.models.protocols.Encoder."""
 
     name = f"timm/{ARCHITECTURE}"
 

@@ -2,7 +2,7 @@ import java.nio.file.Files
 import java.nio.file.Path
 import java.security.MessageDigest
 
-/** The content of the Python package, as one hash; pycurate/package.py computes the same. */
+/** The content of the Python package, as one hash; pycurate/fingerprint.py computes the same. */
 class Code {
 
     static String hash(String folder) {

@@ -1,4 +1,4 @@
-"""Text for people: names of strangers made harmless, columns; numbers, shares, sizes and times as people say them."""
+"""Numbers as people read them."""
 
 import unicodedata
 

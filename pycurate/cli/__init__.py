@@ -1,0 +1,1 @@
+"""The command `pycurate`: a module for each of its words."""

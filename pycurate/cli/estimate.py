@@ -1,0 +1,190 @@
+"""`pycurate estimate`: what a run would take, before it is started."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from pycurate.cli.options import model_options
+from pycurate.cli.terminal import echo
+from pycurate.errors import UsageError
+from pycurate.hardware import cores
+from pycurate.models.selection import ModelChoice
+from pycurate.text import duration, size
+
+if TYPE_CHECKING:  # what these import takes seconds, and --help does without
+    from pycurate.estimate.plan import Disk, Estimate, Tasks
+    from pycurate.estimate.sampling import Interval
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.option(
+    "--input-path", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file."
+)
+@model_options
+@click.option("--gpus", default="1,8,64", show_default=True, help="Numbers of GPUs to plan for.")
+@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="Of the trial, about.")
+@click.option("--shards", default=50, show_default=True, type=click.IntRange(10), help="Read the headers of so many.")
+@click.option("--all", "everything", is_flag=True, help="Read the headers of all shards.")
+@click.option(
+    "--images-per-second",
+    type=click.FloatRange(0, min_open=True),
+    help="Rate of a task, instead of a trial.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+def estimate(
+    source: str,
+    models: ModelChoice,
+    gpus: str,
+    seconds: float,
+    shards: int,
+    everything: bool,
+    images_per_second: float | None,
+    as_json: bool,
+) -> None:
+    """Say what a run on --input-path would take, and what in it may be amiss.
+
+    Reads headers of the shards, and tries the models on this machine. On a cluster call it on a node with a GPU.
+    """
+    from pycurate.estimate.plan import Defaults, Machine, dim_of
+    from pycurate.estimate.plan import estimate as put_together
+    from pycurate.estimate.sampling import Interval
+    from pycurate.estimate.survey import survey
+    from pycurate.estimate.trial import NotLoadedError, try_out
+    from pycurate.shards.listing import find_shards
+
+    numbers = _numbers(gpus)
+    defaults = Defaults.read()
+    held = survey(find_shards(source), None if everything else shards)
+    if not held.images.value:
+        codes = ", ".join(sorted({code for one in held.counts for code in one.errors}))
+        raise UsageError(
+            f"Of the shards that were read ({len(held.counts)}) none holds an image, only errors: {codes}."
+        )
+    missing = None
+    each = cores() / _gpus_here()
+    if images_per_second is not None:
+        machine = Machine(Interval(images_per_second, images_per_second, images_per_second), dim_of(models), each)
+    else:
+        try:
+            machine = Machine.of(try_out(held.counts, models, defaults.batch_size, seconds), each)
+        except NotLoadedError as error:
+            missing, machine = str(error), Machine(None, dim_of(models), each)
+    plan = put_together(held, machine, numbers, defaults)
+    if as_json:
+        echo(*json.dumps(asdict(plan) | {"no_trial": missing}, indent=2).split("\n"))
+    else:
+        echo(*_lines(plan, missing))
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [0]
+    if min(numbers) < 1:
+        raise UsageError(f"--gpus is {text!r}; give whole numbers from 1 on, as in 1,8,64.")
+    return numbers
+
+
+def _gpus_here() -> int:
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+def _lines(plan: "Estimate", missing: str | None) -> Iterator[str]:
+    yield from _input(plan)
+    yield from _trial(plan, missing)
+    yield from _tasks(plan)
+    yield from _times(plan)
+    yield from _disk(plan.disk)
+
+
+def _input(plan: "Estimate") -> Iterator[str]:
+    part = plan.read < plan.shards
+    read = f"{plan.read:,}" if part else "all"
+    yield f"Input: {plan.shards:,} shards, {size(plan.bytes)}; headers read of {read}"
+    yield f"  samples   {_count(plan.samples, part)}"
+    formats = ", ".join(f"{name} {_percent(share)}" for name, share in plan.formats.items())
+    each = size(plan.bytes / plan.images.value)
+    yield f"  images    {_count(plan.images, part)}, {each} each with sidecars; {formats}"
+    yield "Worth a look:" if plan.findings else "Worth a look: nothing was found"
+    for finding in plan.findings:
+        stop = "STOPS THE RUN: " if finding.fatal else ""
+        yield f"  {stop}{finding.count:,} of {finding.of:,} {finding.what}: {finding.meaning}"
+    if part:
+        unseen = 1 - 0.05 ** (1 / plan.read)
+        yield f"  (of {plan.read:,} shards read; what is amiss in fewer than {_percent(unseen)} of all may not show)"
+
+
+def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
+    trial, rate = plan.machine.trial, plan.machine.rate
+    if missing:
+        yield f"No trial: {missing}"
+    elif rate and not trial:
+        yield f"Rate: {rate.value:g} images/s, as given; no trial, so times are without starts"
+    if rate and trial:
+        yield f"Trial of {trial.images:,} images on {trial.device}"
+        yield (
+            f"  EMBED     {rate.value:.3g} images/s ({rate.low:.3g} to {rate.high:.3g} in {len(trial.rates)} runs), "
+            f"{trial.embed_start:.1f} s to start a task"
+        )
+        gpu = size(trial.gpu_memory) + " (torch)" if trial.gpu_memory is not None else "not measured: no GPU here"
+        yield f"  memory    {size(trial.memory)} at the peak; of the GPU: {gpu}"
+        if trial.gpu_memory is None:
+            yield "  Without a GPU here, `GPUs` below are CPU machines like this one."
+
+
+def _tasks(plan: "Estimate") -> Iterator[str]:
+    from pycurate.estimate.plan import MINUTES
+
+    yield f"EMBED tasks: {_task(plan.tasks)}"
+    if plan.minutes_tasks and plan.machine.rate:
+        option = f"--partition_minutes {MINUTES} --images_per_second {plan.machine.rate.value:.3g}"
+        yield f"  {option} would make {_task(plan.minutes_tasks)}"
+
+
+def _task(tasks: "Tasks") -> str:
+    took = f", {duration(tasks.seconds)} each" if tasks.seconds is not None else ""
+    return f"{tasks.count:,} of {size(tasks.bytes)} and about {tasks.images:,.0f} images{took}"
+
+
+def _times(plan: "Estimate") -> Iterator[str]:
+    yield "Time, without queues and Nextflow itself; WRITE if all is kept:"
+    yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   all, with DEDUP"
+    for row in plan.times:
+        cells = (
+            f"{duration(part.value) if part else '?':>12}" for part in (row.embed, row.score, row.dedup, row.write)
+        )
+        yield f"  {row.gpus:>6}{''.join(cells)}   {_span(row.all) if row.all else '?'}"
+    if max(row.gpus for row in plan.times) > plan.tasks.count:
+        yield "  More GPUs than EMBED tasks gain nothing; a smaller --partition_bytes makes more tasks."
+
+
+def _disk(disk: "Disk") -> Iterator[str]:
+    unknown = "not measured"
+    yield "Disk:"
+    yield f"  embeddings  {size(disk.embeddings.value) if disk.embeddings else unknown}"
+    yield f"  tables      {size(disk.tables.value) if disk.tables else unknown}"
+    yield f"  output      {size(disk.output)} at most"
+    yield ("  work folder holds the same files by hard links, so once in all, twice on another file system than the")
+    yield f"              results; and for DEDUP about {size(disk.dedup.value)} more"
+
+
+def _count(number: "Interval", estimated: bool) -> str:
+    if not estimated:
+        return f"{number.value:,.0f}"
+    value, low, high = (f"{float(f'{bound:.4g}'):,.0f}" for bound in (number.value, number.low, number.high))
+    return f"about {value} (95 % interval {low} to {high})"
+
+
+def _span(time: "Interval") -> str:
+    value, low, high = (duration(bound) for bound in (time.value, time.low, time.high))
+    return value if low == high else f"{value} ({low} to {high})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -1,0 +1,102 @@
+"""`pycurate inspect`: one sample, or the run as a whole."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pycurate.cli.terminal import echo
+from pycurate.errors import UsageError
+from pycurate.text import number, pad, shorten, size
+
+if TYPE_CHECKING:
+    from pycurate.results.criteria import Criteria, Rule
+    from pycurate.review.lookup import Found
+
+
+WIDTH = 13  # of the headings
+
+
+@click.command()
+@click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("name", metavar="[UID|KEY|SHARD/KEY]", required=False)
+@click.option("--extract", "place", type=click.Path(path_type=Path), help="Write the image to this file or folder.")
+def inspect(results: Path, name: str | None, place: Path | None) -> None:
+    """Say why a sample of RESULTS was kept or dropped, and where its bytes came from and went.
+
+    Without a name: what became of all samples.
+    """
+    from pycurate.results.tables import read_summary
+    from pycurate.review.earlier import criteria_of  # here, since it takes a second
+    from pycurate.review.lookup import extract, look_up, matching
+
+    summary = read_summary(results)
+    if name is None:
+        if place:
+            raise UsageError("--extract needs the uid or key of one sample.")
+        _whole(summary, results)
+        return
+    rows = matching(results, name)
+    if len(rows) > 1:
+        echo(f"{name} names {len(rows)} samples or more; name one by its uid or SHARD/KEY:")
+        for row in rows:
+            echo(f"  {row['uid']}  {row['shard']}/{row['key']}")
+        raise UsageError(f"{name} is not one sample.")
+    found = look_up(results, rows[0]["uid"])
+    for heading, text in described(found, criteria_of(results)):
+        echo(f"{pad(heading, WIDTH)} {text}")
+    if place:
+        echo(f"{'written':{WIDTH}} {extract(found, place)}")
+
+
+def described(found: "Found", criteria: "Criteria") -> list[tuple[str, str]]:
+    """What is to be said of a sample, line by line: a heading and a text."""
+    sample, decision = found.sample, found.decision
+    lines = [
+        ("sample", f"{sample['shard']}/{sample['key']}"),
+        ("uid", sample["uid"]),
+        ("decision", "kept" if decision["kept"] else f"dropped: {_why(found, criteria)}"),
+    ]
+    if sample["status"] == "ok":
+        about = f"{sample['format']}, {sample['width']} x {sample['height']}, {size(sample['size'])}"
+        lines += [("image", f"{about}, SHA-256 {sample['sha256']}")]
+    lines += [("caption", json.dumps(sample["caption"], ensure_ascii=False) if sample["caption"] else "none")]
+    lines += [(shorten(name, WIDTH), _scored(value, criteria.rules_on(name))) for name, value in found.scores.items()]
+    if decision["duplicate_of"]:
+        other = found.original
+        where = f"{other['shard']}/{other['key']} " if other else "a reference set's "
+        lines += [("duplicate of", f"{where}{decision['duplicate_of']}, cosine {decision['similarity']:.4f}")]
+    if found.copied:
+        lines += [("duplicates", f"{number(found.copied)} dropped in its favour")]
+        lines += [("", f"{one['shard']}/{one['key']}, cosine {one['similarity']:.4f}") for one in found.copies]
+    path = found.shard.path if found.shard else sample["shard"]
+    stop = sample["tar_offset"] + sample["tar_size"]
+    lines += [("from", f"{path}, bytes {sample['tar_offset']} to {stop}; the image at {sample['offset']}")]
+    lines += [("to", f"curated/{decision['output_shard']}" if decision["output_shard"] else "nowhere")]
+    return lines
+
+
+def _why(found: "Found", criteria: "Criteria") -> str:
+    from pycurate.results.reasons import UNREADABLE, title
+
+    sample, reason = found.sample, found.decision["reason"]
+    if reason == UNREADABLE:
+        return f"cannot be read, {sample['error']}: {sample['error_message']}"
+    words = f"{reason} ({title(reason)})"
+    rule = criteria.rule(reason)
+    if rule and rule.filter:
+        return f"{words}, {rule.filter}"
+    return f"{words}, set to {rule.threshold}" if rule and rule.threshold is not None else words
+
+
+def _scored(value: float | None, rules: Sequence["Rule"]) -> str:
+    text = "none" if value is None or value != value else f"{value:.4f}"
+    return ", ".join([text, *(f"kept {rule.keeps} {rule.threshold}" for rule in rules)])
+
+
+def _whole(summary: dict[str, Any], results: Path) -> None:
+    for name, count in {"inputs": summary["inputs"], "kept": summary["kept"], **summary["dropped"]}.items():
+        echo(f"{pad(name, 20)} {count:>12,}")
+    echo(f"Of one sample: pycurate inspect {results} UID. The report: {results / 'report.html'}")

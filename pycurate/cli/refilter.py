@@ -1,0 +1,68 @@
+"""`pycurate refilter`: other thresholds for a finished run."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pycurate.cli.options import filter_options
+from pycurate.cli.terminal import echo
+from pycurate.text import pad
+
+
+def _from_run(context: click.Context, _parameter: click.Parameter, results: Path) -> Path:
+    """Make what decided the run the defaults of the options."""
+    from dataclasses import asdict
+
+    from pycurate.filters.filtering import Filtering
+    from pycurate.results.plan import Layout
+    from pycurate.results.tables import read_summary
+    from pycurate.review.earlier import criteria_of
+
+    read_summary(results)  # which says that the run ended well
+    criteria = criteria_of(results)
+    layout = criteria.layout or Layout()
+    known = asdict(Filtering.of_rules(criteria.filters)) | {"dedup": criteria.search is not None}
+    context.default_map = known | {"images_per_tar": layout.images_per_tar}
+    context.obj = layout.tars_per_task
+    return results
+
+
+@click.command()
+@click.argument(
+    "results", type=click.Path(exists=True, file_okay=False, path_type=Path), is_eager=True, callback=_from_run
+)
+@filter_options
+@click.option("--dedup/--no-dedup", help="Drop duplicates.")
+@click.option("--images-per-tar", type=click.IntRange(1), metavar="COUNT", help="Samples in an output shard.")
+@click.option(
+    "--write",
+    "target",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Make the curated set anew in this folder; RESULTS itself is replaced.",
+)
+@click.pass_obj
+def refilter(
+    tars_per_task: int,
+    results: Path,
+    filtering: Any,
+    dedup: bool,
+    images_per_tar: int,
+    target: Path | None,
+) -> None:
+    """Say what other thresholds would keep of the run in RESULTS, at once; with --write make it so.
+
+    Nothing is embedded, scored or compared again. What is not given stays as it was in the run.
+    """
+    from pycurate.results.plan import Layout
+    from pycurate.results.reasons import in_order
+    from pycurate.review.refilter import Wanted, preview, remake
+
+    wanted = Wanted(filtering, dedup, Layout(images_per_tar, tars_per_task))
+    change = remake(results, wanted, target) if target else preview(results, wanted)
+    echo(f"{'':20} {'run':>12} {'now':>12}")
+    for reason in in_order([*change.before, *change.after], [rule.reason for rule in filtering.rules()]):
+        echo(f"{pad(reason, 20)} {change.before.get(reason, 0):>12,} {change.after.get(reason, 0):>12,}")
+    echo(f"{change.gained:,} more would be kept, {change.lost:,} no longer.")
+    if target:
+        echo(f"Curated shards: {target / 'curated'}   Report: {target / 'report.html'}")

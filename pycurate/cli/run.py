@@ -1,0 +1,92 @@
+"""`pycurate run`: the workflow, with a view of how it goes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pycurate.cli.terminal import console, echo
+from pycurate.errors import UsageError
+from pycurate.files import atomic
+from pycurate.nextflow.parameters import parameter_file, parameter_options, parameters, read_parameter_file, root
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(epilog="Every parameter of docs/usage.md is an option, also those not shown, such as --min-side 200.")
+@click.option("--params-file", type=FILE, help="Parameters, as `pycurate config` writes them; options count more.")
+@click.option("--profile", help="Of Nextflow: slurm, apptainer, ...; several with commas.")
+@click.option("--resume", is_flag=True, help="Go on where an earlier run was, and use what it made.")
+@click.option(
+    "--work-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("work"),
+    show_default=True,
+    help="Where tasks work.",
+)
+@click.option("--site", "site_files", type=FILE, multiple=True, help="One more Nextflow configuration; repeatable.")
+@click.option("--plain", is_flag=True, help="Lines in place of a live table.  [default where there is no terminal]")
+@parameter_options
+def run(
+    given: dict[str, Any],
+    params_file: Path | None,
+    profile: str | None,
+    resume: bool,
+    work_dir: Path,
+    site_files: tuple[Path, ...],
+    plain: bool,
+) -> None:
+    """Run the workflow and show how it goes: stage by stage, images a second, kept and dropped, time left.
+
+    The parameters are left in pipeline_info/parameters.yaml of the results.
+    """
+    from pycurate.filters.filtering import Filtering  # here and below, since they take time that --help need not take
+    from pycurate.nextflow.progress import Progress
+    from pycurate.nextflow.view import PlainView, TerminalView, watch
+
+    chosen = (read_parameter_file(params_file) if params_file else {}) | given
+    if "input" not in chosen and "test" not in (profile or "").split(","):
+        raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
+    whole = {one.name: one.default for one in parameters()} | chosen
+    info = Path(whole["outdir"]) / "pipeline_info"
+    with atomic(info / "parameters.yaml") as beside:
+        beside.write_text(parameter_file(chosen), encoding="utf-8")
+
+    (info / "trace.txt").unlink(missing_ok=True)  # an earlier run's, which would be taken for this one's
+    command = ["nextflow"]
+    for file in site_files:
+        command += ["-c", str(file)]
+    command += ["run", str(root() / "main.nf"), "-params-file", str(info / "parameters.yaml")]
+    command += ["-work-dir", str(work_dir), "-ansi-log", "false"]
+    command += ["-profile", profile] if profile else []
+    command += ["-resume"] if resume else []
+    # Filters of the user's own may need what only DECIDE has; what they drop is counted when it has ended.
+    progress = Progress(work_dir, info / "trace.txt", Filtering.of(whole | {"filter": None}))
+    screen = console()
+    view = PlainView(screen) if plain or not screen.is_terminal else TerminalView(screen)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    try:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PATH": path},
+        )
+    except FileNotFoundError as error:
+        raise UsageError("There is no nextflow on PATH; run make setup, or load the cluster's module.") from error
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # Nextflow then ends its tasks, and is waited for
+    try:
+        status = watch(process, progress, view)
+    except KeyboardInterrupt:  # Nextflow was interrupted by the same key and ends its tasks
+        status = process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    if status:
+        echo("The run stopped before its end; mend the cause, then go on with the same command and --resume.")
+        sys.exit(1)

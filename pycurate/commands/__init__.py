@@ -1,1 +1,0 @@
-"""The subcommands of `pycurate`, one module each."""

@@ -1,0 +1,240 @@
+"""Which samples are dropped as duplicates: by the pairs of all buckets, a mask of who may stay, and the greedy walk."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.dedup.pairs import LIMIT, PAIRS, Search, pairs_table, read_pairs
+from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of
+from pycurate.dedup.rank import ORDER, Keep, best_first, checked_keep, order_of, shard_names
+from pycurate.dedup.recall import EXACT, Recall, measured
+from pycurate.dedup.vectors import ROW_BITS, Embeddings
+from pycurate.dedup.visits import members_of, nodes_of
+from pycurate.dedup.walk import GONE, walk
+from pycurate.errors import TableError
+from pycurate.files import write_json
+from pycurate.hardware import default_device
+from pycurate.results.tables import write_table
+from pycurate.results.uids import hex_digits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """The duplicates among the samples that may stay.
+
+    Attributes:
+        sample: int64 (n,), their numbers, ascending.
+        uid: uint64 (n, 2), theirs.
+        of: uint64 (n, 2), the uid of the kept sample that each duplicates.
+        similarity: float32 (n,), with it.
+        exact: bool (n,), it is byte-equal.
+        reference: bool (n,), it belongs to a reference set.
+    """
+
+    sample: np.ndarray
+    uid: np.ndarray
+    of: np.ndarray
+    similarity: np.ndarray
+    exact: np.ndarray
+    reference: np.ndarray
+
+    @classmethod
+    def none(cls) -> "Dropped":
+        """No duplicates."""
+        uids, flags = np.zeros((0, 2), np.uint64), np.zeros(0, bool)
+        return cls(np.zeros(0, np.int64), uids, uids, np.zeros(0, np.float32), flags, flags)
+
+    def within(self, partition: int) -> "Dropped":
+        """Those of one partition."""
+        here = slice(*np.searchsorted(self.sample, np.array([partition, partition + 1]) << ROW_BITS).tolist())
+        return Dropped(*(column[here] for column in vars(self).values()))
+
+    @property
+    def rows(self) -> np.ndarray:
+        """int64 (n,): their rows in the embeddings of their partitions."""
+        return self.sample & ((1 << ROW_BITS) - 1)
+
+    def groups(self) -> pa.Table:
+        """The groups of duplicates, largest first: group (int64), uid, kept, similarity.
+
+        The kept one of a group stands first in it, also where it belongs to a reference set; the similarity is that to
+        the kept one, and null for itself.
+        """
+        # A reference set numbers its samples by itself: its kept image may have the uid of one that is kept here.
+        of = pc.binary_join_element_wise(hex_digits(self.of), pa.array(np.where(self.reference, "r", "")), "")
+        sizes = pa.table({"of": of}).group_by("of").aggregate([([], "count_all")])
+        sizes = sizes.sort_by([("count_all", "descending"), ("of", "ascending")])
+        kept = pc.utf8_slice_codeunits(sizes["of"], 0, 32)
+        heads = [np.arange(len(kept)), kept, np.ones(len(kept), bool), pa.nulls(len(kept), pa.float32())]
+        group = pc.index_in(of, value_set=sizes["of"]).cast(pa.int64())
+        members = [group, hex_digits(self.uid), np.zeros(len(of), bool), self.similarity]
+        names = ["group", "uid", "kept", "similarity"]
+        table = pa.concat_tables([pa.table(columns, names=names) for columns in (heads, members)])
+        order = [("group", "ascending"), ("kept", "descending"), ("similarity", "descending"), ("uid", "ascending")]
+        return table.sort_by(order)
+
+
+def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Recall) -> None:
+    """Leave duplicates.parquet (the groups) and dedup.json (how they were sought, how many are found) in `results`."""
+    if search.reach < 1:
+        log.warning(
+            "The fast search found %.2f %% of the duplicate pairs (95 %% interval %.2f to %.2f, from %d images).",
+            *(100 * recall.recall, 100 * recall.low, 100 * recall.high, recall.probes),
+        )
+    write_json(results / "dedup.json", vars(search) | vars(recall))
+    write_table(results / "duplicates.parquet", dropped.groups())
+
+
+def forget_duplicates(results: Path) -> None:
+    """Remove what `write_duplicates` left of an earlier decision."""
+    for name in ("dedup.json", "duplicates.parquet"):
+        (results / name).unlink(missing_ok=True)
+
+
+class Index:
+    """Readable samples of all sources by number: which may stay, and their rank."""
+
+    def __init__(self, sources: Sequence[Source], passes: Mapping[int, np.ndarray], keep: Keep) -> None:
+        self.numbers = np.array([source.number for source in sources])  # ascending: sources come in order
+        masks, order = [np.zeros(0, bool)], [np.zeros(0, ORDER)]
+        places = shard_names(sources) if keep == "first" else []
+        for source in sources:
+            samples = source.readable(["uid", "shard", "tar_offset", "width", "height"])
+            aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
+            order.append(order_of(samples, aesthetic, keep, places, bool(source.reference)))
+            masks.append(passes.get(source.number, np.ones(samples.num_rows, bool)))
+        self.bases = np.cumsum([0] + [len(part) for part in order[1:]])
+        self.passes, self.order = np.concatenate(masks), np.concatenate(order)
+
+    def places(self, samples: np.ndarray) -> np.ndarray:
+        """Positions in `passes` and `order` of samples by number. Raises TableError if there is no such sample."""
+        source = np.searchsorted(self.numbers, samples >> ROW_BITS)
+        known = source < len(self.numbers)
+        known[known] = self.numbers[source[known]] == samples[known] >> ROW_BITS
+        row = samples & ((1 << ROW_BITS) - 1)
+        if not known.all() or (row >= np.diff(self.bases)[source]).any():
+            raise TableError("The pairs name samples that the tables do not have; run match again.")
+        return self.bases[source] + row
+
+
+def duplicates(
+    results: Path, sources: Sequence[Source], passes: Mapping[int, np.ndarray]
+) -> tuple[Dropped, Search, Recall]:
+    """The duplicates to drop among the samples that may stay; how they were sought, and how many were found.
+
+    `passes` says who may stay: of a source's number, bool (readable samples,) in the order of their embeddings. Every
+    sample of a source that is not named there may.
+
+    Reads pairs; assigned and img_emb only where a list of duplicates was cut too early.
+    """
+    search, pairs = read_pairs(results)
+    recall = EXACT if search.reach == 1 else measured(pairs)
+    pairs = pairs.filter(pc.less(pairs["probe"], 2))
+    index = Index(sources, passes, checked_keep(search.keep))
+    limit = LIMIT
+    while True:
+        graph = Graph(pairs, index)
+        if not len(graph.walk.cut):
+            return graph.dropped(), search, recall
+        limit *= 2  # so that the rounds are few, whatever the data
+        log.info("%d samples look further than their first %d duplicates", len(graph.walk.cut), limit // 2)
+        pairs = match_again(results, graph, search.threshold, embeddings_of(sources), limit)
+
+
+class Graph:
+    """The samples that have duplicates, numbered by rank from 0, the best, and the walk over them.
+
+    Raises TableError if the pairs contradict the rank, having been found under another one.
+    """
+
+    def __init__(self, pairs: pa.Table, index: Index) -> None:
+        self.pairs, self.index = pairs, index
+        numbers = [pairs[name].to_numpy() for name in ("later", "earlier")]
+        self._sorted = np.unique(np.concatenate(numbers))
+        place = index.places(self._sorted)
+        by_rank = best_first(index.order[place])
+        self.samples, self.places = self._sorted[by_rank], place[by_rank]  # by node
+        self._node = np.empty(len(by_rank), np.int64)
+        self._node[by_rank] = np.arange(len(by_rank))
+        later, earlier = (self._node[np.searchsorted(self._sorted, number)] for number in numbers)
+        if (earlier >= later).any():
+            raise TableError(
+                "The pairs do not follow the rank of the samples, whose scores changed since; run train again."
+            )
+        exact = pairs["exact"].to_numpy()
+        self.leader = _leaders(len(place), later[exact], earlier[exact])
+        passing = np.flatnonzero(index.passes[self.places])
+        self.stand_in = np.full(len(place), -1)  # of byte-equal ones, the best that passes, by leader
+        self.stand_in[self.leader[passing][::-1]] = passing[::-1]
+        near = np.flatnonzero(~exact)
+        later, earlier = self.leader[later[near]], self.leader[earlier[near]]
+        sort = np.lexsort((earlier, later))
+        self.near, self.later, self.earlier = near[sort], later[sort], earlier[sort]
+        self.walk = walk(self.later, self.earlier, pairs["more"].to_numpy()[self.near], self.stand_in < 0)
+
+    def dropped(self) -> Dropped:
+        """Who is dropped for whom, once nothing is cut."""
+        passing = np.flatnonzero(self.index.passes[self.places] & self.index.order["new"][self.places])
+        node = self.leader[passing]
+        through = self.walk.by[node]
+        near = through >= 0
+        named = np.where(near, self.earlier[through] if len(self.earlier) else 0, node)
+        of = self.stand_in[named]
+        alike = np.ones(len(passing), np.float32)
+        alike[near] = self.pairs["similarity"].to_numpy()[self.near[through[near]]]
+        gone = of != passing
+        chosen, of = passing[gone], of[gone]
+        sort = np.argsort(self.samples[chosen])
+        order = self.index.order[self.places[of]]
+        own = self.index.order["uid"][self.places[chosen]]
+        columns = (self.samples[chosen], own, order["uid"], alike[gone], ~near[gone], ~order["new"])
+        return Dropped(*(column[sort] for column in columns))
+
+    def cut_lists(self) -> pa.Table:
+        """The pairs at which lists were cut too early."""
+        return self.pairs.take(self.near[self.walk.cut])
+
+    def live(self, samples: np.ndarray) -> np.ndarray:
+        """bool (n,): which samples, by number and each the best of its copies, may be kept."""
+        result = self.index.passes[self.index.places(samples)].copy()
+        place = np.minimum(np.searchsorted(self._sorted, samples), len(self._sorted) - 1)
+        known = self._sorted[place] == samples
+        result[known] = self.walk.state[self._node[place[known]]] != GONE
+        return result
+
+
+def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarray:
+    """int64 (count,): for each node the best of those that it is byte-equal to, through any number of steps."""
+    leader = np.arange(count)
+    leader[copies] = originals
+    while not np.array_equal(further := leader[leader], leader):
+        leader = further
+    return leader
+
+
+# Lists of duplicates that were cut too early, made longer: their cells are matched again, among what may be kept.
+def match_again(results: Path, graph: Graph, threshold: float, embeddings: Embeddings, limit: int) -> pa.Table:
+    """The graph's pairs with longer lists, of live duplicates only, in place of those cut too early."""
+    from pycurate.dedup.match import Lookup, match_nodes  # here, since it brings torch, and few sets need it
+
+    cut = graph.cut_lists()
+    lookup = Lookup(threshold, limit, embeddings.similarity, default_device())
+    tables = []
+    for cell in np.unique(cut["cell"].to_numpy()).tolist():
+        nodes = nodes_of(members_of(results, embeddings.paths, cell, cell + 1)).members
+        nodes = nodes[graph.live(nodes["sample"])]
+        nodes = nodes[nodes["probe"] < 2]
+        rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())
+        found = match_nodes(nodes, rows, np.ones(len(nodes), bool), lookup)
+        tables.append(pairs_table(nodes, found, np.zeros(len(nodes))))
+    more = graph.pairs["more"].to_numpy().copy()
+    more[graph.near[graph.walk.cut]] = False
+    pairs = graph.pairs.set_column(PAIRS.get_field_index("more"), "more", [more])
+    return pa.concat_tables([pairs, *tables])

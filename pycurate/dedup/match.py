@@ -1,0 +1,149 @@
+"""The duplicates that meet in one cell.
+
+A cell holds members that are at home in it and visitors. Two visitors need not be compared: they meet where one of them
+is at home (see `pycurate.dedup.cells`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from pycurate.dedup.pairs import Found, copies_table, pairs_table
+from pycurate.dedup.visits import nodes_of
+
+SLACK = 1.2e-3  # what rounding keys to float16 may take from a product: 2 * 2^-11, and what float32 adds
+BLOCK = 1024  # rows and columns of one product: 4 MiB of float32, about what a core's cache holds
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What is looked for, and how.
+
+    Attributes:
+        threshold: pairs of at least this similarity (as float32) are duplicates.
+        limit: of duplicates per member and cell.
+        compare: gives the similarity, float32 (n,), of samples a with samples b, both int64 (n,), by number.
+        device: of torch, where products are made.
+    """
+
+    threshold: float
+    limit: int
+    compare: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    device: str
+
+
+def match_nodes(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Lookup) -> Found:
+    """Duplicates of the nodes of one cell among the better ones, by position.
+
+    Args:
+        nodes: member_dtype (n,), best first.
+        rows: bool (n,): which look for duplicates; references and vectors without a direction never do.
+        columns: bool (n,): which they look among.
+        lookup: what counts as a duplicate.
+    """
+    alive = nodes["key"].any(axis=1)
+    home = nodes["home"]
+    rows = rows & alive & nodes["order"]["new"]
+    columns = columns & alive
+    keys = torch.from_numpy(nodes["key"].astype(np.float32)).to(lookup.device)
+    kinds = ((rows & home, columns), (rows & ~home, columns & home))
+    return Found.of(
+        [
+            neighbours(keys, nodes["sample"], np.flatnonzero(seek), np.flatnonzero(among), lookup)
+            for seek, among in kinds
+        ]
+    )
+
+
+def match_cell(members: np.ndarray, lookup: Lookup) -> pa.Table:
+    """The duplicates that meet in one cell, as PAIRS; `members`: member_dtype (n,), all of that cell."""
+    joined = nodes_of(members)
+    nodes = joined.members
+    extra = nodes["probe"] == 2
+    found = match_nodes(nodes, ~extra, ~extra, lookup)
+    tables = [pairs_table(nodes, found, nodes["probe"] == 1), copies_table(joined.copies, int(members["cell"][0]))]
+    if extra.any():
+        for rows, columns in ((extra, ~extra), (~extra, extra)):
+            tables.append(pairs_table(nodes, match_nodes(nodes, rows, columns, lookup), 2 * extra))
+    return pa.concat_tables(tables)
+
+
+# The search for duplicates among ranked members of a cell, never in quadratic memory or output.
+#
+# Each member looks for duplicates among the better ones, from the best on, and stops after a number of them. A group of
+# g near-copies so costs g times that number of pairs at most and, as its best ones stand in the first block, g times
+# one block of products.
+def neighbours(keys: torch.Tensor, samples: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Lookup) -> Found:
+    """For each of `rows`, the first `lookup.limit` of `columns` before it that are duplicates of it.
+
+    Args:
+        keys: float32 (n, dim), members best first, rounded to float16 (see `pycurate.dedup.cells` and SLACK).
+        samples: int64 (n,), the members' numbers.
+        rows: int64, ascending positions of the members that look for duplicates.
+        columns: int64, ascending positions of the members that they look among.
+        lookup: what counts as a duplicate.
+
+    Costs products of len(rows) * len(columns) / 2 at most, and memory for one block of them.
+    """
+    floor = lookup.threshold - SLACK
+    row_keys, column_keys = (keys[torch.from_numpy(which).to(keys.device)] for which in (rows, columns))
+    found = []
+    for row_start in range(0, len(rows), BLOCK):
+        block = rows[row_start : row_start + BLOCK]
+        count = np.zeros(len(block), np.int64)
+        last = np.full(len(block), -1)
+        parts = []
+        for start in range(0, int(np.searchsorted(columns, block[-1])), BLOCK):
+            others = columns[start : start + BLOCK]
+            active = np.flatnonzero((count < lookup.limit) & (block > others[0]))
+            if not len(active):
+                break
+            block_keys = row_keys[row_start : row_start + BLOCK]
+            if len(active) < len(block):
+                block_keys = block_keys[torch.from_numpy(active).to(keys.device)]
+            products = block_keys @ column_keys[start : start + BLOCK].T
+            hits = torch.nonzero(products.amax(dim=1) >= floor).flatten()
+            if not len(hits):
+                continue
+            places = torch.nonzero(products[hits] >= floor, as_tuple=True)
+            i, j = active[hits[places[0]].cpu().numpy()], others[places[1].cpu().numpy()]
+            before = j < block[i]
+            i, j, alike = _first(i[before], j[before], samples, block, lookup.limit - count, lookup)
+            parts.append((i, j, alike))
+            count += np.bincount(i, minlength=len(block))
+            last[i] = j  # in ascending order of j within each i: the last one stays
+        if parts:
+            i, j, alike = (np.concatenate(column) for column in zip(*parts, strict=True))
+            found.append(Found(block[i], j, alike, (count[i] >= lookup.limit) & (j == last[i])))
+    return Found.of(found)
+
+
+def _first(
+    i: np.ndarray, j: np.ndarray, samples: np.ndarray, block: np.ndarray, room: np.ndarray, lookup: Lookup
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The first room[i] duplicates of block[i] among candidates (i, j), sorted; no more is compared than needed."""
+    number = np.bincount(i, minlength=len(room))
+    start = np.cumsum(number) - number
+    room, done = room.copy(), np.zeros_like(number)
+    parts = []
+    while (take := np.where(room > 0, np.minimum(number - done, room), 0)).any():
+        of = np.repeat(np.arange(len(take)), take)
+        place = np.arange(len(of)) - np.repeat(np.cumsum(take) - take, take)
+        chosen = (start + done)[of] + place
+        alike = lookup.compare(samples[block[i[chosen]]], samples[j[chosen]])
+        good = np.flatnonzero(alike >= np.float32(lookup.threshold))
+        of, chosen, alike = of[good], chosen[good], alike[good]
+        confirmed = np.bincount(of, minlength=len(room))
+        nth = np.arange(len(of)) - np.repeat(np.cumsum(confirmed) - confirmed, confirmed)
+        wanted = nth < room[of]
+        parts.append((i[chosen[wanted]], j[chosen[wanted]], alike[wanted]))
+        room -= np.minimum(confirmed, room)
+        done += take
+    if not parts:
+        return i[:0], j[:0], np.zeros(0, np.float32)
+    i, j, alike = (np.concatenate(column) for column in zip(*parts, strict=True))
+    sort = np.lexsort((j, i))
+    return i[sort], j[sort], alike[sort]

@@ -1,0 +1,112 @@
+"""The pairs of duplicates: what each `match` leaves in a table for its bucket of cells, and DECIDE reads."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pycurate.errors import TableError
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table
+
+LIMIT = 8  # duplicates listed per sample and cell; whoever needs more is matched again in DECIDE
+
+PAIRS = pa.schema(
+    [
+        ("later", pa.int64()),  # number of the worse-ranked sample (see pycurate.dedup.vectors.sample_numbers)
+        ("earlier", pa.int64()),  # number of the better-ranked one
+        ("similarity", pa.float32()),
+        ("exact", pa.bool_()),  # byte-equal images
+        ("more", pa.bool_()),  # the list of `later` in this cell is cut here: worse-ranked `earlier` may be missing
+        ("cell", pa.int32()),
+        ("probe", pa.int8()),  # pair of a probe: 1 found in any case, 2 found only by looking further; 0 of no probe
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the pairs of a bucket say of the search that found them, in the metadata of their table."""
+
+    threshold: float
+    keep: str
+    reach: float
+    buckets: int
+
+    def to_metadata(self) -> dict[str, str]:
+        """For a table's schema."""
+        return {"pycurate": json.dumps(vars(self), sort_keys=True)}
+
+    def facts(self) -> dict[str, Any]:
+        """What of it a decision depends on, as plain data: all but how the work was split; and its recall in a word."""
+        known = {name: value for name, value in vars(self).items() if name != "buckets"}
+        return known | {"recall": "exact" if self.reach == 1 else "fast"}
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "Search":
+        """Raises TableError if the table does not say."""
+        try:
+            return cls(**json.loads(table.schema.metadata[b"pycurate"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise TableError("A table of pairs does not say how they were found; run dedup.py match again.") from error
+
+
+def read_pairs(results: Path) -> tuple[Search, pa.Table]:
+    """The pairs of all buckets, and how they were found. Raises TableError if a bucket's are missing."""
+    search = Search.of(read_table(path_of(results, "pairs", "00000")))
+    tables = [read_table(path_of(results, "pairs", f"{bucket:05d}")) for bucket in range(search.buckets)]
+    if {Search.of(table) for table in tables} != {search}:
+        raise TableError(
+            "The pairs of the buckets are of different searches; run dedup.py match again for all of them."
+        )
+    return search, pa.concat_tables(tables)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Duplicates among ranked members: positions `later` > `earlier`, their similarity, and where a list was cut."""
+
+    later: np.ndarray
+    earlier: np.ndarray
+    similarity: np.ndarray
+    more: np.ndarray
+
+    @classmethod
+    def of(cls, parts: "list[Found]") -> "Found":
+        """All of `parts` in one."""
+        empty = cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, bool))
+        columns = zip(*((p.later, p.earlier, p.similarity, p.more) for p in [empty, *parts]), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
+
+
+def pairs_table(nodes: np.ndarray, found: Found, probe: np.ndarray) -> pa.Table:
+    """What was found in one cell, as PAIRS; `probe`, int (n,), says what the nodes are to the measuring of recall."""
+    sample, count = nodes["sample"], len(found.later)
+    columns = {
+        "later": sample[found.later],
+        "earlier": sample[found.earlier],
+        "similarity": found.similarity,
+        "exact": np.zeros(count, bool),
+        "more": found.more,
+        "cell": nodes["cell"][found.later],
+        "probe": np.maximum(probe[found.later], probe[found.earlier]).astype(np.int8),
+    }
+    return pa.table(columns, schema=PAIRS)
+
+
+def copies_table(copies: np.ndarray, cell: int) -> pa.Table:
+    """The byte-equal ones of a cell, int64 (c, 2) as in Nodes, as PAIRS."""
+    count = len(copies)
+    columns = {
+        "later": copies[:, 0],
+        "earlier": copies[:, 1],
+        "similarity": np.ones(count, np.float32),
+        "exact": np.ones(count, bool),
+        "more": np.zeros(count, bool),
+        "cell": np.full(count, cell, np.int32),
+        "probe": np.zeros(count, np.int8),
+    }
+    return pa.table(columns, schema=PAIRS)

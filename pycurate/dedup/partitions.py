@@ -1,0 +1,121 @@
+"""The partitions among which duplicates are looked for, as DEDUP and DECIDE read them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.dedup.vectors import Embeddings
+from pycurate.errors import TableError, UsageError
+from pycurate.results.layout import numbers, path_of
+from pycurate.results.tables import SAMPLES, read_table
+
+REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
+
+
+@dataclass(frozen=True)
+class Source:
+    """One partition: `number` names it in sample numbers, `name` in its files beneath `results`.
+
+    `reference` is 0 for what is to be curated, 1 for the first reference set, and so on.
+    """
+
+    results: Path
+    name: str
+    reference: int = 0
+
+    @property
+    def number(self) -> int:
+        """Of the partition, also in `assigned`; those of reference sets begin at REFERENCE."""
+        return int(self.name) + REFERENCE * self.reference
+
+    @property
+    def label(self) -> str:
+        """What the user calls it: 00000, or 1:00000 in the first reference set."""
+        return f"{self.reference}:{self.name}" if self.reference else self.name
+
+    @property
+    def embeddings(self) -> Path:
+        """float (readable samples, dim)."""
+        return path_of(self.results, "img_emb", self.name)
+
+    def samples(self, columns: list[str]) -> pa.Table:
+        """All samples of the partition, good and bad. Raises TableError."""
+        return read_table(path_of(self.results, "samples", self.name), columns)
+
+    def readable(self, columns: list[str]) -> pa.Table:
+        """Its readable samples, one per embedding, in their order.
+
+        Raises TableError if the rows that the samples name are not 0, 1, 2, ..., each once.
+        """
+        samples = self.samples([*columns, "row"])
+        samples = samples.filter(pc.is_valid(samples["row"])).sort_by("row")
+        if not np.array_equal(samples["row"].to_numpy(), np.arange(samples.num_rows)):
+            raise TableError(f"The samples of partition {self.name} do not name each embedding once; embed it again.")
+        return samples.drop_columns("row")
+
+    def facts(self) -> pa.Table:
+        """What filters may ask for: the columns of SAMPLES and of the scores, a row per readable sample."""
+        samples = self.readable([name for name in SAMPLES.names if name != "row"])
+        scores = self.scores(samples["uid"])
+        return pa.table({name: table[name] for table in (samples, scores) for name in table.column_names})
+
+    def chosen(self, uids: pa.ChunkedArray) -> np.ndarray:
+        """bool (n,): which of these readable samples are searched.
+
+        All, but of a reference set that a run has curated, those that it kept.
+        """
+        decisions = self.results / "decisions.parquet"
+        if not self.reference or not decisions.exists():
+            return np.ones(len(uids), bool)
+        table = read_table(decisions, ["uid", "kept"])
+        return pc.is_in(uids, value_set=table.filter(table["kept"])["uid"]).to_numpy()
+
+    def scores(self, uids: pa.ChunkedArray) -> pa.Table:
+        """The scores of these samples, without the uid; of none, no columns, where SCORE left no table.
+
+        Raises TableError if a sample has no score.
+        """
+        path = path_of(self.results, "scores", self.name)
+        if not path.parent.is_dir():
+            return pa.table({"uid": uids}).drop_columns("uid")
+        scores = read_table(path)
+        place = pc.index_in(uids, value_set=scores["uid"])
+        if place.null_count:
+            raise TableError(f"{path} lacks {place.null_count} of the readable samples; score the partition again.")
+        return scores.drop_columns("uid").take(place)
+
+
+def sources_of(results: Path, references: Sequence[Path] = (), kind: str = "samples") -> list[Source]:
+    """The partitions of a folder that stages share, then those of its reference sets, in order.
+
+    `kind` names the files that tell which there are. Raises TableError if one of the folders has none.
+    """
+    folders = enumerate([results, *references])
+    return [Source(folder, name, which) for which, folder in folders for name in numbers(folder, kind)]
+
+
+def source_named(results: Path, references: Sequence[Path], label: str) -> Source:
+    """The partition that the user calls so. Raises UsageError if there is none."""
+    which, _, name = label.rpartition(":")
+    folders = [results, *references]
+    if (which or "0").isdigit() and int(which or 0) < len(folders):
+        source = Source(folders[int(which or 0)], name, int(which or 0))
+        if name.isdigit() and path_of(source.results, "samples", name).exists():
+            return source
+    raise UsageError(f"There is no partition {label}; name one such as 00000, or 1:00000 of the first reference set.")
+
+
+def embeddings_of(sources: Sequence[Source]) -> Embeddings:
+    """The embeddings of all `sources`."""
+    return Embeddings({source.number: source.embeddings for source in sources})
+
+
+def aesthetic_of(scores: pa.Table, rows: int) -> np.ndarray:
+    """float64 (rows,): the aesthetic score; NaN where there is none."""
+    if "aesthetic" not in scores.column_names:
+        return np.full(rows, np.nan)
+    return scores["aesthetic"].to_numpy().astype(np.float64)

@@ -1,0 +1,74 @@
+"""Which of two duplicates is the better one: a total order over samples."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.dedup.partitions import Source
+from pycurate.errors import TableError, UsageError
+from pycurate.results.uids import uid_numbers
+
+Keep = Literal["best", "first", "largest"]
+
+# Ascending in these fields, in their order, is best first. False is first: references come before new samples.
+ORDER = np.dtype([("new", "?"), ("first", "<f8"), ("second", "<f8"), ("uid", "<u8", (2,))])
+
+
+def checked_keep(keep: str) -> Keep:
+    """`keep` if it names a policy, else UsageError."""
+    if keep not in get_args(Keep):
+        raise UsageError(
+            f"There is no policy {keep!r} to keep one of several duplicates; choose best, first or largest."
+        )
+    return keep  # type: ignore[return-value]
+
+
+def scattered(numbers: np.ndarray) -> np.ndarray:
+    """uint64 (n, 2), uids or the like -> uint64 (n,), spread evenly even if the numbers are consecutive."""
+    return (numbers[:, 0] + numbers[:, 1]) * np.uint64(0x9E3779B97F4A7C15)
+
+
+def shard_names(sources: Sequence[Source]) -> list[str]:
+    """The shards of all sources that are no references, in the order of their names."""
+    new = [source for source in sources if not source.reference]
+    return sorted({name for source in new for name in source.samples(["shard"])["shard"].unique().to_pylist()})
+
+
+def order_of(
+    samples: pa.Table, aesthetic: np.ndarray, keep: Keep, shards: Sequence[str], reference: bool
+) -> np.ndarray:
+    """The rank of each sample, as ORDER (n,).
+
+    Args:
+        samples: uid, width and height of each sample; shard and tar_offset too for `first`.
+        aesthetic: float (n,); NaN, and so last, where there is none.
+        keep: `best` ranks by aesthetic score, then pixels; `largest` by pixels, then aesthetic score; `first` by the
+            shard's name, then the place in it. The smaller uid breaks the ties that remain.
+        shards: the names of all shards in order, for `first`.
+        reference: whether these samples belong to a reference set, which outranks everything.
+    """
+    result = np.zeros(samples.num_rows, ORDER)
+    result["new"] = not reference
+    result["uid"] = uid_numbers(samples["uid"])
+    if keep == "first":
+        if reference:  # whose shards lie in another folder: the uid alone decides
+            return result
+        place = pc.index_in(samples["shard"], value_set=pa.array(shards, pa.string()))
+        if place.null_count:
+            raise TableError("A shard was unknown when the cells were made; run dedup.py train again.")
+        result["first"] = place.to_numpy()
+        result["second"] = samples["tar_offset"].to_numpy()
+        return result
+    score = np.where(np.isnan(aesthetic), np.inf, -aesthetic.astype(np.float64))
+    pixels = -(samples["width"].to_numpy().astype(np.float64) * samples["height"].to_numpy())
+    result["first"], result["second"] = (score, pixels) if keep == "best" else (pixels, score)
+    return result
+
+
+def best_first(order: np.ndarray) -> np.ndarray:
+    """int64 (n,): the positions that sort an ORDER array, the best sample first."""
+    uid = order["uid"]
+    return np.lexsort((uid[:, 1], uid[:, 0], order["second"], order["first"], order["new"]))

@@ -1,0 +1,115 @@
+"""What a vector is to the search for duplicates, and how alike two of them are: one definition for every path.
+
+**Vectors.** A vector is used as it is stored, in float16, if its length is within 1 % of 1. Any other (unnormalised,
+or stored in another type) is brought to unit length in float64 and rounded to float16. One that has no direction, being
+zero or holding a NaN or an infinity, becomes zero and is like no other vector, not even its own copy.
+
+**Similarity** of a and b is the cosine a.b / sqrt(|a|^2 |b|^2), computed in float64 and rounded to float32. They are
+duplicates when it is at least the threshold rounded to float32.
+
+**Why every path and machine agrees to the last bit.** float16 numbers of at most 1.01 are whole multiples of 2^-24, so
+each product of two is a multiple of 2^-48, and by Cauchy-Schwarz no partial sum of products exceeds 1.03. Every such
+number fits in the 53 bits of a float64. So the three dot products are exact in whatever order they are summed, and
+IEEE 754 leaves no choice in the product, root and quotient that follow.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from pycurate.errors import TableError
+from pycurate.results.tables import read_embeddings
+
+# A sample's number: that of its partition, then its row in the partition's embeddings.
+ROW_BITS = 32
+
+
+def sample_numbers(partition: int, rows: np.ndarray) -> np.ndarray:
+    """int64 (n,): the numbers of the samples with these embedding rows of a partition."""
+    return (partition << ROW_BITS) + rows.astype(np.int64)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """float (n, dim) -> float16 (n, dim): unit length, or zero where a vector has no direction (see the module)."""
+    with np.errstate(over="ignore"):
+        result = vectors.astype(np.float16)
+    square = np.einsum("ij,ij->i", result, result, dtype=np.float64)
+    exact = vectors.dtype == np.float16
+    odd = np.flatnonzero(~(np.abs(np.sqrt(square) - 1) <= 0.01) if exact else np.ones(len(vectors), bool))
+    if len(odd):
+        wide = vectors[odd].astype(np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            largest = np.abs(wide).max(axis=1, keepdims=True, initial=0)
+            good = np.isfinite(largest) & (largest > 0)
+            wide = np.where(good, wide, 0) / np.where(good, largest, 1)  # no square of it overflows or vanishes
+        length = np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
+        result[odd] = wide / np.where(length > 0, length, 1)
+    return result
+
+
+def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """float16 (n, dim) twice, from `unit` -> float32 (n,): the cosine of each pair; 0 if one has no direction."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    dot, xx, yy = (np.einsum("ij,ij->i", *two) for two in ((x, y), (x, x), (y, y)))
+    scale = np.sqrt(xx * yy)
+    return np.divide(dot, scale, out=np.zeros_like(dot), where=scale > 0).astype(np.float32)
+
+
+class Embeddings:
+    """The embeddings of several partitions, read where they lie.
+
+    `paths` names each partition's `.npy` file: float (rows, dim). Raises TableError if one cannot be read.
+    """
+
+    def __init__(self, paths: Mapping[int, Path]) -> None:
+        self.paths = dict(sorted(paths.items()))
+        self._open = cache(self._open_file)  # a file is mapped once, however often it is asked for
+        self._one = Lock()  # numpy reads a header by ast, which fails now and then in two threads of Python 3.11
+
+    def _open_file(self, partition: int) -> np.ndarray:
+        if partition not in self.paths:
+            raise TableError(f"There are no embeddings of partition {partition}; they belong beside its table.")
+        with self._one:
+            return read_embeddings(self.paths[partition])
+
+    def rows(self, partition: int) -> int:
+        """How many vectors a partition has."""
+        return len(self._open(partition))
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the vectors. Raises TableError if the partitions differ in it."""
+        dims = {self._open(partition).shape[1] for partition in self.paths}
+        if len(dims) != 1:
+            raise TableError(f"The embeddings have vectors of {sorted(dims)} dimensions; embed all with one model.")
+        return dims.pop()
+
+    def block(self, partition: int, start: int, stop: int) -> np.ndarray:
+        """float16 (stop - start, dim): these rows of a partition, as `unit` gives them."""
+        return unit(self._open(partition)[start:stop])
+
+    def take(self, samples: np.ndarray) -> np.ndarray:
+        """float16 (n, dim): the vectors of samples by number (see `sample_numbers`), as `unit` gives them."""
+        result = np.empty((len(samples), self.dim), np.float16)
+        partitions = samples >> ROW_BITS
+        rows = samples & ((1 << ROW_BITS) - 1)
+        for partition in np.unique(partitions).tolist():
+            here = partitions == partition
+            try:
+                result[here] = unit(self._open(partition)[rows[here]])
+            except IndexError as error:
+                raise TableError(
+                    f"{self.paths[partition]} has fewer rows than readable samples ({error}); embed it again."
+                ) from error
+        return result
+
+    def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """float32 (n,): the similarity of samples a with samples b, by their numbers."""
+        result = np.empty(len(a), np.float32)
+        for start in range(0, len(a), 8192):
+            part = slice(start, start + 8192)
+            result[part] = similarity(self.take(a[part]), self.take(b[part]))
+        return result

@@ -1,0 +1,76 @@
+"""The members of cells: the visits that `assign` leaves in a file for each partition, read cell by cell."""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pycurate.dedup.rank import ORDER, best_first
+from pycurate.errors import TableError
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_array
+
+
+def member_dtype(dim: int) -> np.dtype:
+    """One visit of a sample to a cell, with its key of `dim` numbers (see `pycurate.dedup.cells.Cells.keys`)."""
+    return np.dtype(
+        [
+            ("cell", "<i4"),
+            ("home", "?"),
+            ("probe", "<i1"),  # of a probe: 1, or 2 if the visit is made to measure recall only; else 0
+            ("sample", "<i8"),
+            ("order", ORDER),
+            ("content", "<u8", (2,)),  # the first 128 bits of the image's SHA-256
+            ("key", "<f2", (dim,)),
+        ]
+    )
+
+
+def members_of(results: Path, partitions: Iterable[int], start: int, stop: int) -> np.ndarray:
+    """The visits of these partitions to the cells from `start` up to `stop`, as member_dtype (n,), sorted by cell.
+
+    Raises TableError if a partition was not assigned, or not to the same cells as the others.
+    """
+    parts = []
+    for number in partitions:
+        path = path_of(results, "assigned", f"{number:05d}")
+        there = read_array(path)
+        if there.dtype.names != member_dtype(1).names or there.ndim != 1:
+            raise TableError(f"{path} holds no visits but {there.dtype} {there.shape}; run dedup.py assign again.")
+        # numpy's own search would read the whole column; this one touches a few of its pages.
+        first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))
+        parts.append(there[first:last])
+    if len({part.dtype for part in parts}) > 1:
+        raise TableError("The partitions were assigned to different cells; run dedup.py assign again for all.")
+    members = np.concatenate(parts)
+    return members[np.argsort(members["cell"], kind="stable")]
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The different images of a cell, best first: byte-equal members stand together under the best of them."""
+
+    members: np.ndarray  # member_dtype (n,): the best of each; `home` if any is, `probe` the least of any
+    copies: np.ndarray  # int64 (c, 2): numbers of samples at home here, and of the best byte-equal one
+
+
+def nodes_of(members: np.ndarray) -> Nodes:
+    """Join byte-equal members of one cell."""
+    members = members[best_first(members["order"])]
+    content = members["content"]
+    sort = np.lexsort((content[:, 1], content[:, 0]))  # stable: the best of equals stays first
+    new = np.ones(len(sort), bool)
+    new[1:] = (content[sort[1:]] != content[sort[:-1]]).any(axis=1)
+    starts = np.flatnonzero(new)
+    best = sort[starts]
+    leader = np.empty(len(members), np.int64)
+    leader[sort] = np.repeat(best, np.diff(starts, append=len(sort)))
+    copy = np.flatnonzero((leader != np.arange(len(members))) & members["home"] & members["order"]["new"])
+    nodes = members[best]
+    if len(starts):
+        nodes["home"] = np.logical_or.reduceat(members["home"][sort], starts)
+        nodes["probe"] = np.minimum.reduceat(members["probe"][sort], starts)
+    sample = members["sample"]
+    return Nodes(nodes[np.argsort(best)], np.stack([sample[copy], sample[leader[copy]]], axis=1))

@@ -1,0 +1,1 @@
+"""Before a run: what the input holds, and what a run will take."""

@@ -1,0 +1,253 @@
+"""A trial of the stages on this machine: how fast they are, what memory they take, how large their tables are."""
+
+import math
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from pycurate.dedup.partitions import sources_of
+from pycurate.errors import ModelError, PycurateError, StorageError
+from pycurate.files import atomic
+from pycurate.filters.filtering import Filtering
+from pycurate.hardware import cores, peak_memory
+from pycurate.images.decode import MAX_PIXELS
+from pycurate.models.selection import ModelChoice
+from pycurate.results.layout import path_of
+from pycurate.results.partitions import write_partitions
+from pycurate.results.plan import Layout
+from pycurate.results.tables import read_table
+from pycurate.shards.copy import Source
+from pycurate.shards.count import ShardCount
+from pycurate.shards.listing import Shard
+from pycurate.shards.tar import END
+from pycurate.stages.decide import decide
+from pycurate.stages.embed import LoaderOptions, embed_partition
+from pycurate.stages.score import score_partition
+from pycurate.stages.write import copy_samples, write_curated
+
+T = TypeVar("T")
+
+MOST_IMAGES, MOST_BYTES = 1000, 256_000_000  # of different images in a trial; where they do not suffice they come again
+RUNS = 3  # from which the rate and its spread are taken
+NUMBER = "00000"
+TABLES = ("samples", "metadata", "measures", "scores", "plan")  # those of a partition, and of a WRITE task
+
+
+class NotLoadedError(ModelError):
+    """The models cannot be made: weights are missing or wrong."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was measured.
+
+    Attributes:
+        device: what EMBED ran on, in words.
+        images: how many different images it embedded.
+        rates: images per second of EMBED, of each of its runs, once it is under way.
+        start: seconds from the start of a process until it has imported what a stage needs that computes with torch.
+        plain_start: the same of a stage that does not, such as WRITE.
+        embed_start: seconds of an EMBED task beyond its images: start, models, loader, the slow first batch.
+        score_start: the same of a SCORE task.
+        score_seconds: of SCORE, per image.
+        write_rate: bytes per second of WRITE, out of memory into the temporary folder; None if nothing was written.
+        dim: numbers of an embedding.
+        tables: bytes per sample of each table.
+        memory: bytes, the largest resident size of the EMBED process.
+        gpu_memory: bytes that torch had allocated on the GPU at most; None without a GPU.
+    """
+
+    device: str
+    images: int
+    rates: tuple[float, ...]
+    start: float
+    plain_start: float
+    embed_start: float
+    score_start: float
+    score_seconds: float
+    write_rate: float | None
+    dim: int
+    tables: dict[str, float]
+    memory: int
+    gpu_memory: int | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of EMBED: how many images it embedded in how many seconds."""
+
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast EMBED is: images per second of each of RUNS runs, the last of these, and what the first run of a process
+    takes beyond its images at that rate, in seconds."""
+
+    rates: tuple[float, ...]
+    last: Run
+    first: float
+
+
+def try_out(counts: Sequence[ShardCount], models: ModelChoice, batch_size: int, seconds: float) -> Trial:
+    """Embed, score and write a random choice of the images for about so many seconds, in a process of its own.
+
+    Raises NotLoadedError if weights are missing or wrong, ModelError if a model gives what its protocol does not allow,
+    UsageError for an unknown model, and PycurateError if the process is killed.
+    """
+    options = LoaderOptions.fill(None, models.device, batch_size, MAX_PIXELS, None)
+    with TemporaryDirectory(prefix="pycurate-") as name, ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        try:
+            pieces = make_pieces(counts, Path(name), options.batch_size)
+            began = time.monotonic()
+            return pool.submit(measure, Path(name), pieces, models, options, seconds, began).result()
+        except BrokenProcessPool as error:
+            raise PycurateError(
+                "The trial of EMBED was killed, perhaps for want of memory; try it on a larger node, "
+                "or give --images-per-second."
+            ) from error
+        except (OSError, StorageError) as error:
+            raise PycurateError(f"The trial failed on a file ({error}); if {name} lacks room, set TMPDIR.") from error
+
+
+def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> list[tuple[Shard, int]]:
+    """A random choice of the images as small shards of a batch each, in `folder`; each with how many it holds."""
+    hashes = np.concatenate([one.keys for one in counts])
+    places = np.concatenate([one.places for one in counts])
+    owner = np.repeat(np.arange(len(counts)), [len(one.keys) for one in counts])
+    order = np.argsort(hashes, kind="stable")
+    order = order[places[order, 1] > 0][:MOST_IMAGES]
+    order = order[: max(1, int(np.searchsorted(np.cumsum(places[order, 1]), MOST_BYTES, side="right")))]
+    pieces = []
+    for start in range(0, len(order), batch_size):
+        path = folder / "pieces" / f"{start:05}.tar"
+        chosen = order[start : start + batch_size]
+        with atomic(path) as beside, open(beside, "wb", buffering=0) as output:
+            for shard in np.unique(owner[chosen]):
+                with Source(counts[shard].shard) as source:
+                    here = places[chosen[owner[chosen] == shard]].tolist()
+                    copy_samples(source, output, [(None, offset, size) for offset, size in here])
+            output.write(END)
+        pieces.append((Shard(path.name, path, path.stat().st_size), len(chosen)))
+    return pieces
+
+
+def measure(
+    results: Path,
+    pieces: Sequence[tuple[Shard, int]],
+    models: ModelChoice,
+    options: LoaderOptions,
+    seconds: float,
+    began: float,
+) -> Trial:
+    """The trial itself, in a fresh process that was started at `began` (time.monotonic); works in `results`."""
+    start = time.monotonic() - began
+    try:
+        (encoder, pixel_scorers), load = _timed(lambda: (models.load_encoder(), models.load_pixel_scorers()))
+        scorers, score_load = _timed(models.load_embedding_scorers)
+    except ModelError as error:
+        raise NotLoadedError(str(error)) from error
+
+    code = "import pycurate.stages.write, pycurate.stages.score"
+    _, plain = _timed(lambda: subprocess.run([sys.executable, "-c", code], check=True))
+
+    given = 0  # pieces so far; each run goes on where the last one ended
+
+    def run(count: int) -> Run:
+        nonlocal given
+        chosen = [pieces[(given + at) % len(pieces)] for at in range(count)]
+        given += count
+        named = [Shard(f"{at:06}.tar", shard.path, shard.bytes) for at, (shard, _) in enumerate(chosen)]
+        write_partitions(results, [named])
+        _, spent = _timed(lambda: embed_partition(results, NUMBER, encoder, pixel_scorers, options))
+        return Run(sum(images for _, images in chosen), spent)
+
+    pace = find_pace(run, seconds)
+    memory = peak_memory()
+    gpu = torch.device(models.device).type == "cuda"
+
+    _, score = _timed(lambda: score_partition(results, NUMBER, models.pixel_scorer_classes(), scorers))
+    decisions = decide(results, sources_of(results), Filtering(), Layout(), dedup=False)
+    _, write = _timed(lambda: write_curated(results))
+    written = sum(path.stat().st_size for path in (results / "curated").glob("*.tar"))
+    different = sum(images for _, images in pieces)
+    tables = {kind: read_table(path_of(results, kind, NUMBER)) for kind in TABLES} | {"decisions": decisions}
+    return Trial(
+        device=device_name(models.device),
+        images=min(different, RUNS * pace.last.images),
+        rates=pace.rates,
+        start=start,
+        plain_start=plain,
+        embed_start=start + load + pace.first,
+        score_start=(start if scorers else plain) + score_load,
+        score_seconds=score / pace.last.images,
+        write_rate=written / write if written else None,
+        dim=encoder.dim,
+        tables={kind: bytes_per_row(table.slice(0, different)) for kind, table in tables.items()},
+        memory=memory,
+        gpu_memory=torch.cuda.max_memory_allocated(models.device) if gpu else None,
+    )
+
+
+def find_pace(run: Callable[[int], Run], seconds: float) -> Pace:
+    """Call `run`, which embeds so many batches, for about so many seconds in all.
+
+    It is given ever more batches until a run takes its share of the time, and then as many twice more. One batch, for
+    the second time, tells what of a run does not grow with the images.
+    """
+    cold, least = run(1), run(1)
+    count, grown = 1, least
+    share = seconds / (RUNS + 1)  # the runs that lead there take about one share, too
+    while grown.seconds < share:
+        start = least.seconds if count > 1 else 0.0
+        growth = 1.1 * (share - start) / max(grown.seconds - start, 1e-3)
+        count = math.ceil(count * min(10, max(1.3, growth)))
+        grown = run(count)
+    runs = [grown] if count > 1 else []
+    runs += [run(max(count, 2)) for _ in range(RUNS - len(runs))]
+    rates = tuple(
+        # Were the machine to stumble over the one batch, the difference would mean nothing.
+        (one.images - least.images) / max(one.seconds - least.seconds, one.seconds / 10)
+        for one in runs
+    )
+    return Pace(rates, runs[-1], max(0.0, cold.seconds - cold.images * len(rates) / sum(rates)))
+
+
+def bytes_per_row(table: pa.Table) -> float:
+    """What a row adds to a Parquet file of such rows; 0 of an empty table."""
+
+    def size(part: pa.Table) -> int:
+        sink = pa.BufferOutputStream()
+        pq.write_table(part, sink, compression="zstd")
+        return sink.getvalue().size
+
+    return (size(table) - size(table.slice(0, 0))) / max(1, table.num_rows)
+
+
+def device_name(device: str) -> str:
+    """The GPU's name; of a CPU how many cores of it this process may use, and its name."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    match = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    return f"{cores()} cores of {match[1]}" if match else f"{cores()} cores of {os.uname().machine}"
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    began = time.monotonic()
+    return work(), time.monotonic() - began

@@ -1,0 +1,1 @@
+"""What a sample must be to stay."""

@@ -1,0 +1,200 @@
+"""Filters as data: each is a named question to the scores, and answers with a mask."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pycurate.errors import ModelError, PycurateError, UsageError
+from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
+from pycurate.filters.protocol import Filter
+from pycurate.filters.thresholds import MinClipScore, Threshold, minimum_of
+from pycurate.plugins import called, cause, load_class
+from pycurate.results.criteria import Rule, Side
+from pycurate.results.reasons import RESERVED
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a parameter of the workflow with a number filters by.
+
+    Attributes:
+        column: the score that it is a threshold on; None where it looks at something else.
+        keeps: the side of the number that stays.
+        make: the filter with that number.
+    """
+
+    column: str | None
+    keeps: Side
+    make: Callable[[float], Filter]
+
+
+def _on_score(column: str, keeps: Side) -> Kind:
+    return Kind(column, keeps, partial(Threshold, column, keeps))
+
+
+KINDS = {
+    "aesthetic_threshold": _on_score("aesthetic", Side.AT_LEAST),
+    "nsfw_threshold": _on_score("nsfw", Side.BELOW),
+    "clip_score_threshold": Kind("clip_score", Side.AT_LEAST, MinClipScore),
+    "min_side": Kind(None, Side.AT_LEAST, MinSide),
+    "max_aspect": Kind(None, Side.AT_MOST, MaxAspect),
+    "caption_words": Kind(None, Side.MORE_THAN, CaptionWords),
+    "caption_characters": Kind(None, Side.MORE_THAN, CaptionCharacters),
+}
+"""The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
+
+SCORES = ("aesthetic", "nsfw")
+"""The scores that the workflow has a parameter of this name for, whether to compute them."""
+
+
+@dataclass(frozen=True)
+class Filtering:
+    """Which filters are on, by the names and in the units of the workflow's parameters. None: that filter is off."""
+
+    aesthetic_threshold: float | None = None
+    nsfw_threshold: float | None = None
+    clip_score_threshold: float | None = None
+    min_score: Sequence[str] = ()  # each as `minimum_of` reads it
+    missing_caption: str = "keep"  # or drop
+    min_side: int | None = None
+    max_aspect: float | None = None
+    caption_words: int | None = None
+    caption_characters: int | None = None
+    filter: Sequence[str] = ()  # each as `filtering.load_filter` reads it
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> "Filtering":
+        """Those of a run with these parameters of the workflow, all of them given, as `summary.json` names them."""
+        known = {name: parameters.get(name) for name in cls.__dataclass_fields__}
+        for score in SCORES:
+            if not parameters.get(score):  # it was not scored
+                known[f"{score}_threshold"] = None
+        for name in ("min_score", "filter"):
+            known[name] = tuple(part for part in (known[name] or "").split(",") if part)
+        return cls(**known | {"missing_caption": known["missing_caption"] or "keep"})
+
+    @classmethod
+    def of_rules(cls, rules: Sequence[Rule]) -> "Filtering":
+        """Those that made these rules: the reverse of `rules`."""
+        return cls(
+            **{rule.parameter: rule.threshold for rule in rules if rule.parameter in KINDS},  # type: ignore[arg-type]
+            min_score=tuple(f"{rule.column}={rule.threshold}" for rule in rules if rule.parameter == "min_score"),
+            missing_caption="drop" if any(rule.parameter == "missing_caption" for rule in rules) else "keep",
+            filter=tuple(rule.filter for rule in rules if rule.filter is not None),
+        )
+
+    def parameters(self) -> dict[str, Any]:
+        """The same as parameters of the workflow, those aside that are None: what `of` understands."""
+        known = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        known |= {name: ",".join(known[name]) or None for name in ("min_score", "filter")}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def rules(self) -> list[Rule]:
+        """What they are, in the order in which they are asked: that of the fields.
+
+        The reason of a filter of the user's own is known when it is made; here it goes by its class. Raises UsageError
+        for a `min_score` that is none.
+        """
+        found: list[Rule] = []
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if name == "min_score":
+                found += [minimum_of(text) for text in value]
+            elif name == "filter":
+                found += [Rule(name, spec, filter=spec) for spec in value]
+            elif name == "missing_caption":
+                found += [Rule(name, HasCaption.reason)] if value == "drop" else []
+            elif value is not None:
+                kind = KINDS[name]
+                found.append(Rule(name, name.removesuffix("_threshold"), kind.column, kind.keeps, value))
+        return found
+
+    def filters(self) -> list[Filter]:
+        """The filters themselves, in the same order.
+
+        Raises UsageError if one of them cannot be made, or has no `reason` of its own.
+        """
+        made = [_made(rule) for rule in self.rules()]
+        for one in made:
+            reason = getattr(one, "reason", None)
+            if not isinstance(reason, str) or not reason or reason in RESERVED:
+                raise UsageError(
+                    f"{_name(one)} has the reason {reason!r}; give it a `reason` to drop a sample for, in words: "
+                    f"any but {', '.join(RESERVED)}."
+                )
+        return made
+
+
+def _made(rule: Rule) -> Filter:
+    if rule.filter is not None:
+        return load_filter(rule.filter)
+    if rule.threshold is None:
+        return HasCaption()
+    if rule.column and rule.parameter not in KINDS:
+        return Threshold(rule.column, Side.AT_LEAST, rule.threshold)
+    return KINDS[rule.parameter].make(rule.threshold)
+
+
+def first_failed(filters: Sequence[Filter], table: pa.Table, partition: str) -> np.ndarray:
+    """int16 (n,): the position in `filters` of the first one that each row fails, or len(filters) if it passes all.
+
+    `table` is what Filter.passes takes, of one partition. Raises UsageError if a filter asks for a score that is not
+    there, ModelError, naming class, partition and sample, if one raises or gives what its protocol does not allow.
+    """
+    failed = np.full(table.num_rows, len(filters), np.int16)
+    for position, one in reversed(list(enumerate(filters))):
+        failed[~_passes(one, table, partition)] = position
+    return failed
+
+
+def _passes(one: Filter, table: pa.Table, partition: str) -> np.ndarray:
+    """What the filter answers, checked: numpy takes integers in the place of a mask for positions."""
+    try:
+        mask = one.passes(table)
+    except (PycurateError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        where = _culprit(one, table)
+        raise ModelError(f"{_name(one)} {cause(error)} (partition {partition}, {where}).") from error
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (table.num_rows,):
+        gave = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise ModelError(
+            f"{_name(one)} gave {gave} where a numpy array of bool ({table.num_rows},) is due (partition {partition})."
+        )
+    return mask
+
+
+def _culprit(one: Filter, table: pa.Table) -> str:
+    """The first sample at which the filter raises when it is alone; all of them if there is none."""
+    uids = table["uid"].to_pylist()
+    for row, uid in enumerate(uids):
+        try:
+            one.passes(table.slice(row, 1))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - it is what is looked for
+            return f"sample {uid}"
+    return f"samples {uids[0]} to {uids[-1]}" if uids else "no samples"
+
+
+def _name(one: Filter) -> str:
+    return f"{type(one).__module__}:{type(one).__qualname__}"
+
+
+def load_filter(spec: str) -> Filter:
+    """Make the filter named by `spec`: `module:Class`, or `module:Class=VALUE` with a number for its one argument.
+
+    Raises UsageError for an unknown name, a value that is no number, or a class that cannot be made or is no filter.
+    """
+    name, given, value = spec.partition("=")
+    kind = load_class(name)
+    with called(f"{spec!r} does not make a filter: it", UsageError, "write module:Class or module:Class=NUMBER"):
+        made: Filter = kind(float(value)) if given else kind()
+        passes, _ = getattr(made, "passes", None), getattr(made, "reason", None)  # which may be properties that raise
+    if not callable(passes):
+        raise UsageError(f"{spec} is no filter: it needs `passes`; see Filter in pycurate/filters/metadata.py.")
+    return made

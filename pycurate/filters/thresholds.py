@@ -1,0 +1,72 @@
+"""Filters that compare a score with a number."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from pycurate.errors import UsageError
+from pycurate.results.criteria import Rule, Side
+from pycurate.results.tables import SAMPLES
+
+
+@dataclass(frozen=True)
+class MinClipScore:
+    """Pass a sample whose CLIP score is at least `minimum`, and one that has none; HasCaption drops the latter."""
+
+    minimum: float
+    reason: ClassVar[str] = "clip_score"
+
+    def passes(self, table: pa.Table) -> np.ndarray:
+        """bool (n,). Raises UsageError if there is no column clip_score."""
+        if self.reason not in table.column_names:
+            raise UsageError("There is no clip_score to put a threshold on; score with --clip-score first.")
+        # Scores are stored as float32: the threshold is rounded alike, so that a score printed as 0.3 passes 0.3.
+        return ~(table[self.reason].to_numpy().astype(np.float64) < np.float32(self.minimum))
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Pass a sample whose score is on this side of the threshold: `Side.AT_LEAST` or `Side.BELOW`.
+
+    The score names the filter in the decisions. A NaN or null score passes no threshold: a sample that could not be
+    scored costs itself and not the run, and is dropped for this filter's reason.
+    """
+
+    column: str
+    keeps: Side
+    threshold: float
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a threshold that is no number."""
+        if np.isnan(self.threshold):
+            raise UsageError(f"The threshold on {self.column} is not a number; give one in the range of the score.")
+
+    @property
+    def reason(self) -> str:
+        """The score's name."""
+        return self.column
+
+    def passes(self, scores: pa.Table) -> np.ndarray:
+        """bool (n,) over the rows of `scores`. Raises UsageError if the column is not among them."""
+        if self.column not in scores.column_names:
+            there = ", ".join(name for name in scores.column_names if name not in SAMPLES.names) or "none"
+            raise UsageError(
+                f"There is no score {self.column} to put a threshold on, only {there}; "
+                "leave the threshold out or score with a model that gives it."
+            )
+        values = scores[self.column].to_numpy().astype(np.float64)
+        # Scores are stored as float32: the threshold is rounded alike, so that a score printed as 0.7 passes 0.7.
+        threshold = np.float32(self.threshold)
+        # A NaN is on neither side.
+        return values >= threshold if self.keeps == Side.AT_LEAST else values < threshold
+
+
+def minimum_of(text: str) -> Rule:
+    """The filter that `COLUMN=NUMBER` names: keep what scores at least that. Raises UsageError if it names none."""
+    column, equals, number = text.partition("=")
+    try:
+        return Rule("min_score", column, column, Side.AT_LEAST, float(number if column and equals else ""))
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no minimum of a score; write COLUMN=NUMBER, such as probe=0.5.") from error

@@ -1,0 +1,52 @@
+"""What this machine gives: cores, a GPU, memory; and work on all cores.
+
+Models run on a CPU one image at a time, on every core: ONNX Runtime is as fast image by image on one thread per core as
+it is with batches, and an image's result then cannot depend on which images came with it.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    import torch  # here, since it takes seconds to import
+
+    return ThreadPoolExecutor(cores(), "model", initializer=torch.set_num_threads, initargs=(1,))
+
+
+def on_all_cores(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """The result of `function` for each item, in order; `function` should release the GIL for most of its time.
+    torch works in it on the one thread.
+
+    The threads are shared by all models of the process and there is one for each core that it may use. The first
+    exception of `function` is raised here.
+    """
+    return list(_pool().map(function, items))
+
+
+def default_device() -> str:
+    """cuda where there is a GPU, else cpu."""
+    import torch  # here, since it takes seconds
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def cores() -> int:
+    """The cores that this process may use, which under Slurm or in a container are fewer than the machine's."""
+    return len(os.sched_getaffinity(0))
+
+
+def peak_memory() -> int:
+    """The largest resident size of this process so far, bytes. getrusage would begin with that of its parent."""
+    match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None  # Linux always says it
+    return int(match[1]) * 1024

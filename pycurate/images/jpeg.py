@@ -1,0 +1,195 @@
+"""What a JPEG says of itself before its scan (ITU-T T.81 annex B; Exif 2.32 section 4.7.2 for where EXIF stands)."""
+
+import re
+import struct
+from dataclasses import dataclass
+from operator import mul
+
+from pycurate.images import exif, limits
+
+_SOI, _EOI, _SOS, _DHT, _APP1, _TEM = 0xD8, 0xD9, 0xDA, 0xC4, 0xE1, 0x01
+_RESTARTS = range(0xD0, 0xD8)
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0-SOF15; the other three are DHT, JPG and DAC
+_TABLES = frozenset((_DHT, 0xDB, 0xDD, 0xFE))  # DHT, DQT, DRI, COM: may stand before every scan
+_APPS = range(0xE0, 0xF0)
+_METADATA = frozenset(_APPS) - {0xE0, 0xEE}  # JFIF's and Adobe's tell which colours the components are
+_PROGRESSIVE = frozenset((0xC2, 0xCA))  # Huffman- and arithmetic-coded
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_SAMPLINGS = frozenset(  # luma as often as, or more often than, colour: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:4:1
+    bytes((luma, 0x11, 0x11)) for luma in (0x11, 0x21, 0x22, 0x12, 0x41, 0x14)
+)
+_CODE_SPACE = tuple(1 << 16 - length for length in range(1, 17))  # what a code of each length takes of all 2^16
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # what is neither a stuffed byte nor a restart marker ends a scan
+
+SCANNED = 1 << 32
+"""Scans times pixels that are read: 24 scans of the largest image. libjpeg writes ten, other encoders a few more.
+
+A scan may hold nothing and still costs a pass over all coefficients: 5,000 of them fit into 500 kB.
+"""
+
+SCANS = 1000
+"""Scans, however small: each costs tables."""
+
+
+@dataclass(frozen=True)
+class JpegHeader:
+    """A JPEG's frame: stored size in pixels, colour components, bits per sample, SOF marker, EXIF orientation 1-8.
+
+    `samplings`: a byte for each component, its horizontal and vertical sampling factors in four bits each. `scans`:
+    how many there are at most. `parts`: where the segments before the first scan stand, and, as the last one, all from
+    that scan on. `exif`: whether EXIF is among them.
+    """
+
+    width: int
+    height: int
+    components: int
+    bits: int
+    frame: int
+    orientation: int
+    samplings: bytes
+    scans: int
+    exif: bool
+    parts: tuple[slice, ...]
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height once the orientation is applied."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
+    @property
+    def scanned(self) -> int:
+        """Pixels that all scans go over, more where there are more than SCANS."""
+        return self.scans * self.width * self.height if self.scans <= SCANS else SCANNED + 1
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is a JPEG as nearly all are: 8 bits, grey or three colours, Huffman-coded DCT (SOF0-SOF2)."""
+        return self.bits == 8 and self.components in (1, 3) and self.frame <= 0xC2
+
+
+def read_header(data: bytes) -> JpegHeader:
+    """Read the segments up to the first scan, in some 10 microseconds, and look for the end marker behind it.
+
+    Inside a scan 0xFF is always followed by 0x00 or a restart marker, so an end marker behind the first scan's start
+    is a real one. An end marker in an EXIF thumbnail comes earlier and does not count.
+
+    Raises EOFError if the file ends before its end marker, ValueError if it has no frame or no pixels, or segments
+    beyond number.
+    """
+    frame: tuple[int, int, int, int, int] | None = None  # marker, bits, height, width, components
+    samplings = b""
+    exifs, packet = [], b""  # as Pillow has them: all blocks of EXIF in a row, the last packet of XMP
+    parts = []
+    at = 2
+    for _ in range(limits.PARTS):
+        found = _MARKER.search(data, at)  # past fill bytes, as libjpeg does
+        if not found or found.start() + 4 > len(data):
+            raise EOFError("the JPEG ends before its image data")
+        at = found.start()
+        marker = data[at + 1]
+        if marker == _SOI:
+            raise ValueError("the JPEG begins twice (a second SOI marker)")
+        if marker == _EOI:
+            raise ValueError("the JPEG has no image data")
+        if marker == _SOS:
+            break
+        if marker == _TEM or marker in _RESTARTS:  # no segment
+            at += 2
+            continue
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in _FRAMES and frame is None:
+            if at + 10 > len(data):
+                raise EOFError("the JPEG ends before its image data")
+            frame = (marker, *struct.unpack_from(">BHHB", data, at + 4))
+            samplings = data[at + 11 : end : 3]
+        elif marker == _APP1 and data.startswith(b"Exif", at + 4):
+            exifs.append(data[at + 4 : end])
+        elif marker == _APP1 and data.startswith(_XMP, at + 4):
+            packet = data[at + 4 + len(_XMP) : end]
+        end = max(end, at + 4)
+        parts.append(slice(at, end))
+        at = end
+    else:
+        raise ValueError(f"the JPEG has more than {limits.PARTS} segments before its image data")
+    if data.rfind(b"\xff\xd9", at) < 0:
+        raise EOFError("the JPEG ends before its end marker")
+    if frame is None or not (frame[2] and frame[3]):
+        raise ValueError("the JPEG does not say its size")
+    kind, bits, height, width, components = frame
+    blocks = [block for block in exifs if block.startswith(b"Exif\0\0")]
+    block = b"".join((*blocks[:1], *(block[6:] for block in blocks[1:])))
+    orientation = exif.orientation(block, packet) if block or packet else 1
+    # A scan of all components ends a sequential image.
+    scans = (
+        1 if kind not in _PROGRESSIVE and data[at + 4 : at + 5] == bytes((components,)) else data.count(b"\xff\xda", at)
+    )
+    parts.append(slice(at, len(data)))
+    return JpegHeader(width, height, components, bits, kind, orientation, samplings, scans, bool(exifs), tuple(parts))
+
+
+def regular(data: bytes, header: JpegHeader) -> bool:
+    """Whether the JPEG is of the ordinary kind and every marker up to its end stands where it belongs.
+
+    Its Huffman tables are such as a decoder takes, too: what DALI fails on ends its pipeline, which costs as much as
+    hundreds of decodes. In such a file only the bits within scans, or the numbers within tables, can be damaged. All
+    libjpegs repair the former alike, and fail on the latter before they give out a pixel, however they are called.
+    Behind misplaced markers they differ: some have given out a whole image by then, some have not.
+    """
+    if not header.plain or (header.components == 3 and header.samplings not in _SAMPLINGS):
+        return False
+    at, frames, scans, whole = 2, 0, 0, False
+    for _ in range(limits.PARTS):
+        if whole or at + 4 > len(data) or data[at] != 0xFF:
+            break
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == _SOS and frames == 1:
+            scans += 1
+            whole = header.frame not in _PROGRESSIVE and length == 6 + 2 * header.components
+            found = _IN_SCAN.search(data, at + 2 + length)
+            if found is None:
+                return False
+            at = found.start()
+        elif marker in _TABLES or (not scans and (marker in _APPS or (marker == header.frame and not frames))):
+            if marker == _DHT and not _codes_fit(data[at + 4 : at + 2 + length]):
+                return False
+            frames += marker == header.frame
+            at += 2 + length
+        else:
+            break
+    return bool(scans) and data[at : at + 2] == b"\xff\xd9"
+
+
+def _codes_fit(tables: bytes) -> bool:
+    """Whether the body of a DHT segment holds whole tables whose codes fit their lengths (T.81, B.2.4.2 and annex C).
+
+    A code of all ones is no code, so that they leave room for one. Symbols of DC tables count bits, 15 at most.
+    """
+    at = 0
+    while at < len(tables):
+        counts = tables[at + 1 : at + 17]
+        end = at + 17 + sum(counts)
+        if len(counts) < 16 or end > len(tables) or sum(map(mul, counts, _CODE_SPACE)) >= 1 << 16:
+            return False
+        if (
+            tables[at] > 0x13
+            or 3 < tables[at] < 0x10
+            or (tables[at] < 0x10 and max(tables[at + 17 : end], default=0) > 15)
+        ):
+            return False
+        at = end
+    return True
+
+
+def restated(data: bytes, header: JpegHeader) -> bytes:
+    """The JPEG with `header.orientation` as all of its EXIF, for a decoder that turns by a reading of its own."""
+    if not header.exif and header.orientation == 1:
+        return data
+    kept = (data[part] for part in header.parts if not data.startswith(b"Exif", part.start + 4))
+    return b"".join((data[:2], exif.segment(header.orientation), *kept))
+
+
+def bare(data: bytes, header: JpegHeader) -> bytes:
+    """The JPEG without metadata, which Pillow would read in Python: of APPn it keeps JFIF's and Adobe's."""
+    kept = (part for part in header.parts if data[part.start + 1] not in _METADATA)
+    return b"".join((data[:2], *(data[part] for part in kept)))

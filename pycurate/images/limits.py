@@ -1,0 +1,166 @@
+"""What a file may ask of its decoder: the parts whose number costs time, counted before the decoder sees them.
+
+Pillow walks through chunks, blocks, tags and comments in Python, some microseconds each, and a hostile file holds
+millions of them. No encoder in use comes near these bounds.
+"""
+
+import re
+import struct
+from collections.abc import Callable
+
+PARTS = 10_000
+"""Chunks, blocks, boxes or markers before the pixels, more than ten times what any known file has."""
+
+STRIPS = 100_000
+"""Strips or tiles of a TIFF: one for each row of the tallest image."""
+
+SAMPLES = 4096
+"""Values of a TIFF's tags that have one for each sample of a pixel."""
+
+TILE = 1 << 24
+"""Pixels of a TIFF's tile that are more than its image has."""
+
+COMMENTS = 1000
+"""Comments of a PPM: Pillow copies a megabyte for each."""
+
+IN_PYTHON = 8 << 20
+"""Bytes of what Pillow decodes in Python: BMP in run-length code, PPM written out or to be scaled."""
+
+SLOW = {"jp2": 50_000_000}
+"""The most pixels of formats that decode at some ten million a second, a tenth of what others do."""
+
+NEEDS = {"jpeg": 9, "png": 8, "webp": 16, "bmp": 8, "tiff": 12, "gif": 8, "avif": 12, "jp2": 24, "ppm": 8}
+"""Bytes that a pixel takes at most while it is decoded: in the decoder, in Pillow's own image, and as RGB."""
+
+_GAP = rb"(?:\s|#[^\r\n]*+[\r\n])++"
+_PPM = re.compile(rb"P[1-6]" + _GAP + rb"\d++" + _GAP + rb"\d++(?:" + _GAP + rb"(\d{1,6}+))?")
+_HEADER = 1 << 16
+
+
+class UnreadableError(Exception):
+    """Ends the reading of one image, with its code (see pycurate.images.decode.CODES)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def check(data: bytes, name: str) -> None:
+    """Raises UnreadableError where a file of format `name` asks for more work than any honest one."""
+    if name in _CHECKS:
+        _CHECKS[name](data)
+
+
+def webp_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a WebP's canvas, for which Pillow takes memory as soon as it opens the file."""
+    if len(data) < 30:
+        return None
+    if data[12:16] == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _png(data: bytes) -> None:
+    """libpng cuts pixels into chunks of 8 kB, and no writer into smaller ones than 4."""
+    limit, at, found = PARTS + len(data) // 4096, 8, 0
+    while at + 12 <= len(data) and data[at + 4 : at + 8] != b"IEND":
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        found += 1
+        if found > limit:
+            raise UnreadableError("unsupported", f"the PNG is cut into more than {limit} chunks")
+
+
+def _gif(data: bytes) -> None:
+    at = 13 + (3 << (data[10] & 7) + 1 if len(data) > 10 and data[10] & 0x80 else 0)
+    found = 0
+    while at < len(data) and data[at] != 0x2C:
+        if data[at] == 0x21:  # an extension: its label, then blocks up to one of no bytes
+            at += 2
+            while at < len(data) and data[at]:
+                at += 1 + data[at]
+                found += 1
+                if found > PARTS:
+                    break
+        at += 1
+        found += 1
+        if found > PARTS:
+            raise UnreadableError("unsupported", f"the GIF has more than {PARTS} blocks before its image")
+
+
+def _bmp(data: bytes) -> None:
+    if data[14:15] > b"\x0c" and data[30:34] in (b"\1\0\0\0", b"\2\0\0\0") and len(data) > IN_PYTHON:
+        raise UnreadableError("unsupported", f"a BMP in run-length code of more than {IN_PYTHON} bytes")
+
+
+def _ppm(data: bytes) -> None:
+    """Pillow decodes in Python what is written out, and what is to be scaled to 255."""
+    header = _PPM.match(data[:_HEADER])
+    if not header:
+        raise UnreadableError("corrupt", f"the PPM does not say its size within {_HEADER} bytes")
+    kind, most = data[1:2], int(header[1] or 0)
+    slow = kind in b"123" or (kind in b"56" and most != 255 and (kind, most) != (b"5", 65535))
+    if slow and len(data) > IN_PYTHON:
+        raise UnreadableError(
+            "unsupported", f"a PPM in letters or of {most + 1} levels, of more than {IN_PYTHON} bytes"
+        )
+    if slow and data.count(b"#") > COMMENTS and kind in b"123":
+        raise UnreadableError("unsupported", f"the PPM has more than {COMMENTS} comments")
+
+
+def _tiff(data: bytes) -> None:
+    """The first directory, which is the only one that is read: how many values its tags have, how large a tile is."""
+    order = "<" if data[:2] == b"II" else ">"
+    if len(data) < 10:
+        return
+    (directory,) = struct.unpack_from(order + "I", data, 4)
+    if directory + 2 > len(data):
+        return
+    (entries,) = struct.unpack_from(order + "H", data, directory)
+    first: dict[int, int] = {}
+    for at in range(directory + 2, min(directory + 2 + 12 * entries, len(data) - 11), 12):
+        tag, kind, count = struct.unpack_from(order + "HHI", data, at)
+        most = _TIFF_TAGS.get(tag)
+        if most is not None and count > most:
+            raise UnreadableError("unsupported", f"the TIFF has {count} values of its tag {tag}; {most} at most")
+        if tag in _TIFF_SIZES and kind in (3, 4):
+            first.setdefault(tag, struct.unpack_from(order + "HI"[kind - 3], data, at + 8)[0])
+    width, height, across, down = (first.get(tag, 0) for tag in _TIFF_SIZES)
+    if across * down > max(TILE, 4 * width * height):
+        raise UnreadableError("unsupported", f"a TIFF of {width} x {height} pixels in tiles of {across} x {down}")
+
+
+_TIFF_SIZES = (256, 257, 322, 323)  # the image's width and height, a tile's
+_TIFF_TAGS = {258: SAMPLES, 338: SAMPLES, 339: SAMPLES, 320: 3 << 16} | dict.fromkeys((273, 279, 324, 325), STRIPS)
+
+
+def _jp2(data: bytes) -> None:
+    """The boxes up to the header, in a file that has any, and the markers up to the first tile."""
+    at = found = 0
+    while data[:1] == b"\0" and at + 8 <= len(data) and data[at + 4 : at + 8] != b"jp2c":
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length == 1:
+            length = int.from_bytes(data[at + 8 : at + 16], "big")
+        at += max(length, 8)
+        found += 1
+        if found > PARTS:
+            raise UnreadableError("unsupported", f"the JPEG 2000 file has more than {PARTS} boxes")
+    at = data.find(b"\xff\x4f\xff\x51", at) + 2
+    while at >= 2 and at + 4 <= len(data) and data[at : at + 2] not in (b"\xff\x90", b"\xff\xd9"):
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        found += 1
+        if found > PARTS:
+            raise UnreadableError("unsupported", f"the JPEG 2000 file has more than {PARTS} markers")
+
+
+_CHECKS: dict[str, Callable[[bytes], None]] = {
+    "png": _png,
+    "gif": _gif,
+    "bmp": _bmp,
+    "ppm": _ppm,
+    "tiff": _tiff,
+    "jp2": _jp2,
+}

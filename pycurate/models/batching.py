@@ -1,0 +1,232 @@
+"""Models called with care: in batches of one size, within the memory there is, and never believed unseen.
+
+A matrix product may round otherwise for another number of rows, and on a CPU its last rows otherwise than its first.
+So that an image's numbers do not depend on its neighbours, on where a partition ends or on --batch_size, a model always
+sees the same number of rows: on a CPU one image; on a GPU a batch, whose last one is filled up with copies of its last
+row, and what comes out for those is thrown away. (Seen here: ViT-B/32 on a CPU gives other last bits for every other
+number of images; MKL's product of ten rows gives the ninth and tenth others than it gives the first eight.) A model may
+choose the number as its attribute `batch`; None says that it takes any number, since it computes each row by itself.
+
+A GPU works while its caller goes on, so `start_encode` and `start_score` only begin; what they give is waited for and
+looked at when it is called. `one_behind` puts the next batch before that. On a CPU the work is done when they return.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from pycurate.errors import ModelError
+from pycurate.images.decode import ImageInfo
+from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
+from pycurate.plugins import cause
+
+log = logging.getLogger(__name__)
+
+GPU_BATCH = 100  # images; the default of --batch_size, so that whole batches need no filling up
+CPU_BATCH = 1
+EMBEDDING_BATCH = 1024  # embeddings
+
+_smaller: dict[type, int] = {}  # a model's class -> the batch that fitted, where memory was short
+
+
+Rows = Callable[[], np.ndarray]
+"""What a model gives for some samples: call it to wait for a GPU that is still at it, and to have it checked."""
+
+T = TypeVar("T")
+
+
+def one_behind(started: Iterable[T]) -> Iterator[T]:
+    """Each element when the one after it has been made: a GPU works on that while the caller looks at this."""
+    waiting: list[T] = []
+    for one in started:
+        yield from waiting
+        waiting = [one]
+    yield from waiting
+
+
+def batch_of(model: Encoder | PixelScorer, pixels: torch.Tensor) -> int | None:
+    """How many images a model is given at once, where memory suffices; None: any number, each by itself."""
+    batch: int | None = getattr(model, "batch", GPU_BATCH if pixels.is_cuda else CPU_BATCH)
+    return batch
+
+
+def start_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, samples: Sequence[str]) -> Rows:
+    """uint8 (n, 3, h, w), and the name of each sample -> float32 (n, encoder.dim), as the encoder gives it.
+
+    On a GPU the work has only begun when this returns; on a CPU it is done. A batch too large for memory is halved.
+    Raises ModelError, naming class, partition and sample, if the encoder raises; the result, when it is called for,
+    raises it if the encoder gave what its protocol does not allow: another shape or type, a value that is not finite.
+    """
+
+    def encode(start: int, stop: int, size: int) -> torch.Tensor:
+        return encoder.encode(_filled(pixels[start:stop], size))
+
+    return _start(encode, encoder, (encoder.dim,), partition, samples, batch_of(encoder, pixels))
+
+
+def start_score(
+    scorer: PixelScorer, pixels: torch.Tensor, images: Sequence[ImageInfo], partition: str, samples: Sequence[str]
+) -> Rows:
+    """uint8 (n, 3, h, w), and what is known of each image -> float32 (n,), raw scale. Raises as start_encode does."""
+
+    def score(start: int, stop: int, size: int) -> np.ndarray:
+        known = [*images[start:stop], *[images[stop - 1]] * (size - (stop - start))]
+        return scorer.score(_filled(pixels[start:stop], size), known)
+
+    return _start(score, scorer, (), partition, samples, batch_of(scorer, pixels))
+
+
+def checked_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, samples: Sequence[str]) -> np.ndarray:
+    """The result of start_encode, waited for."""
+    return start_encode(encoder, pixels, partition, samples)()
+
+
+def checked_score(
+    scorer: PixelScorer, pixels: torch.Tensor, images: Sequence[ImageInfo], partition: str, samples: Sequence[str]
+) -> np.ndarray:
+    """The result of start_score, waited for."""
+    return start_score(scorer, pixels, images, partition, samples)()
+
+
+def checked_embedding_score(
+    scorer: EmbeddingScorer, embeddings: np.ndarray, partition: str, samples: Sequence[str]
+) -> np.ndarray:
+    """float32 (n, dim), unit length -> float32 (n,), raw scale. Raises as start_encode and its result do."""
+
+    def score(start: int, stop: int, size: int) -> np.ndarray:
+        part = embeddings[start:stop]
+        return scorer.score(np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)]))
+
+    return _start(score, scorer, (), partition, samples, getattr(scorer, "batch", EMBEDDING_BATCH))()
+
+
+def _start(
+    compute: Callable[[int, int, int], object],
+    model: object,
+    width: tuple[int, ...],
+    partition: str,
+    samples: Sequence[str],
+    batch: int | None,
+) -> Rows:
+    """compute(start, stop, size) for all samples, in batches of one size; smaller ones from where memory is short."""
+    parts: list[tuple[Callable[[], object], int, int, int]] = []
+    start = 0
+    while start < len(samples):
+        size = _smaller.get(type(model), batch) or len(samples) - start
+        stop = min(start + size, len(samples))
+        try:
+            parts.append((_sent(compute(start, stop, size)), start, stop, size))
+            start = stop
+        except torch.OutOfMemoryError as error:
+            if size == 1:
+                raise ModelError(
+                    f"{_name(model)} has not memory enough for one image (partition {partition}, sample "
+                    f"{samples[start]}); take a smaller model or a larger GPU."
+                ) from error
+            _smaller[type(model)] = size // 2
+            log.warning("%s: no memory for %d at once, going on with %d", _name(model), size, size // 2)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if not isinstance(error, torch.AcceleratorError):  # after which a GPU does nothing more, for any sample
+                _name_culprit(compute, model, partition, samples, range(start, stop), size)
+            raise ModelError(_raised(model, error, partition, _these(samples[start:stop]))) from error
+
+    def finish() -> np.ndarray:
+        done = [np.zeros((0, *width), dtype=np.float32)]
+        for arrived, start, stop, size in parts:
+            names = samples[start:stop]
+            try:
+                rows = arrived()
+            except Exception as error:  # a GPU tells of a fault when one waits for it
+                raise ModelError(_raised(model, error, partition, _these(names))) from error
+            done.append(_checked(rows, (size, *width), model, partition, names)[: stop - start])
+        return np.concatenate(done)
+
+    return finish
+
+
+def _sent(rows: object) -> Callable[[], object]:
+    """Begin to bring a model's rows to main memory; what comes back waits until they are there.
+
+    From a GPU they go to pinned memory, in the order of its work, so that nobody waits meanwhile.
+    """
+    if not isinstance(rows, torch.Tensor):
+        return lambda: rows
+    rows = rows.detach()
+    if rows.dtype == torch.bfloat16:  # which numpy does not know
+        rows = rows.float()
+    if not rows.is_cuda:
+        here = rows.cpu().numpy()
+        return lambda: here
+    copy = rows.to("cpu", non_blocking=True)
+    arrival = torch.cuda.Event(blocking=True)  # who waits for it sleeps, and leaves the core to the decoder
+    arrival.record(torch.cuda.current_stream(rows.device))
+
+    def wait() -> np.ndarray:
+        arrival.synchronize()
+        return copy.numpy()
+
+    return wait
+
+
+def _name_culprit(
+    compute: Callable[[int, int, int], object],
+    model: object,
+    partition: str,
+    samples: Sequence[str],
+    suspects: range,
+    size: int,
+) -> None:
+    """Raise ModelError for the first sample at which the model raises when it is alone; return if there is none."""
+    for index in suspects:
+        try:
+            compute(index, index + 1, size)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise ModelError(_raised(model, error, partition, f"sample {samples[index]}")) from error
+
+
+def _raised(model: object, error: BaseException, partition: str, where: str) -> str:
+    return f"{_name(model)} {cause(error)} (partition {partition}, {where})."
+
+
+def _filled(pixels: torch.Tensor, size: int) -> torch.Tensor:
+    missing = size - len(pixels)
+    return torch.cat([pixels, pixels[-1:].expand(missing, -1, -1, -1)]) if missing else pixels
+
+
+def _checked(rows: object, shape: tuple[int, ...], model: object, partition: str, samples: Sequence[str]) -> np.ndarray:
+    """`rows` as float32. `samples` may be fewer than rows: what fills up a batch is not looked at."""
+    if not isinstance(rows, np.ndarray):
+        raise ModelError(
+            f"{_name(model)} gave a {type(rows).__name__} where an array is due (partition {partition}, "
+            f"{_these(samples)})."
+        )
+    if rows.shape != shape:
+        raise ModelError(
+            f"{_name(model)} gave shape {rows.shape} where {shape} is due (partition {partition}, {_these(samples)})."
+        )
+    if rows.dtype.kind not in "fiu":
+        raise ModelError(
+            f"{_name(model)} gave {rows.dtype} where float32 is due (partition {partition}, {_these(samples)})."
+        )
+    finite = np.isfinite(rows[: len(samples)].reshape(len(samples), -1)).all(axis=1)
+    if not finite.all():
+        raise ModelError(
+            f"{_name(model)} gave a value that is not finite (partition {partition}, sample "
+            f"{samples[int(np.argmin(finite))]})."
+        )
+    return rows.astype(np.float32, copy=False)
+
+
+def _these(samples: Sequence[str]) -> str:
+    return f"samples {samples[0]} to {samples[-1]}"
+
+
+def _name(model: object) -> str:
+    return f"{type(model).__module__}:{type(model).__qualname__}"

@@ -1,0 +1,1 @@
+"""The encoders and scorers that come with pycurate."""

@@ -1,0 +1,36 @@
+"""The CLIP score: how well a caption fits its image, as the cosine of their embeddings by one model.
+
+Hessel et al., CLIPScore (2021), without its factor of 2.5. As a threshold on the raw cosine it is the strongest
+single filter of the DataComp benchmark (Gadre et al. 2023). Good values depend on the model: LAION kept 0.28 and more
+for OpenAI's ViT-B/32. Computed from stored embeddings, so a finished run needs no embedding again.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pycurate.errors import UsageError
+from pycurate.plugins import is_class
+
+
+class ClipScore:
+    """Scores captions with the text tower of the open_clip model that embedded the images."""
+
+    name = "clip_score"
+
+    def __init__(self, encoder: str, model_dir: Path, device: str) -> None:
+        """Raises UsageError if the encoder has no text tower, ModelError where its weights or tokenizer are missing."""
+        if is_class(encoder):
+            raise UsageError(f"{encoder} reads no captions; a CLIP score needs an open_clip model as the encoder.")
+        from pycurate.models.builtin.openclip import OpenClip  # here, since importing open_clip takes seconds
+
+        self._model = OpenClip(encoder, model_dir, device)
+
+    def score(self, embeddings: np.ndarray, captions: Sequence[str | None]) -> np.ndarray:
+        """float32 (n, dim), unit length, and n captions -> float32 (n,): the cosine; NaN where there is no caption."""
+        scores = np.full(len(captions), np.nan, dtype=np.float32)
+        rows = [row for row, caption in enumerate(captions) if caption and caption.strip()]
+        texts = self._model.encode_text([captions[row] or "" for row in rows])
+        scores[rows] = np.einsum("nd,nd->n", embeddings[rows].astype(np.float32), texts)
+        return scores

@@ -1,0 +1,277 @@
+"""open_clip's models as encoders: any MODEL/TAG of its list, a checkpoint of one's own, or a folder with both.
+
+ViT-L-14/openai                   an open_clip model and the tag of its weights
+ViT-B-32-quickgelu//data/mine.pt  an open_clip model and a checkpoint: safetensors, or what torch.load reads safely
+local-dir:/data/mine              a folder with open_clip_config.json (model_cfg, preprocess_cfg) and a checkpoint
+"""
+
+import difflib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import timm
+import torch
+from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
+from open_clip.transformer import CustomResidualAttentionBlock, ResidualAttentionBlock
+from timm.models.vision_transformer import Block
+
+from pycurate.errors import ModelError, UsageError
+from pycurate.hardware import on_all_cores
+from pycurate.images.render import normalise
+from pycurate.images.views import View
+from pycurate.models.weights import HubWeights, fetch_pair, opened_pair
+
+log = logging.getLogger(__name__)
+
+LOCAL = "local-dir:"
+BLOCKS = (ResidualAttentionBlock, CustomResidualAttentionBlock, Block)  # of which the image towers are made
+TEXT_BATCH = 32  # captions in a batch; a GPU computes them together, always as many
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Where an open_clip model comes from: of `hub` and `path` one is given.
+
+    `model` is open_clip's name of the architecture, or local-dir:FOLDER. `config` is what its list says of the tag:
+    mean, std, interpolation, resize_mode, quick_gelu; empty for checkpoints of one's own.
+    """
+
+    name: str
+    model: str
+    config: dict[str, Any]
+    hub: HubWeights | None = None
+    path: Path | None = None
+
+
+def find_source(spec: str) -> ClipSource:
+    """What a name means. Raises UsageError, naming the nearest right name, if it means nothing."""
+    if spec.startswith("hf-hub:"):
+        raise UsageError(
+            f"{spec!r} is fetched by no command of pycurate; bring it to a folder by `hf download "
+            f"{spec.removeprefix('hf-hub:')} --local-dir FOLDER`, and name that as local-dir:FOLDER."
+        )
+    if spec.startswith(LOCAL):
+        folder = Path(spec.removeprefix(LOCAL))
+        if not (folder / "open_clip_config.json").is_file():
+            raise UsageError(f"{folder} is no folder with an open_clip_config.json.")
+        return ClipSource(spec, spec, {}, path=folder)
+    model, _, tag = spec.partition("/")
+    config = open_clip.get_pretrained_cfg(model, tag)
+    if config:
+        # QuickGELU comes with the tag, so `ViT-B-32/openai` and `ViT-B-32-quickgelu/openai` are one encoder.
+        name = f"{model.removesuffix('-quickgelu')}/{tag}"
+        repository, _, file = config["hf_hub"].rpartition("/")
+        names = (file,) if file else (HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME)
+        return ClipSource(name, model, config, hub=HubWeights(name, repository, names))
+    if model in open_clip.list_models() and Path(tag).is_file():
+        return ClipSource(spec, model, {}, path=Path(tag))
+    pairs = open_clip.list_pretrained(as_str=False)
+    close = difflib.get_close_matches(spec, [f"{model}/{tag}" for model, tag in pairs], n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    raise UsageError(
+        f"{spec!r} is no encoder{hint} Encoders are open_clip pairs MODEL/TAG (`bin/models.py list --encoders` shows "
+        "them), MODEL/CHECKPOINT, local-dir:FOLDER, module:Class or path/to/file.py:Class."
+    )
+
+
+def fetch(spec: str, model_dir: Path) -> None:
+    """Bring the weights of an encoder to `model_dir`, unless they are there, or are a checkpoint of one's own."""
+    source = find_source(spec)
+    if source.hub:
+        fetch_pair(source.hub, model_dir)
+
+
+class OpenClip:
+    """An open_clip model: image and text towers into one space.
+
+    Preparation (size, resize mode, interpolation, mean, deviation) is the model's own; QuickGELU is what the tag
+    says, not what the model's name says: open_clip itself only warns of the difference. fp32 and image by image on a
+    CPU; bf16, in batches and compiled on a GPU. Normalisations are always computed in fp32, though of numbers in bf16
+    in towers of timm and ResNets. Never touches the network.
+    """
+
+    def __init__(self, spec: str, model_dir: Path, device: str) -> None:
+        """Raises UsageError for an unknown name, ModelError where weights are missing, altered or do not fit."""
+        source = find_source(spec)
+        self.name = source.name
+        self.own_weights = source.hub is None
+        self._device = torch.device(device)
+        self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        if self._device.type == "cpu":
+            self.batch: int | None = None  # it takes any number, see pycurate.models.protocols
+        self._model = _create(source, model_dir, self._device, "bf16" if self._dtype == torch.bfloat16 else "fp32")
+        self.compiled = False
+        self._blocks: list[torch.nn.Module] = []
+        if self._device.type == "cuda" and os.environ.get("TORCH_COMPILE_DISABLE") != "1":  # torch's own switch
+            self.compile()
+        self._tokenize: Callable[[list[str]], torch.Tensor] | None = None
+        self._model_name = source.model
+        self.preparation: dict[str, Any] = open_clip.get_model_preprocess_cfg(self._model)
+        self.view = view_of(self.preparation)
+        # On the device, since to send them with each batch would wait for the batch before.
+        self.mean = torch.tensor(_channels(self.preparation["mean"]), device=self._device)
+        self.std = torch.tensor(_channels(self.preparation["std"]), device=self._device)
+        self.dim = int(_model_config(source.model)["embed_dim"])
+
+    def compile(self) -> None:
+        """Have torch.compile fuse what lies between the matrix products of the image tower, from the next batch on.
+
+        Block by block: they are equal, so that what is compiled for one serves all, in seconds where the whole tower
+        takes a minute. A tower without such blocks, a ResNet say, stays as it is. `deterministic` keeps torch from
+        trying on the spot what is fastest, which may come out, and round, otherwise on the next machine.
+        """
+        self._blocks = [part for part in self._model.visual.modules() if isinstance(part, BLOCKS)]
+        for block in self._blocks:
+            block.compile(fullgraph=True, dynamic=False, options={"deterministic": True})
+        self.compiled = bool(self._blocks)
+
+    @torch.inference_mode()
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 (n, 3, view.height, view.width), RGB -> float32 (n, dim), not of unit length."""
+        images = normalise(pixels.to(self._device, non_blocking=True), self.mean, self.std)
+        if self.compiled:
+            try:
+                return self._embed(images)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the compiler's, of many kinds; any other comes again below
+                cause = getattr(error, "inner_exception", error)  # torch wraps what its compilers raise
+                log.warning(
+                    "%s goes on without torch.compile, which failed: %s: %s",
+                    *(self.name, type(cause).__name__, _first_line(cause)),
+                )
+                self.compiled = False
+        return self.embed(images)
+
+    @torch.inference_mode()
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """float32 (n, 3, view.height, view.width), prepared as open_clip's transform does it -> as `encode`.
+
+        Never compiled.
+        """
+        with torch.compiler.set_stance("force_eager") if self._blocks else nullcontext():
+            return self._by_rows(self._embed, images)
+
+    def _by_rows(self, compute: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
+        """compute(rows); on a CPU row by row, since MKL rounds the last rows of ten otherwise than the first eight.
+
+        Each row is copied to a place of its own, so that it begins where torch aligns it.
+        """
+        if self._device.type != "cpu" or not len(rows):
+            return compute(rows)
+
+        @torch.inference_mode()  # of which each thread has its own
+        def compute_one(row: torch.Tensor) -> torch.Tensor:
+            return compute(row.clone())
+
+        return torch.cat(on_all_cores(compute_one, rows.split(1)))
+
+    def _embed(self, images: torch.Tensor) -> torch.Tensor:
+        embeddings: torch.Tensor = self._model.encode_image(images.to(self._device, self._dtype))
+        return embeddings.float()
+
+    @torch.inference_mode()
+    def encode_text(self, captions: Sequence[str]) -> np.ndarray:
+        """n captions -> float32 (n, dim), unit length. What goes beyond the model's context (CLIP: 77 tokens) is cut.
+
+        Raises ModelError if the model's tokenizer is not at hand.
+        """
+        if self._tokenize is None:
+            self._tokenize = _tokenizer(self._model_name)
+        rows = [np.zeros((0, self.dim), dtype=np.float32)]
+        for start in range(0, len(captions), TEXT_BATCH):
+            part = list(captions[start : start + TEXT_BATCH])
+            missing = 0 if self._device.type == "cpu" else TEXT_BATCH - len(part)
+            tokens = self._tokenize(part + [""] * missing).to(self._device)
+            rows.append(self._by_rows(self._embed_text, tokens)[: len(part)].cpu().numpy())
+        return np.concatenate(rows)
+
+    def _embed_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(self._model.encode_text(tokens).float(), dim=-1)
+
+
+def view_of(config: dict[str, Any]) -> View:
+    """open_clip's preprocess configuration as a View. What is not `bilinear` is bicubic to open_clip, `random` too."""
+    size = config["size"]
+    height, width = (size, size) if isinstance(size, int) else (size[0], size[-1])
+    return View(
+        height,
+        width,
+        config["resize_mode"],
+        "bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+        config["fill_color"],
+    )
+
+
+def _create(source: ClipSource, model_dir: Path, device: torch.device, precision: str) -> Any:
+    _check_offline(source.name, _model_config(source.model))
+    options: dict[str, Any] = {"force_quick_gelu": True} if source.config.get("quick_gelu") else {}
+    with ExitStack() as stack:
+        if source.hub:
+            path = stack.enter_context(opened_pair(source.hub, model_dir))
+            options |= {"pretrained": str(path), "force_preprocess_cfg": source.config}
+        elif not source.model.startswith(LOCAL):
+            options |= {"pretrained": str(source.path)}
+        try:
+            model = open_clip.create_model(
+                source.model, precision=precision, device=device, weights_only=True, require_pretrained=True, **options
+            )
+        except Exception as error:
+            raise ModelError(f"open_clip cannot make {source.name}: {_first_line(error)}") from error
+    return model.eval().requires_grad_(False)
+
+
+def _model_config(model: str) -> dict[str, Any]:
+    """open_clip's configuration of an architecture. Raises ModelError if that of a local-dir is none."""
+    try:
+        config: dict[str, Any] = open_clip.get_model_config(model)
+        if int(config["embed_dim"]) > 0 and isinstance(config["vision_cfg"] | config["text_cfg"], dict):
+            return config
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        cause: Exception | None = error
+    else:
+        cause = None
+    raise ModelError(
+        f"The open_clip_config.json of {model} has no model_cfg with embed_dim, vision_cfg and text_cfg."
+    ) from cause
+
+
+def _check_offline(name: str, config: dict[str, Any]) -> None:
+    """Raise ModelError if a part of the model would be sought on the network, or somewhere else, when it is made."""
+    parts = [part for part in config.values() if isinstance(part, dict)]
+    if any(part.get("hf_model_name") for part in parts):
+        raise ModelError(
+            f"{name} has a text tower of the library transformers, which asks the network for its "
+            "configuration when it is made; take a model with open_clip's own text tower."
+        )
+    for tower in filter(None, (part.get("timm_model_name") for part in parts)):
+        if ":" in tower or not timm.is_model(tower):
+            raise ModelError(
+                f"{name} has an image tower {tower!r}, which is none of the library timm's own models; those of a hub "
+                "or another folder are not loaded."
+            )
+
+
+def _tokenizer(model: str) -> Callable[[list[str]], torch.Tensor]:
+    if "hf_tokenizer_name" in _model_config(model)["text_cfg"] or "siglip" in model.lower():
+        raise ModelError(
+            f"{model} has a tokenizer of the library transformers, which asks the network for its vocabulary; "
+            "there is no CLIP score with this encoder."
+        )
+    tokenize: Callable[[list[str]], torch.Tensor] = open_clip.get_tokenizer(model)
+    return tokenize
+
+
+def _channels(value: float | Sequence[float]) -> tuple[float, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (float(value),) * 3  # type: ignore[arg-type]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,76 @@
+"""Bring what a run's models need to their folder, and see that they can be made from it."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pycurate.errors import ModelError
+from pycurate.files import alone, atomic, believed, sha256_of
+from pycurate.models import weights
+from pycurate.models.presets import load_encoder, load_scorer
+from pycurate.models.selection import ModelChoice
+from pycurate.plugins import is_class, load_class
+
+log = logging.getLogger(__name__)
+
+FETCHED = "fetched.sha256"
+"""The file that says, for `sha256sum -c`, what a model folder holds. It is written when nothing is missing."""
+
+
+def fetch_models(models: ModelChoice, offline: bool) -> None:
+    """Fetch the weights of the models that are not in the model folder yet, then make each model once, on the CPU.
+
+    Making them shows that the weights fit, and is what leaves files that a model derives for itself. With `offline`
+    nothing is fetched. Who fetches to the same folder at once waits, and then changes nothing there. Raises ModelError,
+    naming the file, if weights are missing, altered or cannot be brought, or the folder cannot be written.
+    """
+    folder = models.model_dir
+    with ExitStack() as stack:
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if folder.is_symlink() and folder.lstat().st_uid not in believed(folder.absolute().parent):
+                raise ModelError(f"{folder} is a link that another user made; name a folder of your own.")
+            stack.enter_context(alone(folder / ".lock"))
+            for spec in () if offline else (models.encoder, *models.scorers):
+                _fetch(spec, models)
+        load_encoder(models.encoder, folder, "cpu")
+        for spec in models.scorers:
+            load_scorer(spec, folder, "cpu", models.encoder)
+        with _writing(folder):
+            _note(folder)
+    log.info("%s holds what %s needs", folder, ", ".join((models.encoder, *models.scorers)))
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Raise ModelError with what to do where the folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"{folder} cannot be written ({error}); name a folder of your own, or let its owner fetch there."
+        ) from error
+
+
+def _fetch(spec: str, models: ModelChoice) -> None:
+    if is_class(spec):
+        # Any class may name its published files in `weights`, as the built-in heads do.
+        for published in getattr(load_class(spec), "weights", ()):
+            weights.fetch(published, models.model_dir)
+        return
+    from pycurate.models.builtin import openclip  # here, since importing open_clip takes seconds
+
+    openclip.fetch(spec, models.model_dir)
+
+
+def _note(folder: Path) -> None:
+    # No links: what another user's may lead to is none of the folder's, and may be a secret of this one.
+    files = sorted(
+        path for path in folder.glob("[!.]*") if path.is_file() and not path.is_symlink() and path.suffix != ".sha256"
+    )
+    text = "".join(f"{sha256_of(path)}  {path.name}\n" for path in files)
+    place = folder / FETCHED
+    if not place.is_file() or place.read_text() != text:  # a folder that changes embeds again
+        with atomic(place) as written:
+            written.write_text(text)

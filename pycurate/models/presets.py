@@ -1,0 +1,157 @@
+"""Presets, and how models are found by name: pycurate's own, open_clip's and the user's, all in one way.
+
+A model is named by
+    MODULE:CLASS              a class in an importable module, such as pycurate.models.builtin.quality:Quality
+    path/to/file.py:CLASS     a class in a file
+    either with =NUMBER       filters: the class made with that value, such as pycurate.filters.metadata:MinSide=300
+    MODEL/TAG                 encoders: an open_clip pair, such as ViT-L-14/openai
+    MODEL/PATH                encoders: an open_clip architecture and a checkpoint, such as ViT-B-32//data/mine.pt
+    local-dir:FOLDER          encoders: a folder with open_clip_config.json and a checkpoint
+"""
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import SupportsIndex
+
+from pycurate.errors import ModelError, UsageError
+from pycurate.images.views import View
+from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
+from pycurate.plugins import called, is_class, load_class, nearest
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An encoder, the scorers that belong to it (None: there is none) and its cosine threshold for duplicates."""
+
+    name: str
+    encoder: str
+    aesthetic: str | None
+    nsfw: str | None
+    dedup_threshold: float
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "light",
+            encoder="pycurate.models.builtin.efficientnet:EfficientNetLite0",
+            aesthetic="pycurate.models.builtin.quality:Quality",
+            nsfw="pycurate.models.builtin.opennsfw:OpenNSFW",
+            dedup_threshold=0.90,
+        ),
+        Preset(
+            "clip-b32",
+            encoder="ViT-B-32/openai",
+            aesthetic="pycurate.models.builtin.laion:AestheticV1B32",
+            nsfw="pycurate.models.builtin.laion:NsfwB32",
+            dedup_threshold=0.95,
+        ),
+        Preset(
+            "clip-l14",
+            encoder="ViT-L-14/openai",
+            aesthetic="pycurate.models.builtin.laion:AestheticV2L14",
+            nsfw="pycurate.models.builtin.laion:NsfwL14",
+            dedup_threshold=0.95,
+        ),
+    )
+}
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of this name. Raises UsageError, naming the nearest right name, if there is none."""
+    if name not in PRESETS:
+        raise UsageError(f"there is no preset {name!r}{nearest(name, PRESETS)}; presets are {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
+    """Make the encoder named by `spec` (see the top of this module), with its weights out of `model_dir`.
+
+    Never touches the network. Raises UsageError for an unknown name, a device that is not there, or a class that does
+    not say what an encoder says, ModelError where weights are missing or wrong.
+    """
+    check_device(device)
+    if is_class(spec):
+        kind = load_class(spec)
+        with called(f"{spec} cannot be made: it", ModelError):
+            made: Encoder = kind(model_dir, device)
+            fits = isinstance(getattr(made, "dim", None), SupportsIndex) and isinstance(
+                getattr(made, "view", None), View
+            )
+            fits = fits and callable(getattr(made, "encode", None))
+        if not fits:
+            raise UsageError(
+                f"{spec} is no encoder: it needs `dim`, how many numbers an embedding has, `view`, a "
+                "pycurate.images.views.View, and `encode`; see Encoder in pycurate/models/protocols.py."
+            )
+        return made
+    from pycurate.models.builtin.openclip import OpenClip  # here, since importing open_clip takes seconds
+
+    return OpenClip(spec, model_dir, device)
+
+
+def check_device(device: str) -> None:
+    """Raise UsageError unless this is a torch device name, and where it names a GPU, that GPU is there."""
+    if device == "cpu":
+        return
+    import torch  # here, since it takes seconds
+
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"{device!r} is no device; give cpu, cuda, or one GPU of several as cuda:1.") from error
+    found = torch.cuda.device_count()
+    if wanted.type == "cuda" and (wanted.index or 0) >= found:
+        raise UsageError(
+            f"There is no device {device} here: torch finds {found} GPUs. See what nvidia-smi says, or take cpu."
+        )
+
+
+def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelScorer | EmbeddingScorer:
+    """Make the scorer named by `spec` as `module:Class` for a run whose encoder is named `encoder`.
+
+    Never touches the network. Raises UsageError for an unknown name, an encoder that the scorer does not fit, or a
+    `view` that is none, ModelError where weights are missing or wrong.
+    """
+    check_fit(spec, encoder)
+    kind, pixels = load_class(spec), reads_pixels(spec)
+    with called(f"{spec} cannot be made: it", ModelError):
+        made: PixelScorer | EmbeddingScorer = kind(model_dir, device)
+        view, score = getattr(made, "view", None), getattr(made, "score", None)
+    if pixels and not isinstance(view, View):
+        raise UsageError(
+            f"The `view` of {spec} is no pycurate.images.views.View; see PixelScorer in pycurate/models/protocols.py."
+        )
+    if not callable(score):
+        raise UsageError(f"{spec} is no scorer: it needs `score`; see the protocols in pycurate/models/protocols.py.")
+    return made
+
+
+def reads_pixels(spec: str) -> bool:
+    """Whether this scorer is measured on pixels, in EMBED, and not on embeddings, in SCORE.
+
+    A pixel scorer's class has a `view`, as an attribute or an annotation; an embedding scorer's has none.
+    """
+    return any("view" in vars(kind) or "view" in inspect.get_annotations(kind) for kind in load_class(spec).__mro__)
+
+
+def check_fit(spec: str, encoder: str) -> None:
+    """Raise UsageError if the scorer's class has `encoders`, the names of those it was trained on, and not this one."""
+    encoders: tuple[str, ...] | None = getattr(load_class(spec), "encoders", None)
+    # QuickGELU follows from the tag, so both names of an open_clip model mean the same encoder.
+    if encoders is not None and encoder.replace("-quickgelu/", "/") not in encoders:
+        raise UsageError(
+            f"{spec} was trained on embeddings of {' or '.join(encoders)} and says nothing about those of {encoder}; "
+            f"pairs that fit: {'; '.join(fitting_pairs())}."
+        )
+
+
+def fitting_pairs() -> list[str]:
+    """Each pair of an encoder and a built-in head that fits it, as text."""
+    from pycurate.models.builtin.laion import HEADS
+
+    return [
+        f"{encoder} with pycurate.models.builtin.laion:{head.__name__}" for head in HEADS for encoder in head.encoders
+    ]

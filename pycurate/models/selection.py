@@ -1,0 +1,104 @@
+"""Which models a run uses, and loading them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from pycurate.errors import UsageError
+from pycurate.hardware import default_device
+from pycurate.models.builtin.clip_score import ClipScore
+from pycurate.models.presets import check_fit, find_preset, load_encoder, load_scorer, reads_pixels
+from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
+from pycurate.plugins import load_class
+from pycurate.results.tables import DECISIONS, PLAN, SAMPLES
+
+TAKEN = {
+    *("section", "name", "part", "place", "value", "order"),  # by the report's examples
+    *(name for schema in (SAMPLES, DECISIONS, PLAN) for name in schema.names),
+}
+"""Columns of the tables that scores stand in."""
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """The models of a run, by name (see pycurate.models.presets), and where: on `wanted`, or a GPU if there is one."""
+
+    encoder: str
+    scorers: tuple[str, ...]
+    model_dir: Path
+    wanted: str | None = None
+
+    @property
+    def device(self) -> str:
+        """A torch device name. Asked for only by who makes a model, since to look for a GPU imports torch."""
+        return self.wanted or default_device()
+
+    def load_encoder(self) -> Encoder:
+        """Make the encoder. Raises as presets.load_encoder does."""
+        return load_encoder(self.encoder, self.model_dir, self.device)
+
+    def load_pixel_scorers(self) -> list[PixelScorer]:
+        """Make the scorers that are measured on pixels. Raises UsageError if two of them give the same column."""
+        specs = [spec for spec in self.scorers if reads_pixels(spec)]
+        check_columns(specs)
+        return [cast(PixelScorer, self._load(spec)) for spec in specs]
+
+    def load_embedding_scorers(self) -> list[EmbeddingScorer]:
+        """Make the scorers that are computed from embeddings. Raises UsageError if two of all give the same column."""
+        check_columns(self.scorers)
+        return [cast(EmbeddingScorer, self._load(spec)) for spec in self.scorers if not reads_pixels(spec)]
+
+    def pixel_scorer_classes(self) -> list[type[PixelScorer]]:
+        """The classes of the pixel scorers; to read what they measured needs no weights."""
+        return [load_class(spec) for spec in self.scorers if reads_pixels(spec)]
+
+    def load_clip_score(self) -> ClipScore:
+        """Make the scorer of captions. Raises UsageError if the encoder has no text tower."""
+        return ClipScore(self.encoder, self.model_dir, self.device)
+
+    def _load(self, spec: str) -> PixelScorer | EmbeddingScorer:
+        return load_scorer(spec, self.model_dir, self.device, self.encoder)
+
+
+def choose_models(
+    preset: str,
+    model_dir: Path,
+    *,
+    encoder: str | None = None,
+    aesthetic: bool = True,
+    nsfw: bool = True,
+    scorers: tuple[str, ...] = (),
+    device: str | None = None,
+) -> ModelChoice:
+    """The models of a preset, without the scorers that are off, with the user's own.
+
+    Another `encoder` than the preset's brings no scorer with it: a head fits one encoder only.
+    `device` None: cuda where there is one. Raises UsageError for an unknown preset, a scorer that does not fit, or
+    scorers of the user's own whose columns collide.
+    """
+    found = find_preset(preset)
+    own = [found.aesthetic if aesthetic else None, found.nsfw if nsfw else None] if encoder is None else []
+    names = tuple(dict.fromkeys([name for name in own if name] + list(scorers)))
+    chosen = encoder or found.encoder
+    for name in names:
+        check_fit(name, chosen)
+    check_columns(scorers)  # those of a preset may be named where they are not used: when its folder is filled, say
+    return ModelChoice(chosen, names, model_dir, device)
+
+
+def check_columns(scorers: Sequence[str]) -> None:
+    """Raise UsageError unless each scorer's class has a `name`, and their columns are no other's and none of TAKEN."""
+    owners = dict.fromkeys(TAKEN, "pycurate's tables") | {ClipScore.name: "the CLIP score"}
+    for spec in dict.fromkeys(scorers):
+        kind = load_class(spec)
+        name = getattr(kind, "name", None)
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"{spec} has no name; its class needs an attribute `name`, the column of its scores.")
+        for column in (name, f"{name}_raw") if hasattr(kind, "calibrate") else (name,):
+            if column in owners:
+                raise UsageError(
+                    f"The column {column!r} of {spec} is that of {owners[column]}, too; give its class another `name`, "
+                    "or leave the other out (a preset's by --no-aesthetic, --no-nsfw)."
+                )
+            owners[column] = spec

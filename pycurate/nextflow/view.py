@@ -1,0 +1,164 @@
+"""Showing how far a run is: a table that stays in its place on a terminal, a line now and then elsewhere."""
+
+import queue
+import subprocess
+import threading
+import time
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pycurate.errors import PycurateError
+from pycurate.nextflow.progress import Progress, Tasks
+from pycurate.results.reasons import KEPT, in_order
+from pycurate.text import duration, printable
+
+EVERY = 60.0  # seconds between two plain lines about a stage that is at work
+
+
+class View(Protocol):
+    """Shows a run's progress to somebody."""
+
+    def __enter__(self) -> "View": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def say(self, line: str) -> None:
+        """Pass on a line of Nextflow's."""
+
+    def show(self, progress: Progress) -> None:
+        """Show the state as it is now."""
+
+
+def watch(process: "subprocess.Popen[bytes]", progress: Progress, view: View) -> int:
+    """Show the run until it ends; its exit status. `process` is Nextflow with its output in a pipe."""
+    said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def listen() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:  # ends at a line feed only: whatever else a line holds is data
+            said.put(line.decode(errors="backslashreplace").removesuffix("\n"))
+        said.put(None)
+
+    threading.Thread(target=listen, daemon=True).start()
+    with view:
+        over, following = False, True
+        while not over:
+            lines = [_next(said, 0.5)]
+            while not said.empty():
+                lines.append(said.get())
+            for line in lines:
+                if line is None:
+                    over = True
+                elif line and not progress.hear(line):
+                    view.say(line)
+            if following:
+                following = _follow(progress, view)
+    return process.wait()
+
+
+def _follow(progress: Progress, view: View) -> bool:
+    """Look and show; False, and a word of it, if that cannot be done: a run does not end for want of its view."""
+    try:
+        progress.look()
+        view.show(progress)
+    except (PycurateError, OSError, ValueError, KeyError) as error:
+        view.say(f"The run goes on, but cannot be followed any more: {error}")
+        return False
+    return True
+
+
+def _next(said: "queue.SimpleQueue[str | None]", seconds: float) -> str | None:
+    try:
+        return said.get(timeout=seconds)
+    except queue.Empty:
+        return ""
+
+
+class TerminalView:
+    """A table, drawn anew twice a second, beneath what Nextflow says."""
+
+    def __init__(self, console: Console) -> None:
+        self.live = Live(console=console, refresh_per_second=2)
+
+    def __enter__(self) -> "TerminalView":
+        self.live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.live.__exit__(*error)  # type: ignore[arg-type]
+
+    def say(self, line: str) -> None:
+        self.live.console.print(line)
+
+    def show(self, progress: Progress) -> None:
+        self.live.update(drawn(progress))
+
+
+class PlainView:
+    """A line when a stage is done, and one every EVERY seconds before."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.shown: dict[str, tuple[int, float]] = {}  # of a stage: tasks done, when it was shown
+
+    def __enter__(self) -> "PlainView":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True)
+
+    def show(self, progress: Progress) -> None:
+        for name, tasks in progress.stages.items():
+            now = time.monotonic()
+            done, when = self.shown.setdefault(name, (0, now))
+            if len(tasks.done) > done and (tasks.finished or now - when >= EVERY):
+                self.shown[name] = (len(tasks.done), now)
+                text = f"{name} {len(tasks.done)} of {tasks.all}"
+                self.say(", ".join([text, *remarks(name, tasks, progress)]))
+                if (name == "SCORE" and not progress.decided) or name == "DECIDE":
+                    self.say(counted(progress))
+
+
+def drawn(progress: Progress) -> Group:
+    """The table of the stages, and the counts so far."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "done", "", ""):
+        table.add_column(heading, justify="left", no_wrap=True)
+    for name, tasks in progress.stages.items():
+        share = len(tasks.done) / tasks.all if tasks.all else 0.0
+        bar = Text("━" * round(20 * share), "green") + Text("━" * (20 - round(20 * share)), "dim")
+        style = "green" if tasks.finished else "bold" if tasks.started else "dim"
+        done = f"{len(tasks.done)} of {tasks.all}" if tasks.all else ""
+        table.add_row(Text(printable(name), style), done, bar, ", ".join(remarks(name, tasks, progress)))
+    return Group(table, counted(progress))
+
+
+def remarks(name: str, tasks: Tasks, progress: Progress) -> list[str]:
+    """What else is to be said of a stage."""
+    found = [f"{tasks.cached} from an earlier run"] if tasks.cached else []
+    if name == "EMBED" and (rate := progress.rate()) and not tasks.finished:
+        found.append(f"{rate:.3g} images/s")
+    left = tasks.seconds_left()
+    if left:
+        found.append(f"{duration(left)} left")
+    return found
+
+
+def counted(progress: Progress) -> str:
+    """The counts so far as a sentence."""
+    counts = dict(progress.counts)
+    if not progress.decided and not progress.scored:
+        return "Nothing is decided yet."
+    kept = counts.pop(KEPT, 0)
+    reasons = ", ".join(f"{reason} {counts[reason]:,}" for reason in in_order(counts) if counts[reason])
+    dropped = f"{sum(counts.values()):,} dropped" + (f" ({reasons})" if reasons else "")
+    if progress.decided:
+        return f"Kept {kept:,}, {dropped}."
+    return f"So far {kept:,} pass the filters, {dropped}; duplicates come later."

@@ -1,0 +1,120 @@
+"""Classes by name: pycurate's own and the user's, all in one way.
+
+A class is named by
+    MODULE:CLASS              a class in an importable module, such as pycurate.models.builtin.quality:Quality
+    path/to/file.py:CLASS     a class in a file
+"""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pycurate.errors import PycurateError, UsageError
+
+_NOT_THEIRS = (str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<frozen ")
+
+
+_BUILT_IN_MODULES = [
+    *(f"pycurate.models.builtin.{name}" for name in ("efficientnet", "laion", "opennsfw", "quality")),
+    "pycurate.filters.metadata",
+]
+
+
+@contextmanager
+def called(what: str, wrong: type[PycurateError], remedy: str = "mend it there") -> Iterator[None]:
+    """Raise `wrong` with `what`, the cause and the remedy for whatever the block raises, a call of sys.exit too.
+
+    Errors of pycurate and Ctrl-C pass.
+    """
+    try:
+        yield
+    except (PycurateError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise wrong(f"{what} {cause(error)}; {remedy}.") from error
+
+
+def cause(error: BaseException) -> str:
+    """What an exception is, and by which line of the user's code it came: `raised KeyError: 'x' (own.py, line 3)`."""
+    if isinstance(error, SystemExit):
+        text = f"called sys.exit({'' if error.code is None else repr(error.code)})"
+    else:
+        text = f"raised {type(error).__name__}" + (f": {error}" if str(error) else "")
+    place = _place(error)
+    return f"{text} ({place})" if place else text
+
+
+def _place(error: BaseException) -> str:
+    """The last line in the file where the user's code begins. A syntax error says it by itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [(frame.filename, frame.lineno) for frame in frames if not frame.filename.startswith(_NOT_THEIRS)]
+    if isinstance(error, SyntaxError) or not theirs:
+        return ""
+    file, line = [place for place in theirs if place[0] == theirs[0][0]][-1]
+    return f"{file}, line {line}"
+
+
+def is_class(spec: str) -> bool:
+    """Whether `spec` names a class rather than an open_clip model."""
+    return ":" in spec and not spec.startswith(("local-dir:", "hf-hub:"))
+
+
+def load_class(spec: str) -> type[Any]:
+    """The class named `module:Class` or `path/to/file.py:Class`.
+
+    Raises UsageError, naming the nearest right name, if the module or the class cannot be found, or the module, with
+    the line that did it, if it cannot be imported.
+    """
+    module_name, _, class_name = spec.rpartition(":")
+    if not module_name or not class_name:
+        raise UsageError(f"{spec!r} names no class; write it as module:Class or path/to/file.py:Class.")
+    with called(f"{module_name} cannot be imported: it", UsageError):
+        module = _module_of_file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
+    classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
+    if class_name not in classes:
+        raise UsageError(f"{module_name} has no class {class_name!r}{nearest(class_name, classes)}.")
+    return getattr(module, class_name)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean 'X'?` for the nearest of `names`, or nothing if none is near."""
+    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
+            raise  # the module is there; something that it imports is not
+        raise UsageError(
+            f"there is no module {name!r}{nearest(name, _BUILT_IN_MODULES)}; put the folder of your own on PYTHONPATH "
+            "or name its file as path/to/file.py:Class."
+        ) from error
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path} to load a class from.")
+    name = f"pycurate_user_{path.resolve().as_posix().strip('/').replace('/', '_').removesuffix('.py')}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # a .py file always has both
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,225 @@
+"""Choosing the images that the report shows, from the tables alone.
+
+The choice is small, whatever the run's size, and the same for the same tables: where any sample will do, those with
+the lowest uids are taken, and uids are hashes, so that is a fair draw.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.files import atomic
+from pycurate.report.nearest import nearest_pairs
+from pycurate.report.summary import Histogram, bin_of, histograms
+from pycurate.results import reasons
+from pycurate.results.criteria import read_criteria
+from pycurate.results.tables import score_columns, stream, stream_all, write_table
+
+BANDS = 12  # of a score's range
+EACH = 8  # pictures of a band row, of a side of the threshold, of a reason
+GROUPS = 8  # of duplicates: the largest ones
+MEMBERS = 7  # shown of a group, beside the kept image
+PAIRS = 8  # on each side of the duplicate threshold
+COMPARED = 4096  # kept images, each with each, for the pairs below it
+COUNTED = 1 << 20  # duplicate groups counted at a time
+REFERENCE = " of a reference"  # after the uid that names a group
+
+EXAMPLES = pa.schema(
+    [
+        ("section", pa.string()),  # score | threshold | reason | group | pair
+        ("name", pa.string()),  # the score's or reason's name; the group's kept uid; above or below
+        ("part", pa.int32()),  # the band, the side of the threshold (0 below, 1 above), the pair
+        ("place", pa.int32()),  # order within the part
+        ("value", pa.float64()),  # cosine of the pair, number of the group's duplicates; null elsewhere
+        ("uid", pa.string()),
+        ("shard", pa.string()),
+        ("key", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("caption", pa.string()),
+        ("kept", pa.bool_()),
+        ("reason", pa.string()),
+        ("duplicate_of", pa.string()),
+        ("similarity", pa.float32()),
+        # the score columns stand here
+    ]
+)
+CHOICE = pa.schema(list(EXAMPLES)[:6])
+
+
+class Draw:
+    """Keeps, of all rows shown to it, the `count` with the lowest (order, uid) of each part."""
+
+    def __init__(self, section: str, name: str, count: int) -> None:
+        self.section, self.name, self.count = section, name, count
+        self.parts = np.array([], np.int64)
+        self.order = np.array([], np.float64)
+        self.uids = np.array([], "U32")
+
+    def add(self, parts: np.ndarray, order: np.ndarray, uids: np.ndarray) -> None:
+        """int64, float64 and str (n,) each."""
+        self.parts = np.concatenate([self.parts, parts])
+        self.order = np.concatenate([self.order, order])
+        self.uids = np.concatenate([self.uids, uids])
+        by = np.lexsort((self.uids, self.order, self.parts))
+        by = by[_places(self.parts[by]) < self.count]
+        self.parts, self.order, self.uids = self.parts[by], self.order[by], self.uids[by]
+
+    def table(self, value: float | None = None) -> pa.Table:
+        """The rows kept, as CHOICE."""
+        rows = zip(self.parts.tolist(), _places(self.parts).tolist(), self.uids.tolist(), strict=True)
+        return _choice((self.section, self.name, part, place, value, uid) for part, place, uid in rows)
+
+
+def choose(results: Path) -> pa.Table:
+    """Leave examples.parquet (EXAMPLES + the score columns) and examples.tsv, the shards it needs, one a line.
+
+    Raises TableError if tables, or decisions.json, are missing.
+    """
+    thresholds = read_criteria(results).thresholds()
+    spread = histograms(results, score_columns(results), thresholds)
+    parts = [*_along_scores(results, spread, thresholds), *_groups(results), _pairs_above(results)]
+    parts.append(_pairs_below(results, thresholds.get("dedup")))
+    chosen = _join(results, pa.concat_tables(parts))
+    write_table(results / "examples.parquet", chosen)
+    with atomic(results / "examples.tsv") as beside:
+        shards = sorted(pc.unique(chosen["shard"]).to_pylist())
+        beside.write_text("".join(f"{shard}\n" for shard in shards), encoding="utf-8")
+    return chosen
+
+
+def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[str, float]) -> list[pa.Table]:
+    """Along each score's range, on both sides of each threshold, and of each reason to drop."""
+    names = [name for name in spread if not name.endswith("_raw")]  # a raw scale is the same order once more
+    bands = {name: Draw("score", name, 1) for name in names}
+    sides = {name: Draw("threshold", name, EACH) for name in names if name in thresholds}
+    drawn: dict[str, Draw] = {}
+    for batch in stream(results / "decisions.parquet", ["uid", "reason", *names]):
+        uids = _texts(batch["uid"])
+        for reason in pc.unique(batch["reason"]).to_pylist():
+            if reason != reasons.UNREADABLE:
+                draw = drawn.setdefault(reason, Draw("reason", reason, EACH))
+                found = uids[pc.equal(batch["reason"], reason).to_numpy(zero_copy_only=False)]
+                draw.add(np.zeros(len(found), np.int64), np.zeros(len(found)), found)
+        for name in names:
+            values = batch[name].to_numpy(zero_copy_only=False)
+            known = np.isfinite(values)
+            values, owners = values[known], uids[known]
+            edges = np.linspace(spread[name].quantiles["0"], spread[name].quantiles["1"], BANDS + 1)
+            bands[name].add(bin_of(values, edges), np.zeros(len(values)), owners)
+            if name in sides:
+                # The threshold is compared in the scores' own float32, as the filters do.
+                above = (values >= np.float32(thresholds[name])).astype(np.int64)
+                sides[name].add(above, np.abs(values.astype(np.float64) - thresholds[name]), owners)
+    return [draw.table() for draw in (*bands.values(), *sides.values(), *(drawn[name] for name in sorted(drawn)))]
+
+
+def _groups(results: Path) -> list[pa.Table]:
+    """The largest groups of duplicates: each the kept image if it is of the input, and the members least like it."""
+    sizes: dict[str, int] = {}
+    for batch in stream(results / "decisions.parquet", ["duplicate_of", "reason"]):
+        for entry in pc.value_counts(_group_of(batch).drop_null()).to_pylist():
+            sizes[entry["values"]] = sizes.get(entry["values"], 0) + entry["counts"]
+        if len(sizes) > COUNTED:  # memory stays bounded; only groups that are small so far are forgotten
+            sizes = dict(_largest(sizes, COUNTED // 2))
+    draws = {group: Draw("group", group, 1 + MEMBERS) for group, _ in _largest(sizes, GROUPS)}
+    for group, draw in draws.items():
+        if not group.endswith(REFERENCE):
+            draw.add(np.array([0]), np.array([-np.inf]), np.array([group]))  # the kept image comes first
+    for batch in stream(results / "decisions.parquet", ["uid", "duplicate_of", "similarity", "reason"]):
+        for group, draw in draws.items():
+            members = batch.filter(pc.equal(_group_of(batch), group))
+            draw.add(np.zeros(members.num_rows, np.int64), _numbers(members["similarity"]), _texts(members["uid"]))
+    return [draw.table(sizes[group]) for group, draw in draws.items()]
+
+
+def _group_of(batch: pa.RecordBatch) -> pa.Array:
+    """The kept uid of each sample's group, marked if it is a reference's, which an image of the input may have too."""
+    mark = pc.if_else(pc.equal(batch["reason"], reasons.REFERENCE), REFERENCE, "")
+    return pc.binary_join_element_wise(batch["duplicate_of"], mark, "")
+
+
+def _pairs_above(results: Path) -> pa.Table:
+    """The near duplicates least like what they duplicate: the pairs just above the threshold."""
+    nearest: list[dict[str, Any]] = []
+    for batch in stream(results / "decisions.parquet", ["uid", "reason", "duplicate_of", "similarity"]):
+        near = batch.filter(pc.equal(batch["reason"], reasons.NEAR)).to_pylist()
+        nearest = heapq.nsmallest(PAIRS, [*nearest, *near], key=lambda row: (row["similarity"], row["uid"]))
+    return _pairs("above", [(row["duplicate_of"], row["uid"], row["similarity"]) for row in nearest])
+
+
+def _pairs_below(results: Path, threshold: float | None) -> pa.Table:
+    """The kept images most like each other: the pairs just below the threshold. Needs the embeddings."""
+    if threshold is None or not (results / "img_emb").is_dir():
+        return _pairs("below", [])
+    kept = Draw("", "", COMPARED)
+    for batch in stream(results / "decisions.parquet", ["uid", "kept"]):
+        uids = _texts(batch.filter(batch["kept"])["uid"])
+        kept.add(np.zeros(len(uids), np.int64), np.zeros(len(uids)), uids)
+    return _pairs("below", nearest_pairs(results, kept.uids.tolist(), threshold, PAIRS))
+
+
+def _pairs(name: str, pairs: Iterable[tuple[str, str, float]]) -> pa.Table:
+    return _choice(
+        ("pair", name, part, place, cosine, uid)
+        for part, (one, other, cosine) in enumerate(pairs)
+        for place, uid in enumerate((one, other))
+    )
+
+
+def _choice(rows: Iterable[tuple[str, str, int, int, float | None, str]]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(CHOICE.names, row, strict=True)) for row in rows], CHOICE)
+
+
+def _largest(sizes: dict[str, int], count: int) -> list[tuple[str, int]]:
+    return sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:count]
+
+
+def _places(parts: np.ndarray) -> np.ndarray:
+    """int64 (n,): 0, 1, 2, ... within each run of equal parts, which are sorted."""
+    return np.arange(len(parts)) - np.searchsorted(parts, parts)
+
+
+def _texts(column: pa.Array) -> np.ndarray:
+    return np.array(column.to_pylist(), "U32")
+
+
+def _numbers(column: pa.Array) -> np.ndarray:
+    return column.to_numpy(zero_copy_only=False).astype(np.float64)
+
+
+def _join(results: Path, choice: pa.Table) -> pa.Table:
+    """What the report says of each chosen image, from the samples and the decisions, in the order of the choice.
+
+    A kept image of a reference set is no sample: it falls out.
+    """
+    scores = score_columns(results)
+    schema = pa.schema([*EXAMPLES, *((name, pa.float32()) for name in scores)])
+    names = schema.names
+    places = ["uid", *names[names.index("shard") : names.index("kept")]]
+    decided = ["uid", *names[names.index("kept") :]]
+    return (
+        choice.append_column("order", pa.array(range(choice.num_rows), pa.int64()))
+        .join(_rows(stream_all(results, "samples", places), choice["uid"], places, schema), "uid", join_type="inner")
+        .join(
+            _rows(stream(results / "decisions.parquet", decided), choice["uid"], decided, schema),
+            "uid",
+            join_type="inner",
+        )
+        .sort_by("order")
+        .select(names)
+        .cast(schema)
+    )
+
+
+def _rows(batches: Iterator[pa.RecordBatch], uids: pa.Array, columns: list[str], schema: pa.Schema) -> pa.Table:
+    wanted = pc.unique(uids)
+    found = (batch.filter(pc.is_in(batch["uid"], wanted)) for batch in batches)
+    return pa.Table.from_batches(found, pa.schema([schema.field(name) for name in columns]))

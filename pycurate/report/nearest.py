@@ -1,0 +1,68 @@
+"""The pairs of kept images that come nearest to being duplicates: what a lower threshold would drop first."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.errors import TableError
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_embeddings, read_tables
+
+BLOCK = 1024  # rows of one product
+
+
+def nearest_pairs(results: Path, uids: Collection[str], threshold: float, count: int) -> list[tuple[str, str, float]]:
+    """The `count` most similar pairs below `threshold` among the samples `uids`: (uid, uid, cosine), nearest first.
+
+    Compares all with all, so give it thousands, not millions. Each image stands in one pair at most: one odd image is
+    not to fill the list. Reads `samples/` and `img_emb/`; raises TableError where these do not go together.
+    """
+    names, vectors = _vectors(results, uids)
+    candidates = []  # the nearest partner of each image
+    for start in range(0, len(names) - 1, BLOCK):
+        cosines = vectors[start : start + BLOCK] @ vectors[start:].T
+        cosines[np.tril_indices(len(cosines), m=len(vectors) - start)] = -2  # each pair once, and none with itself
+        cosines[cosines >= threshold] = -2  # a search that is allowed to miss some leaves such pairs
+        partner = cosines.argmax(axis=1)
+        nearest = cosines[np.arange(len(cosines)), partner]
+        candidates += [
+            (-float(cosine), names[start + row], names[start + int(partner[row])])
+            for row, cosine in enumerate(nearest)
+            if cosine > -2
+        ]
+    pairs: list[tuple[str, str, float]] = []
+    used: set[str] = set()
+    for cosine, one, other in sorted(candidates):
+        if len(pairs) < count and not used & {one, other}:
+            pairs.append((one, other, -cosine))
+            used |= {one, other}
+    return pairs
+
+
+def _vectors(results: Path, uids: Collection[str]) -> tuple[list[str], np.ndarray]:
+    """The uids in ascending order, so that the split of the set does not show, and float32 (n, dim), unit length."""
+    wanted = pa.array(list(uids), pa.string())
+    names: list[str] = []
+    parts: list[np.ndarray] = []
+    for number, table in read_tables(results, "samples", ["uid", "row"]):
+        table = table.filter(pc.is_valid(table["row"]))
+        embeddings = read_embeddings(path_of(results, "img_emb", number), table.num_rows)
+        if parts and parts[0].shape[1] != embeddings.shape[1]:
+            raise TableError(
+                f"Partition {number} has embeddings of {embeddings.shape[1]} numbers, and those before it "
+                f"{parts[0].shape[1]}; embed all with one model."
+            )
+        table = table.filter(pc.is_in(table["uid"], wanted))
+        try:
+            parts.append(embeddings[table["row"].to_numpy()].astype(np.float32))
+        except IndexError as error:
+            raise TableError(
+                f"The samples of partition {number} name no rows of img_emb ({error}); embed it again."
+            ) from error
+        names += table["uid"].to_pylist()
+    order = np.argsort(np.array(names, "U32"), kind="stable")
+    vectors = np.concatenate(parts)[order]
+    return [names[place] for place in order], vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,0 +1,214 @@
+"""The report's page: what it shows and in which order, as plain data for the template."""
+
+import base64
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from typing import Any
+
+import jinja2
+
+from pycurate.report.examples import COMPARED
+from pycurate.report.sliders import Axis, Sliders
+from pycurate.report.summary import Histogram
+from pycurate.results.reasons import UNREADABLE, in_order, label, title
+from pycurate.text import duration, number, share, size
+
+VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
+CAPTION = 300  # characters shown
+
+
+TEMPLATE = package_files("pycurate.report") / "template"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An example image as the page shows it. `source` is a data URI, or None where there is no picture."""
+
+    key: str
+    shard: str
+    caption: str
+    source: str | None
+    veiled: bool
+    width: int
+    height: int
+    note: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures in a row, under a title."""
+
+    title: str
+    pictures: list[Picture]
+
+
+def page(
+    facts: dict[str, Any],
+    spread: dict[str, Histogram],
+    sliders: Sliders,
+    examples: list[dict[str, Any]],
+    pictures: dict[str, str],
+    unreadable: list[dict[str, Any]],
+) -> str:
+    """The page as HTML.
+
+    `facts` is the summary; `sliders` has counts for the scores that are filtered; `examples` are rows of EXAMPLES and
+    `pictures` their data URIs by uid; `unreadable` rows name some bad samples.
+    """
+    axes = {axis.name: axis for axis in sliders.axes}
+    shown = Examples(facts, examples, pictures)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(TEMPLATE)),
+        autoescape=True,  # everything that is put in: captions and keys are a stranger's text
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "share": share, "duration": duration, "size": size}
+    style, script = ((TEMPLATE / f"report.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js"))
+    return environment.get_template("report.html").render(
+        facts=facts,
+        funnel=funnel(facts),
+        axes=[chart(name, spread[name], axis) for name, axis in axes.items()],
+        others=[chart(name, spread[name]) for name in spread if name not in axes],
+        data=slider_data(facts, sliders),
+        shown=shown,
+        unreadable=unreadable,
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+class Examples:
+    """The example rows by section, ready to show."""
+
+    def __init__(self, facts: dict[str, Any], rows: list[dict[str, Any]], pictures: dict[str, str]) -> None:
+        self.pictures = pictures
+        self.filters = [rule["reason"] for rule in facts["filters"]]
+        self.veiled_from = min(VEILED, facts["thresholds"].get("nsfw", VEILED))
+        self.parts: dict[tuple[str, str], dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+        for row in rows:
+            self.parts[row["section"], row["name"]][row["part"]].append(row)
+        self.there = bool(pictures)
+        self.veiled = any(self._veiled(row) for row in rows if row["uid"] in pictures)
+        self.compared = COMPARED
+
+    def along(self, score: str) -> list[Picture]:
+        """One picture of each band of the score."""
+        return [self._picture(row, score) for part in self.parts["score", score].values() for row in part]
+
+    def sides(self, score: str) -> list[Row]:
+        """The pictures nearest to the score's threshold, below it and from it on."""
+        titles = {0: "Just below the threshold", 1: "At the threshold and just above"}
+        return [
+            Row(titles[side], [self._picture(row, score) for row in rows])
+            for side, rows in self.parts["threshold", score].items()
+        ]
+
+    def reasons(self) -> list[Row]:
+        """Some of each reason, the kept first, then in the order in which samples are dropped."""
+        names = in_order((name for section, name in self.parts if section == "reason"), self.filters)
+        return [Row(title(name), [self._picture(row, "") for row in self.parts["reason", name][0]]) for name in names]
+
+    def groups(self) -> list[Row]:
+        found = []
+        for (section, _), parts in self.parts.items():
+            if section == "group":
+                rows = [row for part in parts.values() for row in part]
+                duplicates = int(rows[0]["value"])
+                heading = f"{number(duplicates)} duplicate{'s' if duplicates > 1 else ''}"
+                found.append(Row(heading, [self._picture(row, "similarity") for row in rows]))
+        return found
+
+    def pairs(self, side: str) -> list[Row]:
+        """The pairs `above` or `below` the duplicate threshold, nearest to it first."""
+        return [
+            Row(f"Cosine {rows[0]['value']:.4f}", [self._picture(row, "") for row in rows])
+            for rows in self.parts["pair", side].values()
+        ]
+
+    def _veiled(self, row: dict[str, Any]) -> bool:
+        return (row.get("nsfw") or 0.0) >= self.veiled_from
+
+    def _picture(self, row: dict[str, Any], column: str) -> Picture:
+        value = row.get(column)
+        caption = row["caption"] or ""
+        return Picture(
+            key=row["key"],
+            shard=row["shard"],
+            caption=caption if len(caption) <= CAPTION else caption[:CAPTION] + "…",
+            source=self.pictures.get(row["uid"]),
+            veiled=self._veiled(row),
+            width=row["width"],
+            height=row["height"],
+            note="" if value is None else f"{value:.3f}",
+            reason=label(row["reason"]),
+        )
+
+
+def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is left after each step that drops."""
+    left, steps = facts["inputs"], []
+    for reason in in_order(facts["dropped"], [rule["reason"] for rule in facts["filters"]]):
+        left -= facts["dropped"][reason]
+        steps.append({"title": title(reason), "dropped": facts["dropped"][reason], "left": left})
+    return steps
+
+
+def chart(name: str, spread: Histogram, axis: Axis | None = None) -> dict[str, Any]:
+    """A histogram as bars, in units of the plot's width and height, and as a table of about twenty rows.
+
+    `axis` is given for a score that has a slider.
+
+    Heights follow the square root of the counts: most scores crowd in a few bins, and the others are to be seen.
+    """
+    edges = spread.edges.astype(float)
+    places = (edges - edges[0]) / (edges[-1] - edges[0])
+    top = max(spread.scored.max(), 1) ** 0.5
+    total = spread.scored.sum()
+    step = -(-len(spread.scored) // 20)
+    return {
+        "name": name,
+        "keeps": axis.keeps if axis else "",
+        "start": places[axis.start] if axis else 0.0,
+        "low": f"{edges[0]:.3g}",
+        "high": f"{edges[-1]:.3g}",
+        "bars": [
+            {"x": x, "width": right - x, "scored": scored**0.5 / top, "kept": kept**0.5 / top}
+            for x, right, scored, kept in zip(
+                places.tolist(), places[1:].tolist(), spread.scored.tolist(), spread.kept.tolist(), strict=False
+            )
+            if scored
+        ],
+        "table": [
+            {
+                "low": f"{edges[start]:.3g}",
+                "high": f"{edges[min(start + step, len(edges) - 1)]:.3g}",
+                "scored": int(spread.scored[start : start + step].sum()),
+                "kept": int(spread.kept[start : start + step].sum()),
+                "above": int(spread.scored[start:].sum()) / total,
+            }
+            for start in range(0, len(spread.scored), step)
+        ],
+    }
+
+
+def slider_data(facts: dict[str, Any], sliders: Sliders) -> dict[str, Any]:
+    """What the page's script counts with."""
+    others = set(facts["dropped"]) - {UNREADABLE, *(axis.name for axis in sliders.axes)}
+    return sliders.data() | {
+        "inputs": facts["inputs"],
+        "kept": facts["kept"],
+        "exact": not others,  # no later step dropped any: a stricter choice has no surprises
+        "dedup": "dedup" in facts["thresholds"],  # a looser one may have: what comes in anew was not compared
+    }
+
+
+def _hash(text: str) -> str:
+    """A source expression by which the page's policy allows one inline element and no other."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"

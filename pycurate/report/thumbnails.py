@@ -1,0 +1,54 @@
+"""Small pictures for the report, out of the shards."""
+
+import base64
+import io
+import logging
+
+import pyarrow as pa
+from PIL import Image
+
+from pycurate.errors import PycurateError
+from pycurate.images.decode import decode
+from pycurate.shards.listing import Shard, read_bytes
+
+log = logging.getLogger(__name__)
+
+HEIGHT, WIDTH = 144, 288  # pixels at most, which is sharp enough for the page's rows of 112
+QUALITY = 70
+BUDGET = 8_000_000  # characters of all pictures together, so that the report stays under 15 MB
+
+
+def thumbnails(examples: pa.Table, shards: dict[str, Shard]) -> dict[str, str]:
+    """{uid: data URI} of the examples whose shards are there, until BUDGET is spent.
+
+    An image that can no longer be read is left out, and the log says why: a picture is no reason to fail a run.
+    """
+    pictures: dict[str, str] = {}
+    left = BUDGET
+    for row in examples.select(["uid", "shard", "offset", "size"]).to_pylist():
+        uid, name = row["uid"], row["shard"]
+        if name not in shards:
+            continue
+        try:
+            picture = pictures.get(uid) or data_uri(read_bytes(shards[name], row["offset"], row["size"]))
+        except (PycurateError, OSError, ValueError) as error:
+            log.warning("no picture of %s in %s: %s", uid, name, error)
+            continue
+        left -= len(picture)  # an image that stands in two places of the page is in it twice
+        if left < 0:
+            log.warning("the report has its fill of pictures; it shows the first %d", len(pictures))
+            break
+        pictures[uid] = picture
+    return pictures
+
+
+def data_uri(data: bytes) -> str:
+    """An image file as a small upright JPEG in a data URI. Raises ValueError if it cannot be decoded."""
+    info, pixels = decode(data)
+    if pixels is None:
+        raise ValueError(info.message)
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((WIDTH, HEIGHT), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")

@@ -1,0 +1,110 @@
+"""What decided: the filters, the search for duplicates, the layout. DECIDE leaves it once, in decisions.json.
+
+Whoever has to know by what a sample was kept or dropped reads it there, and is told nothing of it a second time.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pycurate.errors import TableError
+from pycurate.files import write_json
+from pycurate.results.plan import Layout
+
+NAME = "decisions.json"
+
+
+class Side(StrEnum):
+    """The side of a filter's threshold that stays, in words."""
+
+    AT_LEAST = "at least"
+    MORE_THAN = "more than"
+    AT_MOST = "at most"
+    BELOW = "below"
+
+    @property
+    def above(self) -> bool:
+        """Whether it is the upper side."""
+        return self in (Side.AT_LEAST, Side.MORE_THAN)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One filter that was asked.
+
+    Attributes:
+        parameter: the one of the workflow that switches it on.
+        reason: for which the decisions drop what fails it.
+        column: the score that it looks at; None where it looks at something else, or at several.
+        keeps: the side of the threshold that stays; None where there is no threshold.
+        threshold: None likewise.
+        filter: of a filter of the user's own, its class as it was named: module:Class or module:Class=NUMBER.
+    """
+
+    parameter: str
+    reason: str
+    column: str | None = None
+    keeps: Side | None = None
+    threshold: float | None = None
+    filter: str | None = None
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What decided about the samples of a run.
+
+    Attributes:
+        filters: in the order in which they were asked; the first that fails gives the reason.
+        search: how duplicates were sought: `threshold` (a cosine), `keep` (which of several stays), `reach` and
+            `recall` (exact or fast), and what else the pairs say; None where they were not sought.
+        references: folders of the reference sets, as absolute paths.
+        layout: of the output; None where no new shards were to be made.
+    """
+
+    filters: tuple[Rule, ...] = ()
+    search: dict[str, Any] | None = None
+    references: tuple[str, ...] = ()
+    layout: Layout | None = None
+
+    def thresholds(self) -> dict[str, float]:
+        """{score: its threshold}, and `dedup`, the cosine, where duplicates were sought."""
+        found: dict[str, float] = {}
+        for rule in self.filters:
+            if rule.column and rule.threshold is not None:
+                found.setdefault(rule.column, rule.threshold)
+        return found | ({"dedup": self.search["threshold"]} if self.search else {})
+
+    def reasons(self) -> list[str]:
+        """Those of the filters, in order."""
+        return [rule.reason for rule in self.filters]
+
+    def rule(self, reason: str) -> Rule | None:
+        """The filter that drops for this reason, if one does."""
+        return next((rule for rule in self.filters if rule.reason == reason), None)
+
+    def rules_on(self, column: str) -> Sequence[Rule]:
+        """The filters that look at this score."""
+        return [rule for rule in self.filters if rule.column == column]
+
+
+def write_criteria(results: Path, criteria: Criteria) -> None:
+    """Leave decisions.json in `results`."""
+    write_json(results / NAME, asdict(criteria))
+
+
+def read_criteria(results: Path) -> Criteria:
+    """What decisions.json says. Raises TableError if it is missing, cut or of another version."""
+    path = results / NAME
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return Criteria(
+            tuple(Rule(**rule | {"keeps": rule["keeps"] and Side(rule["keeps"])}) for rule in facts["filters"]),
+            facts["search"],
+            tuple(facts["references"]),
+            Layout(**facts["layout"]) if facts["layout"] else None,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TableError(f"{path} does not say what decided ({error}); run DECIDE again.") from error

@@ -1,0 +1,42 @@
+"""Why samples are kept and dropped: the words of the decisions, their order, how a person reads them."""
+
+from collections.abc import Iterable, Sequence
+
+KEPT, UNREADABLE = "kept", "unreadable"
+EXACT, NEAR, REFERENCE = "duplicate_exact", "duplicate_near", "duplicate_reference"
+DUPLICATES = (EXACT, NEAR, REFERENCE)  # dropped among what passes every filter
+
+RESERVED = (KEPT, UNREADABLE, *DUPLICATES)
+"""The reasons that no filter makes, and no filter may be called."""
+
+_WORDS = {
+    KEPT: "kept",
+    UNREADABLE: "cannot be read",
+    "aesthetic": "aesthetic filter",
+    "nsfw": "NSFW filter",
+    EXACT: "exact duplicate",
+    NEAR: "near duplicate",
+    REFERENCE: "duplicate of a reference",
+}
+
+
+def in_order(reasons: Iterable[str], filters: Sequence[str] = ("aesthetic", "nsfw")) -> list[str]:
+    """`kept` first, then the reasons to drop in the order in which they act.
+
+    `filters` are those of the filters in the order in which they were asked, as far as it is known; others follow by
+    name.
+    """
+    given = set(reasons)
+    others = sorted(given - {*RESERVED, *filters})
+    return [reason for reason in (KEPT, UNREADABLE, *filters, *others, *DUPLICATES) if reason in given]
+
+
+def label(reason: str) -> str:
+    """A reason in words; a filter that has none keeps its name."""
+    return _WORDS.get(reason, reason)
+
+
+def title(reason: str) -> str:
+    """The same, to begin a line with."""
+    words = label(reason)
+    return words[:1].upper() + words[1:] if reason in _WORDS else words

@@ -1,0 +1,191 @@
+"""The tables that stages hand to each other: their columns, reading and writing them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pycurate.errors import TableError
+from pycurate.files import atomic
+from pycurate.results.layout import numbers, path_of
+
+SAMPLES = pa.schema(
+    [
+        ("uid", pa.string()),
+        ("shard", pa.string()),  # path relative to the input root
+        ("key", pa.string()),
+        ("ext", pa.string()),  # the image's: what follows the key and its dot; empty if there is none
+        ("offset", pa.int64()),  # of the image's bytes in the shard
+        ("size", pa.int64()),  # of the image, bytes
+        ("sha256", pa.string()),  # of the image's bytes
+        ("tar_offset", pa.int64()),  # of the whole sample in the shard: headers, data and padding of all members
+        ("tar_size", pa.int64()),
+        ("width", pa.int32()),  # upright (after EXIF orientation); 0 if unknown
+        ("height", pa.int32()),
+        ("format", pa.string()),  # jpeg, png, webp, ...; what the bytes say, not the name
+        ("caption", pa.string()),  # the .txt sidecar, or "caption" of the .json; null if there is none
+        ("given_uid", pa.string()),  # "uid" of the .json if it is 32 hex digits, as in DataComp's pools; else null
+        ("status", pa.string()),  # ok | error
+        ("error", pa.string()),  # a short code, null if ok
+        ("error_message", pa.string()),
+        ("row", pa.int64()),  # into the partition's embeddings, null if none
+    ]
+)
+
+METADATA = pa.schema(
+    [
+        ("image_path", pa.string()),  # SHARD/KEY.EXT, the column that clip-retrieval shows
+        ("caption", pa.string()),
+        ("uid", pa.string()),
+        ("shard", pa.string()),
+        ("key", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+    ]
+)
+
+DECISIONS = pa.schema(
+    [
+        ("uid", pa.string()),
+        ("shard", pa.string()),
+        ("key", pa.string()),
+        # the score columns stand here, as in the scores tables; null where a sample is unreadable
+        ("kept", pa.bool_()),
+        ("reason", pa.string()),  # kept | unreadable | a filter's name | duplicate_exact | duplicate_near | ...
+        ("duplicate_of", pa.string()),  # uid of the kept sample, null if no duplicate
+        ("similarity", pa.float32()),  # cosine with it, null if no duplicate
+        ("output_shard", pa.string()),  # such as 00000.tar, null if not kept
+    ]
+)
+
+PLAN = pa.schema(
+    [
+        ("output_shard", pa.string()),
+        ("uid", pa.string()),
+        ("shard", pa.string()),
+        ("key", pa.string()),
+        ("tar_offset", pa.int64()),
+        ("tar_size", pa.int64()),
+        # the score columns stand here
+    ]
+)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write one Parquet file (zstd), whole or not at all."""
+    with atomic(path) as beside:
+        pq.write_table(table, beside, compression="zstd")
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read one Parquet file. Raises TableError if it is missing, cut or lacks a column."""
+    try:
+        return pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise TableError(f"{path} cannot be read as a table ({error}); run the stage that writes it again.") from error
+
+
+def read_tables(results: Path, kind: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """Each numbered table of a kind, in order, with its number."""
+    for number in numbers(results, kind):
+        yield number, read_table(path_of(results, kind, number), columns)
+
+
+def samples_of(results: Path, decisions: pa.Table, columns: list[str]) -> pa.Table:
+    """These columns of `samples/`, and `uid`, a row for each of the decisions.
+
+    Raises TableError if the decisions do not list the samples in their order.
+    """
+    samples = pa.concat_tables([table for _, table in read_tables(results, "samples", ["uid", *columns])])
+    if not samples["uid"].equals(decisions["uid"]):
+        raise TableError("The decisions do not list all samples in their order; run DECIDE again.")
+    return samples
+
+
+def read_summary(results: Path) -> dict[str, Any]:
+    """summary.json of a run. Raises TableError if there is none, as where the run did not end well."""
+    try:
+        summary: dict[str, Any] = json.loads((results / "summary.json").read_text(encoding="utf-8"))
+        return summary
+    except (OSError, ValueError) as error:
+        raise TableError(
+            f"{results} holds no summary of a run ({error}); name the folder of --outdir, and see that the run ended."
+        ) from error
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write one `.npy` file, whole or not at all."""
+    with atomic(path) as beside, open(beside, "wb") as file:
+        np.save(file, array)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """One `.npy` file, mapped: what is used of it is read. Raises TableError if it is missing, cut or no array."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive")
+        return array
+    except (OSError, ValueError, EOFError) as error:
+        raise TableError(f"{path} cannot be read as an array ({error}); run the stage that writes it again.") from error
+
+
+def read_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
+    """float (rows, dim), mapped: the embeddings of a partition, one for each of its readable samples.
+
+    `rows` is how many samples its tables tell of, where that is known. Raises TableError if the file is missing, cut,
+    holds anything else, or another number of rows.
+    """
+    array = read_array(path)
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise TableError(
+            f"{path} holds no table of vectors but {array.dtype} {array.shape}; embed the partition again."
+        )
+    if rows not in (None, len(array)):
+        raise TableError(f"{path} has {len(array)} rows for {rows} readable samples; embed the partition again.")
+    return array
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file to read from. Raises TableError, in the block too, if it is missing or cut."""
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except (OSError, pa.ArrowException) as error:
+        raise TableError(f"{path} cannot be read as a table ({error}); run the stage that writes it again.") from error
+
+
+def stream(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a Parquet file, batch by batch. Raises TableError if it is missing, cut or lacks a column."""
+    with opened(path) as file:
+        missing = [name for name in columns if name not in file.schema_arrow.names]
+        if missing:
+            raise TableError(f"{path} has no column {missing[0]!r}; run the stage that writes it again.")
+        yield from file.iter_batches(batch_size=1 << 16, columns=columns)
+
+
+def stream_all(results: Path, kind: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """The same for every numbered table of a kind, in order."""
+    for number in numbers(results, kind):
+        yield from stream(path_of(results, kind, number), columns)
+
+
+def decided(folder: Path) -> dict[str, int]:
+    """{reason: samples} of the decisions in a folder."""
+    counts: dict[str, int] = {}
+    for batch in stream(folder / "decisions.parquet", ["reason"]):
+        for entry in batch["reason"].value_counts().to_pylist():
+            counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
+    return counts
+
+
+def score_columns(results: Path) -> list[str]:
+    """The names of the score columns of the decisions."""
+    with opened(results / "decisions.parquet") as file:
+        return [name for name in file.schema_arrow.names if name not in DECISIONS.names]

@@ -1,0 +1,1 @@
+"""After a run: why samples were kept or dropped, and choosing anew."""

@@ -1,0 +1,42 @@
+"""What decided the results of a finished run, also of a version that left no decisions.json: then by their summary."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pycurate.dedup.pairs import Search
+from pycurate.errors import TableError
+from pycurate.filters.filtering import SCORES, Filtering
+from pycurate.results.criteria import NAME, Criteria, read_criteria
+from pycurate.results.plan import Layout
+from pycurate.results.tables import read_summary
+
+
+def criteria_of(results: Path) -> Criteria:
+    """What decided. Raises TableError if neither decisions.json nor a summary says so."""
+    if (results / NAME).exists():
+        return read_criteria(results)
+    summary = read_summary(results)
+    try:
+        return by_summary(summary)
+    except (KeyError, TypeError) as error:
+        raise TableError(
+            f"{results} holds no {NAME}, and its summary does not say what decided ({error!r}); "
+            "run the workflow again with -resume, or DECIDE and REPORT."
+        ) from error
+
+
+def by_summary(summary: Mapping[str, Any]) -> Criteria:
+    """What decided a run, by a summary that shows its parameters and the thresholds of `aesthetic` and `nsfw`.
+
+    Of results that were made script by script, whose summary has no parameters, the filters are those two.
+    """
+    parameters, thresholds = summary["parameters"], summary["thresholds"]
+    shown = {"missing_caption": "keep"} | parameters
+    for score in SCORES:
+        shown |= {score: score in thresholds, f"{score}_threshold": thresholds.get(score)}
+    found = {name: summary["dedup"][name] for name in Search.__dataclass_fields__} if summary["dedup"] else None
+    references = tuple(part for part in (parameters.get("reference") or "").split(",") if part)
+    sizes = {name: parameters[name] for name in ("images_per_tar", "tars_per_task") if name in parameters}
+    layout = Layout(**sizes) if parameters.get("write", True) else None
+    return Criteria(tuple(Filtering.of(shown).rules()), Search(**found).facts() if found else None, references, layout)

@@ -1,0 +1,110 @@
+"""Everything that a run's results say of one sample."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.errors import ShardError, UsageError
+from pycurate.files import atomic
+from pycurate.results.partitions import read_all
+from pycurate.results.reasons import REFERENCE
+from pycurate.results.tables import DECISIONS, SAMPLES, stream, stream_all
+from pycurate.shards.listing import Shard, read_bytes
+from pycurate.shards.membernames import readable
+
+MOST = 20  # samples that are listed
+PLAIN = re.compile(r"[A-Za-z0-9_-]{1,16}(\.[A-Za-z0-9_-]{1,16}){0,3}")  # an extension as it may stand in a file's name
+
+
+@dataclass(frozen=True)
+class Found:
+    """One sample: its rows of `samples` and of the decisions, by column, and the scores among the latter.
+
+    `original` is the decisions' row of the sample that it duplicates, None if it is none or lies in a reference set;
+    `copies` are those of its own duplicates, MOST at most, and `copied` says how many there are.
+    """
+
+    sample: dict[str, Any]
+    decision: dict[str, Any]
+    scores: dict[str, float | None]
+    shard: Shard | None
+    original: dict[str, Any] | None = None
+    copies: list[dict[str, Any]] = field(default_factory=list)
+    copied: int = 0
+
+
+def matching(results: Path, name: str) -> list[dict[str, Any]]:
+    """uid, shard and key of the samples whose uid, key or SHARD/KEY it is, MOST at most.
+
+    Raises UsageError if there is none, TableError if the decisions cannot be read.
+    """
+    rows: list[dict[str, Any]] = []
+    name = readable(name)
+    for batch in stream(results / "decisions.parquet", ["uid", "shard", "key"]):
+        whole = pc.binary_join_element_wise(batch["shard"], batch["key"], "/")
+        same = [pc.equal(column, name) for column in (batch["uid"], batch["key"], whole)]
+        rows += batch.filter(pc.or_(pc.or_(same[0], same[1]), same[2])).to_pylist()
+        if len(rows) >= MOST:
+            break
+    if not rows:
+        raise UsageError(f"No sample of {results} has the uid or key {name!r}; SHARD/KEY is understood, too.")
+    return rows[:MOST]
+
+
+def look_up(results: Path, uid: str) -> Found:
+    """What is known of the sample. Raises UsageError if there is none, TableError where tables cannot be read."""
+    samples = _rows(stream_all(results, "samples", SAMPLES.names), "uid", uid)
+    decisions = _rows(_decisions(results), "uid", uid)
+    if not samples or not decisions:
+        raise UsageError(f"No sample of {results} has the uid {uid}.")
+    sample, decision = samples[0], decisions[0]
+    names = [name for name in decision if name not in DECISIONS.names]
+    # A reference set numbers its samples by itself: one of the input may have the same uid.
+    within = decision["duplicate_of"] and decision["reason"] != REFERENCE
+    original = _rows(_decisions(results), "uid", decision["duplicate_of"]) if within else []
+    copies = [row for row in _rows(_decisions(results), "duplicate_of", uid) if row["reason"] != REFERENCE]
+    shards = read_all(results) if (results / "partitions").is_dir() else {}
+    return Found(
+        sample,
+        decision,
+        {name: decision[name] for name in names},
+        shards.get(sample["shard"]),
+        original[0] if original else None,
+        copies[:MOST],
+        len(copies),
+    )
+
+
+def extract(found: Found, place: Path) -> Path:
+    """Write the image's bytes to `place`, in a folder under its uid; where they are now.
+
+    Raises ShardError if the shard is gone or changed, or holds no image for the sample.
+    """
+    sample = found.sample
+    if found.shard is None or not sample["size"]:
+        raise ShardError(f"There is no image of {sample['key']!r} to be had from {sample['shard']}.")
+    if place.is_dir():
+        # The name in the shard is a stranger's: what is no plain extension gives way to the format.
+        ext = sample["ext"] if PLAIN.fullmatch(sample["ext"]) else sample["format"] or "image"
+        place = place / f"{sample['uid']}.{ext}"
+    data = read_bytes(found.shard, sample["offset"], sample["size"])
+    with atomic(place) as beside:
+        beside.write_bytes(data)
+    return place
+
+
+def _decisions(results: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    return stream(results / "decisions.parquet", pq.read_schema(results / "decisions.parquet").names)
+
+
+def _rows(batches: Any, column: str, value: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for batch in batches:
+        rows += pa.Table.from_batches([batch]).filter(pc.equal(batch[column], value)).to_pylist()
+    return rows

@@ -1,0 +1,172 @@
+"""Other decisions from a finished run's tables: new thresholds on scores and pairs that are there already."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pycurate.dedup.partitions import sources_of
+from pycurate.errors import TableError, UsageError
+from pycurate.files import write_json
+from pycurate.filters.filtering import Filtering
+from pycurate.report.examples import choose
+from pycurate.results.criteria import read_criteria
+from pycurate.results.plan import Layout
+from pycurate.results.tables import decided, read_summary, read_table
+from pycurate.review.earlier import criteria_of
+from pycurate.stages.decide import decide
+from pycurate.stages.report import Setup, render
+from pycurate.stages.write import write_curated
+
+TABLES = (
+    "partitions", "samples", "measures", "stats", "img_emb", "metadata", "scores", "cells", "assigned", "pairs",
+)  # fmt: skip
+"""What stays as it is, whatever is decided."""
+
+MADE = (
+    "decisions.parquet", "decisions.json", "duplicates.parquet", "dedup.json", "plan", "curated", 
+    "uids_kept.npy", "uids_dropped.npy", "report.html", "summary.json",
+)  # fmt: skip
+"""What is made anew; the summary last, which says that all is there."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a new decision changes: {reason: samples} before and after, and how many samples change sides."""
+
+    before: dict[str, int]
+    after: dict[str, int]
+    gained: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to decide: filters, whether duplicates are dropped, the output; the pairs are those of the run."""
+
+    filtering: Filtering
+    dedup: bool
+    layout: Layout
+
+    def parameters(self, search: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The same as parameters of the workflow."""
+        found = self.filtering.parameters() | asdict(self.layout) | {"dedup": self.dedup, "write": True}
+        return found | ({"dedup_threshold": search["threshold"]} if search else {})
+
+
+def preview(results: Path, wanted: Wanted) -> Change:
+    """What these would change; nothing in `results` is touched. Raises what `remake` raises."""
+    with tempfile.TemporaryDirectory(prefix="pycurate-") as name:
+        _link_tables(results, Path(name))
+        _decide(results, Path(name), wanted)
+        return _change(results, Path(name))
+
+
+def remake(results: Path, wanted: Wanted, target: Path) -> Change:
+    """Decide anew, and write the curated set, the tables about it, summary and report to `target`.
+
+    `target` is a new folder, which gets the tables of `results` too (as hard links where it can be), or `results`
+    itself, where what was decided before is then replaced at the end. The shards must be where they were.
+
+    Raises UsageError for a folder that is in use, a filter on a score that is not there or duplicates that were not
+    sought, ShardError if a shard is gone or changed, TableError, LedgerError.
+    """
+    here = target.resolve() == results.resolve()
+    if not here and target.exists() and any(target.iterdir()):
+        raise UsageError(f"{target} is in use; name a new folder, or {results} itself to replace what it holds.")
+    target.mkdir(parents=True, exist_ok=True)
+    summary = read_summary(results)
+    with _workplace(target) as work:
+        _link_tables(results, work)
+        for stage in summary["stages"]:
+            write_json(work / "times" / f"{stage['name']}_00000.json", stage)
+        _decide(results, work, wanted)
+        change = _change(results, work)
+        write_curated(work, dali_index=bool(summary["parameters"].get("dali_index")))
+        choose(work)
+        parameters = summary["parameters"] | wanted.parameters(read_criteria(work).search)
+        render(work, Setup(parameters, summary["weights"]), summary["partitions"])
+        if not here:
+            for name in TABLES:
+                if (results / name).is_dir():
+                    shutil.copytree(results / name, target / name, copy_function=_link_or_copy)
+        replace(work, target)
+    return change
+
+
+def _decide(results: Path, work: Path, wanted: Wanted) -> None:
+    if wanted.dedup and not (results / "pairs").is_dir():
+        raise UsageError("That run sought no duplicates; run the workflow again with --dedup true and -resume.")
+    # Without duplicates a reference decides nothing, and need not be there.
+    sources = sources_of(work, _references(results) if wanted.dedup else ())
+    decide(work, sources, wanted.filtering, wanted.layout, wanted.dedup)
+
+
+def _references(results: Path) -> list[Path]:
+    """The reference sets of the run. Raises UsageError if one is not there as tables."""
+    folders = [Path(name) for name in criteria_of(results).references]
+    for folder in folders:
+        if not (folder / "samples").is_dir():
+            raise UsageError(
+                f"The reference {folder} is no folder of results here; use the workflow with -resume in place of this."
+            )
+    return folders
+
+
+def _change(results: Path, work: Path) -> Change:
+    before, after = (read_table(folder / "decisions.parquet", ["uid", "kept"]) for folder in (results, work))
+    if not before["uid"].equals(after["uid"]):
+        raise TableError(f"The decisions of {results} are not about its samples; run the workflow again.")
+    old, new = (np.asarray(pc.fill_null(table["kept"], False)) for table in (before, after))
+    return Change(decided(results), decided(work), int((new & ~old).sum()), int((old & ~new).sum()))
+
+
+def _link_tables(results: Path, work: Path) -> None:
+    for name in TABLES:
+        if (results / name).is_dir():
+            (work / name).symlink_to((results / name).resolve())
+
+
+@contextmanager
+def _workplace(target: Path) -> Iterator[Path]:
+    """A folder within `target`, so that what is made there can be renamed to its place."""
+    with tempfile.TemporaryDirectory(prefix=".refilter-", dir=target) as name:
+        yield Path(name)
+
+
+def replace(work: Path, target: Path) -> None:
+    """Put what was made in its place, and what it replaces away; all of it or nothing.
+
+    The old summary goes first and the new one comes last, so that nobody takes a mixture for results.
+    """
+    old = work / "old"
+    old.mkdir()
+    try:
+        for name in reversed(MADE):
+            if (target / name).exists():
+                (target / name).rename(old / name)
+        for name in MADE:
+            if (work / name).exists():
+                (work / name).rename(target / name)
+    except BaseException:
+        for name in MADE:
+            if (old / name).exists():
+                if (target / name).exists():
+                    (target / name).rename(work / name)
+                (old / name).rename(target / name)
+        raise
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A hard link to what may be a symbolic one, or a copy where the file systems differ or links are forbidden."""
+    try:
+        os.link(os.path.realpath(source), target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,104 @@
+"""What of a shard makes a sample in a new tar: the stretches of bytes to copy, and headers that take others' place.
+
+A sample is copied as it lies in its shard, all headers, data and padding. Two things differ, since a reader of the new
+tar would find neither what it was: a hard link becomes a file with the bytes for which it stands, and what belongs to
+no sample but could change how one is read stays behind: files of macOS, headers of the whole archive.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from pycurate.errors import ShardError
+from pycurate.shards.header import BLOCK, EXTENSIONS, LINK, Member, number, padded, records
+from pycurate.shards.links import Links
+from pycurate.shards.listing import Shard, check_unchanged
+from pycurate.shards.membernames import from_macos, key_of, readable
+from pycurate.shards.tar import walk
+
+Stretch = tuple[int, int]
+"""Bytes of a shard, from the first number up to the second."""
+
+
+class Source:
+    """An open shard from which samples are copied; a context manager. `file` is its file, for reading in any order.
+
+    Raises ShardError if the shard is gone or changed.
+    """
+
+    def __init__(self, shard: Shard) -> None:
+        check_unchanged(shard)
+        self.name = shard.name
+        self.file = open(shard.path, "rb")
+        self.links = Links(self.file)
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def pieces(self, key: str | None, start: int, size: int) -> Iterator[Stretch | bytes]:
+        """What makes the sample that lies at `start` in so many bytes, in its order.
+
+        Raises ShardError if other headers stand there than those of one sample, of this key if it is given: the shard
+        is not what it was.
+        """
+        at, members = start, 0
+        for part in walk(self.file, start, start + size):
+            if not isinstance(part, Member) or part.start != at:
+                break
+            at = part.end
+            split = key_of(part.name)
+            if from_macos(part.name) or part.type == b"g":
+                continue
+            if split and (part.regular or part.type == LINK):
+                key = readable(split[0]) if key is None else key
+                if readable(split[0]) != key:
+                    break
+                members += 1
+            if part.type == LINK and split:
+                target = self.links.follow(part)
+                if target is None:
+                    break
+                yield as_file(_read(self.file, part.start, part.data), target.size)
+                yield target.data, target.data + padded(target.size)
+            else:
+                yield part.start, part.end
+        else:
+            if members and at == start + size:
+                return
+        raise ShardError(
+            f"Shard {self.name} no longer holds the sample {key!r} at byte {start}; it changed: run again."
+        )
+
+
+def as_file(headers: bytes, size: int) -> bytes:
+    """The headers of a link, made those of a file of `size` bytes; name, times, owner and all else stay."""
+    out = b""
+    at = 0
+    while (kind := headers[at + 156 : at + 157]) in EXTENSIONS:
+        length = number(headers[at + 124 : at + 136])
+        assert length is not None  # it was read before
+        data, end = at + BLOCK, at + BLOCK + padded(length)
+        if EXTENSIONS[kind] == b"pax":
+            body = headers[data : data + length]
+            kept = b"".join(whole for key, _, whole in records(body) or [] if key not in (b"linkpath", b"size"))
+            if kept:
+                out += _summed(headers[at:data], 124, b"%011o\0" % len(kept)) + kept.ljust(padded(len(kept)), b"\0")
+        elif EXTENSIONS[kind] != b"linkpath":
+            out += headers[at:end]
+        at = end
+    digits = b"%011o\0" % size if size < 8**11 else b"\x80" + size.to_bytes(11, "big")
+    return out + _summed(_summed(headers[at : at + BLOCK], 124, digits), 156, b"0" + bytes(100))
+
+
+def _summed(header: bytes, at: int, value: bytes) -> bytes:
+    """The header with this value there, and its checksum."""
+    header = header[:at] + value + header[at + len(value) :]
+    blank = header[:148] + b" " * 8 + header[156:]
+    return header[:148] + b"%06o\0 " % sum(blank) + header[156:]
+
+
+def _read(file: BinaryIO, start: int, end: int) -> bytes:
+    file.seek(start)
+    return file.read(end - start)

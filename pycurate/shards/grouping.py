@@ -1,0 +1,57 @@
+"""The members of one sample of a tar, as they are gathered, and what is wrong with them."""
+
+from dataclasses import dataclass, field
+
+from pycurate.shards.header import LINK, NO_DATA, SYMBOLIC_LINK, Member
+from pycurate.shards.links import Links
+from pycurate.shards.membernames import readable
+from pycurate.shards.tar import Damage
+
+Fault = tuple[str, str]
+"""An error code and its message."""
+
+
+@dataclass
+class Group:
+    """Neighbours in a tar whose names have one key; they lie from `start` to `end`."""
+
+    key: str
+    start: int
+    end: int
+    members: dict[str, Member] = field(default_factory=dict)  # extension -> member, a link with the bytes of its file
+    fault: Fault | None = None  # the first thing that is wrong with the members
+    torn: bool = False  # more may be lost behind its members than it knows of
+
+    def add(self, extension: str, member: Member, links: Links) -> None:
+        """Take a member in. A link, too, if it can be followed within the tar."""
+        name, fault, linked = readable(member.name), None, member.type == LINK
+        if member.type == LINK and (followed := links.follow(member)):
+            member = followed
+        elif member.type == LINK:
+            fault = "link", f"The member {name!r} is a hard link to what does not stand before it in the shard."
+        elif member.type == SYMBOLIC_LINK:
+            fault = "link", f"The member {name!r} is a symbolic link, which is not followed."
+        elif not member.regular:
+            kind = member.type.decode("latin-1")
+            fault = (
+                "unsupported",
+                f"The member {name!r} is of type {kind!r}, which not all readers take for a file.",
+            )
+        if extension in self.members:
+            fault = fault or ("duplicate_key", f"The member {name!r} comes twice in the sample.")
+        # WRITE copies any other member as it is stored, map and all; what a link stands for it could not.
+        if member.sparse and (extension in ("txt", "json") or linked):
+            fault = fault or ("unsupported", f"The member {name!r} is stored as a sparse one, which is not read.")
+        self.members.setdefault(extension, member)
+        self.end, self.fault = member.end, self.fault or fault
+
+    def lose(self, damage: Damage, fault: Fault) -> None:
+        """Note that a member of the sample is damaged."""
+        self.end, self.fault, self.torn = damage.end, self.fault or fault, damage.torn
+
+
+def belongs(member: Member) -> bool:
+    """Whether a member with a sample's name is one of the sample's: a file, a link, or what tar extracts as a file."""
+    # Types in capitals are their makers' own: volume labels, access lists.
+    other = member.type not in NO_DATA and not member.type.isupper() and member.type != b"g"
+    return member.regular or member.type in (LINK, SYMBOLIC_LINK) or (other and not member.name.endswith("/"))

@@ -1,0 +1,245 @@
+"""Reading tar shards sample by sample, as webdataset groups them, with the place of each in the shard."""
+
+import hashlib
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pycurate.errors import ShardError
+from pycurate.shards.captions import MAX_CAPTION_BYTES, MAX_JSON_BYTES, caption_text, json_record, record_caption
+from pycurate.shards.grouping import Group, belongs
+from pycurate.shards.header import BLOCK, Member
+from pycurate.shards.links import Links
+from pycurate.shards.membernames import from_macos, key_of, readable
+from pycurate.shards.tar import Damage, walk
+
+log = logging.getLogger(__name__)
+
+IMAGE_EXTENSIONS = frozenset(
+    "jpg jpeg jpe jfif png webp bmp dib tif tiff gif avif heic heif jp2 j2k jxl ppm pgm pbm pnm ico tga".split()
+)
+MAX_IMAGE_BYTES = 1 << 30  # a larger member is not read into memory; no camera writes such a file
+GIVEN_UID = re.compile("[0-9A-Fa-f]{32}")
+
+
+@dataclass
+class Sample:
+    """One sample of a shard, readable or not. `data` holds the image's bytes; it is empty if `error` is set."""
+
+    shard: str
+    key: str
+    uid: str
+    tar_offset: int
+    tar_size: int = 0
+    ext: str = ""
+    offset: int = 0
+    size: int = 0
+    sha256: str = ""
+    data: bytes = b""
+    caption: str | None = None
+    given_uid: str | None = None
+    captioned: bool = False  # there is a member from which a caption is taken
+    error: str | None = None
+    message: str | None = None
+
+    def fail(self, error: str, message: str) -> None:
+        """Mark the sample as unreadable. The first cause stays."""
+        if self.error is None:
+            self.error, self.message = error, message
+        self.data = b""
+
+
+def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterator[Sample]:
+    """Every sample of the tar file at `path`, in its order; `shard` is its name relative to the input root.
+
+    Damage costs only itself. A sample without exactly one image, one that is cut, and each stretch of the file that is
+    no tar come out as samples with `error` set, the stretch under the key "". Memory holds one sample at a time.
+    Of a member only its first `most` bytes are read: with few of them, to see what a shard holds, `data`, `sha256` and
+    `caption` are those of the members' beginnings.
+
+    Raises ShardError if the file cannot be opened, or a disk fails while it is read: what the shard holds is not known
+    then, and rows that say otherwise would differ at the next try.
+    """
+    try:
+        file = open(path, "rb")
+    except OSError as error:
+        raise ShardError(f"Shard {shard} cannot be opened ({error}); see that it is there and readable.") from error
+    with file:
+        repeats: dict[bytes, int] = {}
+        try:
+            for sample in _Reader(file, shard, most).samples():
+                name = hashlib.blake2b(sample.key.encode(), digest_size=8).digest()
+                repeat = repeats.get(name, 0)
+                repeats[name] = repeat + 1
+                sample.uid = sample_uid(shard, sample.key, repeat)
+                if repeat and sample.key:
+                    sample.error = None  # a sidecar that came too late lacks an image too, but this tells more
+                    sample.fail(
+                        "duplicate_key",
+                        f"The key {sample.key!r} came before in this shard, and webdataset groups only neighbours.",
+                    )
+                yield sample
+        except OSError as error:
+            raise ShardError(
+                f"Shard {shard} cannot be read to its end ({error}); see that its disk is sound, or leave it out."
+            ) from error
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, shard: str, most: int) -> None:
+        self.file = file
+        self.shard = shard
+        self.most = most
+        self.length = file.seek(0, 2)
+        self.links = Links(file)
+        self.noted = Counter[str]()  # what is said of the shard once, with how often it was met
+
+    def samples(self) -> Iterator[Sample]:
+        group: Group | None = None
+        uncertain = False  # nobody knows to whom the bytes before the current group belonged
+        place = 0  # behind the last member
+        found = 0
+        for part in self._parts():
+            apart, place = part.start != place, part.end
+            split = key_of(part.name) if part.name is not None else None
+            if isinstance(part, Damage) and split is None:
+                found += 1
+                if group:
+                    # What was lost may have held more of this sample's members.
+                    lost = part.name is None and not part.ended
+                    yield self._failed(group, *self._damage(part)) if lost else self._sample(group, uncertain)
+                    uncertain, group = group.torn, None
+                yield self._stretch(part)
+                uncertain = uncertain or part.torn
+                continue
+            if not self._counts(part) or split is None:
+                continue  # webdataset passes over it too
+            found += 1
+            key, ext = split
+            # A sample is copied in one piece, which must not hold the end mark of two tars that were joined.
+            if group and (group.key != key or apart):
+                yield self._sample(group, uncertain)
+                uncertain, group = group.torn, None
+            if group is None:
+                group = Group(key, part.start, part.end)
+            if isinstance(part, Damage):
+                group.lose(part, self._damage(part))
+            else:
+                group.add(ext.lower(), part, self.links)
+        if group and group.end < self.length:
+            yield self._sample(group, uncertain)
+        elif group:  # without the empty block behind the last member nobody knows what is missing
+            yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
+        if not found:
+            yield self._lost(0, self.length, "no_samples", "The shard is a tar file without any sample.")
+        for what, count in (+self.noted).items():
+            log.warning("%s: %d %s", self.shard, count, what)
+
+    def _counts(self, part: Member | Damage) -> bool:
+        """Whether a part with a sample's name is one of the sample's; files that macOS adds are counted."""
+        if isinstance(part, Damage):
+            return True
+        added = from_macos(part.name)
+        self.noted["files of macOS (._*, .DS_Store, __MACOSX) are passed over."] += added
+        return not added and belongs(part)
+
+    def _parts(self) -> Iterator[Member | Damage]:
+        """The walk through the shard; a file too short for a header is damage from its first byte."""
+        return walk(self.file) if self.length >= BLOCK else iter([Damage(0, self.length)])
+
+    def _damage(self, part: Damage) -> tuple[str, str]:
+        if part.start == 0 and part.name is None:
+            self.file.seek(0)
+            packed = self.file.read(2) in (b"\x1f\x8b", b"BZ", b"\xfd7", b"\x28\xb5")
+            hint = "it looks compressed: unpack it" if packed else "see where it came from"
+            return "not_a_tar", f"The shard does not begin like a tar file; {hint}."
+        if part.end == self.length:
+            return "shard_truncated", f"The shard is cut or damaged from byte {part.start} to its end."
+        return "shard_corrupt", f"Bytes {part.start} to {part.end} of the shard are damaged."
+
+    def _stretch(self, part: Damage) -> Sample:
+        return self._lost(part.start, part.end, *self._damage(part))
+
+    def _lost(self, start: int, end: int, code: str, message: str) -> Sample:
+        """A row for a part of the shard that holds no sample which could be named."""
+        log.warning("%s: %s", self.shard, message)
+        sample = Sample(self.shard, "", "", start, end - start)
+        sample.fail(code, message)
+        return sample
+
+    def _failed(self, group: Group, error: str, message: str) -> Sample:
+        sample = self._placed(group, self._record(group))
+        sample.fail(error, message)
+        return sample
+
+    def _placed(self, group: Group, record: dict[str, Any]) -> Sample:
+        size = min(group.end, self.length) - group.start
+        given = record.get("uid")
+        given = given.lower() if isinstance(given, str) and GIVEN_UID.fullmatch(given) else None
+        return Sample(self.shard, readable(group.key), "", group.start, size, given_uid=given)
+
+    def _sample(self, group: Group, uncertain: bool) -> Sample:
+        if uncertain:
+            return self._failed(group, "shard_corrupt", "Damage before this sample may have cost it members.")
+        if group.fault:
+            return self._failed(group, *group.fault)
+        # `a.jpg` before `a.crop.jpg`: the plain extension is the image, the longer one a sidecar.
+        images = [ext for ext in group.members if ext in IMAGE_EXTENSIONS] or [
+            ext for ext in group.members if ext.rpartition(".")[2] in IMAGE_EXTENSIONS
+        ]
+        if not images:
+            held = ", ".join(sorted(readable(ext) for ext in group.members))
+            return self._failed(group, "no_image", f"The sample holds no image, only {held}.")
+        if len(images) > 1:
+            held = ", ".join(readable(ext) for ext in images)
+            return self._failed(group, "duplicate_key", f"The sample holds several images: {held}.")
+        member = group.members[images[0]]
+        record = self._record(group)
+        sample = self._placed(group, record)
+        sample.ext, sample.offset, sample.size = readable(images[0]), member.data, member.size
+        if member.sparse:
+            sample.fail("unsupported", "The image is stored as a sparse member of the tar.")
+            return sample
+        if member.size > MAX_IMAGE_BYTES:
+            sample.fail("too_large", f"The image has {member.size} bytes, over the limit of {MAX_IMAGE_BYTES}.")
+            return sample
+        sample.data = self._read(member)
+        sample.sha256 = hashlib.sha256(sample.data).hexdigest()
+        sample.caption = self._caption(group, record)
+        sample.captioned = "txt" in group.members or "json" in group.members
+        return sample
+
+    def _caption(self, group: Group, record: dict[str, Any]) -> str | None:
+        """The text of the .txt sidecar, else `caption` of the .json sidecar, else None; an empty .txt says least."""
+        member = group.members.get("txt")
+        text = caption_text(self._read(member, MAX_CAPTION_BYTES)) if member else None
+        if member and member.size > MAX_CAPTION_BYTES:
+            self.noted[f"captions of over {MAX_CAPTION_BYTES} bytes are cut there."] += 1
+        return text or record_caption(record) or text
+
+    def _record(self, group: Group) -> dict[str, Any]:
+        """The object of the .json sidecar; empty if there is none, or no such thing in it."""
+        member = group.members.get("json")
+        if member is None or member.sparse:
+            return {}
+        if member.size > MAX_JSON_BYTES:
+            self.noted[f".json of over {MAX_JSON_BYTES} bytes are not read."] += 1
+            return {}
+        return json_record(self._read(member))
+
+    def _read(self, member: Member, most: int = MAX_IMAGE_BYTES) -> bytes:
+        self.file.seek(member.data)
+        return self.file.read(min(member.size, self.most, most))
+
+
+def sample_uid(shard: str, key: str, repeat: int = 0) -> str:
+    """32 hex digits naming a sample: BLAKE2b-128 of its shard (relative to the input root) and key.
+
+    `repeat` counts earlier samples of the same key in the same shard, so that each has a name of its own.
+    """
+    text = f"{shard}\0{key}" + (f"\0{repeat}" if repeat else "")
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()

@@ -1,0 +1,168 @@
+"""DEDUP: find the duplicates among all readable samples: train, assign per partition, match per bucket of cells.
+
+None of the three knows a filter. DECIDE applies the filters and drops duplicates.
+"""
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from pycurate.dedup.cells import Cells, distance_at, keys_of, visits
+from pycurate.dedup.graph import duplicates, write_duplicates
+from pycurate.dedup.match import Lookup, match_cell
+from pycurate.dedup.pairs import LIMIT, PAIRS, Search
+from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, sources_of
+from pycurate.dedup.rank import checked_keep, order_of, scattered
+from pycurate.dedup.settings import Settings
+from pycurate.dedup.train import train
+from pycurate.dedup.vectors import Embeddings, sample_numbers
+from pycurate.dedup.visits import member_dtype, members_of
+from pycurate.errors import UsageError
+from pycurate.hardware import cores, default_device
+from pycurate.results.layout import path_of
+from pycurate.results.tables import SAMPLES, read_embeddings, write_array, write_table
+from pycurate.results.uids import uid_numbers
+
+log = logging.getLogger(__name__)
+
+PROBE_BITS = 58  # one image in 2^(64 - 58) = 64 is a probe in fast mode
+ROWS = 8192  # vectors assigned at once
+
+
+def assign(source: Source, results: Path, cells: Cells) -> None:
+    """Write the visits of one partition's samples to cells, sorted by cell, beneath `results`."""
+    samples = source.readable(["uid", "shard", "tar_offset", "sha256", "width", "height"])
+    embeddings = embeddings_of([source])
+    read_embeddings(source.embeddings, samples.num_rows)  # one for each of them
+    aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
+    directions, centres = (torch.from_numpy(array).to(default_device()) for array in (cells.directions, cells.centres))
+    one = np.zeros(samples.num_rows, member_dtype(centres.shape[1]))
+    one["sample"] = sample_numbers(source.number, np.arange(samples.num_rows))
+    one["order"] = order_of(samples, aesthetic, checked_keep(cells.keep), cells.shards.tolist(), bool(source.reference))
+    one["content"] = uid_numbers(samples["sha256"])
+    if cells.reach < 1:
+        one["probe"] = scattered(one["content"]) >> np.uint64(PROBE_BITS) == 0
+    chosen = torch.from_numpy(source.chosen(samples["uid"])).to(default_device())
+    distance = distance_at(cells.threshold)
+    found: list[np.ndarray] = [np.zeros((0, 4), np.int64)]
+    for start in range(0, samples.num_rows, ROWS):
+        block = embeddings.block(source.number, start, start + ROWS)
+        keys = keys_of(torch.from_numpy(block).to(default_device()), directions)
+        home, seen = visits(keys, centres, cells.reach * distance / 2)
+        if cells.reach < 1:
+            probes = torch.from_numpy(one["probe"][start : start + ROWS] > 0).to(default_device())
+            extra = visits(keys, centres, distance)[1] & probes[:, None] & ~seen
+            seen |= extra
+        else:
+            extra = torch.zeros_like(seen)
+        seen &= chosen[start : start + ROWS, None]
+        row, cell = torch.nonzero(seen, as_tuple=True)
+        one["key"][start : start + ROWS] = keys.cpu().numpy()
+        found.append(torch.stack([row + start, cell, home[row] == cell, extra[row, cell]], dim=1).cpu().numpy())
+    row, cell, at_home, extra_visit = np.concatenate(found).T
+    sort = np.argsort(cell, kind="stable")
+    members = one[row[sort]]
+    members["cell"], members["home"] = cell[sort], at_home[sort]
+    members["probe"] += extra_visit[sort].astype(np.int8)
+    write_array(path_of(results, "assigned", f"{source.number:05d}"), members)
+    log.info("partition %s: %d vectors, %d visits", source.label, len(one), len(members))
+
+
+def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> None:
+    """Write the duplicates that meet in one bucket of cells.
+
+    Raises UsageError if there is no such bucket.
+    """
+    buckets = len(cells.buckets) - 1
+    if not 0 <= bucket < buckets:
+        raise UsageError(f"There is no bucket {bucket}: train made {buckets}, from 0 on.")
+    members = members_of(results, embeddings.paths, *cells.buckets[bucket : bucket + 2].tolist())
+    lookup = Lookup(cells.threshold, LIMIT, embeddings.similarity, default_device())
+    starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
+    each = np.split(members, starts[1:]) if len(members) else []
+    # One thread per cell: the products are too small for several threads to share one.
+    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        tables = [PAIRS.empty_table(), *pool.map(lambda one: match_cell(one, lookup), each)]
+    search = Search(cells.threshold, cells.keep, cells.reach, buckets)
+    table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(search.to_metadata())
+    write_table(path_of(results, "pairs", f"{bucket:05d}"), table)
+    log.info("bucket %d: %d visits, %d pairs", bucket, len(members), table.num_rows)
+
+
+def find_pairs(results: Path, sources: Sequence[Source], settings: Settings) -> None:
+    """Train, assign and match in this process; leaves cells, assigned and pairs."""
+    cells = train(results, sources, settings)
+    for source in sources:
+        assign(source, results, cells)
+    embeddings = embeddings_of(sources)
+    for bucket in range(len(cells.buckets) - 1):
+        match(results, bucket, cells, embeddings)
+
+
+# Duplicates among the vectors of an embedding folder that clip-retrieval or a like tool left: no tables, no scores.
+def dedup_embeddings(folder: Path, settings: Settings, out: Path) -> None:
+    """Write out/decisions.parquet: row, kept, duplicate_of (a row) and similarity of each vector, in order.
+
+    `folder` holds img_emb/*.npy, read in the order of their names; of two duplicates the earlier row is kept.
+    Also leaves out/dedup.json and out/duplicates.parquet (see `pycurate.dedup.graph`), whose uids are the rows in hex.
+
+    Raises UsageError if there are no such files.
+    """
+    files = sorted((folder / "img_emb").glob("*.npy"))
+    if not files:
+        raise UsageError(f"{folder / 'img_emb'} holds no .npy files; give the folder above the one with embeddings.")
+    embeddings = Embeddings(dict(enumerate(files)))
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".dedup-", dir=out) as name:
+        work, start = Path(name), 0
+        for number, file in enumerate(files):
+            link = path_of(work, "img_emb", f"{number:05d}")
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(file.resolve())
+            stop = start + embeddings.rows(number)
+            write_table(path_of(work, "samples", f"{number:05d}"), _samples(start, stop))
+            start = stop
+        sources = sources_of(work)
+        find_pairs(work, sources, settings)
+        dropped, search, recall = duplicates(work, sources, {})
+    write_duplicates(out, dropped, search, recall)
+    place = pc.index_in(pa.array(np.arange(start)), value_set=pa.array(_row(dropped.uid)))
+    columns = {
+        "row": np.arange(start),
+        "kept": pc.is_null(place),
+        "duplicate_of": pa.array(_row(dropped.of)).take(place),
+        "similarity": pa.array(dropped.similarity).take(place),
+    }
+    write_table(out / "decisions.parquet", pa.table(columns))
+
+
+def _samples(start: int, stop: int) -> pa.Table:
+    """SAMPLES for vectors of which nothing is known but their place: the uid is the row."""
+    count = stop - start
+    rows = np.arange(start, stop)
+    digits = pa.array([f"{row:032x}" for row in range(start, stop)], pa.string())
+    known = {
+        "uid": digits,
+        "shard": pa.repeat("", count),
+        "key": digits,
+        "tar_offset": rows,
+        "sha256": pc.binary_join_element_wise(digits, digits, ""),
+        "width": np.zeros(count, np.int32),
+        "height": np.zeros(count, np.int32),
+        "status": pa.repeat("ok", count),
+        "row": rows - start,
+    }
+    columns = [pa.array(known[f.name], f.type) if f.name in known else pa.nulls(count, f.type) for f in SAMPLES]
+    return pa.table(columns, schema=SAMPLES)
+
+
+def _row(uids: np.ndarray) -> np.ndarray:
+    """uint64 (n, 2), uids of `_samples` -> int64 (n,): the rows."""
+    return uids[:, 1].astype(np.int64)

@@ -1,0 +1,145 @@
+"""EMBED: everything that needs pixels, in one decode: embeddings, and the scores that are measured on pixels."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.files import write_json
+from pycurate.hardware import cores
+from pycurate.images.decode import ImageInfo
+from pycurate.images.loader import Batch, Loader
+from pycurate.models.batching import Rows, one_behind, start_encode, start_score
+from pycurate.models.protocols import Encoder, PixelScorer
+from pycurate.results.layout import path_of
+from pycurate.results.partitions import read_partition
+from pycurate.results.tables import METADATA, SAMPLES, write_array, write_table
+from pycurate.shards.listing import Shard, check_unchanged
+from pycurate.shards.samples import Sample, read_samples
+
+log = logging.getLogger(__name__)
+
+
+CPU_BATCH = 20  # images that are read at a time; with 24 malloc keeps half a gigabyte more (benchmarks/stages.py)
+
+
+@dataclass(frozen=True)
+class LoaderOptions:
+    """How images are read. None of these changes a result but `max_pixels`."""
+
+    backend: Literal["cpu", "dali"]
+    device: str
+    batch_size: int
+    max_pixels: int
+    workers: int
+
+    @classmethod
+    def fill(
+        cls, backend: str | None, device: str, batch_size: int, max_pixels: int, workers: int | None
+    ) -> "LoaderOptions":
+        """Fill what was left open: DALI on a GPU, else the CPU backend; a worker for each core.
+
+        On a CPU small batches are as fast, and several of them wait in memory at a time.
+        """
+        chosen = cast(Literal["cpu", "dali"], backend or ("cpu" if device == "cpu" else "dali"))
+        batch = min(batch_size, CPU_BATCH) if device == "cpu" else batch_size
+        return cls(chosen, device, batch, max_pixels, workers or cores())
+
+
+def embed_partition(
+    results: Path, number: str, encoder: Encoder, scorers: Sequence[PixelScorer], options: LoaderOptions
+) -> None:
+    """Read, decode, embed and measure the images of one partition; write its samples, measures, img_emb and metadata.
+
+    Every sample of the shards gets one row in `samples`, in the order of the shards. Raises ShardError if a shard is
+    gone or changed, ModelError if a model gives what its protocol does not allow.
+    """
+    began = time.monotonic()
+    shards = read_partition(results, number)
+    rows: list[Sample] = []
+    infos: list[ImageInfo] = []
+    embeddings = [np.zeros((0, encoder.dim), dtype=np.float16)]
+    measures: list[list[np.ndarray]] = [[np.zeros(0, dtype=np.float32)] for _ in scorers]
+
+    def start(batch: Batch[int]) -> list[Rows]:
+        """Note what was found of each image, and set the models to work on the readable ones."""
+        found = list(zip(batch.items, batch.images, strict=True))
+        for index, info in found:
+            infos[index] = info
+            if info.error:
+                rows[index].fail(info.error, info.message or "")
+        uids = [rows[index].uid for index, info in found if not info.error]
+        images = [info for _, info in found if not info.error]
+        log.info("partition %s: %d samples read", number, len(rows))
+        return [
+            start_encode(encoder, batch.pixels[0], number, uids),
+            *(start_score(s, p, images, number, uids) for s, p in zip(scorers, batch.pixels[1:], strict=True)),
+        ]
+
+    with Loader([encoder.view, *(scorer.view for scorer in scorers)], **vars(options)) as loader:
+        for encoded, *measured in one_behind(map(start, loader.batches(_items(shards, rows, infos)))):
+            embeddings.append(unit(encoded()).astype(np.float16))
+            for values, measure in zip(measures, measured, strict=True):
+                values.append(measure())
+
+    samples = samples_table(rows, infos)
+    readable_samples = samples.filter(pc.is_valid(samples["row"]))
+    write_array(path_of(results, "img_emb", number), np.concatenate(embeddings))
+    write_table(path_of(results, "metadata", number), metadata_table(readable_samples))
+    columns = {scorer.name: np.concatenate(values) for scorer, values in zip(scorers, measures, strict=True)}
+    write_table(path_of(results, "measures", number), pa.table({"uid": readable_samples["uid"], **columns}))
+    write_table(path_of(results, "samples", number), samples)
+    seconds = time.monotonic() - began
+    counts = {"samples": samples.num_rows, "readable": readable_samples.num_rows, "seconds": round(seconds, 3)}
+    compiled = getattr(encoder, "compiled", False)  # by torch.compile, which changes last bits
+    write_json(path_of(results, "stats", number), counts | {"compiled": compiled})
+    log.info(
+        "partition %s: %d samples, %d readable, %.1f s, %.1f images/s",
+        *(number, counts["samples"], counts["readable"], seconds, counts["samples"] / seconds),
+    )
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """float32 (n, d) -> the rows at unit L2 length; a zero row stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def samples_table(rows: Sequence[Sample], infos: Sequence[ImageInfo]) -> pa.Table:
+    """The SAMPLES table of these samples; the readable ones are numbered in `row`."""
+    readable = np.array([sample.error is None for sample in rows], dtype=bool)
+    numbering = np.cumsum(readable) - 1
+    place = ("uid", "shard", "key", "ext", "offset", "size", "sha256", "tar_offset", "tar_size")
+    own = (*place, "caption", "given_uid")
+    columns: dict[str, object] = {name: [getattr(sample, name) for sample in rows] for name in own}
+    columns |= {name: [getattr(info, name) for info in infos] for name in ("width", "height", "format")}
+    columns["status"] = np.where(readable, "ok", "error")
+    columns["error"] = [sample.error for sample in rows]
+    columns["error_message"] = [sample.message for sample in rows]
+    columns["row"] = pa.array(numbering, mask=~readable)
+    return pa.table({name: columns[name] for name in SAMPLES.names}, schema=SAMPLES)
+
+
+def metadata_table(samples: pa.Table) -> pa.Table:
+    """The METADATA table of the readable samples, in the order of their embeddings."""
+    records = samples.select(["shard", "key", "ext"]).to_pylist()
+    paths = [f"{record['shard']}/{record['key']}.{record['ext']}" for record in records]
+    return samples.append_column("image_path", pa.array(paths, pa.string())).select(METADATA.names)
+
+
+def _items(shards: Sequence[Shard], rows: list[Sample], infos: list[ImageInfo]) -> Iterator[tuple[int, bytes]]:
+    """The images of all shards with their number in `rows`, which fills as they are read; bad samples go there only."""
+    for shard in shards:
+        check_unchanged(shard)
+        for sample in read_samples(shard.path, shard.name):
+            data, sample.data = sample.data, b""
+            rows.append(sample)
+            infos.append(ImageInfo(0, 0, ""))
+            if sample.error is None:
+                yield len(rows) - 1, data

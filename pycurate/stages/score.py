@@ -1,0 +1,74 @@
+"""SCORE: every scorer's column for the readable samples of a partition, from embeddings and what EMBED measured."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pycurate.errors import ModelError, TableError
+from pycurate.models.builtin.clip_score import ClipScore
+from pycurate.models.protocols import EmbeddingScorer, PixelScorer
+from pycurate.plugins import called
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_embeddings, read_table, write_table
+
+log = logging.getLogger(__name__)
+
+
+def score_partition(
+    results: Path,
+    number: str,
+    measured: Sequence[type[PixelScorer]],
+    scorers: Sequence[EmbeddingScorer],
+    clip: ClipScore | None = None,
+) -> None:
+    """Write the scores of one partition: a column for each scorer measured in EMBED, and for each on embeddings.
+
+    With `clip` captions are scored too, out of `metadata`. Raises TableError if a measure is missing, ModelError if a
+    scorer gives what its protocol does not allow.
+    """
+    measures = read_table(path_of(results, "measures", number))
+    columns = {"uid": measures["uid"]}
+    uids = measures["uid"].to_pylist()
+    for kind in measured:
+        if kind.name not in measures.column_names:
+            raise TableError(
+                f"Partition {number} has no measure {kind.name!r}; run embed.py with this scorer, which reads pixels "
+                "(in the workflow name it as --pixel_scorer)."
+            )
+        columns |= score_columns(kind, measures[kind.name].to_numpy(), number, uids)
+    if scorers or clip:
+        from pycurate.models.batching import checked_embedding_score  # here, since torch takes seconds to import
+
+        embeddings = read_embeddings(path_of(results, "img_emb", number), measures.num_rows).astype(np.float32)
+        for scorer in scorers:
+            raw = checked_embedding_score(scorer, embeddings, number, uids)
+            columns |= score_columns(type(scorer), raw, number, uids)
+        if clip:
+            captions = read_table(path_of(results, "metadata", number), ["caption"])["caption"].to_pylist()
+            columns[clip.name] = clip.score(embeddings, captions)
+    write_table(path_of(results, "scores", number), pa.table(columns))
+    log.info("partition %s: %d samples scored", number, measures.num_rows)
+
+
+def score_columns(
+    kind: type[PixelScorer] | type[EmbeddingScorer], raw: np.ndarray, partition: str, samples: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The score on the scale of thresholds, and beside it the raw one where that is another.
+
+    Raises ModelError, naming class, partition and sample, if `calibrate` raises or gives what it should not.
+    """
+    calibrate = getattr(kind, "calibrate", None)
+    if calibrate is None:
+        return {kind.name: raw}
+    name = f"{kind.__module__}:{kind.__qualname__}.calibrate"
+    with called(f"{name} (partition {partition})", ModelError):
+        scores = np.asarray(calibrate(raw)).astype(np.float32)
+    if scores.shape != raw.shape:
+        raise ModelError(f"{name} gave shape {scores.shape} where {raw.shape} is due (partition {partition}).")
+    if not np.isfinite(scores).all():
+        sample = samples[int(np.argmin(np.isfinite(scores)))]
+        raise ModelError(f"{name} gave a value that is not finite (partition {partition}, sample {sample}).")
+    return {kind.name: scores, f"{kind.name}_raw": raw}

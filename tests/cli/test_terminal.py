@@ -1,0 +1,187 @@
+"""What a stranger wrote reaches a terminal and a log as text: no sequence of it steers the terminal or hides a part."""
+
+import io
+import json
+import logging
+import re
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+import yaml
+from flows import ROOT, environment, on_terminal
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.table import Table
+from tars import jpeg, write_tar
+
+from pycurate.cli.terminal import LogFormatter, console
+from pycurate.filters.filtering import Filtering
+from pycurate.nextflow.progress import Progress
+from pycurate.nextflow.view import PlainView, TerminalView, drawn
+from pycurate.text import pad, printable, shorten
+
+ALL = "".join(map(chr, range(sys.maxunicode + 1)))
+NASTY = "\x1b[2J\x1b]0;title\x07\x9b31m\u202edesrever\u2066\r\n\x7f\x00[red]:smile:\u200b\u061c\ud800\udcff"
+SHARD = "\x1b[2J\x9b31m\u202e[red]:smile:.tar"
+KEY = "\x1b]0;title\x07k\u2028y\u200f"
+# What no terminal is to be given of a stranger's: controls (C0, DEL, C1), formats, surrogates, separators of lines.
+FORBIDDEN = {sign for sign in ALL if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+
+
+def harmless(text: str, but: str = "") -> bool:
+    return not FORBIDDEN & set(text) - set(but)
+
+
+def test_every_code_point_that_steers_or_is_not_seen_is_escaped() -> None:
+    shown = printable(ALL)
+    assert harmless(shown)
+    kept = {sign for sign in ALL if printable(sign) == sign}
+    assert {sign for sign in ALL if sign.isprintable()} - kept == {
+        *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0", *map(chr, range(0xE0100, 0xE01F0))
+    }  # fmt: skip
+    assert not set(" \\a[ü猫é\u3000\ufe0f") - kept
+    assert printable("\x1b\x9b\n\t\u202e\U000e0041\udcff\ud800") == r"\x1b\x9b\n\t\u202e\U000e0041\xff\ud800"
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_text_is_escaped_once_and_on_one_line(text: str) -> None:
+    shown = printable(text)
+    assert harmless(shown) and printable(shown) == shown and len(shown.splitlines()) <= 1
+    assert cell_len(pad(text, 12)) == max(12, cell_len(shown))
+    assert cell_len(shorten(text, 12)) <= 12
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_logs_and_tables_hold_no_command(text: str) -> None:
+    try:
+        raise ValueError(text)
+    except ValueError:
+        record = logging.LogRecord("x", logging.INFO, __file__, 1, "%s", (text,), sys.exc_info())
+    assert harmless(LogFormatter().format(record), but="\n")
+
+    file = io.StringIO()
+    screen = console(file)
+    table = Table(text, title=text)
+    table.add_row(text)
+    screen.print(table)
+    screen.print(text, soft_wrap=True)
+    assert harmless(file.getvalue(), but="\n")
+    assert printable(text).strip() in file.getvalue()
+
+
+def test_markup_and_emoji_codes_are_literal_in_both_views(tmp_path: Path) -> None:
+    progress = Progress(tmp_path, tmp_path / "trace.txt", Filtering())
+    progress.hear("[aa/bbbbbb] Submitted process > [red]\x9b")
+    progress.counts, progress.decided = {NASTY: 3, "kept": 2}, True
+    file = io.StringIO()
+    screen = console(file)
+    screen.width = 300
+    with TerminalView(screen) as terminal:
+        terminal.say(NASTY)
+    PlainView(screen).say(NASTY)
+    screen.print(drawn(progress))
+    assert harmless(file.getvalue(), but="\n")
+    assert file.getvalue().count(printable(NASTY)) == 3
+    assert r"[red]\x9b" in file.getvalue()
+
+
+# --- real commands on a real terminal
+
+
+OWN = r"\x1b\[[0-9;?]*[mhlAK]"  # what the live view needs: colours, the cursor, a line up, a line erased
+
+
+def only_data(shown: str) -> bool:
+    """Whether nothing of the set reached the terminal but text: of sequences, those of a live view alone."""
+    return harmless(re.sub(OWN, "", shown.replace("\r\n", "\n")).replace("\r", ""), but="\n")
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `shards`, whose one shard, keys and captions hold what would steer a terminal; and a run of it."""
+    folder = tmp_path_factory.mktemp("nasty")
+    members = []
+    for number in range(6):
+        members.append((f"{KEY}{number}.jpg", jpeg(number) if number < 5 else b"broken"))
+        members.append((f"{KEY}{number}.txt", NASTY.encode("utf-8", "replace")))
+    path = write_tar(folder / "shards" / SHARD, members)
+    with open(path, "r+b") as file:  # a cut end, so that EMBED warns of it
+        file.truncate(path.stat().st_size - 11000)
+    (folder / "own.py").write_text(OWN_CLASSES)
+    return folder
+
+
+OWN_CLASSES = """
+import numpy as np, torch
+from pycurate.images.views import View
+class Mean:
+    name, dim, view = "mean", 3, View(8, 8)
+    def __init__(self, model_dir, device): ...
+    def encode(self, pixels): return pixels.float().mean((2, 3)) + 1
+class Bright:
+    name, view = "bright", View(8, 8)
+    def __init__(self, model_dir, device): ...
+    def score(self, pixels, images): return pixels.float().mean((1, 2, 3)).numpy()
+"""
+
+
+def script(name: str, *words: object) -> list[str]:
+    return [sys.executable, str(ROOT / "bin" / f"{name}.py"), *map(str, words)]
+
+
+def command(*words: object) -> list[str]:
+    return [str(Path(sys.executable).parent / "pycurate"), *map(str, words)]
+
+
+def test_stages_and_commands_show_data_as_text(nasty: Path) -> None:
+    said = ""
+    models = ("--model-dir", "models", "--encoder", "own.py:Mean", "--scorer", "own.py:Bright")
+    for words, status in (
+        (command("estimate", "--input-path", "shards", "--images-per-second", 9, "--json"), 0),
+        (script("partition", "--input", "shards"), 0),
+        (script("embed", *models), 0),
+        (script("score", *models), 0),
+        (script("decide", "--no-dedup", "--min-score", "bright=0"), 0),
+        (script("write"), 0),
+        (script("report", "render"), 0),
+        (command("inspect", "."), 0),
+        (command("inspect", ".", NASTY.replace("\0", "").replace("\ud800", "")), 2),
+        (command("inspect", ".", f"--{KEY}"), 2),
+        (command(f"{KEY}\n"), 2),
+        (command("refilter", ".", "--min-score", f"{KEY}=1"), 2),
+        (command("stages", "--verbose", "--results", "."), 0),
+        (command("config", "--input-path", f"shards/{SHARD}", "--output-file", "-"), 0),
+        (script("decide", "--filter", f"{KEY}:\x1b[2J"), 2),
+        (script("partition", "--input", f"{KEY}{{"), 2),
+    ):
+        found, shown = on_terminal(words, nasty)
+        assert found == status, (words, shown)
+        assert "Traceback" not in shown and only_data(shown), (words, shown)
+        said += shown
+    keys = json.loads(subprocess.run(
+        [sys.executable, "-c", "import pyarrow.parquet as pq, json; print(json.dumps("
+         "pq.read_table('decisions.parquet').select(['uid', 'shard', 'key']).to_pylist()))"],
+        cwd=nasty, capture_output=True, check=True, env=environment(),
+    ).stdout)  # fmt: skip
+    assert any(row["key"].startswith(KEY) and row["shard"] == SHARD for row in keys)
+    first = keys[0]
+    for name in (first["uid"], f"{first['shard']}/{first['key']}"):
+        found, shown = on_terminal(command("inspect", ".", name), nasty)
+        assert found == 0 and only_data(shown), shown
+        said += shown
+    assert printable(KEY) in said and printable(SHARD) in said and printable("\u202edesrever") in said
+    # A removed shard: an error that carries its name.
+    (nasty / "shards" / SHARD).rename(nasty / "gone")
+    found, shown = on_terminal(script("write"), nasty)
+    assert found == 1 and only_data(shown) and f"Shard {printable(SHARD)} is gone" in shown
+    (nasty / "gone").rename(nasty / "shards" / SHARD)
+
+
+def test_yaml_that_is_printed_reads_as_what_it_says(nasty: Path) -> None:
+    name = f"shards/{SHARD}"
+    found, shown = on_terminal(command("config", "--input-path", name, "--output-file", "-"), nasty)
+    assert found == 0 and only_data(shown) and yaml.safe_load(shown)["input"] == name

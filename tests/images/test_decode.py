@@ -1,0 +1,243 @@
+"""Image files of every kind, whole and broken: what is said of them and which pixels come out."""
+
+import io
+from functools import cache
+
+import numpy as np
+import pytest
+import simplejpeg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import broken, claiming, encode, exif, photograph, photographs, png, transparent
+from PIL import Image, ImageOps
+
+from pycurate.images.decode import CODES, MAX_PIXELS, ImageInfo, decode, inspect, jpeg_header, sniff
+
+
+@cache
+def kinds() -> dict[str, bytes]:
+    """The photograph in every format and mode whose pixels are those of Pillow's convert("RGB")."""
+    image = photograph()
+    grey, palette = image.convert("L"), image.quantize(64)
+    return {
+        "jpeg": encode(image, "JPEG", subsampling=0),
+        "jpeg 4:2:0": encode(image, "JPEG", subsampling=2),
+        "jpeg odd size": encode(image.crop((0, 0, 123, 77)), "JPEG", subsampling=2),
+        "jpeg progressive": encode(image, "JPEG", progressive=True),
+        "jpeg with restarts": encode(image, "JPEG", restart_marker_blocks=4),
+        "jpeg grey": encode(grey, "JPEG"),
+        "jpeg cmyk": encode(image.convert("CMYK"), "JPEG"),
+        "png": encode(image, "PNG"),
+        "png alpha": encode(transparent(), "PNG"),
+        "png grey alpha": encode(transparent().convert("LA"), "PNG"),
+        "png palette": encode(palette, "PNG"),
+        "png palette transparent": encode(palette, "PNG", transparency=3),
+        "png grey": encode(grey, "PNG"),
+        "png bilevel": encode(image.convert("1"), "PNG"),
+        "webp": encode(image, "WEBP"),
+        "webp lossless alpha": encode(transparent(), "WEBP", lossless=True),
+        "bmp": encode(image, "BMP"),
+        "tiff": encode(image, "TIFF"),
+        "tiff lzw": encode(image, "TIFF", compression="tiff_lzw"),
+        "tiff cmyk": encode(image.convert("CMYK"), "TIFF"),
+        "gif": encode(image, "GIF"),
+        "avif": encode(image, "AVIF"),
+        "jp2": encode(image, "JPEG2000"),
+        "ppm": encode(image, "PPM"),
+    }
+
+
+@pytest.mark.parametrize("kind", list(kinds()))
+def test_pixels_are_those_of_pillow(kind: str) -> None:
+    data = kinds()[kind]
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    info, pixels = decode(data)
+    assert info == ImageInfo(expected.shape[1], expected.shape[0], kind.split()[0])
+    assert inspect(data) == info
+    assert pixels is not None and pixels.dtype == np.uint8 and pixels.flags.c_contiguous
+    np.testing.assert_array_equal(pixels, expected)
+
+
+def test_photographs_are_those_of_pillow() -> None:
+    for data in photographs().values():
+        pixels = decode(data)[1]
+        assert pixels is not None
+        np.testing.assert_array_equal(pixels, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey_keeps_its_upper_bits(kind: str) -> None:
+    deep = np.arange(300 * 200, dtype=np.uint16).reshape(200, 300)
+    info, pixels = decode(encode(Image.fromarray(deep), kind))
+    assert info.error is None and pixels is not None
+    np.testing.assert_array_equal(pixels, np.repeat((deep >> 8).astype(np.uint8)[:, :, None], 3, axis=2))
+
+
+def test_16_bit_rgb_keeps_its_upper_bits() -> None:
+    deep = np.arange(20 * 30 * 3, dtype=np.uint16).reshape(20, 30, 3) * 36
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
+    pixels = decode(png(30, 20, 16, rows))[1]
+    assert pixels is not None
+    np.testing.assert_array_equal(pixels, deep >> 8)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("orientation", range(10))  # 0 and 9 mean nothing
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_images_stand_upright(kind: str, orientation: int, order: str) -> None:
+    data = encode(photograph(), kind, exif=exif(orientation, order))
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    info, pixels = decode(data)
+    assert pixels is not None
+    np.testing.assert_array_equal(pixels, expected)
+    assert inspect(data) == info == ImageInfo(expected.shape[1], expected.shape[0], kind.lower())
+    wide = photograph().width > photograph().height
+    assert (info.width > info.height) == (wide if orientation not in (5, 6, 7, 8) else not wide)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_stand_upright_where_the_format_has_its_own_tag(kind: str, orientation: int) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    data = encode(photograph(), kind, exif=tags)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    info, pixels = decode(data)
+    np.testing.assert_array_equal(pixels, expected)
+    assert inspect(data) == info == ImageInfo(expected.shape[1], expected.shape[0], kind.lower())
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
+    frames = [photograph().resize((80, 60)), Image.new("RGB", (80, 60), "red")]
+    data = encode(frames[0], kind, save_all=True, append_images=frames[1:])
+    pixels = decode(data)[1]
+    assert pixels is not None
+    np.testing.assert_array_equal(pixels, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+    assert np.abs(pixels - np.asarray(frames[1], dtype=float)).mean() > 50
+
+
+@pytest.mark.parametrize("case", list(broken()))
+def test_what_cannot_be_read_gets_its_code(case: str) -> None:
+    data, code = broken()[case]
+    info, pixels = decode(data)
+    assert pixels is None
+    assert info.error == code
+    assert code in CODES and info.message and "\n" not in info.message
+
+
+def test_the_limit_counts_before_anything_is_decoded() -> None:
+    size = photograph().width * photograph().height
+    for data in kinds().values():
+        limit = inspect(data).width * inspect(data).height
+        assert decode(data, limit)[0].error is None
+        assert inspect(data, limit - 1).error == "too_large"
+    # Both claim more than they hold; were they decoded, they would be called corrupt.
+    for case in ("jpeg of 65000 x 65000", "png of 60000 x 60000"):
+        info, _ = decode(broken()[case][0])
+        assert info.error == "too_large" and info.width == info.height >= 60000
+    assert size < MAX_PIXELS < 60000**2
+
+
+def test_a_limit_above_pillows_own_is_kept() -> None:
+    strip = claiming(next(iter(photographs().values())), 65000, 10000)
+    assert inspect(strip).error == "too_large"
+    assert inspect(strip, 65000 * 10000) == ImageInfo(65000, 10000, "jpeg")
+    white = encode(Image.new("1", (20000, 10000)), "PNG")
+    assert inspect(white).error == "too_large"
+    assert inspect(white, 20000 * 10000) == ImageInfo(20000, 10000, "png")
+
+
+def test_a_whole_jpeg_damaged_inside_is_repaired_as_pillow_does() -> None:
+    data = bytearray(next(iter(photographs().values())))
+    data[len(data) // 2 : len(data) // 2 + 8] = b"\x12\x34\x56\x78\x9a\xbc\xde\xf0"
+    info, pixels = decode(bytes(data))
+    assert info.error is None
+    np.testing.assert_array_equal(pixels, np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB")))
+
+
+def test_bytes_behind_the_end_do_no_harm() -> None:
+    data = next(iter(photographs().values()))
+    np.testing.assert_array_equal(decode(data + b"\0" * 1000)[1], decode(data)[1])
+
+
+def test_plain_jpegs_are_told_from_others() -> None:
+    assert all(jpeg_header(data) for data in photographs().values())
+    assert [kind for kind, data in kinds().items() if jpeg_header(data)] == [
+        kind for kind in kinds() if kind.startswith("jpeg") and kind != "jpeg cmyk"
+    ]
+    assert not any(jpeg_header(data) for data, code in broken().values() if code not in ("too_large", "corrupt"))
+
+
+@cache
+def table_changed(place: int, value: int) -> bytes:
+    """A JPEG with another byte in its first Huffman table: 0 is its class and number, then come sixteen counts."""
+    data = bytearray(kinds()["jpeg"])
+    data[data.find(b"\xff\xc4") + 4 + place] = value
+    return bytes(data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 28), st.integers(0, 255))
+def test_no_huffman_table_that_libjpeg_refuses_goes_to_dali(place: int, value: int) -> None:
+    data = table_changed(place, value)
+    try:
+        simplejpeg.decode_jpeg_header(data)  # which reads the tables, too
+    except ValueError:
+        assert jpeg_header(data) is None
+
+
+def test_libjpeg_refuses_some_huffman_tables_and_takes_some() -> None:
+    taken = [jpeg_header(table_changed(place, value)) is not None for place in (1, 2, 9) for value in range(0, 256, 5)]
+    assert 0 < sum(taken) < len(taken)
+
+
+@given(st.integers(0, 10**6))
+def test_no_part_of_a_jpeg_passes_for_the_whole(length: int) -> None:
+    data = next(iter(photographs().values()))
+    cut = data[: length % (len(data) - 1)]
+    assert inspect(cut).error == decode(cut)[0].error
+    assert inspect(cut).error == ("empty" if not cut else "not_an_image" if len(cut) < 3 else "truncated")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow, on tags that make no sense
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(list(kinds())), st.data())
+def test_no_damage_raises(kind: str, draw: st.DataObject) -> None:
+    data = kinds()[kind]
+    at = draw.draw(st.integers(0, len(data) - 1))
+    junk = draw.draw(st.binary(max_size=40))
+    damaged = data[:at] + junk + data[at + draw.draw(st.integers(0, 80)) :]
+    info, pixels = decode(damaged, 10**7)
+    if pixels is None:
+        assert info.error in CODES and info.message
+    else:
+        assert info.error is None and pixels.shape == (info.height, info.width, 3)
+
+
+@given(st.binary(max_size=64))
+def test_arbitrary_bytes_never_raise(data: bytes) -> None:
+    info, pixels = decode(data)
+    assert pixels is None and info.error in CODES
+    assert sniff(data) == info.format
+
+
+def test_what_pillow_refuses_is_corrupt_and_says_why() -> None:
+    """Behind a warning an error: what libjpeg has written of the pixels by then is not all of them."""
+    for progressive in (False, True):
+        data = encode(photograph(), "JPEG", progressive=progressive)
+        half = len(data) // 2
+        for junk in (encode(photograph().resize((99, 99)), "JPEG"), bytes(range(1, 256)) * 40 + b"\xff\x63\xff\xd9"):
+            spoilt = data[:half] + junk + data[half:]
+            info, pixels = decode(spoilt)
+            assert (info.error, pixels) == ("corrupt", None) and info.message
+            with pytest.raises(OSError, match="broken data stream"):
+                Image.open(io.BytesIO(spoilt)).load()
+            assert "broken data stream" not in info.message
+            assert jpeg_header(spoilt) is None  # never DALI's
+
+
+def test_a_jpeg_that_begins_twice_says_so() -> None:
+    data = encode(photograph(), "JPEG")
+    info, _ = decode(data[:2] + data)
+    assert info.error == "corrupt" and "SOI" in str(info.message)

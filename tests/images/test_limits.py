@@ -1,0 +1,73 @@
+"""No file holds a thread for long, and no crowd of large ones takes all memory."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from pictures import encode, photograph
+from PIL import Image
+
+from pycurate.images import jpeg
+from pycurate.images.decode import decode, inspect
+from pycurate.images.limits import PARTS, STRIPS
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def asking() -> dict[str, tuple[bytes, str, str]]:
+    """Files that ask for too much, with the code and a word of the message."""
+    image = photograph().resize((60, 40))
+    photo, progressive = encode(image, "JPEG"), encode(image, "JPEG", progressive=True)
+    png, gif = encode(image, "PNG"), encode(image, "GIF")
+    table = 13 + (3 << (gif[10] & 7) + 1)
+    scan = progressive[progressive.rfind(b"\xff\xda") : -2]
+    header = struct.pack("<IH", 8, 2) + struct.pack("<HHIIHHII", 256, 4, 1, 9, 324, 4, STRIPS + 1, 8) + b"\0" * 4
+    text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 << 20)))
+    return {
+        "scans of a JPEG": (progressive[:-2] + scan * jpeg.SCANS + b"\xff\xd9", "too_large", "scans"),
+        "segments of a JPEG": (photo[:2] + b"\xff\xe5\0\2" * (PARTS + 1) + photo[2:], "corrupt", "segments"),
+        "chunks of a PNG": (png[:33] + chunk(b"abCd", b"") * 2 * PARTS + png[33:], "unsupported", "chunks"),
+        "text of a PNG": (png[:33] + text + png[33:], "unsupported", "text"),
+        "blocks of a GIF": (gif[:table] + b"\x21\xfe\1x\0" * PARTS + gif[table:], "unsupported", "blocks"),
+        "comments of a PPM": (b"P3\n2 2\n255\n" + b"#\n" * 200_000 + b"1 " * 12, "unsupported", "comments"),
+        "header of a PPM": (b"P6\n" + b"#\n" * 200_000 + b"2 2\n255\n" + b"1" * 12, "corrupt", "size"),
+        "levels of a PPM": (b"P6\n3000 1000\n254\n" + bytes(9_000_000), "unsupported", "levels"),
+        "strips of a TIFF": (b"II*\0" + header, "unsupported", "324"),
+        "a large JPEG 2000": (large_jp2(), "too_large", "jp2"),
+        "canvas of a WebP": (b"RIFF\x16\0\0\0WEBPVP8X\n\0\0\0\0\0\0\0" + b"\xff" * 6, "too_large", "pixels"),
+    }
+
+
+def large_jp2() -> bytes:
+    data = bytearray(encode(photograph(), "JPEG2000", no_jp2=True))
+    data[8:16] = struct.pack(">II", 9000, 9000)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("case", list(asking()))
+def test_what_asks_for_too_much_is_refused_before_it_is_decoded(case: str) -> None:
+    data, code, word = asking()[case]
+    info, pixels = decode(data)
+    assert (info.error, pixels) == (code, None) and word in str(info.message)
+    assert case == "text of a PNG" or inspect(data) == info
+
+
+def test_large_images_become_rgb_in_bands_without_a_seam() -> None:
+    image = photograph().resize((3000, 2000))
+    for kind in (image, image.convert("L"), image.quantize(16), image.convert("1")):
+        np.testing.assert_array_equal(decode(encode(kind, "PNG"))[1], np.array(kind.convert("RGB")))
+
+
+def test_tiffs_of_12_bits_and_with_white_as_zero_look_as_they_should() -> None:
+    grey = np.asarray(photograph().convert("L").resize((64, 48)))
+    data = encode(Image.fromarray(grey.astype(np.uint16) * 257), "TIFF")
+    at = data.find(struct.pack("<HHI", 262, 3, 1)) + 8
+    negative = decode(data[:at] + b"\0\0" + data[at + 2 :])[1]
+    assert negative is not None
+    np.testing.assert_array_equal(negative[..., 0], 255 - grey)
+    pgm = decode(b"P5\n64 48\n65535\n" + (grey.astype(">u2") * 257).astype(">u2").tobytes())[1]
+    assert pgm is not None
+    np.testing.assert_array_equal(pgm[..., 0], grey)

@@ -1,0 +1,239 @@
+"""Images of every odd kind: what becomes of each on either backend; docs/inputs.md holds the table that is printed."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mutations import Both
+from pictures import claiming, encode, exif, photograph, without_tables
+from PIL import Image, ImageOps
+
+from pycurate.images.decode import ImageInfo, decode, jpeg_header
+from pycurate.images.jpeg import SCANS
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, of tags that make no sense
+READ = "read"
+SIZE = (160, 112)
+
+
+@cache
+def jpeg(progressive: bool = False) -> bytes:
+    return encode(photograph().resize(SIZE), "JPEG", progressive=progressive, subsampling=0)
+
+
+def sampled(factors: bytes) -> bytes:
+    """A JPEG of one colour whose components have these sampling factors: what its entropy code holds fits any."""
+    data = bytearray(encode(Image.new("L", (96, 96), 90), "JPEG"))
+    at = data.find(b"\xff\xc0")
+    frame = struct.pack(">HBHHB", 8 + 3 * len(factors), 8, 96, 96, len(factors))
+    frame += b"".join(bytes((number + 1, factor, 0)) for number, factor in enumerate(factors))
+    scan = data.find(b"\xff\xda")
+    start = struct.pack(">HB", 6 + 2 * len(factors), len(factors))
+    start += b"".join(bytes((number + 1, 0)) for number in range(len(factors))) + b"\0\x3f\0"
+    tables = bytes(data[at + 13 : scan])
+    body = bytes(4000) if len(factors) > 1 else bytes(data[scan + 10 : -2])
+    return bytes(data[:at]) + b"\xff\xc0" + frame + tables + b"\xff\xda" + start + body + b"\xff\xd9"
+
+
+def many_scans(count: int) -> bytes:
+    """A progressive JPEG with an empty refinement again and again."""
+    data = jpeg(True)
+    last = data.rfind(b"\xff\xda")
+    length = int.from_bytes(data[last + 2 : last + 4], "big")
+    return data[:-2] + (data[last : last + 2 + length]) * count + b"\xff\xd9"
+
+
+def tiff(bits: int, white_is_zero: bool, rows: bytes, width: int, height: int) -> bytes:
+    """A grey TIFF of one strip, written by hand."""
+    tags: tuple[tuple[int, int], ...] = (
+        (256, width),
+        (257, height),
+        (258, bits),
+        (259, 1),
+        (262, int(not white_is_zero)),
+        (273, 8 + 2 + 8 * 12 + 4),
+    )
+    tags = (*tags, (278, height), (279, len(rows)))
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + rows
+
+
+@cache
+def ramp() -> np.ndarray:
+    """uint8 (64, 64), all greys."""
+    return np.repeat(np.arange(256, dtype=np.uint8), 16).reshape(64, 64)
+
+
+def twelve_bits() -> bytes:
+    """Grey of 12 bits, two samples in three bytes, the first one's upper bits first."""
+    wide = ramp().astype(np.uint16).ravel() << 4 | 7
+    first, second = wide[::2], wide[1::2]
+    parts = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=1)
+    return tiff(12, False, parts.astype(np.uint8).tobytes(), 64, 64)
+
+
+def grey16(white_is_zero: bool) -> bytes:
+    wide = ramp().astype(np.uint16) << 8 | 7
+    return tiff(16, white_is_zero, (65535 - wide if white_is_zero else wide).astype("<u2").tobytes(), 64, 64)
+
+
+def texted() -> bytes:
+    """A PNG with text that becomes 80 MB."""
+    data = encode(photograph().resize(SIZE), "PNG")
+    body = b"zTXt" + b"Comment\0\0" + zlib.compress(bytes(80 << 20))
+    return data[:33] + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + data[33:]
+
+
+def chunked(count: int) -> bytes:
+    data = encode(Image.new("L", (8, 8)), "PNG")
+    body = b"tEXta\0b"
+    return data[:33] + (struct.pack(">I", 3) + body + struct.pack(">I", zlib.crc32(body))) * count + data[33:]
+
+
+def two_exifs(first: int, second: int) -> bytes:
+    parts = [struct.pack(">HH", 0xFFE1, len(block) + 2) + block for block in (exif(first, "<"), exif(second, "<"))]
+    return jpeg()[:2] + b"".join(parts) + jpeg()[2:]
+
+
+def turned(number: int, order: str) -> bytes:
+    """A JPEG with orientation 6 as a TIFF type of this number: 1 is BYTE, 4 LONG."""
+    block = struct.pack(order + ("HHII" if number == 4 else "HHIHxx"), 0x0112, number, 1, 6)
+    data = exif(6, order)
+    return encode(photograph().resize(SIZE), "JPEG", exif=data[:16] + block + data[28:])
+
+
+def foreign() -> bytes:
+    half = len(jpeg(True)) // 2
+    return jpeg(True)[:half] + jpeg() + jpeg(True)[half:]
+
+
+def first_scan() -> bytes:
+    """A progressive JPEG that ends, properly, behind its first scan."""
+    data = jpeg(True)
+    return data[: data.find(b"\xff\xda", data.find(b"\xff\xda") + 2)].rstrip(b"\0") + b"\xff\xd9"
+
+
+def broken_exif(kind: str) -> bytes:
+    return encode(photograph().resize(SIZE), kind, exif=b"Exif\0\0broken")
+
+
+@cache
+def odd() -> dict[str, tuple[Callable[[], bytes], str, str]]:
+    """Kind: how to make a file of it, `read` or a code, and what more the table says."""
+    small = photograph().resize(SIZE)
+    return {
+        "JPEG, progressive, damaged behind a warning": (foreign, "corrupt", "never a part of its pixels"),
+        "JPEG, progressive, that ends after its first scan": (first_scan, READ, "as coarse as it is"),
+        "JPEG with bytes between its segments": (lambda: jpeg()[:20] + b"\1\2\3" + jpeg()[20:], READ, ""),
+        "JPEG that begins twice": (lambda: jpeg()[:2] + jpeg(), "corrupt", "the message names the cause"),
+        "JPEG without its end": (lambda: jpeg()[:-2], "truncated", ""),
+        "JPEG whose tables are nonsense": (lambda: without_tables(jpeg()), "corrupt", ""),
+        "JPEG with colour sampled more often than luma": (lambda: sampled(b"\x11\x22\x22"), READ, ""),
+        "JPEG with three samplings": (lambda: sampled(b"\x22\x21\x11"), READ, ""),
+        "JPEG, CMYK": (lambda: encode(small.convert("CMYK"), "JPEG"), READ, "as RGB by Pillow"),
+        f"JPEG of more than {SCANS} scans": (lambda: many_scans(SCANS), "too_large", "never decoded"),
+        "JPEG of 40 scans over 160 megapixels": (
+            lambda: claiming(many_scans(30), 16000, 10000),
+            "too_large",
+            "scans times pixels are bounded",
+        ),
+        "Orientation as LONG": (lambda: turned(4, ">"), READ, "turned"),
+        "Orientation as BYTE": (lambda: turned(1, "<"), READ, "not turned, as in Pillow"),
+        "Two EXIF blocks": (lambda: two_exifs(1, 6), READ, "the first counts"),
+        "JPEG with broken EXIF": (lambda: broken_exif("JPEG"), READ, "as stored"),
+        "PNG with broken EXIF": (lambda: broken_exif("PNG"), READ, "as stored"),
+        "WebP with broken EXIF": (lambda: broken_exif("WEBP"), READ, "as stored"),
+        "TIFF, grey of 12 bits": (twelve_bits, READ, "the upper 8"),
+        "TIFF, grey of 16 bits": (lambda: grey16(False), READ, "the upper 8"),
+        "TIFF, grey of 16 bits, white is zero": (lambda: grey16(True), READ, "the upper 8, not as a negative"),
+        "TIFF of floats": (lambda: encode(Image.new("F", (9, 9)), "TIFF"), "unsupported", "no agreed range"),
+        "PGM of 16 bits": (
+            lambda: b"P5 64 64 65535\n" + (ramp().astype(np.uint16) << 8 | 7).astype(">u2").tobytes(),
+            READ,
+            "the upper 8",
+        ),
+        "PPM with more than 1000 comments": (
+            lambda: b"P3 2 2 255\n" + b"#\n" * 2000 + b"1 " * 12,
+            "unsupported",
+            "",
+        ),
+        "PNG of 1 bit": (lambda: encode(small.convert("1"), "PNG"), READ, ""),
+        "PNG with text of 80 MB": (texted, "unsupported", "the message names the cause"),
+        "PNG of more than 10,000 chunks": (lambda: chunked(11_000), "unsupported", ""),
+        "PNG, palette with transparency": (lambda: encode(small.quantize(64), "PNG", transparency=3), READ, "no alpha"),
+        "GIF or WebP, animated": (
+            lambda: encode(small, "WEBP", save_all=True, append_images=[Image.new("RGB", SIZE)]),
+            READ,
+            "the first frame",
+        ),
+        "HEIC, JPEG XL, PSD, PDF, SVG": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "unsupported", ""),
+        "HTML": (lambda: b"<!DOCTYPE html><html></html>", "not_an_image", ""),
+        "No bytes": (lambda: b"", "empty", ""),
+    }
+
+
+def verdict(info: ImageInfo) -> str:
+    return READ if info.error is None else f"`{info.error}`"
+
+
+def pillows(data: bytes) -> np.ndarray:
+    try:
+        return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    except SyntaxError:  # Pillow gives up on EXIF that is broken
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Both]:
+    """Both backends, built once."""
+    loaders = Both(16)
+    yield loaders
+    loaders.close()
+
+
+def test_what_becomes_of_every_odd_image_is_in_the_docs(both: Both, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [make() for make, _, _ in odd().values()]
+    rows = ["| An image that is | `cpu` | `dali` | |", "| --- | --- | --- | --- |"]
+    seen = zip(odd().items(), both.results(0, files), both.results(1, files), strict=True)
+    for (kind, (_, code, note)), (info, _), (other, _) in seen:
+        assert (info.error or READ) == (other.error or READ) == code, (kind, info, other)
+        rows.append(f"| {kind} | {verdict(info)} | {verdict(other)} | {note} |")
+    assert both.disagreements(files) == [""] * len(files)
+    table = "\n".join(rows)
+    with capsys.disabled():
+        print(f"\n{table}")
+    assert table in (ROOT / "docs" / "inputs.md").read_text()
+
+
+GREYS = ("TIFF, grey of 12 bits", "TIFF, grey of 16 bits", "TIFF, grey of 16 bits, white is zero", "PGM of 16 bits")
+
+
+@pytest.mark.parametrize("kind", GREYS)
+def test_deep_grey_keeps_its_upper_8_bits(kind: str) -> None:
+    pixels = decode(odd()[kind][0]())[1]
+    np.testing.assert_array_equal(pixels, np.repeat(ramp()[:, :, None], 3, axis=2))
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (_, code, _) in odd().items() if code == READ and kind not in GREYS])
+def test_odd_images_have_pillows_pixels(kind: str) -> None:
+    data = odd()[kind][0]()
+    np.testing.assert_array_equal(decode(data)[1], pillows(data))
+
+
+def test_what_is_refused_names_its_cause() -> None:
+    causes = {
+        "JPEG that begins twice": "SOI",
+        "PNG with text of 80 MB": "text",
+        f"JPEG of more than {SCANS} scans": "scans",
+        "PNG of more than 10,000 chunks": "chunks",
+        "PPM with more than 1000 comments": "comments",
+    }
+    for kind, word in causes.items():
+        assert word in str(decode(odd()[kind][0]())[0].message), kind
+    assert jpeg_header(many_scans(SCANS)) is None  # never DALI's

@@ -1,0 +1,254 @@
+"""What a model gives is not believed unseen: every breach names the class, the partition and the sample."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from pycurate.errors import ModelError
+from pycurate.images.decode import ImageInfo
+from pycurate.images.views import View
+from pycurate.models.batching import checked_embedding_score, checked_encode, checked_score, one_behind, start_encode
+
+BATCH = 10
+NAMES = [f"sample-{number}" for number in range(25)]
+IMAGES = [ImageInfo(number + 1, 4, "jpeg") for number in range(25)]
+
+
+def pixels(count: int = 25) -> torch.Tensor:
+    """Images that are as bright as their number."""
+    return torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 4)
+
+
+class OneByOne:
+    """An encoder whose rows are (mean, 1), and which chooses no batch."""
+
+    name, dim, view = "brightness", 2, View(4, 4)
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """float32 (n, 2)."""
+        self.seen.append(len(pixels))
+        mean = pixels.float().mean(dim=(1, 2, 3))
+        return torch.stack([mean, torch.ones_like(mean)], dim=1)
+
+
+class Brightness(OneByOne):
+    """The same in batches."""
+
+    batch: int | None = BATCH
+
+
+def encode(encoder: object, count: int = 25) -> np.ndarray:
+    """The rows of `count` images."""
+    return checked_encode(encoder, pixels(count), "00007", NAMES[:count])  # type: ignore[arg-type]
+
+
+def test_every_batch_has_one_size_and_every_row_its_place() -> None:
+    encoder = Brightness()
+    rows = encode(encoder)
+    assert rows.dtype == np.float32
+    assert np.array_equal(rows, np.stack([np.arange(25), np.ones(25)], axis=1))
+    assert encoder.seen == [BATCH] * 3
+
+
+def test_a_model_may_choose_its_batch_or_take_any_and_is_else_given_one_image_on_a_cpu() -> None:
+    class Four(OneByOne):
+        batch = 4
+
+    class Any(OneByOne):
+        batch = None
+
+    for kind, seen in ((Four, [4] * 7), (Any, [25]), (OneByOne, [1] * 25)):
+        encoder = kind()
+        assert np.array_equal(encode(encoder)[:, 0], np.arange(25))
+        assert encoder.seen == seen
+
+
+def test_a_batch_is_looked_at_when_the_next_one_has_begun() -> None:
+    done: list[str] = []
+
+    def begin(number: int) -> int:
+        done.append(f"begin {number}")
+        return number
+
+    for number in one_behind(map(begin, range(3))):
+        done.append(f"look at {number}")
+    assert done == ["begin 0", "begin 1", "look at 0", "begin 2", "look at 1", "look at 2"]
+    assert list(one_behind([])) == []
+
+
+def test_what_a_model_gave_is_checked_when_it_is_called_for() -> None:
+    rows = start_encode(broken(torch.full((BATCH, 2), torch.nan)), pixels(3), "00007", NAMES[:3])  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"not finite \(partition 00007, sample sample-0\)"):
+        rows()
+
+
+@pytest.mark.gpu
+def test_a_gpu_that_is_still_at_work_is_waited_for() -> None:
+    class Slow(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            torch.cuda._sleep(100_000_000)
+            return super().encode(pixels)
+
+    began = [start_encode(Slow(), pixels(count).cuda(), "00007", NAMES[:count]) for count in (25, 7)]
+    for count, rows in zip((25, 7), began, strict=True):
+        assert np.array_equal(rows(), encode(Brightness(), count))
+
+
+def test_no_images() -> None:
+    assert encode(Brightness(), 0).shape == (0, 2)
+
+
+def test_a_row_of_a_matrix_product_does_not_depend_on_its_place_or_its_neighbours() -> None:
+    """MKL's product of ten rows gives the ninth and tenth other last bits, in one's own encoder too."""
+    random = torch.Generator().manual_seed(0)
+    matrix = torch.randn(48, 512, generator=random)
+
+    class Product(OneByOne):
+        dim = 512
+
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            return pixels.flatten(1).float() @ matrix
+
+    images = torch.randint(0, 256, (25, 3, 4, 4), dtype=torch.uint8, generator=random)
+    together = checked_encode(Product(), images, "0", NAMES)
+    for shift in (1, 4, 8, 9):
+        assert np.array_equal(checked_encode(Product(), images.roll(shift, 0), "0", NAMES), np.roll(together, shift, 0))
+    for start in range(25):
+        part = checked_encode(Product(), images[start : start + 3], "0", NAMES[start : start + 3])
+        assert np.array_equal(part, together[start : start + 3])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 9])
+@pytest.mark.parametrize("batch", [BATCH, None])
+def test_a_batch_too_large_for_memory_is_halved_and_the_run_goes_on(limit: int, batch: int | None) -> None:
+    class Small(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            if len(pixels) > limit:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return super().encode(pixels)
+
+    Small.batch = batch
+    encoder = Small()
+    assert np.array_equal(encode(encoder), encode(Brightness()))
+    assert (limit + 1) // 2 <= max(encoder.seen) <= limit
+    tries = len(encoder.seen)
+    encode(encoder)
+    assert len(encoder.seen) == 2 * tries  # the size that fitted is remembered
+
+
+def test_no_memory_for_one_image() -> None:
+    class Huge(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(ModelError, match=r"Huge has not memory enough for one image .*00007, sample sample-0"):
+        encode(Huge())
+
+
+def broken(rows: object) -> object:
+    """An encoder that gives these rows for its first batch."""
+
+    class Broken(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            return rows  # type: ignore[return-value]
+
+    return Broken()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (torch.zeros(BATCH, 3), r"gave shape \(10, 3\) where \(10, 2\) is due"),
+        (torch.zeros(BATCH - 1, 2), r"gave shape \(9, 2\)"),
+        (torch.zeros(BATCH), r"gave shape \(10,\)"),
+        (torch.zeros(BATCH, 2, dtype=torch.bool), "gave bool where float32 is due"),
+        ([[0.0, 0.0]] * BATCH, "gave a list where an array is due"),
+        (None, "gave a NoneType"),
+    ],
+)
+def test_a_wrong_shape_or_type_names_class_partition_and_samples(rows: object, message: str) -> None:
+    with pytest.raises(ModelError, match=message) as caught:
+        encode(broken(rows))
+    assert "test_batching:broken.<locals>.Broken" in str(caught.value)
+    assert "partition 00007, samples sample-0 to sample-9" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("at", [0, 13, 24])
+def test_a_value_that_is_not_finite_names_its_sample(value: float, at: int) -> None:
+    class Hole(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            rows = super().encode(pixels)
+            rows[rows[:, 0] == at] = value
+            return rows
+
+    with pytest.raises(
+        ModelError, match=rf"Hole gave a value that is not finite \(partition 00007, sample sample-{at}\)"
+    ):
+        encode(Hole())
+
+
+@pytest.mark.parametrize("at", [0, 13, 24])
+def test_an_exception_names_the_sample_that_raises_it(at: int) -> None:
+    class Picky(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            if (pixels == at).any():
+                raise ZeroDivisionError("no such brightness")
+            return super().encode(pixels)
+
+    with pytest.raises(
+        ModelError, match=rf"Picky raised ZeroDivisionError: .* \(partition 00007, sample sample-{at}\)"
+    ) as caught:
+        encode(Picky())
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_an_exception_that_no_sample_raises_alone_names_them_all() -> None:
+    class Crowded(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            if len(pixels.unique()) > 1:
+                raise RuntimeError("too many")
+            return super().encode(pixels)
+
+    with pytest.raises(ModelError, match="samples sample-0 to sample-9"):
+        encode(Crowded())
+
+
+def test_a_fault_of_the_gpu_is_no_samples_fault() -> None:
+    class Faulty(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            self.seen.append(len(pixels))
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    encoder = Faulty()
+    with pytest.raises(ModelError, match=r"illegal memory access .*samples sample-0 to sample-9"):
+        encode(encoder)
+    assert len(encoder.seen) == 1
+
+
+def test_pixel_scorers_get_what_is_known_of_each_image() -> None:
+    class Wide:
+        name, view = "wide", View(4, 4)
+
+        def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
+            assert len(pixels) == len(images)
+            return np.array([info.width for info in images], dtype=np.float32)
+
+    found = checked_score(Wide(), pixels(), IMAGES, "0", NAMES)
+    assert np.array_equal(found, np.arange(1, 26))
+
+
+def test_a_column_where_a_row_is_due_is_refused() -> None:
+    class Column:
+        name = "column"
+
+        def score(self, embeddings: np.ndarray) -> np.ndarray:
+            return embeddings[:, :1]
+
+    with pytest.raises(ModelError, match=r"Column gave shape \(1024, 1\) where \(1024,\) is due"):
+        checked_embedding_score(Column(), np.ones((25, 3), dtype=np.float32), "0", NAMES)

@@ -1,0 +1,268 @@
+"""The scripts of DEDUP as tasks, reference sets, embedding folders, and what fast mode loses."""
+
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+from dedup_sets import Samples, brute_force, clustered, decided, run, write_set
+
+from pycurate.dedup.brute_force import verify
+from pycurate.dedup.partitions import embeddings_of, sources_of
+from pycurate.dedup.settings import Settings
+from pycurate.dedup.vectors import ROW_BITS
+from pycurate.errors import LedgerError, TableError
+from pycurate.filters.filtering import Filtering
+from pycurate.report.nearest import nearest_pairs
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table, write_table
+from pycurate.stages.decide import decide
+from pycurate.stages.dedup import find_pairs
+from pycurate.stages.score import score_partition
+
+BIN = Path(__file__).resolve().parents[2] / "bin"
+DEDUP, DECIDE = (runpy.run_path(str(BIN / name))["main"] for name in ("dedup.py", "decide.py"))
+
+
+def script(*words: str | Path, code: int = 0) -> str:
+    """Run bin/dedup.py in this process, or bin/decide.py if that is the first word; what it says."""
+    main, words = (DECIDE, words[1:]) if words[0] == "decide" else (DEDUP, words)
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def stage(task: Path, *paths: Path) -> Path:
+    """A task's folder with these files of a results folder, as a workflow engine lays them out."""
+    for path in paths:
+        target = task / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(path)
+    return task
+
+
+def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(300, 32, seed=6))
+    one, tasks = tmp_path / "one", tmp_path / "tasks"
+    write_set(one, samples, np.array_split(np.arange(300), 2))
+    names = ["00000", "00001"]
+    inputs = {kind: [path_of(one, kind, name) for name in names] for kind in ("samples", "scores", "img_emb")}
+    choice = ("--dedup-threshold", "0.9", "--dedup-recall", "exact", "--cells", "8", "--buckets", "2")
+    limits = ("--aesthetic-threshold", "0.3", "--nsfw-threshold", "0.8", "--images-per-tar", "10")
+    script("pairs", "--results", one, *choice)
+    script("decide", "--results", one, *limits)
+
+    script("train", "--results", stage(tasks / "train", *inputs["samples"], *inputs["img_emb"]), *choice)
+    cells = path_of(tasks / "train", "cells", "00000")
+    assigned, pairs = [], []
+    for number, name in enumerate(names):
+        task = stage(tasks / f"assign{name}", cells, *(files[number] for files in inputs.values()))
+        script("assign", "--results", task, "--partition", name)
+        assigned.append(path_of(task, "assigned", name))
+    for bucket in ("0", "1"):
+        task = stage(tasks / f"match{bucket}", cells, *assigned, *inputs["img_emb"])
+        script("match", "--results", task, "--bucket", bucket)
+        pairs.append(path_of(task, "pairs", f"0000{bucket}"))
+    task = stage(tasks / "decide", *inputs["samples"], *inputs["scores"], *pairs)
+    script("decide", "--results", task, *limits)
+
+    for name in ("decisions.parquet", "duplicates.parquet", "plan/plan_00000.parquet"):
+        assert read_table(task / name).equals(read_table(one / name))
+    assert decided(read_table(one / "decisions.parquet")) == brute_force(samples, 0.9, "best", 0.3, 0.8)
+    assert "each of a kept sample" in script("check", "--results", one)
+    done = subprocess.run([sys.executable, BIN / "dedup.py", "check", "--results", one], capture_output=True, text=True)
+    assert done.returncode == 0 and "each of a kept sample" in done.stdout, done.stderr
+
+
+def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
+    write_set(tmp_path, Samples.of(np.eye(4, dtype=np.float16)), [np.arange(4)])
+    assert "run dedup.py train again" in script("assign", "--results", tmp_path, code=1)
+    assert "pairs_00000" in script("decide", "--results", tmp_path, code=1)
+    assert "at most 1" in script("train", "--results", tmp_path, "--dedup-threshold", "1.5", code=2)
+    script("pairs", "--results", tmp_path)
+    assert "no bucket 5" in script("match", "--results", tmp_path, "--bucket", "5", code=2)
+    assert "no partition 7" in script("assign", "--results", tmp_path, "--partition", "7", code=2)
+    assert "--out" in script("all", "--embeddings", tmp_path, code=2)
+    assert "holds no .npy files" in script("all", "--embeddings", tmp_path / "scores", "--out", tmp_path / "o", code=2)
+
+
+@pytest.mark.parametrize("kept_only", [True, False])
+def test_reference_sets(tmp_path: Path, kept_only: bool) -> None:
+    samples = Samples.of(clustered(500, 32, seed=7))
+    earlier, later = np.arange(300), np.arange(300, 500)
+    old = write_set(tmp_path / "old", samples, np.array_split(earlier, 2))
+    new = write_set(tmp_path / "new", samples, np.array_split(later, 2))
+    reference = earlier.tolist()
+    if kept_only:  # the reference is what an earlier run kept, else all of a set
+        first = sources_of(old)
+        find_pairs(old, first, Settings(0.9))
+        decide(old, first, Filtering(), None, dedup=True)
+        kept = decided(read_table(old / "decisions.parquet"))
+        reference = [i for i in reference if kept[samples.uid(i)][0] == "kept"]
+    sources = sources_of(new, [old])
+    find_pairs(new, sources, Settings(0.9, "best", True, 8, 2))
+    decisions = decide(new, sources, Filtering(), None, dedup=True)
+    assert decided(decisions) == brute_force(samples, 0.9, reference=reference, members=later.tolist())
+    assert "duplicate_reference" in decisions["reason"].to_pylist()
+    verify(sources, decisions, 0.9)  # the union, too, has no two kept samples that are duplicates
+
+
+def test_a_reference_set_with_the_uids_of_the_input(tmp_path: Path) -> None:
+    """As when each crawl begins with 00000.tar."""
+    samples = Samples.of(clustered(300, 16, seed=9, copies=0.7))
+    turned = Samples(*(array[::-1] for array in vars(samples).values()))
+    old, new = tmp_path / "old", tmp_path / "new"
+    write_set(old, turned, [np.arange(100)])
+    write_set(new, samples, [np.arange(150)])
+    script("pairs", "--results", new, "--dedup-threshold", "0.9", "--reference", old)
+    script("decide", "--results", new, "--reference", old)
+    assert "each of a kept sample" in script("check", "--results", new, "--reference", old, "--reference", old)
+    rows = read_table(new / "decisions.parquet").to_pylist()
+    reasons = {row["uid"]: row["reason"] for row in rows}
+    both = [{row["duplicate_of"] for row in rows if (row["reason"] == "duplicate_reference") == yes} for yes in (0, 1)]
+    assert set.intersection(*both) - {None}  # an image of the input and one of the reference
+    groups: dict[int, set[bool]] = {}
+    for row in read_table(new / "duplicates.parquet").to_pylist():
+        if not row["kept"]:
+            groups.setdefault(row["group"], set()).add(reasons[row["uid"]] == "duplicate_reference")
+    assert {len(kinds) for kinds in groups.values()} == {1}
+
+
+@pytest.mark.parametrize("keep", ["best", "first"])
+def test_increments_by_the_script(tmp_path: Path, keep: str) -> None:
+    samples = Samples.of(clustered(240, 16, seed=8))
+    runs = [write_set(tmp_path / str(k), samples, [np.arange(80) + 80 * k]) for k in range(3)]
+    for k, folder in enumerate(runs):
+        before = [word for other in runs[:k] for word in ("--reference", str(other))]
+        script("pairs", "--results", folder, "--dedup-threshold", "0.9", "--dedup-keep", keep, *before)
+        script("decide", "--results", folder, *before)
+        script("check", "--results", folder, *before)
+    again = tmp_path / "tasks"
+    write_set(again, samples, [np.arange(160, 240)])
+    before = ["--reference", str(runs[0]), "--reference", str(runs[1])]
+    script("train", "--results", again, "--dedup-threshold", "0.9", "--dedup-keep", keep)
+    for name in ("2:00000", "00000", "1:00000"):
+        script("assign", "--results", again, "--partition", name, *before)
+    script("match", "--results", again, *before)
+    script("decide", "--results", again, *before)
+    assert read_table(again / "decisions.parquet").equals(read_table(runs[2] / "decisions.parquet"))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_embedding_folder(tmp_path: Path, dtype: type) -> None:
+    vectors: np.ndarray = clustered(400, 32, seed=11).astype(dtype)
+    vectors[50:60] *= 3  # of any length
+    vectors[60] = np.nan
+    (tmp_path / "img_emb").mkdir()
+    for number, part in enumerate(np.array_split(vectors, 3)):
+        np.save(tmp_path / "img_emb" / f"img_emb_{number}.npy", part)
+    script("all", "--embeddings", tmp_path, "--threshold", "0.9", "--out", tmp_path / "out")
+    samples = Samples.of(vectors)
+    samples.content = np.arange(400)  # nothing is known to be byte-equal
+    samples.aesthetic[:] = 0
+    samples.width[:] = 0
+    rows = read_table(tmp_path / "out" / "decisions.parquet").to_pylist()
+    expected = brute_force(samples, 0.9, "first")
+    place = {samples.uid(i): i for i in range(400)}
+    assert [row["row"] for row in rows] == list(range(400))
+    for row in rows:
+        reason, of, alike = expected[samples.uid(row["row"])]
+        assert row["kept"] == (reason == "kept")
+        assert (row["duplicate_of"], row["similarity"]) == (of and place[of], alike)
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_fast_mode_loses_few_and_says_how_many(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    spread = np.arange(1, 33) ** -0.5
+    vectors = random.normal(size=(6000, 32)) * spread + 0.5
+    vectors[3000:] = vectors[:3000] + random.normal(size=(3000, 32)) * spread * random.uniform(0, 0.5, (3000, 1))
+    samples = Samples.of((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16))
+    fast = run(tmp_path / "fast", samples, Settings(0.97, "best", False, 256))
+    other = run(tmp_path / "other", samples, Settings(0.97, "best", False, 256, 3), parts=5)
+    assert fast == other  # however the work is split
+    said = json.loads((tmp_path / "fast" / "dedup.json").read_text())
+
+    run(tmp_path / "exact", samples, Settings(0.97, "best", True, 16))
+    found, all_pairs = (_pairs(tmp_path / name) for name in ("fast", "exact"))
+    assert found < all_pairs
+    true = len(found) / len(all_pairs)
+    assert said["low"] <= true <= said["high"] and said["high"] - said["low"] < 0.2 and said["probes"] > 20
+
+    with pytest.raises(LedgerError, match="both kept"):
+        sources = sources_of(tmp_path / "fast")
+        verify(sources, decide(tmp_path / "fast", sources, Filtering(), None, dedup=True), 0.97)
+
+
+def _pairs(results: Path) -> set[tuple[int, int]]:
+    """All near pairs found, by uid-independent numbers; the limit of each list is not met here."""
+    table = read_table(path_of(results, "pairs", "00000"))
+    table = table.filter(np.array(table["probe"].to_numpy() < 2))
+    return set(zip(table["later"].to_pylist(), table["earlier"].to_pylist(), strict=True))
+
+
+def test_a_stricter_filter_needs_no_new_pairs(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(300, 16, seed=12))
+    write_set(tmp_path, samples, [np.arange(300)])
+    script("pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
+    shutil.rmtree(tmp_path / "img_emb")
+    for threshold in (0.2, 0.6):
+        script("decide", "--results", tmp_path, "--aesthetic-threshold", str(threshold))
+        assert decided(read_table(tmp_path / "decisions.parquet")) == brute_force(samples, 0.9, aesthetic=threshold)
+
+
+def test_check_finds_nothing_wrong_after_a_filter_that_draws_at_random(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(200, 16, seed=3, copies=0.8))
+    write_set(tmp_path, samples, np.array_split(np.arange(200), 2))
+    script("pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
+    for _ in range(3):
+        script("decide", "--results", tmp_path, "--filter", "coin:Coin=0.6")
+        assert "each of a kept sample" in script("check", "--results", tmp_path)
+        reasons = read_table(tmp_path / "decisions.parquet")["reason"].to_pylist()
+        assert {"kept", "coin", "duplicate_near"} <= set(reasons)
+
+
+def test_numbers_of_samples_are_unique_over_references(tmp_path: Path) -> None:
+    samples = Samples.of(np.eye(4, dtype=np.float16))
+    for name in ("new", "old", "older"):
+        write_set(tmp_path / name, samples, [np.arange(4)])
+    sources = sources_of(tmp_path / "new", [tmp_path / "old", tmp_path / "older"])
+    numbers = [source.number for source in sources]
+    assert len(set(numbers)) == 3 and max(numbers) < 1 << (63 - ROW_BITS)
+    assert embeddings_of(sources).dim == 4
+
+
+BAD = {
+    "too few rows": lambda rows: rows[:-1],
+    "too many rows": lambda rows: np.concatenate([rows, rows[:1]]),
+    "whole numbers": lambda rows: (rows * 100).astype(np.int32),
+    "one dimension": lambda rows: rows[:, 0],
+    "objects": lambda rows: rows.astype(object),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_embeddings_that_do_not_fit_their_samples_are_named(kind: str, tmp_path: Path) -> None:
+    samples = Samples.of(clustered(60, 16, seed=3))
+    write_set(tmp_path, samples, np.array_split(np.arange(60), 2))
+    path = path_of(tmp_path, "img_emb", "00001")
+    with open(path, "r+b") as file:
+        rows = np.load(file)
+        file.seek(0)
+        file.truncate()
+        np.save(file, BAD[kind](rows), allow_pickle=True)
+    said = script("pairs", "--results", tmp_path, "--dedup-threshold", "0.9", code=1)
+    assert str(path) in said and "Traceback" not in said
+    table = read_table(path_of(tmp_path, "samples", "00001"))
+    uids = table.filter(table["row"].is_valid())["uid"].to_pylist()
+    with pytest.raises(TableError, match="img_emb_00001"):
+        nearest_pairs(tmp_path, uids, 0.9, 3)
+    write_table(path_of(tmp_path, "measures", "00001"), pa.table({"uid": uids}))
+    with pytest.raises(TableError, match="img_emb_00001"):
+        score_partition(tmp_path, "00001", [], [object()])  # type: ignore[list-item]

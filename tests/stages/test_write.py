@@ -1,0 +1,208 @@
+"""WRITE: a kept sample leaves with every byte that it came with, in input order, in equal tars for equal input."""
+
+import hashlib
+import io
+import os
+import tarfile
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import webdataset
+from curated import finished
+from hypothesis import given
+from hypothesis import strategies as st
+from tars import jpeg, read_tar, write_tar
+
+from pycurate.errors import ShardError, TableError
+from pycurate.results.layout import numbers, path_of
+from pycurate.results.plan import assign_tars, plan_output
+from pycurate.results.tables import write_table
+from pycurate.shards.samples import read_samples
+from pycurate.stages.write import write_curated
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    long = "deep/" * 30 + "name" * 30
+    write_tar(
+        folder / "a" / "00000.tar",
+        [
+            *[("k0.jpg", jpeg(0)), ("k0.txt", b"zero"), ("k0.json", b"{}"), ("k0.seg.png", b"mask")],
+            *[("k1.jpg", jpeg(1)), ("k1.cls", b"1")],
+            *[(f"{long}.jpg", jpeg(2)), (f"{long}.txt", b"long")],
+        ],
+        tarfile.GNU_FORMAT,
+    )
+    write_tar(
+        folder / "b" / "00000.tar",
+        [
+            ("k1.jpg", jpeg(3)),
+            ("../k2.jpg", jpeg(4)),
+            ("ä/k3.PNG", b"png"),
+            ("ä/k3.txt", "grün".encode()),
+            ("k4.jpg", jpeg(5)),
+        ],
+        tarfile.PAX_FORMAT,
+    )
+    return folder
+
+
+ALL = [("a/00000.tar", "k0"), ("a/00000.tar", "k1"), ("a/00000.tar", "deep/" * 30 + "name" * 30)]
+ALL += [("b/00000.tar", key) for key in ("k1", "../k2", "ä/k3", "k4")]
+
+
+def curate(
+    root: Path, results: Path, keep: set[tuple[str, str]], images_per_tar: int, tars_per_task: int = 2
+) -> pa.Table:
+    decisions = plan_output(results, finished(root, results, keep), images_per_tar, tars_per_task)
+    write_curated(results)
+    return decisions
+
+
+@pytest.mark.parametrize("dropped", [set(), {1}, {0, 2}, {2, 3, 4, 5}, {0, 1, 2, 3, 4, 5}])
+def test_kept_samples_leave_as_they_came(root: Path, tmp_path: Path, dropped: set[int]) -> None:
+    keep = {sample for index, sample in enumerate(ALL) if index not in dropped}
+    curate(root, tmp_path / "r", keep, images_per_tar=3)
+    came = {shard: read_tar(root / shard) for shard in ("a/00000.tar", "b/00000.tar")}
+    expected = [
+        member
+        for shard, key in ALL
+        if (shard, key) in keep
+        for member in came[shard]
+        if member[0].startswith(f"{key}.")
+    ]
+    left = [member for path in sorted((tmp_path / "r" / "curated").glob("*.tar")) for member in read_tar(path)]
+    assert left == expected
+
+
+def test_tars_open_with_webdataset_and_fill_in_order(root: Path, tmp_path: Path) -> None:
+    decisions = curate(root, tmp_path / "r", set(ALL), images_per_tar=5)
+    tars = sorted((tmp_path / "r" / "curated").glob("*.tar"))
+    keys = [[s["__key__"] for s in webdataset.WebDataset(str(tar), shardshuffle=False)] for tar in tars]
+    # k1 comes from both shards; the first tar is closed early so that it does not hold it twice.
+    assert keys == [[key for _, key in ALL[:3]], [key for _, key in ALL[3:]]]
+    assert decisions["output_shard"].to_pylist() == ["00000.tar"] * 3 + ["00001.tar"] * 4
+    assert numbers(tmp_path / "r", "plan") == ["00000"]  # though a plan has two files
+    rows = pq.read_table(tars[1].with_suffix(".parquet"))
+    assert rows.column_names == ["uid", "shard", "key", "aesthetic"]
+    assert list(zip(rows["shard"].to_pylist(), rows["key"].to_pylist(), strict=True)) == ALL[3:]
+    assert (tars[1].parent / "00001_stats.json").is_file()
+
+
+def test_equal_input_gives_equal_bytes_however_the_work_is_split(root: Path, tmp_path: Path) -> None:
+    digests = []
+    for split in (1, 2, 100):
+        curate(root, tmp_path / str(split), set(ALL), images_per_tar=2, tars_per_task=split)
+        files = sorted((tmp_path / str(split) / "curated").iterdir())
+        digests.append([(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files])
+    assert digests[0] == digests[1] == digests[2]
+    assert len(digests[0]) == 3 * 4
+
+
+def test_a_new_decision_leaves_nothing_of_the_old_one(root: Path, tmp_path: Path) -> None:
+    curate(root, tmp_path / "r", set(ALL), images_per_tar=1)
+    (tmp_path / "r" / "curated" / "mine.txt").write_text("a note")
+    curate(root, tmp_path / "r", set(ALL[:1]), images_per_tar=1)
+    left = sorted(path.name for path in (tmp_path / "r" / "curated").iterdir())
+    assert left == ["00000.parquet", "00000.tar", "00000_stats.json", "mine.txt"]
+
+
+def test_nothing_kept_is_a_plan_too(root: Path, tmp_path: Path) -> None:
+    decisions = curate(root, tmp_path / "r", set(), images_per_tar=5)
+    assert decisions["output_shard"].null_count == len(ALL)
+    assert not (tmp_path / "r" / "curated").exists()
+
+
+def test_a_changed_shard_is_refused_and_leaves_no_tar(root: Path, tmp_path: Path) -> None:
+    plan_output(tmp_path / "r", finished(root, tmp_path / "r", set(ALL)), 100, 100)
+    (root / "b" / "00000.tar").write_bytes((root / "b" / "00000.tar").read_bytes()[:-512])
+    with pytest.raises(ShardError, match=r"b/00000\.tar had"):
+        write_curated(tmp_path / "r")
+    left = sorted(path.name for path in (tmp_path / "r" / "curated").iterdir())
+    assert left == ["00000.parquet", "00000.tar", "00000_stats.json"]  # the first tar needs only the other shard
+
+
+def test_decisions_that_do_not_fit_the_samples_are_refused(root: Path, tmp_path: Path) -> None:
+    decisions = finished(root, tmp_path / "r", set(ALL))
+    with pytest.raises(TableError, match="in their order"):
+        plan_output(tmp_path / "r", decisions.slice(1), 5, 5)
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=60), st.integers(1, 9))
+def test_tars_are_full_unless_a_key_comes_again(keys: list[str], images_per_tar: int) -> None:
+    tars = assign_tars(keys, images_per_tar)
+    assert len(tars) == len(keys) and not np.any(np.diff(tars) < 0)
+    groups = [
+        [key for key, tar in zip(keys, tars, strict=True) if tar == number]
+        for number in range(max(tars, default=-1) + 1)
+    ]
+    assert all(0 < len(group) == len(set(group)) <= images_per_tar for group in groups)
+    for group, following in pairwise(groups):
+        assert len(group) == images_per_tar or following[0] in group
+
+
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_links_leave_as_files_and_files_of_macos_stay_behind(tmp_path: Path, format: int) -> None:
+    long = f"{'t' * 90}/{'n' * 80}" if format == tarfile.USTAR_FORMAT else f"{'t' * 150}/{'n' * 150}"
+    target = "t" * 90 if format == tarfile.USTAR_FORMAT else "t" * 150
+    files = [(f"{target}.jpg", jpeg(0)), ("k.jpg", jpeg(1)), ("._k.jpg", b"mac"), ("k.txt", b"text")]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with tarfile.open(folder / "s.tar", "w", format=format) as tar:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 7
+            tar.addfile(info, io.BytesIO(data))
+        for name, to in (
+            (f"{long}.jpg", f"{target}.jpg"),
+            (f"{long}.txt", "k.txt"),
+            ("l.jpg", "k.jpg"),
+            ("m.jpg", "l.jpg"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.mtime = tarfile.LNKTYPE, to, 9
+            tar.addfile(info)
+    curate(folder, tmp_path / "r", {("s.tar", key) for key in ("k", long, "m")}, images_per_tar=9)
+    assert read_tar(tmp_path / "r" / "curated" / "00000.tar") == [
+        *[("k.jpg", jpeg(1), 7), ("k.txt", b"text", 7)],
+        *[(f"{long}.jpg", jpeg(0), 9), (f"{long}.txt", b"text", 9), ("m.jpg", jpeg(1), 9)],
+    ]
+
+
+def test_a_shard_whose_samples_moved_at_equal_size_is_refused(root: Path, tmp_path: Path) -> None:
+    plan_output(tmp_path / "r", finished(root, tmp_path / "r", set(ALL)), 100, 100)
+    path = root / "b" / "00000.tar"
+    whole, times = path.read_bytes(), path.stat()
+    path.write_bytes(whole[1024:] + whole[:1024])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # else the time would tell
+    with pytest.raises(ShardError, match=r"b/00000\.tar no longer holds"):
+        write_curated(tmp_path / "r")
+
+
+@pytest.mark.parametrize("name", ["../x.tar", "/tmp/pycurate-x.tar", "a/0.tar", "x.tar", "0.tar\n", ".tar", None])
+def test_an_output_outside_the_results_is_refused(root: Path, tmp_path: Path, name: str | None) -> None:
+    plan_output(tmp_path / "r", finished(root, tmp_path / "r", set(ALL)), 100, 100)
+    plan = pq.read_table(path_of(tmp_path / "r", "plan", "00000"))
+    column = pa.array([name] * plan.num_rows, pa.string())
+    write_table(path_of(tmp_path / "r", "plan", "00000"), plan.set_column(0, "output_shard", column))
+    with pytest.raises(TableError, match="names the output"):
+        write_curated(tmp_path / "r")
+    assert not list(tmp_path.glob("*.tar")) and not (tmp_path / "r" / "curated").exists()
+
+
+def test_a_header_of_the_archive_within_a_sample_stays_behind(tmp_path: Path) -> None:
+    """It would rename all that follows it in the new tar."""
+    evil = tarfile.TarInfo.create_pax_global_header({"path": "evil.jpg"})
+    path = tmp_path / "in" / "0.tar"
+    whole = write_tar(path, [("a.jpg", jpeg(0)), ("a.txt", b"a"), ("b.jpg", jpeg(1))]).read_bytes()
+    at = next(sample.offset + sample.size for sample in read_samples(path, "0.tar"))
+    at += -at % 512  # where a.txt begins
+    path.write_bytes(whole[:at] + evil + whole[at:])
+    curate(tmp_path / "in", tmp_path / "r", {("0.tar", "a"), ("0.tar", "b")}, images_per_tar=9)
+    left = read_tar(tmp_path / "r" / "curated" / "00000.tar")
+    assert [(name, data) for name, data, _ in left] == [("a.jpg", jpeg(0)), ("a.txt", b"a"), ("b.jpg", jpeg(1))]

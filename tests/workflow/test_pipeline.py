@@ -1,0 +1,282 @@
+"""The whole line on the real engine: promises 1, 2, 4 and 5 on real photographs, and what bad input gets."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from flows import Flow, environment, tasks
+from tars import read_tar
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = {"PARTITION", "EMBED", "SCORE", "DEDUP", "DECIDE", "WRITE", "REPORT"}
+
+
+def decisions(flow: Flow) -> list[dict[str, object]]:
+    return pq.read_table(flow.out / "decisions.parquet").to_pylist()
+
+
+def contents(folder: Path, pattern: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob(pattern)}
+
+
+def refilter(results: Path, *options: str) -> str:
+    """What `pycurate refilter` says."""
+    command = [str(Path(sys.executable).parent / "pycurate"), "refilter", str(results), *options]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def photographs(shared_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    """A finished run on 100 real photographs."""
+    flow = Flow(tmp_path_factory.mktemp("photographs"), ("--input", f"{shared_images}/{{00000..00001}}.tar"))
+    flow.succeed("--dedup", "true", "--images_per_tar", "20")
+    return flow
+
+
+def test_every_photograph_is_accounted_for(photographs: Flow) -> None:
+    results = photographs.out
+    summary = json.loads((results / "summary.json").read_text())
+    assert summary["inputs"] == 100 == summary["kept"] + sum(summary["dropped"].values())
+    assert 0 < summary["kept"] < 100
+    assert "unreadable" not in summary["dropped"]
+    assert not {"duplicate_exact", "duplicate_near"} & summary["dropped"].keys()  # they are 100 different ones
+    for name in ("trace.txt", "report.html", "timeline.html", "versions.json"):
+        assert (results / "pipeline_info" / name).stat().st_size > 0
+    assert "kept" in photographs.text and "results/report.html" in photographs.text
+
+
+def test_kept_samples_leave_as_they_came(photographs: Flow, shared_images: Path) -> None:
+    came = {name: data for shard in ("00000", "00001") for name, data, _ in read_tar(shared_images / f"{shard}.tar")}
+    left = {
+        name: data for tar in sorted((photographs.out / "curated").glob("*.tar")) for name, data, _ in read_tar(tar)
+    }
+    keys = {row["key"] for row in decisions(photographs) if row["kept"]}
+    assert left == {name: data for name, data in came.items() if name.split(".")[0] in keys}
+    assert len(left) == 3 * len(keys)
+
+
+def test_published_files_are_hard_links(photographs: Flow) -> None:
+    published = list((photographs.out / "curated").glob("*.tar"))
+    assert published and all(path.stat().st_nlink == 2 for path in published)
+
+
+def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow) -> None:
+    before = {path.name for path in (photographs.out / "curated").iterdir()}
+    anew = photographs.folder / "anew"
+    change = refilter(photographs.out, "--aesthetic-threshold", "0.8", "--write", str(anew))
+    photographs.succeed("--dedup", "true", "--images_per_tar", "20", "--aesthetic_threshold", "0.8", "-resume")
+    assert tasks(photographs, "CACHED") == {"MODELS_VERIFY", "EMBED", "SCORE", "DEDUP_PAIRS"}
+    assert tasks(photographs, "COMPLETED") == {"PARTITION", "DECIDE", "WRITE", "REPORT_CHOOSE", "REPORT"}
+    kept = [row for row in decisions(photographs) if row["kept"]]
+    assert kept and all(row["aesthetic"] >= 0.8 for row in kept)  # type: ignore[operator]
+    after = {path.name for path in (photographs.out / "curated").iterdir()}
+    assert after < before
+    assert len([name for name in after if name.endswith(".tar")]) == -(-len(kept) // 20)
+    # What `pycurate refilter` made of the first run's tables is the same.
+    fresh = photographs.out
+    assert contents(anew, "curated/*") == contents(fresh, "curated/*")
+    assert contents(anew, "*.parquet") == contents(fresh, "*.parquet")
+    assert contents(anew, "decisions.json") == contents(fresh, "decisions.json") != {}
+    one, other = (json.loads((folder / "summary.json").read_text()) for folder in (anew, fresh))
+    assert one["dropped"] == other["dropped"] and one["thresholds"] == other["thresholds"]
+    assert f"{one['kept']:,} " in " ".join(change.split()) + " "
+    # Going back in place leaves what the first run left.
+    refilter(anew, "--aesthetic-threshold", "0.5", "--write", str(anew))
+    assert {path.name for path in (anew / "curated").iterdir()} == before
+    assert not list(anew.glob(".refilter*"))
+
+
+def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow) -> None:
+    folder = photographs.folder / "own"
+    folder.mkdir()
+    (folder / "own.py").write_text(OWN)
+    own = f"{folder}/own.py"
+    more = ["--scorer", f"{own}:First", "--min_score", "first=0", "--filter", f"{own}:Wide", "--min_side", "300"]
+    photographs.succeed(
+        "--dedup",
+        "true",
+        "--images_per_tar",
+        "20",
+        "--aesthetic_threshold",
+        "0",
+        "--nsfw_threshold",
+        "1",
+        *more,
+        "-resume",
+    )
+    assert {"EMBED"} <= tasks(photographs, "CACHED") and "SCORE" in tasks(photographs, "COMPLETED")
+    rows = decisions(photographs)
+    assert {row["reason"] for row in rows} >= {"kept", "first", "min_side", "wide"}
+    assert all((row["first"] >= 0) == (row["reason"] != "first") for row in rows)  # type: ignore[operator]
+    assert "0 more would be kept, 0 no longer" in refilter(photographs.out)
+
+
+OWN = """
+import numpy as np
+
+class First:
+    name = "first"
+
+    def __init__(self, model_dir, device):
+        pass
+
+    def score(self, embeddings):
+        return embeddings[:, 0] - np.float32(np.median(embeddings[:, 0]))
+
+class Wide:
+    reason = "wide"
+
+    def passes(self, table):
+        return table["width"].to_numpy() >= table["height"].to_numpy()
+"""
+
+
+def test_how_the_work_is_split_changes_nothing(undisturbed: Flow, tmp_path: Path) -> None:
+    # `undisturbed` has a shard to a task and a tar to a task; this one has all in one.
+    flow = Flow(tmp_path, undisturbed.options)
+    flow.succeed("--partition_bytes", "1000000000", "--tars_per_task", "100", "--batch_size", "7")
+    assert flow.results() == undisturbed.results()
+
+
+def test_a_run_that_keeps_nothing_ends_well(undisturbed: Flow) -> None:
+    flow = undisturbed.beside("nothing")
+    flow.succeed("--aesthetic_threshold", "1", "-resume")
+    assert not any(row["kept"] for row in decisions(flow))
+    assert not list(flow.out.glob("curated/*"))
+
+
+def test_the_test_profile_makes_its_own_input(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, ("-profile", "test"))
+    flow.succeed("--aesthetic_threshold", "0", "--nsfw_threshold", "1")
+    reasons = [row["reason"] for row in decisions(flow)]
+    assert len(reasons) == 24
+    assert reasons.count("unreadable") == 2
+    assert {"kept", "duplicate_exact"} <= set(reasons)
+
+
+def refused(tmp_path: Path, *options: str) -> str:
+    done = subprocess.run(
+        ["nextflow", "run", ROOT / "main.nf", *options],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "Submitted process" not in done.stdout
+    return done.stdout + done.stderr
+
+
+def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
+    said = refused(tmp_path, "--imput", "x", "--preset", "ligth", "--aesthetic_threshold", "1.5", "--batch-size", "0")
+    assert "no parameter --imput; did you mean --input?" in said
+    assert "did you mean light?" in said
+    assert "--aesthetic_threshold 1.5: is not in the range 0 to 1" in said
+    assert "no parameter --batch-size; did you mean --batch_size?" in said
+    assert "--input is missing" in said
+    own = ("--filter", "m:C,own.py:C=3,/a/own.py:C", "--scorer", "a/own.py:C", "--min_score", "a=1,b,c=x")
+    said = refused(tmp_path, "--input", "x", *own)
+    assert "--filter own.py:C=3: write the whole path" in said and "--scorer a/own.py:C: write the whole path" in said
+    assert "--min_score b: is no COLUMN=NUMBER" in said and "--min_score c=x: is no COLUMN=NUMBER" in said
+    assert "m:C:" not in said and "/a/own.py:C:" not in said and "a=1:" not in said
+    # A pattern that the shell expanded.
+    assert "quote a pattern" in refused(tmp_path, "--input", "a.tar", "b.tar")
+
+
+MODELS = """
+import numpy as np
+from pycurate.images.views import View
+
+class Encoder:
+    name, dim, view = "own", 12, View(2, 2)
+    def __init__(self, model_dir, device): ...
+    def encode(self, pixels): return pixels.float().flatten(1) + 1
+
+class Red:
+    name, view = "red", View(8, 8)
+    def __init__(self, model_dir, device): ...
+    def score(self, pixels, images): return pixels[:, 0].float().mean(dim=(1, 2))
+    @staticmethod
+    def calibrate(raw): return raw / 255
+
+class First:
+    name = "first"
+    def __init__(self, model_dir, device): ...
+    def score(self, embeddings): return embeddings[:, 0]
+
+class Wide:
+    reason = "wide"
+    def passes(self, table): return table["width"].to_numpy() >= table["height"].to_numpy()
+"""
+
+
+def test_an_encoder_of_ones_own_and_what_it_is_scored_by(shared_images: Path, tmp_path: Path) -> None:
+    own = tmp_path / ("long" * 30) / "own.py"  # three such paths are more than a file's name may hold
+    own.parent.mkdir()
+    own.write_text(MODELS)
+    models = ("--encoder", f"{own}:Encoder", "--pixel_scorer", f"{own}:Red", "--scorer", f"{own}:First")
+    chosen = ("--min_score", "red=0.3", "--filter", f"{own}:Wide", "--model_dir", str(tmp_path / "models"))
+    flow = Flow(tmp_path, ("--input", f"{shared_images}/00000.tar", *models, *chosen))
+    assert flow.run() != 0
+    assert "There is no score nsfw to put a threshold on, only red, red_raw, first;" in flow.text
+    flow.succeed("--aesthetic", "false", "--nsfw", "false", "-resume")  # which have nothing to do with this encoder
+    assert {"EMBED", "SCORE", "MODELS_VERIFY"} <= tasks(flow, "CACHED")
+    reasons = {row["reason"] for row in decisions(flow)}
+    assert reasons == {"kept", "red", "wide"}
+    for row in decisions(flow):
+        assert (row["reason"] == "red") == (row["red"] < 0.3)  # type: ignore[operator]
+        assert row["first"] is not None
+
+
+def test_a_missing_input_is_named(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, ("--input", "nowhere/*.tar"))
+    assert flow.run() != 0
+    assert "nowhere/*.tar' matches no file" in flow.text
+    assert not (tmp_path / "results" / "curated").exists()
+
+
+def test_help_names_every_parameter(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["nextflow", "run", ROOT / "main.nf", "--help", "--show_hidden"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    schema = json.loads((ROOT / "nextflow_schema.json").read_text())
+    names = [name for part in schema["$defs"].values() for name in part["properties"]]
+    assert done.returncode == 0 and all(f"--{name} " in done.stdout for name in names)
+
+
+def test_a_fanned_out_search_decides_the_same(undisturbed: Flow) -> None:
+    flow = undisturbed.beside("fanned")
+    flow.succeed("--dedup_single", "0", "--dedup_cells", "8", "--dedup_buckets", "3", "-resume")
+    assert {"DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH"} <= tasks(flow, "COMPLETED")
+    assert flow.results() == undisturbed.results()
+    assert "0 more would be kept, 0 no longer" in refilter(flow.out)
+
+
+@pytest.mark.parametrize("embedded", [True, False], ids=["results of a run", "shards"])
+def test_a_reference_outranks_the_input_and_is_never_written(
+    undisturbed: Flow, shards: Path, tmp_path: Path, embedded: bool
+) -> None:
+    reference = undisturbed.out if embedded else shards
+    flow = Flow(tmp_path, ("--input", f"{shards}/00001.tar", "--dedup", "true", "--aesthetic_threshold", "0"))
+    relative = os.path.relpath(reference, flow.folder)
+    flow.succeed("--reference", relative, *(["--dedup_single", "0"] if embedded else []))
+    assert json.loads((flow.out / "summary.json").read_text())["parameters"]["reference"] == f"{flow.folder}/{relative}"
+    rows = decisions(flow)
+    kept = {row["uid"] for row in decisions(undisturbed) if row["kept"] or not embedded}
+    if embedded:
+        assert "0 more would be kept, 0 no longer" in refilter(flow.out)
+    named = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
+    assert named and named <= kept
+    if not embedded:  # every readable sample of the input is in the reference, byte for byte
+        assert {row["reason"] for row in rows} <= {"duplicate_reference", "unreadable", "nsfw"}
+        assert not (tmp_path / "results" / "curated").exists()
