@@ -22,7 +22,7 @@ import torch
 from dedup_data import clip_like, write_results
 
 from pycurate.dedup import train as training
-from pycurate.dedup.brute_force import verify
+from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.cells import Cells, cells_path, distance_at, keys_of, visits
 from pycurate.dedup.kmeans import k_means
 from pycurate.dedup.pairs import read_pairs
@@ -157,7 +157,7 @@ def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
             )
             if check:
                 sources = sources_of(folder)
-                done = verify(sources, decide(folder, sources, Filtering(), None, dedup=True), threshold)
+                done = check_decisions(sources, decide(folder, sources, Filtering(), None, dedup=True), threshold)
                 print(f"    checked: {done.pairs} pairs of kept vectors, {done.duplicates} duplicates; none missed")
 
 

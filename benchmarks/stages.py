@@ -27,7 +27,7 @@ from pycurate.files import atomic
 from pycurate.images.decode import ImageInfo
 from pycurate.images.loader import Loader
 from pycurate.models.batching import checked_encode, checked_score
-from pycurate.models.selection import ModelChoice, choose_models
+from pycurate.models.selection import ModelSelection, select_models
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
 from pycurate.results.plan import plan_output
@@ -49,7 +49,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def make_shard(path: Path, files: list[bytes]) -> None:
     """A shard of these images, each with a caption."""
-    with atomic(path) as beside, tarfile.open(beside, "w") as tar:
+    with atomic(path) as temporary, tarfile.open(temporary, "w") as tar:
         for number, data in enumerate(files):
             for extension, content in (("jpg", data), ("txt", b"a photograph")):
                 info = tarfile.TarInfo(f"{number:06}.{extension}")
@@ -60,7 +60,7 @@ def make_shard(path: Path, files: list[bytes]) -> None:
                     tar.addfile(info, file)
 
 
-def bench_embed(folder: Path, models: ModelChoice, files: list[bytes], rounds: int) -> None:
+def bench_embed(folder: Path, models: ModelSelection, files: list[bytes], rounds: int) -> None:
     """EMBED from a shard to its tables, against its parts on the same images in memory."""
     make_shard(folder / "in" / "00000.tar", files)
     write_partitions(folder, partition(find_shards(str(folder / "in")), 1 << 40))
@@ -167,7 +167,7 @@ def main(count: int, rounds: int, preset: str) -> None:
     files = photographs(sorted(beside.glob("*.tar")), count)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        models = choose_models(preset, Path.home() / ".cache" / "pycurate" / preset)
+        models = select_models(preset, Path.home() / ".cache" / "pycurate" / preset)
         bench_embed(folder, models, files, rounds)
         bench_write(folder / "write", files, rounds)
         bench_memory(folder, files)

@@ -165,10 +165,10 @@ def all_steps(settings: Settings, embeddings: Path, out: Path) -> None:
 @click.option("--dedup-threshold", type=float, help="Cosine of duplicates.  [default: that of RESULTS/pairs]")
 def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | None) -> None:
     """Compare all kept samples with each other, and each duplicate with what it names; fails if a decision is wrong."""
-    from pycurate.dedup.brute_force import verify
+    from pycurate.dedup.brute_force import check_decisions
 
     threshold = read_pairs(results)[0].threshold if dedup_threshold is None else dedup_threshold
-    done = verify(sources_of(results, references), read_table(results / "decisions.parquet"), threshold)
+    done = check_decisions(sources_of(results, references), read_table(results / "decisions.parquet"), threshold)
     echo(
         f"{done.kept} kept samples in {done.pairs} pairs, none at or above {threshold}; "
         f"{done.duplicates} duplicates, each of a kept sample."

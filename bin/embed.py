@@ -7,7 +7,7 @@ import click
 
 from pycurate.cli.options import model_options, partition_option, stage_command
 from pycurate.images.decode import MAX_PIXELS
-from pycurate.models.selection import ModelChoice
+from pycurate.models.selection import ModelSelection
 from pycurate.results.costs import record
 from pycurate.results.layout import numbers
 from pycurate.stages.embed import LoaderOptions, embed_partition
@@ -22,7 +22,7 @@ from pycurate.stages.embed import LoaderOptions, embed_partition
 @click.option("--workers", type=click.IntRange(1), help="Decoding workers.  [default: one a core]")
 def main(
     results: Path,
-    models: ModelChoice,
+    models: ModelSelection,
     partitions: tuple[str, ...],
     backend: str | None,
     batch_size: int,

@@ -13,7 +13,7 @@ from pycurate import __version__
 from pycurate.cli.options import Group, model_options
 from pycurate.cli.terminal import echo
 from pycurate.files import write_json
-from pycurate.models.selection import ModelChoice
+from pycurate.models.selection import ModelSelection
 from pycurate.text import pad
 
 
@@ -56,7 +56,7 @@ def list_models(text: str | None) -> None:
 @main.command()
 @model_options
 @click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing and how to bring it.")
-def fetch(models: ModelChoice, offline: bool) -> None:
+def fetch(models: ModelSelection, offline: bool) -> None:
     """Bring the weights of a preset, an encoder or scorers to --model-dir, and make each model once."""
     from pycurate.models.fetch import fetch_models
 
@@ -66,9 +66,9 @@ def fetch(models: ModelChoice, offline: bool) -> None:
 @main.command()
 @model_options
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found as JSON, too.")
-def verify(models: ModelChoice, report: Path | None) -> None:
+def verify(models: ModelSelection, report: Path | None) -> None:
     """Test the models in --model-dir: hashes, known scores, preparation, batches. Leaves with 1 if a check fails."""
-    from pycurate.models.selftest import verify as run_checks
+    from pycurate.models.selftest import self_test as run_checks
 
     findings: list[dict[str, Any]] = []
     for finding in run_checks(models):

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from pycurate.cli.options import Group, results_option
-from pycurate.report.examples import choose
-from pycurate.stages.report import Setup, read_parameters, render, weights_in
+from pycurate.report.examples import choose_examples
+from pycurate.stages.report import Setup, read_parameters, weights_in, write_report
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def choose_command(results: Path) -> None:
 
     Reads decisions.json for the thresholds on whose sides they lie.
     """
-    chosen = choose(results)
+    chosen = choose_examples(results)
     log.info("%d example images", chosen.num_rows)
 
 
@@ -55,7 +55,7 @@ def render_command(
         read_parameters(parameters) if parameters else {},
         weights_in(model_dir) if model_dir else {},
     )
-    summary = render(results, setup, partitions)
+    summary = write_report(results, setup, partitions)
     log.info("%d samples: %d kept, %d dropped", summary["inputs"], summary["kept"], sum(summary["dropped"].values()))
 
 

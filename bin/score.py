@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pycurate.cli.options import model_options, partition_option, stage_command
-from pycurate.models.selection import ModelChoice
+from pycurate.models.selection import ModelSelection
 from pycurate.results.costs import record
 from pycurate.results.layout import numbers
 from pycurate.stages.score import score_partition
@@ -18,7 +18,7 @@ from pycurate.stages.score import score_partition
 @click.option(
     "--clip-score", is_flag=True, help="Score how well each caption fits its image, with the encoder's text tower."
 )
-def main(results: Path, models: ModelChoice, partitions: tuple[str, ...], clip_score: bool) -> None:
+def main(results: Path, models: ModelSelection, partitions: tuple[str, ...], clip_score: bool) -> None:
     """Score the samples that RESULTS/img_emb and measures hold; leaves RESULTS/scores."""
     measured = models.pixel_scorer_classes()
     scorers = models.load_embedding_scorers()

@@ -227,8 +227,8 @@ def make(out: Path, seed: int) -> list[dict[str, Any]]:
     truth = []
 
     def write(shard: str, content: list[tuple[str, Sample]], data: bytes) -> None:
-        with atomic(out / shard) as beside:
-            beside.write_bytes(data)
+        with atomic(out / shard) as temporary:
+            temporary.write_bytes(data)
         for key, sample in content:
             record = {name: getattr(sample, name) for name in ("source", "made", "expected", "errors")}
             truth.append({"uid": sample_uid(shard, key), "shard": shard, "key": key, **record})

@@ -60,7 +60,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(lock: Path) -> Iterator[bool]:
+def exclusive(lock: Path) -> Iterator[bool]:
     """Hold a lock, which the file `lock` stands for; whether it holds: there are file systems that know no locks.
 
     The system frees the lock when its holder ends, however it ends. A link of that name is refused, and what a file of
@@ -138,7 +138,7 @@ def _private(file: BinaryIO) -> BinaryIO:
     return copy
 
 
-def adopt(source: Path, path: Path, sha256: str, size: int) -> bool:
+def link_from_sibling(source: Path, path: Path, sha256: str, size: int) -> bool:
     """Whether `source` holds these bytes, which are then those of `path`; no more than `size` bytes of it are read.
 
     It is linked, so that the disk holds the bytes once, and copied where the file system knows no links or another user
@@ -207,5 +207,5 @@ def sha256_of(path: Path) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, so that equal values give equal bytes."""
-    with atomic(path) as beside:
-        beside.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

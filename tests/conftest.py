@@ -14,7 +14,7 @@ import torch
 from flows import Flow, curate
 from slurm.cluster import Cluster
 
-from pycurate.files import alone
+from pycurate.files import exclusive
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,7 +88,9 @@ def need_tool() -> Callable[[str, str], Path]:
 
 def _need_tool(command: str, apt_package: str) -> Path:
     if shutil.which(command) is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        with alone(Path(tempfile.gettempdir()) / "pycurate-tests-apt.lock"):  # apt-get does not wait for another one
+        with exclusive(
+            Path(tempfile.gettempdir()) / "pycurate-tests-apt.lock"
+        ):  # apt-get does not wait for another one
             for action in (["update"], ["install", "-y", "--no-install-recommends", apt_package]):
                 subprocess.run(
                     ["apt-get", *action],

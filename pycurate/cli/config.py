@@ -31,6 +31,6 @@ def config(given: dict[str, Any], output_file: Path) -> None:
     if str(output_file) == "-":
         echo(*text.split("\n"))
         return
-    with atomic(output_file) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic(output_file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     echo(f"{output_file} is written. Next: pycurate run --params-file {output_file}")

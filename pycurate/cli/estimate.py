@@ -11,11 +11,11 @@ from pycurate.cli.options import model_options
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.hardware import cores
-from pycurate.models.selection import ModelChoice
+from pycurate.models.selection import ModelSelection
 from pycurate.text import duration, size
 
 if TYPE_CHECKING:  # what these import takes seconds, and --help does without
-    from pycurate.estimate.plan import Disk, Estimate, Tasks
+    from pycurate.estimate.plan import Disk, Estimate, Workload
     from pycurate.estimate.sampling import Interval
 
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def estimate(
     source: str,
-    models: ModelChoice,
+    models: ModelSelection,
     gpus: str,
     seconds: float,
     shards: int,
@@ -49,7 +49,7 @@ def estimate(
     Reads headers of the shards, and tries the models on this machine. On a cluster call it on a node with a GPU.
     """
     from pycurate.estimate.plan import Defaults, Machine, dim_of
-    from pycurate.estimate.plan import estimate as put_together
+    from pycurate.estimate.plan import make_estimate as put_together
     from pycurate.estimate.sampling import Interval
     from pycurate.estimate.survey import survey
     from pycurate.estimate.trial import NotLoadedError, try_out
@@ -147,7 +147,7 @@ def _tasks(plan: "Estimate") -> Iterator[str]:
         yield f"  {option} would make {_task(plan.minutes_tasks)}"
 
 
-def _task(tasks: "Tasks") -> str:
+def _task(tasks: "Workload") -> str:
     took = f", {duration(tasks.seconds)} each" if tasks.seconds is not None else ""
     return f"{tasks.count:,} of {size(tasks.bytes)} and about {tasks.images:,.0f} images{took}"
 

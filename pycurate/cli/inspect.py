@@ -13,7 +13,7 @@ from pycurate.text import number, pad, shorten, size
 
 if TYPE_CHECKING:
     from pycurate.results.criteria import Criteria, Rule
-    from pycurate.review.lookup import Found
+    from pycurate.review.lookup import Lookup
 
 
 WIDTH = 13  # of the headings
@@ -51,7 +51,7 @@ def inspect(results: Path, name: str | None, place: Path | None) -> None:
         echo(f"{'written':{WIDTH}} {extract(found, place)}")
 
 
-def described(found: "Found", criteria: "Criteria") -> list[tuple[str, str]]:
+def described(found: "Lookup", criteria: "Criteria") -> list[tuple[str, str]]:
     """What is to be said of a sample, line by line: a heading and a text."""
     sample, decision = found.sample, found.decision
     lines = [
@@ -78,7 +78,7 @@ def described(found: "Found", criteria: "Criteria") -> list[tuple[str, str]]:
     return lines
 
 
-def _why(found: "Found", criteria: "Criteria") -> str:
+def _why(found: "Lookup", criteria: "Criteria") -> str:
     from pycurate.results.reasons import UNREADABLE, title
 
     sample, reason = found.sample, found.decision["reason"]

@@ -16,7 +16,7 @@ import click
 from pycurate.cli.terminal import echo, log_to_stderr
 from pycurate.errors import PycurateError, UsageError, explained
 from pycurate.fingerprint import check_version
-from pycurate.models.selection import choose_models
+from pycurate.models.selection import select_models
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +127,8 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def run(**options: Any) -> Any:
-        chosen = {name: options.pop(name) for name in inspect.signature(choose_models).parameters}
-        return function(models=choose_models(**chosen), **options)
+        chosen = {name: options.pop(name) for name in inspect.signature(select_models).parameters}
+        return function(models=select_models(**chosen), **options)
 
     for option in _MODEL_OPTIONS:
         run = option(run)

@@ -53,8 +53,8 @@ def run(
         raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
     whole = {one.name: one.default for one in parameters()} | chosen
     info = Path(whole["outdir"]) / "pipeline_info"
-    with atomic(info / "parameters.yaml") as beside:
-        beside.write_text(parameter_file(chosen), encoding="utf-8")
+    with atomic(info / "parameters.yaml") as temporary:
+        temporary.write_text(parameter_file(chosen), encoding="utf-8")
 
     (info / "trace.txt").unlink(missing_ok=True)  # an earlier run's, which would be taken for this one's
     command = ["nextflow"]

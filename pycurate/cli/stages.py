@@ -19,7 +19,7 @@ def stages(verbose: bool, results: Path | None) -> None:
     """Say what each stage does and what its tasks ask for."""
     from rich.table import Table
 
-    from pycurate.nextflow.processes import measured, processes, summed_up
+    from pycurate.nextflow.processes import measured_costs, processes, summed_up
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("process" if verbose else "stage", "what it does", "cpus", "memory", "time", "GPU"):
@@ -33,7 +33,7 @@ def stages(verbose: bool, results: Path | None) -> None:
     if not verbose:
         screen.print("What tasks ask for at first; killed ones ask for more. All processes: --verbose.")
         return
-    about, found = measured(results)
+    about, found = measured_costs(results)
     on_gpu = {one.name for one in known if one.resources.gpu}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("process", "tasks", "time of all", "longest", "cores busy", "peak memory", "on the GPU"):

@@ -27,7 +27,7 @@ class Checked:
     duplicates: int
 
 
-def verify(sources: Sequence[Source], decisions: pa.Table, threshold: float) -> Checked:
+def check_decisions(sources: Sequence[Source], decisions: pa.Table, threshold: float) -> Checked:
     """Check that no two kept samples are duplicates, and that each duplicate names a kept one that it duplicates.
 
     Compares all kept samples with each other, and with the searched samples of reference sets.

@@ -75,7 +75,7 @@ class Cells:
 
     def save(self, path: Path) -> None:
         """Write one `.npz` file."""
-        with atomic(path) as beside, open(beside, "wb") as file:
+        with atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **vars(self))
 
     @classmethod

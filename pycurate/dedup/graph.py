@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search, pairs_table, read_pairs
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of
-from pycurate.dedup.rank import ORDER, Keep, best_first, checked_keep, order_of, shard_names
-from pycurate.dedup.recall import EXACT, Recall, measured
+from pycurate.dedup.rank import RANK, Keep, best_first, checked_keep, order_of, shard_names
+from pycurate.dedup.recall import EXACT, Recall, recall_of
 from pycurate.dedup.vectors import ROW_BITS, Embeddings
 from pycurate.dedup.visits import members_of, nodes_of
 from pycurate.dedup.walk import GONE, walk
@@ -103,7 +103,7 @@ class Index:
 
     def __init__(self, sources: Sequence[Source], passes: Mapping[int, np.ndarray], keep: Keep) -> None:
         self.numbers = np.array([source.number for source in sources])  # ascending: sources come in order
-        masks, order = [np.zeros(0, bool)], [np.zeros(0, ORDER)]
+        masks, order = [np.zeros(0, bool)], [np.zeros(0, RANK)]
         places = shard_names(sources) if keep == "first" else []
         for source in sources:
             samples = source.readable(["uid", "shard", "tar_offset", "width", "height"])
@@ -135,7 +135,7 @@ def duplicates(
     Reads pairs; assigned and img_emb only where a list of duplicates was cut too early.
     """
     search, pairs = read_pairs(results)
-    recall = EXACT if search.reach == 1 else measured(pairs)
+    recall = EXACT if search.reach == 1 else recall_of(pairs)
     pairs = pairs.filter(pc.less(pairs["probe"], 2))
     index = Index(sources, passes, checked_keep(search.keep))
     limit = LIMIT
@@ -222,10 +222,10 @@ def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarra
 # Lists of duplicates that were cut too early, made longer: their cells are matched again, among what may be kept.
 def match_again(results: Path, graph: Graph, threshold: float, embeddings: Embeddings, limit: int) -> pa.Table:
     """The graph's pairs with longer lists, of live duplicates only, in place of those cut too early."""
-    from pycurate.dedup.match import Lookup, match_nodes  # here, since it brings torch, and few sets need it
+    from pycurate.dedup.match import Query, match_nodes  # here, since it brings torch, and few sets need it
 
     cut = graph.cut_lists()
-    lookup = Lookup(threshold, limit, embeddings.similarity, default_device())
+    lookup = Query(threshold, limit, embeddings.similarity, default_device())
     tables = []
     for cell in np.unique(cut["cell"].to_numpy()).tolist():
         nodes = nodes_of(members_of(results, embeddings.paths, cell, cell + 1)).members

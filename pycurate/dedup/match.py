@@ -19,7 +19,7 @@ BLOCK = 1024  # rows and columns of one product: 4 MiB of float32, about what a 
 
 
 @dataclass(frozen=True)
-class Lookup:
+class Query:
     """What is looked for, and how.
 
     Attributes:
@@ -35,7 +35,7 @@ class Lookup:
     device: str
 
 
-def match_nodes(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Lookup) -> Found:
+def match_nodes(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Query) -> Found:
     """Duplicates of the nodes of one cell among the better ones, by position.
 
     Args:
@@ -58,7 +58,7 @@ def match_nodes(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup
     )
 
 
-def match_cell(members: np.ndarray, lookup: Lookup) -> pa.Table:
+def match_cell(members: np.ndarray, lookup: Query) -> pa.Table:
     """The duplicates that meet in one cell, as PAIRS; `members`: member_dtype (n,), all of that cell."""
     joined = nodes_of(members)
     nodes = joined.members
@@ -76,7 +76,7 @@ def match_cell(members: np.ndarray, lookup: Lookup) -> pa.Table:
 # Each member looks for duplicates among the better ones, from the best on, and stops after a number of them. A group of
 # g near-copies so costs g times that number of pairs at most and, as its best ones stand in the first block, g times
 # one block of products.
-def neighbours(keys: torch.Tensor, samples: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Lookup) -> Found:
+def neighbours(keys: torch.Tensor, samples: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Query) -> Found:
     """For each of `rows`, the first `lookup.limit` of `columns` before it that are duplicates of it.
 
     Args:
@@ -122,7 +122,7 @@ def neighbours(keys: torch.Tensor, samples: np.ndarray, rows: np.ndarray, column
 
 
 def _first(
-    i: np.ndarray, j: np.ndarray, samples: np.ndarray, block: np.ndarray, room: np.ndarray, lookup: Lookup
+    i: np.ndarray, j: np.ndarray, samples: np.ndarray, block: np.ndarray, room: np.ndarray, lookup: Query
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The first room[i] duplicates of block[i] among candidates (i, j), sorted; no more is compared than needed."""
     number = np.bincount(i, minlength=len(room))

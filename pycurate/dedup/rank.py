@@ -14,7 +14,7 @@ from pycurate.results.uids import uid_numbers
 Keep = Literal["best", "first", "largest"]
 
 # Ascending in these fields, in their order, is best first. False is first: references come before new samples.
-ORDER = np.dtype([("new", "?"), ("first", "<f8"), ("second", "<f8"), ("uid", "<u8", (2,))])
+RANK = np.dtype([("new", "?"), ("first", "<f8"), ("second", "<f8"), ("uid", "<u8", (2,))])
 
 
 def checked_keep(keep: str) -> Keep:
@@ -50,7 +50,7 @@ def order_of(
         shards: the names of all shards in order, for `first`.
         reference: whether these samples belong to a reference set, which outranks everything.
     """
-    result = np.zeros(samples.num_rows, ORDER)
+    result = np.zeros(samples.num_rows, RANK)
     result["new"] = not reference
     result["uid"] = uid_numbers(samples["uid"])
     if keep == "first":

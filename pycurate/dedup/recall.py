@@ -24,7 +24,7 @@ class Recall:
 EXACT = Recall(1.0, 1.0, 1.0, 0)
 
 
-def measured(pairs: pa.Table) -> Recall:
+def recall_of(pairs: pa.Table) -> Recall:
     """From the PAIRS of a fast search.
 
     The interval is Wilson's (JASA 22, 1927). It counts each probe once, however many pairs it has, since these depend

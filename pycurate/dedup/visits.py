@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pycurate.dedup.rank import ORDER, best_first
+from pycurate.dedup.rank import RANK, best_first
 from pycurate.errors import TableError
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_array
@@ -21,7 +21,7 @@ def member_dtype(dim: int) -> np.dtype:
             ("home", "?"),
             ("probe", "<i1"),  # of a probe: 1, or 2 if the visit is made to measure recall only; else 0
             ("sample", "<i8"),
-            ("order", ORDER),
+            ("order", RANK),
             ("content", "<u8", (2,)),  # the first 128 bits of the image's SHA-256
             ("key", "<f2", (dim,)),
         ]

@@ -10,7 +10,7 @@ from pycurate.estimate.findings import Finding, findings
 from pycurate.estimate.sampling import Interval
 from pycurate.estimate.survey import Survey
 from pycurate.estimate.trial import Trial
-from pycurate.models.selection import ModelChoice
+from pycurate.models.selection import ModelSelection
 from pycurate.nextflow.parameters import parameters
 from pycurate.plugins import is_class, load_class
 from pycurate.shards.listing import Shard
@@ -74,7 +74,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Tasks:
+class Workload:
     """EMBED tasks: how many, and how large the mean one is; seconds are None without a rate."""
 
     count: int
@@ -117,13 +117,13 @@ class Estimate:
     formats: dict[str, float]
     findings: list[Finding]
     machine: Machine
-    tasks: Tasks
-    minutes_tasks: Tasks | None
+    tasks: Workload
+    minutes_tasks: Workload | None
     times: list[Times]
     disk: Disk
 
 
-def estimate(survey: Survey, machine: Machine, gpus: Sequence[int], defaults: Defaults) -> Estimate:
+def make_estimate(survey: Survey, machine: Machine, gpus: Sequence[int], defaults: Defaults) -> Estimate:
     """Put the parts together, with an entry of `times` for each of `gpus`: how many EMBED tasks run at a time."""
     trial, rate = machine.trial, machine.rate
     groups = partition(survey.shards, defaults.partition_bytes)
@@ -153,11 +153,11 @@ def estimate(survey: Survey, machine: Machine, gpus: Sequence[int], defaults: De
     )
 
 
-def tasks(groups: Sequence[Sequence[Shard]], survey: Survey, machine: Machine) -> Tasks:
+def tasks(groups: Sequence[Sequence[Shard]], survey: Survey, machine: Machine) -> Workload:
     """EMBED tasks of these groups, the mean one with its images and its time."""
     images = survey.images.value / len(groups)
     seconds = machine.embed_start + images / machine.rate.value if machine.rate else None
-    return Tasks(len(groups), survey.bytes / len(groups), images, seconds)
+    return Workload(len(groups), survey.bytes / len(groups), images, seconds)
 
 
 def times(survey: Survey, groups: Sequence[Sequence[Shard]], machine: Machine, gpus: int, defaults: Defaults) -> Times:
@@ -202,7 +202,7 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
     return max(ends, default=0.0)
 
 
-def dim_of(models: ModelChoice) -> int | None:
+def dim_of(models: ModelSelection) -> int | None:
     """Numbers of an embedding, as far as they are known without weights."""
     if is_class(models.encoder):
         dim: int | None = getattr(load_class(models.encoder), "dim", None)

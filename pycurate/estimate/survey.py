@@ -53,7 +53,7 @@ def survey(shards: Sequence[Shard], most: int | None) -> Survey:
             [shard for shard, is_tar in zip(full, sound, strict=True) if not is_tar],
             [shard for shard in shards if not shard.bytes],
         ]
-        chosen = [choose(group, most) for group in groups[:2]] + [groups[2]]
+        chosen = [draw(group, most) for group in groups[:2]] + [groups[2]]
         log.info("reading the headers of %d of %d shards", sum(map(len, chosen)), len(shards))
         counts = [list(pool.map(count, group)) for group in chosen]
 
@@ -63,7 +63,7 @@ def survey(shards: Sequence[Shard], most: int | None) -> Survey:
     return Survey(shards, len(groups[1]), [one for read in counts for one in read], of_all("samples"), of_all("images"))
 
 
-def choose(items: Sequence[T], most: int | None) -> list[T]:
+def draw(items: Sequence[T], most: int | None) -> list[T]:
     """At most so many of the items, chosen at random but always the same, in their order; None: all."""
     if most is None or len(items) <= most:
         return list(items)

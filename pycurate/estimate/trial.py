@@ -26,7 +26,7 @@ from pycurate.files import atomic
 from pycurate.filters.filtering import Filtering
 from pycurate.hardware import cores, peak_memory
 from pycurate.images.decode import MAX_PIXELS
-from pycurate.models.selection import ModelChoice
+from pycurate.models.selection import ModelSelection
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
 from pycurate.results.plan import Layout
@@ -105,7 +105,7 @@ class Pace:
     first: float
 
 
-def try_out(counts: Sequence[ShardCount], models: ModelChoice, batch_size: int, seconds: float) -> Trial:
+def try_out(counts: Sequence[ShardCount], models: ModelSelection, batch_size: int, seconds: float) -> Trial:
     """Embed, score and write a random choice of the images for about so many seconds, in a process of its own.
 
     Raises NotLoadedError if weights are missing or wrong, ModelError if a model gives what its protocol does not allow,
@@ -138,7 +138,7 @@ def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> 
     for start in range(0, len(order), batch_size):
         path = folder / "pieces" / f"{start:05}.tar"
         chosen = order[start : start + batch_size]
-        with atomic(path) as beside, open(beside, "wb", buffering=0) as output:
+        with atomic(path) as temporary, open(temporary, "wb", buffering=0) as output:
             for shard in np.unique(owner[chosen]):
                 with Source(counts[shard].shard) as source:
                     here = places[chosen[owner[chosen] == shard]].tolist()
@@ -151,7 +151,7 @@ def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> 
 def measure(
     results: Path,
     pieces: Sequence[tuple[Shard, int]],
-    models: ModelChoice,
+    models: ModelSelection,
     options: LoaderOptions,
     seconds: float,
     began: float,

@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pycurate.errors import ModelError
-from pycurate.files import alone, atomic, believed, sha256_of
+from pycurate.files import atomic, believed, exclusive, sha256_of
 from pycurate.models import weights
 from pycurate.models.presets import load_encoder, load_scorer
-from pycurate.models.selection import ModelChoice
+from pycurate.models.selection import ModelSelection
 from pycurate.plugins import is_class, load_class
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ FETCHED = "fetched.sha256"
 """The file that says, for `sha256sum -c`, what a model folder holds. It is written when nothing is missing."""
 
 
-def fetch_models(models: ModelChoice, offline: bool) -> None:
+def fetch_models(models: ModelSelection, offline: bool) -> None:
     """Fetch the weights of the models that are not in the model folder yet, then make each model once, on the CPU.
 
     Making them shows that the weights fit, and is what leaves files that a model derives for itself. With `offline`
@@ -31,7 +31,7 @@ def fetch_models(models: ModelChoice, offline: bool) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             if folder.is_symlink() and folder.lstat().st_uid not in believed(folder.absolute().parent):
                 raise ModelError(f"{folder} is a link that another user made; name a folder of your own.")
-            stack.enter_context(alone(folder / ".lock"))
+            stack.enter_context(exclusive(folder / ".lock"))
             for spec in () if offline else (models.encoder, *models.scorers):
                 _fetch(spec, models)
         load_encoder(models.encoder, folder, "cpu")
@@ -53,7 +53,7 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _fetch(spec: str, models: ModelChoice) -> None:
+def _fetch(spec: str, models: ModelSelection) -> None:
     if is_class(spec):
         # Any class may name its published files in `weights`, as the built-in heads do.
         for published in getattr(load_class(spec), "weights", ()):

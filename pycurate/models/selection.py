@@ -21,7 +21,7 @@ TAKEN = {
 
 
 @dataclass(frozen=True)
-class ModelChoice:
+class ModelSelection:
     """The models of a run, by name (see pycurate.models.presets), and where: on `wanted`, or a GPU if there is one."""
 
     encoder: str
@@ -61,7 +61,7 @@ class ModelChoice:
         return load_scorer(spec, self.model_dir, self.device, self.encoder)
 
 
-def choose_models(
+def select_models(
     preset: str,
     model_dir: Path,
     *,
@@ -70,7 +70,7 @@ def choose_models(
     nsfw: bool = True,
     scorers: tuple[str, ...] = (),
     device: str | None = None,
-) -> ModelChoice:
+) -> ModelSelection:
     """The models of a preset, without the scorers that are off, with the user's own.
 
     Another `encoder` than the preset's brings no scorer with it: a head fits one encoder only.
@@ -84,7 +84,7 @@ def choose_models(
     for name in names:
         check_fit(name, chosen)
     check_columns(scorers)  # those of a preset may be named where they are not used: when its folder is filled, say
-    return ModelChoice(chosen, names, model_dir, device)
+    return ModelSelection(chosen, names, model_dir, device)
 
 
 def check_columns(scorers: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from pycurate.models.batching import batch_of, checked_encode
 from pycurate.models.golden import GOLDEN, answers
 from pycurate.models.presets import load_encoder
 from pycurate.models.protocols import Encoder
-from pycurate.models.selection import ModelChoice
+from pycurate.models.selection import ModelSelection
 from pycurate.plugins import is_class, load_class
 
 PIXELS = 0.5  # of 255: the largest mean difference between the loader's pixels and open_clip's, for each image
@@ -37,7 +37,7 @@ CAPTIONS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Difference:
     """What one check found. `state`: `skipped` says that what it needs is not here, and `detail` what."""
 
     check: str
@@ -46,15 +46,15 @@ class Finding:
     detail: str
 
 
-def verify(models: ModelChoice) -> Iterator[Finding]:
+def self_test(models: ModelSelection) -> Iterator[Difference]:
     """Run each check that applies to these models. Never touches the network."""
     encoder: Encoder | None = None
     try:
         encoder = load_encoder(models.encoder, models.model_dir, models.device)
-        yield Finding("weights", models.encoder, "passed", f"made on {models.device}")
+        yield Difference("weights", models.encoder, "passed", f"made on {models.device}")
     except ModelError as error:
         missing = "is missing" in str(error)
-        yield Finding("weights", models.encoder, "skipped" if missing else "failed", str(error))
+        yield Difference("weights", models.encoder, "skipped" if missing else "failed", str(error))
     for spec in models.scorers:
         yield from _scorer(spec, models)
     if encoder is None:
@@ -69,19 +69,19 @@ def verify(models: ModelChoice) -> Iterator[Finding]:
         yield _captions(encoder, photographs, models)
 
 
-def _scorer(spec: str, models: ModelChoice) -> Iterator[Finding]:
+def _scorer(spec: str, models: ModelSelection) -> Iterator[Difference]:
     kind = load_class(spec)
     try:
         scorer = kind(models.model_dir, models.device)
     except ModelError as error:
-        yield Finding("weights", spec, "failed", str(error))
+        yield Difference("weights", spec, "failed", str(error))
         return
     published = [weight.file for weight in getattr(kind, "weights", ())]
-    yield Finding("weights", spec, "passed", ", ".join(published) or "no file of its own in the model folder")
+    yield Difference("weights", spec, "passed", ", ".join(published) or "no file of its own in the model folder")
     yield from _golden(spec, scorer)
 
 
-def _golden(spec: str, model: Any) -> Iterator[Finding]:
+def _golden(spec: str, model: Any) -> Iterator[Difference]:
     """Nothing for a model that pycurate knows no numbers of."""
     if spec in GOLDEN:
         worst = float(np.abs(answers(model) - GOLDEN[spec].values).max())
@@ -89,7 +89,7 @@ def _golden(spec: str, model: Any) -> Iterator[Finding]:
         yield _within("golden", spec, worst <= allowed, f"largest difference {worst:.1e}, {allowed:.0e} allowed")
 
 
-def _batches(encoder: Encoder, photographs: dict[str, bytes], models: ModelChoice) -> Finding:
+def _batches(encoder: Encoder, photographs: dict[str, bytes], models: ModelSelection) -> Difference:
     pixels = _pixels(encoder, photographs, models.device, "cpu")
     kinds, size = len(pixels), max(len(pixels), batch_of(encoder, pixels) or 1)
     which = np.arange(size + kinds) % kinds  # so that in whole batches each image comes to every place
@@ -107,8 +107,8 @@ def _batches(encoder: Encoder, photographs: dict[str, bytes], models: ModelChoic
 
 
 def _preparation(
-    encoder: Any, photographs: dict[str, bytes], models: ModelChoice, backend: Literal["cpu", "dali"]
-) -> Finding:
+    encoder: Any, photographs: dict[str, bytes], models: ModelSelection, backend: Literal["cpu", "dali"]
+) -> Difference:
     from open_clip.transform import PreprocessCfg, image_transform_v2
     from PIL import Image, ImageOps
 
@@ -129,13 +129,13 @@ def _preparation(
     )
 
 
-def _captions(encoder: Any, photographs: dict[str, bytes], models: ModelChoice) -> Finding:
+def _captions(encoder: Any, photographs: dict[str, bytes], models: ModelSelection) -> Difference:
     if encoder.own_weights:
-        return Finding("captions", models.encoder, "skipped", "a checkpoint of your own may not know these words")
+        return Difference("captions", models.encoder, "skipped", "a checkpoint of your own may not know these words")
     try:
         texts = encoder.encode_text(list(CAPTIONS.values()))
     except ModelError as error:
-        return Finding("captions", models.encoder, "skipped", str(error))
+        return Difference("captions", models.encoder, "skipped", str(error))
     images = encoder.encode(_pixels(encoder, photographs, models.device, "cpu")).cpu().numpy()
     best = [list(CAPTIONS)[index] for index in (images @ texts.T).argmax(axis=1)]
     return _within("captions", models.encoder, best == list(photographs), f"nearest: {best}, due {list(photographs)}")
@@ -152,5 +152,5 @@ def _pixels(
     return batch.pixels[0]
 
 
-def _within(check: str, subject: str, good: bool, detail: str) -> Finding:
-    return Finding(check, subject, "passed" if good else "failed", detail)
+def _within(check: str, subject: str, good: bool, detail: str) -> Difference:
+    return Difference(check, subject, "passed" if good else "failed", detail)

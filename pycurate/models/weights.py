@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pycurate.errors import ModelError
-from pycurate.files import adopt, atomic, believed, changed_only_by, open_regular, sha256_of, unchanging
+from pycurate.files import atomic, believed, changed_only_by, link_from_sibling, open_regular, sha256_of, unchanging
 from pycurate.models.download import download
 
 
@@ -145,18 +145,18 @@ def fetch_pair(weights: HubWeights, model_dir: Path) -> Path:
     found = hub.find(weights.repository, weights.names)
     path = weights.path(model_dir, found.name)
     here = _holds(path, found.sha256) or _adopted(path, found.sha256, found.size)
-    if not here and not any(adopt(file, path, found.sha256, found.size) for file in found.files()):
+    if not here and not any(link_from_sibling(file, path, found.sha256, found.size) for file in found.files()):
         raise ModelError(
             f"{found.name} of {weights.repository} has not the SHA-256 {found.sha256} that the model hub states; try "
             "again later, or bring the right file to the hub's cache by other means."
         )
-    with atomic(_beside(path)) as written:
+    with atomic(_hash_file(path)) as written:
         written.write_text(f"{found.sha256}  {path.name}\n")
         written.chmod(0o644)  # whatever the umask: it is not believed where a group could change it
     return path
 
 
-def _beside(path: Path) -> Path:
+def _hash_file(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
@@ -165,7 +165,7 @@ def _stated(path: Path) -> tuple[str, str]:
 
     Who may write to a folder may put other weights there and their hash beside them. So what counts is who wrote that.
     """
-    beside = _beside(path)
+    beside = _hash_file(path)
     try:
         with open_regular(beside) as file:
             if not changed_only_by(file, believed(path.parent.resolve().parent)):
@@ -191,7 +191,7 @@ def _adopted(path: Path, sha256: str, size: int) -> bool:
     """Whether `path` is now what a folder beside its own has, so that folders of several models hold a file once."""
     folder = path.absolute().parent.parent  # absolute, since `.` is its own parent
     twins = sorted(folder.glob(f"*/{glob.escape(path.name)}"))
-    return any(adopt(twin, path, sha256, size) for twin in twins)
+    return any(link_from_sibling(twin, path, sha256, size) for twin in twins)
 
 
 @contextmanager

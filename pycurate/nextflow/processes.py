@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pycurate.errors import TableError
 from pycurate.nextflow.parameters import root
-from pycurate.results.costs import Stage
+from pycurate.results.costs import Cost
 from pycurate.results.tables import read_summary
 
-ORDER = ("models", "partition", "embed", "score", "reference", "dedup", "decide", "write", "report")
+MODULES = ("models", "partition", "embed", "score", "reference", "dedup", "decide", "write", "report")
 PROCESS = re.compile(r"((?:^// [^\n]*\n)+)\n*^process (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 LABEL = re.compile(r"withLabel: (\w+) \{\n(.*?)^    \}", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(r"(\w+) *= (?:\{ *)?([\d.]+(?:GB|h)?)")
@@ -42,7 +42,7 @@ def processes() -> list[Process]:
     """Every process of modules/, in the order of the workflow, with the resources of conf/base.config."""
     sizes = labels((root() / "conf" / "base.config").read_text(encoding="utf-8"))
     found = []
-    for noun in ORDER:
+    for noun in MODULES:
         text = (root() / "modules" / f"{noun}.nf").read_text(encoding="utf-8")
         for comment, name, body in PROCESS.findall(text):
             label = re.search(r"label '(\w+)'", body)
@@ -78,17 +78,17 @@ def labels(config: str) -> dict[str, Resources]:
     return found
 
 
-def measured(results: Path | None) -> tuple[str, list[Stage]]:
+def measured_costs(results: Path | None) -> tuple[str, list[Cost]]:
     """On what the stages were measured, and what: by the run in `results`, else by the one that the package names.
 
     Raises TableError if its summary is not there, or says nothing of the stages.
     """
     if results is None:
         kept = json.loads((package_files("pycurate.nextflow") / "measured.json").read_text(encoding="utf-8"))
-        return kept["about"], [Stage(**entry) for entry in kept["stages"]]
+        return kept["about"], [Cost(**entry) for entry in kept["stages"]]
     summary = read_summary(results)
     try:
-        stages = [Stage(**entry) for entry in summary["stages"]]
+        stages = [Cost(**entry) for entry in summary["stages"]]
     except (KeyError, TypeError) as error:
         raise TableError(f"{results} says nothing of its stages ({error!r}); run REPORT again.") from error
     return f"the run in {results}, {summary['inputs']} samples", stages

@@ -19,10 +19,10 @@ from pycurate.text import duration, printable
 EVERY = 60.0  # seconds between two plain lines about a stage that is at work
 
 
-class View(Protocol):
+class RunView(Protocol):
     """Shows a run's progress to somebody."""
 
-    def __enter__(self) -> "View": ...
+    def __enter__(self) -> "RunView": ...
 
     def __exit__(self, *_: object) -> None: ...
 
@@ -33,7 +33,7 @@ class View(Protocol):
         """Show the state as it is now."""
 
 
-def watch(process: "subprocess.Popen[bytes]", progress: Progress, view: View) -> int:
+def watch(process: "subprocess.Popen[bytes]", progress: Progress, view: RunView) -> int:
     """Show the run until it ends; its exit status. `process` is Nextflow with its output in a pipe."""
     said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
@@ -60,7 +60,7 @@ def watch(process: "subprocess.Popen[bytes]", progress: Progress, view: View) ->
     return process.wait()
 
 
-def _follow(progress: Progress, view: View) -> bool:
+def _follow(progress: Progress, view: RunView) -> bool:
     """Look and show; False, and a word of it, if that cannot be done: a run does not end for want of its view."""
     try:
         progress.look()

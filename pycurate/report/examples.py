@@ -78,7 +78,7 @@ class Draw:
         return _choice((self.section, self.name, part, place, value, uid) for part, place, uid in rows)
 
 
-def choose(results: Path) -> pa.Table:
+def choose_examples(results: Path) -> pa.Table:
     """Leave examples.parquet (EXAMPLES + the score columns) and examples.tsv, the shards it needs, one a line.
 
     Raises TableError if tables, or decisions.json, are missing.
@@ -89,9 +89,9 @@ def choose(results: Path) -> pa.Table:
     parts.append(_pairs_below(results, thresholds.get("dedup")))
     chosen = _join(results, pa.concat_tables(parts))
     write_table(results / "examples.parquet", chosen)
-    with atomic(results / "examples.tsv") as beside:
+    with atomic(results / "examples.tsv") as temporary:
         shards = sorted(pc.unique(chosen["shard"]).to_pylist())
-        beside.write_text("".join(f"{shard}\n" for shard in shards), encoding="utf-8")
+        temporary.write_text("".join(f"{shard}\n" for shard in shards), encoding="utf-8")
     return chosen
 
 

@@ -17,7 +17,7 @@ ORDER = (
 
 
 @dataclass
-class Stage:
+class Cost:
     """One stage, or one step of DEDUP, all its pieces of work together."""
 
     name: str
@@ -47,25 +47,25 @@ def record(results: Path, stage: str, number: str = "00000") -> None:
     """
     wall, cpu = time.monotonic(), time.process_time()
     seconds = wall - _mark.wall if _mark.wall is not None else _age()
-    cost = Stage(
+    cost = Cost(
         stage, 1, seconds, seconds, cpu - _mark.cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10, _gpu()
     )
     _mark.wall, _mark.cpu = wall, cpu
     write_json(results / "times" / f"{stage}_{number.replace(':', '-')}.json", asdict(cost))
 
 
-def read_times(results: Path) -> list[Stage]:
+def read_times(results: Path) -> list[Cost]:
     """The stages that left their times in `results`, in the order of the workflow.
 
     Raises TableError if a file cannot be read.
     """
-    stages: dict[str, Stage] = {}
+    stages: dict[str, Cost] = {}
     for path in sorted((results / "times").glob("*.json")):
         try:
-            cost = Stage(**json.loads(path.read_text(encoding="utf-8")))
+            cost = Cost(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise TableError(f"{path} holds no times ({error}); remove it, or run its stage again.") from error
-        stage = stages.setdefault(cost.name, Stage(cost.name))
+        stage = stages.setdefault(cost.name, Cost(cost.name))
         for name in ("tasks", "seconds", "cpu_seconds"):
             setattr(stage, name, getattr(stage, name) + getattr(cost, name))
         for name in ("longest", "peak_bytes", "gpu_bytes"):

@@ -19,7 +19,7 @@ Every stage reads what it needs beneath one folder, `results`, and adds its own 
     dedup.json                        DECIDE     how duplicates were sought, and the share of them that is found
     plan/plan_00000.parquet           DECIDE     PLAN: what one WRITE task copies
     curated/00000.tar                 WRITE      the kept samples, with 00000.parquet, _stats.json, maybe .idx
-    times/EMBED_00000.json            each       pycurate.results.costs.Stage: what a piece of work cost
+    times/EMBED_00000.json            each       pycurate.results.costs.Cost: what a piece of work cost
     summary.json, report.html         REPORT
 
 The number in a name is the partition's (in `plan`, the WRITE task's; in `pairs`, the bucket's).

@@ -19,8 +19,8 @@ def write_partitions(results: Path, groups: Sequence[Sequence[Shard]]) -> None:
         old.unlink()  # of an earlier input
     width = max(5, len(str(len(groups) - 1)))
     for number, group in enumerate(groups):
-        with atomic(path_of(results, "partitions", f"{number:0{width}}")) as beside:
-            beside.write_text("".join(map(_line, group)), encoding="utf-8", newline="\n")
+        with atomic(path_of(results, "partitions", f"{number:0{width}}")) as temporary:
+            temporary.write_text("".join(map(_line, group)), encoding="utf-8", newline="\n")
 
 
 def read_partition(results: Path, number: str) -> list[Shard]:

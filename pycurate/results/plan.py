@@ -74,8 +74,10 @@ def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_pe
         part = plan.slice(start, stop - start)
         path = path_of(results, "plan", f"{task:0{width}}")
         write_table(path, part)
-        with atomic(path.with_suffix(".tsv")) as beside:
-            beside.write_text("".join(f"{name}\n" for name in pc.unique(part["shard"]).to_pylist()), encoding="utf-8")
+        with atomic(path.with_suffix(".tsv")) as temporary:
+            temporary.write_text(
+                "".join(f"{name}\n" for name in pc.unique(part["shard"]).to_pylist()), encoding="utf-8"
+            )
     return decisions
 
 

@@ -78,8 +78,8 @@ PLAN = pa.schema(
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write one Parquet file (zstd), whole or not at all."""
-    with atomic(path) as beside:
-        pq.write_table(table, beside, compression="zstd")
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -120,7 +120,7 @@ def read_summary(results: Path) -> dict[str, Any]:
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write one `.npy` file, whole or not at all."""
-    with atomic(path) as beside, open(beside, "wb") as file:
+    with atomic(path) as temporary, open(temporary, "wb") as file:
         np.save(file, array)
 
 

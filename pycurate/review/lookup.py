@@ -21,7 +21,7 @@ PLAIN = re.compile(r"[A-Za-z0-9_-]{1,16}(\.[A-Za-z0-9_-]{1,16}){0,3}")  # an ext
 
 
 @dataclass(frozen=True)
-class Found:
+class Lookup:
     """One sample: its rows of `samples` and of the decisions, by column, and the scores among the latter.
 
     `original` is the decisions' row of the sample that it duplicates, None if it is none or lies in a reference set;
@@ -55,7 +55,7 @@ def matching(results: Path, name: str) -> list[dict[str, Any]]:
     return rows[:MOST]
 
 
-def look_up(results: Path, uid: str) -> Found:
+def look_up(results: Path, uid: str) -> Lookup:
     """What is known of the sample. Raises UsageError if there is none, TableError where tables cannot be read."""
     samples = _rows(stream_all(results, "samples", SAMPLES.names), "uid", uid)
     decisions = _rows(_decisions(results), "uid", uid)
@@ -68,7 +68,7 @@ def look_up(results: Path, uid: str) -> Found:
     original = _rows(_decisions(results), "uid", decision["duplicate_of"]) if within else []
     copies = [row for row in _rows(_decisions(results), "duplicate_of", uid) if row["reason"] != REFERENCE]
     shards = read_all(results) if (results / "partitions").is_dir() else {}
-    return Found(
+    return Lookup(
         sample,
         decision,
         {name: decision[name] for name in names},
@@ -79,7 +79,7 @@ def look_up(results: Path, uid: str) -> Found:
     )
 
 
-def extract(found: Found, place: Path) -> Path:
+def extract(found: Lookup, place: Path) -> Path:
     """Write the image's bytes to `place`, in a folder under its uid; where they are now.
 
     Raises ShardError if the shard is gone or changed, or holds no image for the sample.
@@ -92,8 +92,8 @@ def extract(found: Found, place: Path) -> Path:
         ext = sample["ext"] if PLAIN.fullmatch(sample["ext"]) else sample["format"] or "image"
         place = place / f"{sample['uid']}.{ext}"
     data = read_bytes(found.shard, sample["offset"], sample["size"])
-    with atomic(place) as beside:
-        beside.write_bytes(data)
+    with atomic(place) as temporary:
+        temporary.write_bytes(data)
     return place
 
 

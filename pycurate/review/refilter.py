@@ -16,13 +16,13 @@ from pycurate.dedup.partitions import sources_of
 from pycurate.errors import TableError, UsageError
 from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
-from pycurate.report.examples import choose
+from pycurate.report.examples import choose_examples
 from pycurate.results.criteria import read_criteria
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, read_table
 from pycurate.review.earlier import criteria_of
 from pycurate.stages.decide import decide
-from pycurate.stages.report import Setup, render
+from pycurate.stages.report import Setup, write_report
 from pycurate.stages.write import write_curated
 
 TABLES = (
@@ -90,9 +90,9 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
         _decide(results, work, wanted)
         change = _change(results, work)
         write_curated(work, dali_index=bool(summary["parameters"].get("dali_index")))
-        choose(work)
+        choose_examples(work)
         parameters = summary["parameters"] | wanted.parameters(read_criteria(work).search)
-        render(work, Setup(parameters, summary["weights"]), summary["partitions"])
+        write_report(work, Setup(parameters, summary["weights"]), summary["partitions"])
         if not here:
             for name in TABLES:
                 if (results / name).is_dir():

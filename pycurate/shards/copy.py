@@ -13,7 +13,7 @@ from pycurate.shards.header import BLOCK, EXTENSIONS, LINK, Member, number, padd
 from pycurate.shards.links import Links
 from pycurate.shards.listing import Shard, check_unchanged
 from pycurate.shards.membernames import from_macos, key_of, readable
-from pycurate.shards.tar import walk
+from pycurate.shards.tar import walk_tar
 
 Stretch = tuple[int, int]
 """Bytes of a shard, from the first number up to the second."""
@@ -44,7 +44,7 @@ class Source:
         is not what it was.
         """
         at, members = start, 0
-        for part in walk(self.file, start, start + size):
+        for part in walk_tar(self.file, start, start + size):
             if not isinstance(part, Member) or part.start != at:
                 break
             at = part.end

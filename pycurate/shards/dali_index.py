@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from pycurate.files import atomic
-from pycurate.shards.tar import Damage, walk
+from pycurate.shards.tar import Damage, walk_tar
 
 BLANK = re.compile(r"[ \t-\r]")  # what ends a field or a line of the index
 
@@ -23,8 +23,8 @@ def index_path(tar: Path) -> Path:
 
 def write_index(tar: Path) -> None:
     """Write the index of a finished tar beside it."""
-    with atomic(index_path(tar)) as beside:
-        beside.write_text(index_of(tar), encoding="utf-8", errors="surrogateescape")
+    with atomic(index_path(tar)) as temporary:
+        temporary.write_text(index_of(tar), encoding="utf-8", errors="surrogateescape")
 
 
 def index_of(tar: Path) -> str:
@@ -34,7 +34,7 @@ def index_of(tar: Path) -> str:
     """
     samples: list[tuple[str, list[str]]] = []
     with open(tar, "rb") as file:
-        for member in walk(file):
+        for member in walk_tar(file):
             if isinstance(member, Damage) or not member.regular or member.sparse:
                 continue
             base, dot, extension = split_name(member.name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from pycurate.shards.header import LINK, Member
-from pycurate.shards.tar import walk
+from pycurate.shards.tar import walk_tar
 
 LINKED_BYTES = (1 << 30, 8)  # links may stand for so many bytes, or so many times the tar's, whichever is more
 
@@ -22,7 +22,7 @@ class Links:
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._parts = walk(file)
+        self._parts = walk_tar(file)
         self._walked = 0  # up to here
         self._files: dict[bytes, Member] = {}  # the last of each name, which is kept as its hash
         self._resolved: dict[int, Member | None] = {}  # by the place of the link

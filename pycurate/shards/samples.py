@@ -15,7 +15,7 @@ from pycurate.shards.grouping import Group, belongs
 from pycurate.shards.header import BLOCK, Member
 from pycurate.shards.links import Links
 from pycurate.shards.membernames import from_macos, key_of, readable
-from pycurate.shards.tar import Damage, walk
+from pycurate.shards.tar import Damage, walk_tar
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class _Reader:
 
     def _parts(self) -> Iterator[Member | Damage]:
         """The walk through the shard; a file too short for a header is damage from its first byte."""
-        return walk(self.file) if self.length >= BLOCK else iter([Damage(0, self.length)])
+        return walk_tar(self.file) if self.length >= BLOCK else iter([Damage(0, self.length)])
 
     def _damage(self, part: Damage) -> tuple[str, str]:
         if part.start == 0 and part.name is None:

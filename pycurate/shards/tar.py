@@ -38,7 +38,7 @@ class Damage:
     ended: bool = False
 
 
-def walk(file: BinaryIO, start: int = 0, stop: int | None = None) -> Iterator[Member | Damage]:
+def walk_tar(file: BinaryIO, start: int = 0, stop: int | None = None) -> Iterator[Member | Damage]:
     """The members and the damaged stretches of the file, in its order. Memory holds the headers of one at a time.
 
     Of a part of the file if `start`, where a header stands, and `stop` are given: then no member reaches beyond it.

@@ -18,7 +18,7 @@ SAMPLES = 12  # in a shard; the last two are a byte copy of the first and a brok
 def make_testset(folder: Path) -> None:
     """Write the shards to `folder`; equal calls give equal bytes."""
     for shard in range(SHARDS):
-        with atomic(folder / f"{shard:05}.tar") as beside, tarfile.open(beside, "w") as tar:
+        with atomic(folder / f"{shard:05}.tar") as temporary, tarfile.open(temporary, "w") as tar:
             for number, image in enumerate(_images(shard)):
                 key = f"{shard:05}{number:04}"
                 record = {"caption": f"Clouds of colour, number {number}", "shard": shard}

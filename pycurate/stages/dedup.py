@@ -16,7 +16,7 @@ import torch
 
 from pycurate.dedup.cells import Cells, distance_at, keys_of, visits
 from pycurate.dedup.graph import duplicates, write_duplicates
-from pycurate.dedup.match import Lookup, match_cell
+from pycurate.dedup.match import Query, match_cell
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, sources_of
 from pycurate.dedup.rank import checked_keep, order_of, scattered
@@ -84,7 +84,7 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     if not 0 <= bucket < buckets:
         raise UsageError(f"There is no bucket {bucket}: train made {buckets}, from 0 on.")
     members = members_of(results, embeddings.paths, *cells.buckets[bucket : bucket + 2].tolist())
-    lookup = Lookup(cells.threshold, LIMIT, embeddings.similarity, default_device())
+    lookup = Query(cells.threshold, LIMIT, embeddings.similarity, default_device())
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
     each = np.split(members, starts[1:]) if len(members) else []
     # One thread per cell: the products are too small for several threads to share one.

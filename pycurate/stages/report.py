@@ -42,7 +42,7 @@ class Setup:
     weights: dict[str, str] = field(default_factory=dict)
 
 
-def render(results: Path, setup: Setup, partitions: int | None = None) -> dict[str, Any]:
+def write_report(results: Path, setup: Setup, partitions: int | None = None) -> dict[str, Any]:
     """Check the ledger, then leave summary.json, report.html and versions.json in `results`. Returns the summary.
 
     What decided is read in decisions.json. Pictures come from the shards that `partitions/` names, for the rows of
@@ -82,8 +82,8 @@ def render(results: Path, setup: Setup, partitions: int | None = None) -> dict[s
         thumbnails(rows, shards),
         unreadable_rows(results),
     )
-    with atomic(results / "report.html") as beside:
-        beside.write_text(html, encoding="utf-8")
+    with atomic(results / "report.html") as temporary:
+        temporary.write_text(html, encoding="utf-8")
     write_json(results / "versions.json", facts["versions"])
     write_json(results / "summary.json", facts)
     return facts

@@ -38,14 +38,14 @@ def score_partition(
                 f"Partition {number} has no measure {kind.name!r}; run embed.py with this scorer, which reads pixels "
                 "(in the workflow name it as --pixel_scorer)."
             )
-        columns |= score_columns(kind, measures[kind.name].to_numpy(), number, uids)
+        columns |= columns_of(kind, measures[kind.name].to_numpy(), number, uids)
     if scorers or clip:
         from pycurate.models.batching import checked_embedding_score  # here, since torch takes seconds to import
 
         embeddings = read_embeddings(path_of(results, "img_emb", number), measures.num_rows).astype(np.float32)
         for scorer in scorers:
             raw = checked_embedding_score(scorer, embeddings, number, uids)
-            columns |= score_columns(type(scorer), raw, number, uids)
+            columns |= columns_of(type(scorer), raw, number, uids)
         if clip:
             captions = read_table(path_of(results, "metadata", number), ["caption"])["caption"].to_pylist()
             columns[clip.name] = clip.score(embeddings, captions)
@@ -53,7 +53,7 @@ def score_partition(
     log.info("partition %s: %d samples scored", number, measures.num_rows)
 
 
-def score_columns(
+def columns_of(
     kind: type[PixelScorer] | type[EmbeddingScorer], raw: np.ndarray, partition: str, samples: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """The score on the scale of thresholds, and beside it the raw one where that is another.

@@ -61,7 +61,7 @@ def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard], dali_index: 
     columns = ("shard", "key", "tar_offset", "tar_size")
     places = zip(*(rows[column].to_pylist() for column in columns), strict=True)
     # Not "wb": a file that was cut to nothing is written to the disk by ext4 as soon as it is closed.
-    with atomic(path) as beside, open(beside, "r+b", buffering=0) as output, ExitStack() as stack:
+    with atomic(path) as temporary, open(temporary, "r+b", buffering=0) as output, ExitStack() as stack:
         opened: dict[str, Source] = {}
         for name, samples in groupby(places, lambda place: place[0]):
             if name not in opened:

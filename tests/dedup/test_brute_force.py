@@ -14,7 +14,7 @@ from dedup_sets import Decision, Samples, brute_force, chains, clustered, decide
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pycurate.dedup.brute_force import verify
+from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.cells import Cells, cells_path
 from pycurate.dedup.pairs import LIMIT
 from pycurate.dedup.partitions import embeddings_of, sources_of
@@ -223,7 +223,7 @@ def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path)
     sources = sources_of(tmp_path)
     dedup.find_pairs(tmp_path, sources, Settings(0.9))
     decisions = decide(tmp_path, sources, Filtering(), None, dedup=True)
-    done = verify(sources, decisions, 0.9)
+    done = check_decisions(sources, decisions, 0.9)
     assert done.kept + done.duplicates == 300 and done.pairs == done.kept * (done.kept - 1) // 2
 
     rows = decisions.to_pylist()
@@ -238,7 +238,7 @@ def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path)
     ):
         wrong = [row | change.get(i, {}) for i, row in enumerate(rows)]
         with pytest.raises(LedgerError, match="wrong"):
-            verify(sources, pa.Table.from_pylist(wrong, decisions.schema), 0.9)
+            check_decisions(sources, pa.Table.from_pylist(wrong, decisions.schema), 0.9)
 
 
 def test_similarity_is_exact_in_any_order() -> None:

@@ -23,7 +23,7 @@ from tars import Member, jpeg, write_tar
 
 from pycurate.cli.main import main
 from pycurate.estimate.findings import findings
-from pycurate.estimate.plan import DEDUP_BYTES, DEDUP_SECONDS, Defaults, Machine, estimate, makespan
+from pycurate.estimate.plan import DEDUP_BYTES, DEDUP_SECONDS, Defaults, Machine, make_estimate, makespan
 from pycurate.estimate.sampling import Interval, student, total
 from pycurate.estimate.survey import Survey, stratum, survey
 from pycurate.estimate.trial import RUNS, Run, bytes_per_row, find_pace, make_pieces
@@ -265,7 +265,7 @@ def planned(shards: int, gpus: list[int], machine: Machine) -> Any:
     held = [Shard(f"{at:05}.tar", Path("x"), 10**9) for at in range(shards)]
     images = Interval(shards * 1e4, shards * 0.9e4, shards * 1.1e4)
     read = [ShardCount(held[0], 10_000, 10_000, formats=Counter({"jpeg": 9_000, "png": 1_000}))]
-    return estimate(Survey(held, 0, read, images, images), machine, gpus, DEFAULTS)
+    return make_estimate(Survey(held, 0, read, images, images), machine, gpus, DEFAULTS)
 
 
 def test_a_plan_adds_up() -> None:

@@ -16,11 +16,11 @@ from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaptio
 from pycurate.models.batching import checked_embedding_score, checked_encode
 from pycurate.models.builtin.laion import HEADS
 from pycurate.models.presets import PRESETS, check_fit, find_preset, load_encoder, load_scorer, reads_pixels
-from pycurate.models.selection import TAKEN, choose_models
+from pycurate.models.selection import TAKEN, select_models
 from pycurate.plugins import load_class
 from pycurate.report.examples import EXAMPLES
 from pycurate.results.tables import DECISIONS, PLAN, SAMPLES
-from pycurate.stages.score import score_columns
+from pycurate.stages.score import columns_of
 
 
 def run(root: Path, *words: str) -> Result:
@@ -154,7 +154,7 @@ def test_a_users_method_that_ends_the_process_is_an_error_with_its_line(body: st
         with pytest.raises(ModelError, match=f"Own {BODIES[body]}.* .partition 00000, sample one"):
             work()
     with pytest.raises(ModelError, match=rf"calibrate \(partition 00000\) {BODIES[body]}"):
-        score_columns(own, np.zeros(2, np.float32), "00000", ["one", "two"])
+        columns_of(own, np.zeros(2, np.float32), "00000", ["one", "two"])
 
 
 def test_what_is_no_scorer_and_no_filter_is_refused_when_it_is_made(tmp_path: Path) -> None:
@@ -230,19 +230,19 @@ class AestheticOfPixels(Aesthetic):
 def test_scorers_whose_columns_collide_are_refused_at_once(tmp_path: Path, names: list[str], message: str) -> None:
     (tmp_path / "own.py").write_text(SCORERS)
     with pytest.raises(UsageError, match=message):
-        choose_models("light", tmp_path, scorers=tuple(f"{tmp_path}/own.py:{name}" for name in names))
+        select_models("light", tmp_path, scorers=tuple(f"{tmp_path}/own.py:{name}" for name in names))
 
 
 def test_a_scorer_takes_the_place_of_a_presets_where_that_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(SCORERS)
     for name, load in (("Aesthetic", "load_embedding_scorers"), ("AestheticOfPixels", "load_pixel_scorers")):
         own = (f"{tmp_path}/own.py:{name}",)
-        both = choose_models("light", tmp_path, nsfw=False, scorers=own, device="cpu")
+        both = select_models("light", tmp_path, nsfw=False, scorers=own, device="cpu")
         with pytest.raises(
             UsageError, match=r"The column 'aesthetic' of .* is that of pycurate\.models\.builtin\.quality:Quality"
         ):
             getattr(both, load)()
-        alone = choose_models("light", tmp_path, aesthetic=False, nsfw=False, scorers=own, device="cpu")
+        alone = select_models("light", tmp_path, aesthetic=False, nsfw=False, scorers=own, device="cpu")
         assert [type(scorer).__name__ for scorer in getattr(alone, load)()] == [name]
 
 

@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from hub import Hub, running_hub
 
 from pycurate.errors import ModelError, StorageError
-from pycurate.files import adopt, alone, atomic, unchanging
+from pycurate.files import atomic, exclusive, link_from_sibling, unchanging
 from pycurate.models.builtin.laion import HEADS
 from pycurate.models.download import download
 from pycurate.models.fetch import FETCHED, fetch_models
-from pycurate.models.selection import choose_models
+from pycurate.models.selection import select_models
 from pycurate.models.weights import HubWeights, Weights, fetch, fetch_pair, opened, opened_pair
 from pycurate.plugins import load_class
 
@@ -340,7 +340,7 @@ def test_a_file_that_another_user_could_change_later_is_copied(tmp_path: Path) -
     theirs.write_bytes(DATA)
     for name, plant in (("owned", lambda: os.chown(theirs, OTHER, OTHER)), ("open", lambda: theirs.chmod(0o666))):
         plant()
-        assert adopt(theirs, tmp_path / name, SHA256, len(DATA))
+        assert link_from_sibling(theirs, tmp_path / name, SHA256, len(DATA))
         assert not (tmp_path / name).samefile(theirs) and (tmp_path / name).read_bytes() == DATA
         with unchanging(theirs) as (path, sha256):
             theirs.write_bytes(b"x" * len(DATA))
@@ -399,15 +399,15 @@ def test_a_planted_link_is_not_written_through(tmp_path: Path, target: str) -> N
     (tmp_path / "file").write_text("precious")
     folder.mkdir()
     (folder / FETCHED).symlink_to(victim)
-    fetch_models(choose_models("light", folder, device="cpu"), offline=False)
+    fetch_models(select_models("light", folder, device="cpu"), offline=False)
     assert not (folder / FETCHED).is_symlink()
     (folder / ".lock").unlink()
     (folder / ".lock").symlink_to(victim)
     with pytest.raises(ModelError, match=r"cannot be written .*symbolic links.*name a folder of your own"):
-        fetch_models(choose_models("light", folder, device="cpu"), offline=False)
+        fetch_models(select_models("light", folder, device="cpu"), offline=False)
     (folder / ".lock").unlink()
     (folder / ".lock").write_text("not truncated")
-    fetch_models(choose_models("light", folder, device="cpu"), offline=False)
+    fetch_models(select_models("light", folder, device="cpu"), offline=False)
     assert (folder / ".lock").read_text() == "not truncated"
     assert (tmp_path / "file").read_text() == "precious"
     assert not (tmp_path / "nothing").exists()
@@ -436,7 +436,7 @@ def test_writers_of_one_file_do_not_meet_and_one_that_was_killed_is_no_obstacle(
     code += "with alone(Path('.lock')), atomic(Path('file')) as it: it.write_text('half'); os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == -9
     assert (tmp_path / "file").read_text() == "one"
-    with alone(tmp_path / ".lock") as locked, atomic(tmp_path / "file") as temporary:
+    with exclusive(tmp_path / ".lock") as locked, atomic(tmp_path / "file") as temporary:
         assert locked
         temporary.write_text("new")
     assert (tmp_path / "file").read_text() == "new"
@@ -448,7 +448,7 @@ def test_the_list_of_a_folder_tells_nothing_of_what_a_link_leads_to(tmp_path: Pa
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "planted").symlink_to(tmp_path / "secret")
-    fetch_models(choose_models("light", folder, device="cpu"), offline=False)
+    fetch_models(select_models("light", folder, device="cpu"), offline=False)
     assert (folder / FETCHED).read_text() == ""
 
 
@@ -457,10 +457,10 @@ def test_a_folder_that_is_another_users_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     link = tmp_path / "models"
     link.symlink_to("elsewhere")
-    fetch_models(choose_models("light", link, device="cpu"), offline=False)  # one's own
+    fetch_models(select_models("light", link, device="cpu"), offline=False)  # one's own
     os.chown(link, OTHER, OTHER, follow_symlinks=False)
     with pytest.raises(ModelError, match="is a link that another user made"):
-        fetch_models(choose_models("light", link, device="cpu"), offline=False)
+        fetch_models(select_models("light", link, device="cpu"), offline=False)
 
 
 def test_a_hub_without_the_files(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,7 +508,7 @@ def test_without_a_network_the_missing_file_is_named_and_the_command_that_brings
 def test_what_is_there_needs_no_network(shared: Path, tmp_path: Path) -> None:
     for name in ("sac+logos+ava1-l14-linearMSE.pth", "clip_autokeras_binary_nsfw.zip"):
         shutil.copy(shared / "heads" / name, tmp_path)
-    models = choose_models("clip-l14", tmp_path, device="cpu")
+    models = select_models("clip-l14", tmp_path, device="cpu")
     for spec in models.scorers:
         for published in load_class(spec).weights:
             fetch(published, tmp_path)
@@ -516,7 +516,7 @@ def test_what_is_there_needs_no_network(shared: Path, tmp_path: Path) -> None:
 
 
 def test_a_fetch_leaves_a_list_that_sha256sum_reads_and_changes_nothing_the_second_time(tmp_path: Path) -> None:
-    models = choose_models("light", tmp_path, device="cpu")
+    models = select_models("light", tmp_path, device="cpu")
     (tmp_path / "probe.npz").write_bytes(DATA)
     fetch_models(models, offline=False)
     check = subprocess.run(["sha256sum", "-c", FETCHED], cwd=tmp_path, capture_output=True, text=True)

@@ -30,7 +30,7 @@ from pycurate.results.layout import path_of
 from pycurate.results.reasons import RESERVED
 from pycurate.results.tables import read_array, read_table, write_table
 from pycurate.results.uids import write_uids
-from pycurate.stages.report import Setup, render
+from pycurate.stages.report import Setup, write_report
 from pycurate.stages.write import write_curated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,7 +110,7 @@ def test_what_the_search_says_is_described() -> None:
 
 
 def test_the_summary_is_described(run: Path) -> None:
-    summary = render(run / "results", Setup())
+    summary = write_report(run / "results", Setup())
     described = [name for entry, _ in rows(section(OUTPUT, "## summary.json")) for name in names(entry)]
     assert sorted(described) == sorted(summary)
 

@@ -19,7 +19,7 @@ from pycurate.errors import ModelError, UsageError
 from pycurate.filters.filtering import Filtering, first_failed, load_filter
 from pycurate.models.batching import CPU_BATCH
 from pycurate.models.presets import load_scorer, reads_pixels
-from pycurate.models.selection import ModelChoice, choose_models
+from pycurate.models.selection import ModelSelection, select_models
 from pycurate.plugins import load_class
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
@@ -27,7 +27,7 @@ from pycurate.results.tables import read_array, read_table
 from pycurate.shards.listing import find_shards
 from pycurate.stages.embed import LoaderOptions, embed_partition
 from pycurate.stages.partition import partition
-from pycurate.stages.score import score_columns, score_partition
+from pycurate.stages.score import columns_of, score_partition
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ENCODER = f"{EXAMPLES}/timm_encoder.py:TimmEncoder"
@@ -65,12 +65,12 @@ def results(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Path:
     return folder
 
 
-def choice(model_dir: Path, *scorers: str) -> ModelChoice:
+def choice(model_dir: Path, *scorers: str) -> ModelSelection:
     """The example encoder with these scorers."""
-    return choose_models("light", model_dir, encoder=ENCODER, scorers=scorers, device="cpu")
+    return select_models("light", model_dir, encoder=ENCODER, scorers=scorers, device="cpu")
 
 
-def score(results: Path, models: ModelChoice) -> pa.Table:
+def score(results: Path, models: ModelSelection) -> pa.Table:
     """Run SCORE; its table."""
     score_partition(results, "00000", models.pixel_scorer_classes(), models.load_embedding_scorers())
     return read_table(path_of(results, "scores", "00000"))
@@ -187,7 +187,7 @@ def test_a_scale_that_fails_names_itself(tmp_path: Path, body: str, message: str
     scale = f"    @staticmethod\n    def calibrate(raw):\n        {body}\n"
     (tmp_path / "scale.py").write_text(f"import numpy as np\nclass Own:\n    name = 'own'\n{scale}")
     with pytest.raises(ModelError, match=rf"Own\.calibrate .*{message}"):
-        score_columns(load_class(f"{tmp_path}/scale.py:Own"), np.arange(3, dtype=np.float32), "00007", ["a", "b", "c"])
+        columns_of(load_class(f"{tmp_path}/scale.py:Own"), np.arange(3, dtype=np.float32), "00007", ["a", "b", "c"])
 
 
 FILTERS = """

@@ -23,9 +23,9 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from pycurate.filters.filtering import Filtering
 from pycurate.report import sliders
-from pycurate.report.examples import choose
+from pycurate.report.examples import choose_examples
 from pycurate.results.tables import read_table, write_table
-from pycurate.stages.report import Setup, read_parameters, render
+from pycurate.stages.report import Setup, read_parameters, write_report
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -65,8 +65,8 @@ def page(tmp_path_factory: pytest.TempPathFactory, listener: str) -> Path:
     rows = standard_rows()
     rows[5].caption = f'"><img src="{listener}/caption"><link rel=stylesheet href="{listener}/style">'
     results = make_run(folder, rows)
-    choose(results)
-    render(results, Setup(read_parameters(write_parameters(folder / "parameters.json"))))
+    choose_examples(results)
+    write_report(results, Setup(read_parameters(write_parameters(folder / "parameters.json"))))
     return results / "report.html"
 
 
@@ -137,7 +137,7 @@ def test_without_duplicates_every_count_is_exact(chromium: webdriver.Chrome, tmp
     rows = [row for row in standard_rows() if row.duplicate_of is None]
     results = make_run(tmp_path, rows)
     decide_by(results, dedup=False)
-    render(results, Setup())
+    write_report(results, Setup())
     chromium.get((tmp_path / "results" / "report.html").as_uri())
     find(chromium, "#slider-aesthetic").send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * 25)
     find(chromium, "#slider-nsfw").send_keys(Keys.END)
@@ -148,7 +148,7 @@ def test_without_duplicates_every_count_is_exact(chromium: webdriver.Chrome, tmp
 
 def test_what_comes_in_anew_may_be_a_duplicate(chromium: webdriver.Chrome, tmp_path: Path) -> None:
     rows = [row for row in standard_rows() if row.duplicate_of is None]
-    render(make_run(tmp_path, rows), Setup())  # duplicates were sought, and none was found
+    write_report(make_run(tmp_path, rows), Setup())  # duplicates were sought, and none was found
     chromium.get((tmp_path / "results" / "report.html").as_uri())
     slider = find(chromium, "#slider-aesthetic")
     slider.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
@@ -197,7 +197,7 @@ def test_sliders_of_many_scores_state_true_counts(
     monkeypatch.setattr(sliders, "_count", lambda *which: count(*which) if which[2] <= together else None)
     aesthetic, *others = thresholds.values()
     decide_by(results, Filtering(aesthetic, min_score=[f"s{i}={least}" for i, least in enumerate(others)]), dedup=False)
-    render(results, Setup())
+    write_report(results, Setup())
     chromium.get((results / "report.html").as_uri())
     assert bool(chromium.find_elements(By.ID, "together")) == (together < 6)
     moves = [

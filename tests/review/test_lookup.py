@@ -16,13 +16,13 @@ from pycurate.results.tables import read_summary, read_table, write_table
 from pycurate.review.earlier import by_summary
 from pycurate.review.lookup import extract, look_up, matching
 from pycurate.review.refilter import replace
-from pycurate.stages.report import Setup, render
+from pycurate.stages.report import Setup, write_report
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_run(tmp_path_factory.mktemp("lookup"), standard_rows())
-    render(folder, Setup({"aesthetic_threshold": 0.5, "nsfw_threshold": 0.5}))
+    write_report(folder, Setup({"aesthetic_threshold": 0.5, "nsfw_threshold": 0.5}))
     return folder
 
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_told(results: Path, tmp_path: Path) -> None:
 def test_a_key_of_several_samples_is_listed(tmp_path: Path) -> None:
     rows = standard_rows()[:30]
     folder = make_run(tmp_path, rows)
-    render(folder, Setup())
+    write_report(folder, Setup())
     table = read_table(folder / "decisions.parquet")
     keys = ["kept01" if key == "kept02" else key for key in table["key"].to_pylist()]
     write_table(folder / "decisions.parquet", table.set_column(2, "key", [keys]))
@@ -100,7 +100,7 @@ def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
 def test_what_decided_is_read_where_it_was_written_down(tmp_path: Path) -> None:
     """Whatever parameters REPORT is given: they are shown, and decide nothing."""
     folder = make_run(tmp_path, standard_rows())
-    render(folder, Setup({"aesthetic_threshold": 0.9, "nsfw_threshold": 0.1, "dedup": False}))
+    write_report(folder, Setup({"aesthetic_threshold": 0.9, "nsfw_threshold": 0.1, "dedup": False}))
     assert "aesthetic 0.6167, kept at least 0.5" in inspected(folder, "kept07")
     assert "nsfw 0.1167, kept below 0.5" in inspected(folder, "kept07")
     page = (folder / "report.html").read_text()

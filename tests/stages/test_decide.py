@@ -13,7 +13,7 @@ from dedup_sets import Samples, chains, clustered, stars, write_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pycurate.dedup.brute_force import verify
+from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.errors import UsageError
@@ -46,7 +46,7 @@ def test_a_filter_that_draws_at_random_loses_no_image(
     Coin.asked.clear()
     decisions = decide(results, sources, Filtering(filter=[f"coin:Coin={share}"]), Layout(), dedup=True)
     assert Coin.asked == Counter(samples.uid(i) for i in range(first, n))
-    verify(sources, decisions, 0.9)  # no two kept ones are duplicates, each dropped one names one that is kept
+    check_decisions(sources, decisions, 0.9)  # no two kept ones are duplicates, each dropped one names one that is kept
     kept = set(decisions.filter(decisions["kept"])["uid"].to_pylist())
     groups = read_table(results / "duplicates.parquet").to_pylist()
     named = {row["uid"] for row in groups if row["kept"]}

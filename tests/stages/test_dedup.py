@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from dedup_sets import Samples, brute_force, clustered, decided, run, write_set
 
-from pycurate.dedup.brute_force import verify
+from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.partitions import embeddings_of, sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.vectors import ROW_BITS
@@ -110,7 +110,7 @@ def test_reference_sets(tmp_path: Path, kept_only: bool) -> None:
     decisions = decide(new, sources, Filtering(), None, dedup=True)
     assert decided(decisions) == brute_force(samples, 0.9, reference=reference, members=later.tolist())
     assert "duplicate_reference" in decisions["reason"].to_pylist()
-    verify(sources, decisions, 0.9)  # the union, too, has no two kept samples that are duplicates
+    check_decisions(sources, decisions, 0.9)  # the union, too, has no two kept samples that are duplicates
 
 
 def test_a_reference_set_with_the_uids_of_the_input(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_fast_mode_loses_few_and_says_how_many(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError, match="both kept"):
         sources = sources_of(tmp_path / "fast")
-        verify(sources, decide(tmp_path / "fast", sources, Filtering(), None, dedup=True), 0.97)
+        check_decisions(sources, decide(tmp_path / "fast", sources, Filtering(), None, dedup=True), 0.97)
 
 
 def _pairs(results: Path) -> set[tuple[int, int]]:

@@ -25,14 +25,14 @@ from report_run import HOSTILE, THRESHOLDS, Row, crops, decide_by, make_run, sta
 from pycurate.errors import LedgerError, TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.report import ledger, summary, thumbnails
-from pycurate.report.examples import choose
+from pycurate.report.examples import choose_examples
 from pycurate.report.nearest import nearest_pairs
 from pycurate.report.page import funnel
 from pycurate.results.costs import read_times, record
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import read_all
 from pycurate.results.tables import SAMPLES, read_table, write_array, write_table
-from pycurate.stages.report import Setup, read_parameters, render
+from pycurate.stages.report import Setup, read_parameters, write_report
 
 SCRIPT = Path(__file__).resolve().parents[2] / "bin" / "report.py"
 
@@ -131,7 +131,7 @@ def test_a_ledger_that_does_not_add_up_is_an_error(results: Path, fault: str) ->
     damage, says = FAULTS[fault]
     damage(results)
     with pytest.raises(LedgerError, match=says):
-        render(results, Setup())
+        write_report(results, Setup())
     assert not (results / "summary.json").exists()
     assert not (results / "report.html").exists()
 
@@ -153,19 +153,19 @@ def test_a_run_that_is_to_write_nothing_adds_up_without_shards(results: Path) ->
     shutil.rmtree(results / "curated")
     counts = ledger.check(results)
     assert (counts.kept, counts.written_shards, counts.written_bytes) == (30, 0, 0)
-    assert render(results, Setup())["written"] == {"shards": 0, "bytes": 0}
+    assert write_report(results, Setup())["written"] == {"shards": 0, "bytes": 0}
 
 
 def test_a_run_without_any_sample(tmp_path: Path) -> None:
     results = make_run(tmp_path, [Row("broken", b"", error="empty")])
-    assert choose(results).num_rows == 0
-    facts = render(results, Setup())
+    assert choose_examples(results).num_rows == 0
+    facts = write_report(results, Setup())
     assert (facts["inputs"], facts["kept"], facts["dropped"]) == (1, 0, {"unreadable": 1})
 
 
 def test_missing_tables_are_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="samples"):
-        render(tmp_path, Setup())
+        write_report(tmp_path, Setup())
 
 
 def test_the_summary(results: Path, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_threshold_parts_the_bins(results: Path) -> None:
 
 
 def test_the_choice_covers_what_a_curator_asks(results: Path) -> None:
-    chosen = choose(results)
+    chosen = choose_examples(results)
     assert set(pc.unique(chosen["section"]).to_pylist()) >= {"score", "threshold", "reason", "group", "pair"}
     assert (results / "examples.tsv").read_text() == "00000.tar\n00001.tar\n00002.tar\n"
     rows = chosen.to_pylist()
@@ -218,21 +218,21 @@ def test_the_choice_covers_what_a_curator_asks(results: Path) -> None:
 
 
 def test_the_choice_is_the_same_however_the_rows_lie(results: Path, tmp_path: Path) -> None:
-    first = choose(results)
+    first = choose_examples(results)
     change_decisions(results, lambda table: table.take(np.random.default_rng(1).permutation(60)))
-    assert choose(results).equals(first)
+    assert choose_examples(results).equals(first)
 
 
 def test_the_choice_stays_small(tmp_path: Path) -> None:
     data = crops(1)[0]
     rows = [Row(f"image{i:04}", data, i / 600, 1 - i / 600) for i in range(600)]
     results = make_run(tmp_path, rows, per_shard=300)
-    assert choose(results).num_rows < 100
+    assert choose_examples(results).num_rows < 100
 
 
 def test_a_kept_image_of_a_reference_set_is_no_example(results: Path) -> None:
     change_decisions(results, lambda table: change_column(table, "duplicate_of", 52, "f" * 32))
-    assert "f" * 32 not in choose(results)["uid"].to_pylist()
+    assert "f" * 32 not in choose_examples(results)["uid"].to_pylist()
 
 
 def test_a_kept_image_of_a_reference_set_may_have_the_uid_of_another(results: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_kept_image_of_a_reference_set_may_have_the_uid_of_another(results: Pa
     row = chosen["key"].to_pylist().index("copy00")
     kept = chosen["duplicate_of"][row].as_py()
     change_decisions(results, lambda table: change_column(table, "reason", row, "duplicate_reference"))
-    rows = [row for row in choose(results).to_pylist() if row["section"] == "group"]
+    rows = [row for row in choose_examples(results).to_pylist() if row["section"] == "group"]
     ours = [row["key"] for row in rows if row["name"] == kept]
     assert ours[0] == "kept00" and set(ours[1:]) == {"near00", "copy01", "copy02", "copy03"}
     assert [row["key"] for row in rows if row["name"] == f"{kept} of a reference"] == ["copy00"]
@@ -303,8 +303,8 @@ def test_a_script_accounts_for_all_its_time(tmp_path: Path) -> None:
 
 
 def test_hostile_text_is_escaped(results: Path, tmp_path: Path) -> None:
-    choose(results)
-    render(results, Setup(read_parameters(write_parameters(tmp_path / "p.json"))))
+    choose_examples(results)
+    write_report(results, Setup(read_parameters(write_parameters(tmp_path / "p.json"))))
     page = (results / "report.html").read_text()
     assert HOSTILE not in page
     assert "<b>kept04</b>" not in page
@@ -330,7 +330,7 @@ def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> No
 
 def test_a_filter_of_the_users_own_has_its_place(results: Path) -> None:
     change_decisions(results, lambda table: change_column(table, "reason", 42, "<i>mine</i>"))
-    facts = render(results, Setup())
+    facts = write_report(results, Setup())
     assert facts["dropped"]["<i>mine</i>"] == 1 and facts["dropped"]["nsfw"] == 5
     steps = [step["title"] for step in funnel(facts)]
     assert steps[1:5] == ["Aesthetic filter", "NSFW filter", "<i>mine</i>", "Exact duplicate"]
@@ -339,7 +339,7 @@ def test_a_filter_of_the_users_own_has_its_place(results: Path) -> None:
 
 
 def test_the_pictures_have_a_budget(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = choose(results)
+    chosen = choose_examples(results)
     shards = read_all(results)
     everything = thumbnails.thumbnails(chosen, shards)
     assert set(everything) == set(chosen["uid"].to_pylist())
@@ -364,10 +364,10 @@ def test_a_thumbnail_is_small_and_upright() -> None:
 
 
 def test_a_shard_that_changed_costs_its_pictures_only(results: Path) -> None:
-    choose(results)
+    choose_examples(results)
     shard = read_all(results)["00001.tar"].path
     shard.write_bytes(shard.read_bytes() + bytes(512))
-    render(results, Setup())
+    write_report(results, Setup())
     page = (results / "report.html").read_text()
     assert "no picture" in page and "data:image/jpeg" in page
 

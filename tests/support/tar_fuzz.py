@@ -24,7 +24,7 @@ from pycurate.shards.count import HEAD
 from pycurate.shards.header import LINK, LONGEST_NAME
 from pycurate.shards.links import Links
 from pycurate.shards.samples import Sample, read_samples
-from pycurate.shards.tar import Damage, walk
+from pycurate.shards.tar import Damage, walk_tar
 from pycurate.stages.embed import samples_table
 
 BLOCK = 512
@@ -211,7 +211,7 @@ def by_pycurate(path: Path, end: int) -> list[tuple[str, bytes] | Damage]:
     found: list[tuple[str, bytes] | Damage] = []
     with open(path, "rb") as file:
         links = Links(file)
-        for part in walk(file):
+        for part in walk_tar(file):
             if part.start >= end:
                 break
             if isinstance(part, Damage):

@@ -33,7 +33,7 @@ from pycurate.models.builtin import openclip
 from pycurate.models.builtin.clip_score import ClipScore
 from pycurate.models.builtin.laion import AestheticV1B32, NsfwB32
 from pycurate.models.builtin.openclip import OpenClip, find_source, view_of
-from pycurate.models.selection import choose_models
+from pycurate.models.selection import select_models
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
 from pycurate.results.tables import read_array, read_table
@@ -211,7 +211,7 @@ def test_a_preset_from_tar_to_scores_whatever_the_batch_size(fetched: Path, shar
             member = tarfile.TarInfo(f"{number:04d}.jpg")
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    models = choose_models("clip-b32", tmp_path, device="cpu")
+    models = select_models("clip-b32", tmp_path, device="cpu")
     encoder, tables = models.load_encoder(), []
     for batch_size in (5, 100):
         results = tmp_path / str(batch_size)
