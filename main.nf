@@ -13,28 +13,29 @@ include { WRITE                    } from './modules/write'
 include { REPORT_CHOOSE; REPORT    } from './modules/report'
 
 workflow {
-    if (params.help) {
-        println Parameters.help("${projectDir}/nextflow_schema.json", params.show_hidden)
+    def settings = Typing.typed(params)                         // nothing below reads params
+    if (settings.help) {
+        println Parameters.help(settings.show_hidden)
         return
     }
-    Parameters.check(params, args, "${projectDir}/nextflow_schema.json")
-    Paths.check(params)
-    Results.begin(params.outdir)
+    Parameters.check(settings, args)
+    Paths.check(settings)
+    Results.begin(settings.outdir)
 
     // The package's content: an edited package must not be answered from the cache, nor run in an older image.
     code = Code.hash("${projectDir}/pycurate")
-    if (params.testset) {
+    if (settings.testset) {
         TESTSET(code)
     }
-    input = params.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(params.input, launchDir)
+    input = settings.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(settings.input, launchDir)
 
-    home = Results.folder('model_dir', params.model_dir)
-    MODELS(Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer), home, code)
+    home = Results.folder('model_dir', settings.model_dir)
+    MODELS(Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer), home, code)
     models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
     scoring = models                                            // the same with those of more scorers
-    if (params.scorer) {
+    if (settings.scorer) {
         // Once MODELS is done, so that what it fetched is linked and not fetched twice.
-        wider = models.map { _folder -> Parameters.folderName(params.encoder ?: params.preset, params.pixel_scorer, params.scorer) }
+        wider = models.map { _folder -> Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer, settings.scorer) }
         MODELS_SCORERS(wider, home, code)
         scoring = MODELS_SCORERS.out.fetched.map { sums -> sums.parent }
     }
@@ -50,7 +51,7 @@ workflow {
     EMBED(partitions, models, code)
     SCORE(EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata), scoring, code) // [number, measures, img_emb, metadata]
 
-    sets = References.folders(params.reference)
+    sets = References.folders(settings.reference)
     references = channel.fromList(sets.findAll { folder -> References.embedded(folder) })
     if (sets.any { folder -> !References.embedded(folder) }) {
         REFERENCE(channel.fromList(sets.findAll { folder -> !References.embedded(folder) }*.toString()).first(), models, code)
@@ -58,12 +59,14 @@ workflow {
     }
 
     tables = EMBED.out.samples.join(SCORE.out.scores).join(EMBED.out.embeddings)        // [number, samples, scores, img_emb]
-    (samples, scores, embeddings) = (1..3).collect { column -> Tables.column(tables, column) } // all files of each, values
+    samples = Tables.column(tables, 1)                          // all files of each, values
+    scores = Tables.column(tables, 2)
+    embeddings = Tables.column(tables, 3)
     pairs = channel.value([[], [], []])                         // [cells, assigned, pairs], a value
     times = channel.empty()
-    if (params.dedup) {
+    if (settings.dedup) {
         images = EMBED.out.stats.map { stats -> Tables.readable(stats) }.sum()
-        DEDUP(params.dedup_single, images, references.toList(), tables, code)
+        DEDUP(settings.dedup_single, images, references.toList(), tables, code)
         pairs = DEDUP.out.search
         times = DEDUP.out.times
     }
@@ -89,10 +92,10 @@ workflow {
         Tables.sorted(times.mix(EMBED.out.times, SCORE.out.times, DECIDE.out.times, WRITE.out.times)),
         scoring,
         partitions.count(),
-        Parameters.json(params, launchDir),
+        Parameters.json(settings, launchDir),
         code,
     )
 
-    def (run, outdir) = [workflow, params.outdir]
+    def (run, outdir) = [workflow, settings.outdir]
     run.onComplete { Results.finish(run.success, outdir) }
 }

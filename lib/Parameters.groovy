@@ -1,17 +1,16 @@
 import groovy.json.JsonOutput
-import groovy.json.JsonSlurper
 import java.nio.file.Path
 import nextflow.extension.Bolts
 
 /**
- * The parameters, as nextflow_schema.json describes them: checked before any task starts, and shown by --help. The plugin
- * nf-schema does as much, but is fetched at run time, and a run of pycurate needs no network.
+ * The parameters, typed (Typing.groovy), as nextflow_schema.json describes them: checked before any task starts, and shown
+ * by --help. The plugin nf-schema does as much, but is fetched at run time, and a run of pycurate needs no network.
  */
 class Parameters {
 
     /** Stop with every fault of the call, if there is one. `args` is what stood on the command line beside options. */
-    static void check(Map params, List args, String schemaFile) {
-        def known = properties(schemaFile)
+    static void check(Map params, List args) {
+        def known = Schema.properties()
         def faults = args ? ["'${args.first()}' is no option; quote a pattern, as in --input 'shards/*.tar'"] : []
         // Nextflow turns --images-per-tar into a second parameter, imagesPerTar; one fault is enough.
         def unknown = params.keySet() - known.keySet()
@@ -65,9 +64,9 @@ class Parameters {
     }
 
     /** The parameters as text for --help, the seldom needed ones too if wanted. */
-    static String help(String schemaFile, boolean hidden) {
+    static String help(boolean hidden) {
         def lines = ["nextflow run main.nf --input 'shards/*.tar' --outdir results [--NAME VALUE ...]"]
-        schema(schemaFile)['$defs'].each { _group, part ->
+        Schema.groups().each { part ->
             def shown = part.properties.findAll { _name, property -> hidden || !property.hidden }
             lines.addAll(shown ? ['', part.title] : [])
             shown.each { name, property ->
@@ -96,14 +95,6 @@ class Parameters {
     /** What a parameter names, separated by commas. */
     private static List<String> parts(Object value) {
         value instanceof CharSequence ? value.tokenize(',') : []
-    }
-
-    private static Map schema(String file) {
-        (Map) new JsonSlurper().parse(Path.of(file))
-    }
-
-    private static Map<String, Map> properties(String file) {
-        schema(file)['$defs'].values().collectEntries { part -> part.properties }
     }
 
     /** What is wrong with a value, or null. */

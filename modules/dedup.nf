@@ -97,7 +97,9 @@ workflow DEDUP {
     code
 
     main:
-    (samples, scores, embeddings) = (1..3).collect { column -> Tables.column(tables, column) }
+    samples = Tables.column(tables, 1)
+    scores = Tables.column(tables, 2)
+    embeddings = Tables.column(tables, 3)
     DEDUP_PAIRS(images.filter { count -> count <= single }, samples, scores, embeddings, references, code)
 
     DEDUP_TRAIN(images.filter { count -> count > single }, samples, embeddings, code)
