@@ -30,13 +30,13 @@ workflow {
     input = settings.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(settings.input, launchDir)
 
     home = Results.folder('model_dir', settings.model_dir)
-    MODELS(Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer), home, code)
+    MODELS(Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer), '', home, code)
     models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
     scoring = models                                            // the same with those of more scorers
     if (settings.scorer) {
         // Once MODELS is done, so that what it fetched is linked and not fetched twice.
         wider = models.map { _folder -> Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer, settings.scorer) }
-        MODELS_SCORERS(wider, home, code)
+        MODELS_SCORERS(wider, settings.scorer, home, code)
         scoring = MODELS_SCORERS.out.fetched.map { sums -> sums.parent }
     }
     MODELS_VERIFY(models, code)
@@ -49,7 +49,8 @@ workflow {
         .map { texts -> Shards.byName(texts) }                  // [name: line of a partition file], a value
 
     EMBED(partitions, models, code)
-    SCORE(EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata), scoring, code) // [number, measures, img_emb, metadata]
+    measured = EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata)   // [number, measures, img_emb, metadata]
+    SCORE(measured, scoring, settings.clip_score_threshold != null, code)
 
     sets = References.folders(settings.reference)
     references = channel.fromList(sets.findAll { folder -> References.embedded(folder) })

@@ -3,9 +3,7 @@
 
 from pathlib import Path
 
-import click
-
-from pycurate.cli.options import filter_options, reference_option, stage_command
+from pycurate.cli.options import filter_options, parameters, reference_option, stage_command
 from pycurate.dedup.partitions import sources_of
 from pycurate.filters.filtering import Filtering
 from pycurate.results.costs import record
@@ -14,11 +12,9 @@ from pycurate.stages.decide import decide
 
 
 @stage_command
-@click.option("--dedup/--no-dedup", default=True, show_default=True, help="Drop the duplicates of RESULTS/pairs.")
+@parameters(dedup=True)
 @filter_options
-@click.option("--images-per-tar", type=click.IntRange(1), default=100, show_default=True, help="Images in a tar.")
-@click.option("--tars-per-task", type=click.IntRange(1), default=200, show_default=True, help="Tars of a WRITE task.")
-@click.option("--write/--no-write", default=True, show_default=True, help="Plan new shards of what is kept.")
+@parameters("images_per_tar", "tars_per_task", "write")
 @reference_option
 def main(
     results: Path,

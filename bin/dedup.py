@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from pycurate.cli.options import Group, partition_option, reference_option, results_option
+from pycurate.cli.command import Group
+from pycurate.cli.options import parameters, partition_option, reference_option, results_option
 from pycurate.cli.terminal import echo
 from pycurate.dedup.pairs import read_pairs
 from pycurate.dedup.partitions import embeddings_of, source_named, sources_of
@@ -27,47 +28,21 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def run(
-        dedup_threshold: float | None,
         preset: str,
+        dedup_threshold: float | None,
         dedup_keep: str,
         dedup_recall: str,
-        cells: int | None,
-        buckets: int | None,
+        dedup_cells: int | None,
+        dedup_buckets: int | None,
         **options: Any,
     ) -> Any:
         threshold = find_preset(preset).dedup_threshold if dedup_threshold is None else dedup_threshold
         exact = {"auto": None, "exact": True, "fast": False}[dedup_recall]
-        settings = Settings(threshold, checked_keep(dedup_keep), exact, cells, buckets)
+        settings = Settings(threshold, checked_keep(dedup_keep), exact, dedup_cells, dedup_buckets)
         return function(settings=settings, **options)
 
-    for option in (
-        click.option("--buckets", type=int, help="Number of match tasks.  [default: from the number of samples]"),
-        click.option("--cells", type=int, help="Number of cells.  [default: what is cheapest]"),
-        click.option(
-            "--dedup-recall",
-            type=click.Choice(["auto", "exact", "fast"]),
-            default="auto",
-            show_default=True,
-            help="Lose no duplicate, or measure how few are lost; auto is exact where that is cheap.",
-        ),
-        click.option(
-            "--dedup-keep",
-            type=click.Choice(["best", "first", "largest"]),
-            default="best",
-            show_default=True,
-            help="Which of several duplicates to keep.",
-        ),
-        click.option("--preset", default="light", show_default=True, help="The models that embedded the images."),
-        click.option(
-            "--dedup-threshold",
-            "--threshold",
-            "dedup_threshold",
-            type=float,
-            help="Cosine from which two images are duplicates.  [default: the preset's]",
-        ),
-    ):
-        run = option(run)
-    return run
+    names = ("preset", "dedup_threshold", "dedup_keep", "dedup_recall", "dedup_cells", "dedup_buckets")
+    return parameters(*names)(run)
 
 
 @click.group(cls=Group, context_settings={"max_content_width": 110})

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli.options import model_options, partition_option, stage_command
-from pycurate.images.decode import MAX_PIXELS
+from pycurate.cli.options import model_options, parameters, partition_option, stage_command
 from pycurate.models.selection import ModelSelection
 from pycurate.results.costs import record
 from pycurate.results.layout import numbers
@@ -16,15 +15,13 @@ from pycurate.stages.embed import LoaderOptions, embed_partition
 @stage_command
 @model_options
 @partition_option
-@click.option("--backend", type=click.Choice(["cpu", "dali"]), help="Decoder.  [default: dali on a GPU, else cpu]")
-@click.option("--batch-size", default=100, show_default=True, type=click.IntRange(1), help="Images a batch.")
-@click.option("--max-pixels", default=MAX_PIXELS, show_default=True, type=click.IntRange(1), help="Largest image.")
+@parameters("loader", "batch_size", "max_pixels")
 @click.option("--workers", type=click.IntRange(1), help="Decoding workers.  [default: one a core]")
 def main(
     results: Path,
     models: ModelSelection,
     partitions: tuple[str, ...],
-    backend: str | None,
+    loader: str | None,
     batch_size: int,
     max_pixels: int,
     workers: int | None,
@@ -35,7 +32,7 @@ def main(
     """
     encoder = models.load_encoder()
     scorers = models.load_pixel_scorers()
-    options = LoaderOptions.fill(backend, models.device, batch_size, max_pixels, workers)
+    options = LoaderOptions.fill(loader, models.device, batch_size, max_pixels, workers)
     for number in partitions or numbers(results, "partitions"):
         embed_partition(results, number, encoder, scorers, options)
         record(results, "EMBED", number)

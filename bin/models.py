@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from pycurate import __version__
-from pycurate.cli.options import Group, model_options
+from pycurate.cli.command import Group
+from pycurate.cli.options import model_options
 from pycurate.cli.terminal import echo
 from pycurate.files import write_json
 from pycurate.models.selection import ModelSelection
@@ -38,9 +39,13 @@ def list_models(text: str | None) -> None:
         pairs = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
         echo(*(pair for pair in pairs if text.lower() in pair.lower()))
         return
+    scores = list(dict.fromkeys(score for preset in PRESETS.values() for score in preset.scorers))
     _table(
-        ["PRESET", "ENCODER", "AESTHETIC", "NSFW", "DUPLICATES FROM"],
-        [[p.name, p.encoder, p.aesthetic or "-", p.nsfw or "-", f"{p.dedup_threshold:.2f}"] for p in PRESETS.values()],
+        ["PRESET", "ENCODER", *(score.upper() for score in scores), "DUPLICATES FROM"],
+        [
+            [p.name, p.encoder, *(p.scorers.get(score, "-") for score in scores), f"{p.dedup_threshold:.2f}"]
+            for p in PRESETS.values()
+        ],
     )
     echo("")
     _table(

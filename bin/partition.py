@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli.options import stage_command
+from pycurate.cli.options import parameters, stage_command
 from pycurate.results.partitions import write_partitions
 from pycurate.shards.listing import find_shards
 from pycurate.stages.partition import bytes_in, partition
@@ -16,9 +16,7 @@ log = logging.getLogger(__name__)
 
 @stage_command
 @click.option("--input", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file.")
-@click.option("--partition-bytes", default=4_000_000_000, show_default=True, type=click.IntRange(1), help="Of a group.")
-@click.option("--partition-minutes", type=float, help="Instead: what a task embeds in so many minutes.")
-@click.option("--images-per-second", type=float, help="Rate of such a task, as an earlier run's report says it.")
+@parameters("partition_bytes", "partition_minutes", "images_per_second")
 def main(
     results: Path,
     source: str,

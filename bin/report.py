@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli.options import Group, results_option
+from pycurate.cli.command import Group
+from pycurate.cli.options import results_option
 from pycurate.report.examples import choose_examples
 from pycurate.stages.report import Setup, read_parameters, weights_in, write_report
 

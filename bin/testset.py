@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli.options import Command
+from pycurate.cli.command import Command
 from pycurate.shards.testset import make_testset
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli.options import stage_command
+from pycurate.cli.options import parameters, stage_command
 from pycurate.results.costs import record
 from pycurate.stages.write import write_curated
 
 
 @stage_command
 @click.option("--plan", "plans", multiple=True, metavar="NUMBER", help="A plan to carry out, such as 00000; else all.")
-@click.option("--dali-index", is_flag=True, help="Leave an .idx beside each tar, as DALI's webdataset reader takes it.")
+@parameters("dali_index")
 def main(results: Path, plans: tuple[str, ...], dali_index: bool) -> None:
     """Carry out RESULTS/plan: copy the kept samples out of the shards of RESULTS/partitions into RESULTS/curated."""
     write_curated(results, plans, dali_index)

@@ -29,9 +29,6 @@ class Parameters {
         set.findAll { _name, value -> value instanceof CharSequence && value =~ /[\t\r\n]/ }.each { name, value ->
             faults << "--${name} ${Paths.shown(value)}: holds a tab or a line break"
         }
-        set.subMap(['encoder', 'scorer', 'pixel_scorer', 'filter', 'min_score']).findAll { _name, value -> value.toString().contains("'") }.each { name, _value ->
-            faults << "--${name} holds a quote ('), which a task's command cannot carry"
-        }
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is no folder of plain characters, such as /local or '\$TMPDIR'"
         }
@@ -41,7 +38,7 @@ class Parameters {
         if (params.encoder && !params.scorer && !params.pixel_scorer && (params.aesthetic || params.nsfw)) {
             faults << '--encoder brings no scorers: add --aesthetic false --nsfw false, or a --scorer for each'
         }
-        if (params.clip_score_threshold != null && params.preset == 'light' && !params.encoder) {
+        if (params.clip_score_threshold != null && !params.encoder && !Presets.readsText(params.preset)) {
             faults << '--clip_score_threshold needs a CLIP model: add --preset clip-b32, say'
         }
         if (params.partition_minutes && !params.images_per_second) {

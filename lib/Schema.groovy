@@ -1,12 +1,12 @@
 import groovy.json.JsonSlurper
 import java.nio.file.Path
 
-/** nextflow_schema.json, which says what each parameter means and of what type it is. */
+/** pycurate/nextflow_schema.json, which says what each parameter means and of what type it is. */
 class Schema {
 
     /** The groups of parameters in their order: [title, properties: [name: property]]. */
     static Collection<Map> groups() {
-        read(nextflow.Global.session.baseDir.resolve('nextflow_schema.json')).values()
+        read(nextflow.Global.session.baseDir.resolve('pycurate/nextflow_schema.json')).values()
     }
 
     /** Every parameter: [name: its type, range, description, ...]. */
@@ -16,6 +16,10 @@ class Schema {
 
     @groovy.transform.Memoized
     private static Map read(Path file) {
-        (Map) new JsonSlurper().parse(file)['$defs']
+        def groups = (Map) new JsonSlurper().parse(file)['$defs']
+        groups.values()*.properties*.values().flatten().findAll { property -> property.enumOf }.each { property ->
+            property.enum = ((Map) new JsonSlurper().parse(file.resolveSibling(property.enumOf))).keySet().toList()
+        }
+        groups
     }
 }

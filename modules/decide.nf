@@ -19,6 +19,6 @@ process DECIDE {
 
     script:
     """
-    decide.py ${References.options(references)} ${task.ext.args ?: ''}
+    decide.py ${References.options(references)} ${Options.of('DECIDE')} ${task.ext.args ?: ''}
     """
 }

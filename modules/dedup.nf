@@ -19,7 +19,7 @@ process DEDUP_PAIRS {
 
     script:
     """
-    dedup.py pairs ${References.options(references)} ${task.ext.args ?: ''}
+    dedup.py pairs ${References.options(references)} ${Options.of('DEDUP')} ${task.ext.args ?: ''}
     """
 }
 
@@ -40,7 +40,7 @@ process DEDUP_TRAIN {
 
     script:
     """
-    dedup.py train ${task.ext.args ?: ''}
+    dedup.py train ${Options.of('DEDUP')} ${task.ext.args ?: ''}
     """
 }
 

@@ -20,6 +20,6 @@ process EMBED {
     script:
     """
     ${Shards.receive(number)}
-    embed.py --partition ${number} --model-dir ${models} --workers ${task.cpus} ${task.ext.models ?: ''} ${task.ext.args ?: ''}
+    embed.py --partition ${number} --model-dir ${models} --workers ${task.cpus} ${Options.of('EMBED')} ${task.ext.args ?: ''}
     """
 }

@@ -6,6 +6,7 @@ process MODELS {
 
     input:
     val name
+    val scorer // scorers beyond those of the preset; or ''
     path home, stageAs: 'home' // the folder of all weights
     env 'PYCURATE_CODE'
 
@@ -14,7 +15,7 @@ process MODELS {
 
     script:
     """
-    models.py fetch --model-dir home/${name} ${task.ext.models ?: ''} ${task.ext.args ?: ''}
+    models.py fetch --model-dir home/${name} ${Options.of('MODELS')} ${scorer ? "--scorer ${Shell.quote(scorer)}" : ''} ${task.ext.args ?: ''}
     """
 }
 
@@ -31,6 +32,6 @@ process MODELS_VERIFY {
 
     script:
     """
-    models.py verify --model-dir ${models} --report pipeline_info/models.json ${task.ext.models ?: ''} ${task.ext.args ?: ''}
+    models.py verify --model-dir ${models} --report pipeline_info/models.json ${Options.of('MODELS')} ${task.ext.args ?: ''}
     """
 }

@@ -13,6 +13,6 @@ process PARTITION {
 
     script:
     """
-    partition.py --input ${Shell.quote(input)} ${task.ext.args ?: ''}
+    partition.py --input ${Shell.quote(input)} ${Options.of('PARTITION')} ${task.ext.args ?: ''}
     """
 }

@@ -6,6 +6,7 @@ process SCORE {
     input:
     tuple val(number), path(measures, stageAs: 'measures/*'), path(embeddings, stageAs: 'img_emb/*'), path(metadata, stageAs: 'metadata/*')
     path models
+    val clip_score // whether captions are scored
     env 'PYCURATE_CODE'
 
     output:
@@ -14,6 +15,6 @@ process SCORE {
 
     script:
     """
-    score.py --partition ${number} --model-dir ${models} ${task.ext.models ?: ''} ${task.ext.args ?: ''}
+    score.py --partition ${number} --model-dir ${models} ${Options.of('SCORE')} ${clip_score ? '--clip-score' : ''} ${task.ext.args ?: ''}
     """
 }

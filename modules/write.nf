@@ -18,6 +18,6 @@ process WRITE {
     script:
     """
     ${Shards.receive('00000')}
-    write.py --plan ${number} ${task.ext.args ?: ''}
+    write.py --plan ${number} ${Options.of('WRITE')} ${task.ext.args ?: ''}
     """
 }

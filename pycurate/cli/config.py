@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
+from pycurate.cli.options import run_options
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.files import atomic
-from pycurate.nextflow.parameters import parameter_file, parameter_options
+from pycurate.nextflow.parameters import parameter_file
 
 
 @click.command(epilog="Every parameter of docs/usage.md is an option, also those not shown, such as --min-side 200.")
@@ -19,7 +20,7 @@ from pycurate.nextflow.parameters import parameter_file, parameter_options
     show_default=True,
     help="The file; - prints it.",
 )
-@parameter_options
+@run_options
 def config(given: dict[str, Any], output_file: Path) -> None:
     """Write a commented parameter file for `pycurate run --params-file` or `nextflow run -params-file`.
 

@@ -5,7 +5,7 @@ import importlib
 import click
 
 import pycurate
-from pycurate.cli.options import Group
+from pycurate.cli.command import Group
 
 COMMANDS = {  # in the order in which they are used
     "stages": "Say what each stage does and takes.",

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pycurate.cli.options import filter_options
+from pycurate.cli.options import filter_options, parameters
 from pycurate.cli.terminal import echo
 from pycurate.text import pad
 
@@ -33,8 +33,7 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     "results", type=click.Path(exists=True, file_okay=False, path_type=Path), is_eager=True, callback=_from_run
 )
 @filter_options
-@click.option("--dedup/--no-dedup", help="Drop duplicates.")
-@click.option("--images-per-tar", type=click.IntRange(1), metavar="COUNT", help="Samples in an output shard.")
+@parameters(dedup=None, images_per_tar=None)
 @click.option(
     "--write",
     "target",

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
+from pycurate.cli.options import run_options
 from pycurate.cli.terminal import console, echo
 from pycurate.errors import UsageError
 from pycurate.files import atomic
-from pycurate.nextflow.parameters import parameter_file, parameter_options, parameters, read_parameter_file, root
+from pycurate.nextflow.parameters import parameter_file, read_parameter_file, root, run_parameters
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -30,7 +31,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--site", "site_files", type=FILE, multiple=True, help="One more Nextflow configuration; repeatable.")
 @click.option("--plain", is_flag=True, help="Lines in place of a live table.  [default where there is no terminal]")
-@parameter_options
+@run_options
 def run(
     given: dict[str, Any],
     params_file: Path | None,
@@ -51,7 +52,7 @@ def run(
     chosen = (read_parameter_file(params_file) if params_file else {}) | given
     if "input" not in chosen and "test" not in (profile or "").split(","):
         raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
-    whole = {one.name: one.default for one in parameters()} | chosen
+    whole = {one.name: one.default for one in run_parameters()} | chosen
     info = Path(whole["outdir"]) / "pipeline_info"
     with atomic(info / "parameters.yaml") as temporary:
         temporary.write_text(parameter_file(chosen), encoding="utf-8")

@@ -11,7 +11,7 @@ from pycurate.estimate.sampling import Interval
 from pycurate.estimate.survey import Survey
 from pycurate.estimate.trial import Trial
 from pycurate.models.selection import ModelSelection
-from pycurate.nextflow.parameters import parameters
+from pycurate.parameters import default_of
 from pycurate.plugins import is_class, load_class
 from pycurate.shards.listing import Shard
 from pycurate.stages.partition import partition
@@ -42,7 +42,7 @@ class Defaults:
     @classmethod
     def read(cls) -> "Defaults":
         """Those of nextflow_schema.json."""
-        return cls(**{one.name: one.default for one in parameters() if one.name in cls.__annotations__})
+        return cls(**{name: default_of(name) for name in cls.__annotations__})
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pycurate.errors import ModelError, PycurateError, UsageError
 from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
 from pycurate.filters.protocol import Filter
 from pycurate.filters.thresholds import MinClipScore, Threshold, minimum_of
+from pycurate.parameters import switches
 from pycurate.plugins import called, cause, load_class
 from pycurate.results.criteria import Rule, Side
 from pycurate.results.reasons import RESERVED
@@ -47,7 +48,7 @@ KINDS = {
 }
 """The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
 
-SCORES = ("aesthetic", "nsfw")
+SCORES = tuple(dict.fromkeys(switches().values()))
 """The scores that the workflow has a parameter of this name for, whether to compute them."""
 
 

@@ -34,8 +34,9 @@ from PIL import (
 
 from pycurate.images import exif, jpeg, limits
 from pycurate.images.limits import UnreadableError
+from pycurate.parameters import default_of
 
-MAX_PIXELS = 178_956_970
+MAX_PIXELS: int = default_of("max_pixels")
 """The largest image that is decoded where nothing else is asked for: Pillow's own limit, half a gigabyte of RGB."""
 
 CODES = {

@@ -10,6 +10,7 @@ A model is named by
 """
 
 import inspect
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import SupportsIndex
@@ -22,41 +23,32 @@ from pycurate.plugins import called, is_class, load_class, nearest
 
 @dataclass(frozen=True)
 class Preset:
-    """An encoder, the scorers that belong to it (None: there is none) and its cosine threshold for duplicates."""
+    """One entry of presets.json.
+
+    Attributes:
+        name: by which --preset asks for it.
+        encoder: what it embeds with, by name.
+        text: whether the encoder has a text tower.
+        scorers: {score: the class that gives it}.
+        dedup_threshold: cosine of duplicates among its embeddings.
+    """
 
     name: str
     encoder: str
-    aesthetic: str | None
-    nsfw: str | None
+    text: bool
+    scorers: dict[str, str]
     dedup_threshold: float
 
 
-PRESETS = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            "light",
-            encoder="pycurate.models.builtin.efficientnet:EfficientNetLite0",
-            aesthetic="pycurate.models.builtin.quality:Quality",
-            nsfw="pycurate.models.builtin.opennsfw:OpenNSFW",
-            dedup_threshold=0.90,
-        ),
-        Preset(
-            "clip-b32",
-            encoder="ViT-B-32/openai",
-            aesthetic="pycurate.models.builtin.laion:AestheticV1B32",
-            nsfw="pycurate.models.builtin.laion:NsfwB32",
-            dedup_threshold=0.95,
-        ),
-        Preset(
-            "clip-l14",
-            encoder="ViT-L-14/openai",
-            aesthetic="pycurate.models.builtin.laion:AestheticV2L14",
-            nsfw="pycurate.models.builtin.laion:NsfwL14",
-            dedup_threshold=0.95,
-        ),
-    )
-}
+def _presets() -> dict[str, Preset]:
+    entries = json.loads((Path(__file__).parent / "presets.json").read_text(encoding="utf-8"))
+    return {
+        name: Preset(name, **entry | {"scorers": {score: one["class"] for score, one in entry["scorers"].items()}})
+        for name, entry in entries.items()
+    }
+
+
+PRESETS = _presets()
 
 
 def find_preset(name: str) -> Preset:

@@ -1,6 +1,6 @@
 """Which models a run uses, and loading them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -66,20 +66,19 @@ def select_models(
     model_dir: Path,
     *,
     encoder: str | None = None,
-    aesthetic: bool = True,
-    nsfw: bool = True,
     scorers: tuple[str, ...] = (),
+    without: Collection[str] = (),
     device: str | None = None,
 ) -> ModelSelection:
-    """The models of a preset, without the scorers that are off, with the user's own.
+    """The models of a preset, those aside that give a score of `without`, with the user's own.
 
     Another `encoder` than the preset's brings no scorer with it: a head fits one encoder only.
     `device` None: cuda where there is one. Raises UsageError for an unknown preset, a scorer that does not fit, or
     scorers of the user's own whose columns collide.
     """
     found = find_preset(preset)
-    own = [found.aesthetic if aesthetic else None, found.nsfw if nsfw else None] if encoder is None else []
-    names = tuple(dict.fromkeys([name for name in own if name] + list(scorers)))
+    own = [name for score, name in found.scorers.items() if score not in without] if encoder is None else []
+    names = tuple(dict.fromkeys([*own, *scorers]))
     chosen = encoder or found.encoder
     for name in names:
         check_fit(name, chosen)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.files import atomic
+from pycurate.parameters import default_of
 from pycurate.results.layout import path_of
 from pycurate.results.tables import DECISIONS, PLAN, samples_of, write_table
 
@@ -18,8 +19,8 @@ from pycurate.results.tables import DECISIONS, PLAN, samples_of, write_table
 class Layout:
     """How the kept samples are laid out."""
 
-    images_per_tar: int = 100
-    tars_per_task: int = 200  # of a WRITE task
+    images_per_tar: int = default_of("images_per_tar")
+    tars_per_task: int = default_of("tars_per_task")  # of a WRITE task
 
 
 def assign_tars(keys: Iterable[str], images_per_tar: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import yaml
 from flows import ROOT, environment, pycurate
 
 from pycurate.cli.main import COMMANDS
-from pycurate.nextflow.parameters import SETTLED, parameter_file, parameters
+from pycurate.nextflow.parameters import SETTLED, parameter_file, run_parameters
 from pycurate.nextflow.processes import processes
 
 SCREEN = 45  # lines of 100 columns
@@ -72,7 +72,7 @@ def test_a_parameter_file_sets_what_was_given_and_names_the_rest(tmp_path: Path)
 
 
 def test_each_parameter_is_an_option_with_its_range() -> None:
-    known = {one.name: one for one in parameters()}
+    known = {one.name: one for one in run_parameters()}
     assert known.keys() == schema().keys() - set(SETTLED)
     for one in known.values():
         if one.minimum is not None and one.minimum > 0:

@@ -1,5 +1,6 @@
 """Models are found by name, in one way for built-in ones and one's own; a wrong name is answered with the right one."""
 
+import json
 import runpy
 import shutil
 from pathlib import Path
@@ -15,8 +16,9 @@ from pycurate.filters.filtering import first_failed, load_filter
 from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
 from pycurate.models.batching import checked_embedding_score, checked_encode
 from pycurate.models.builtin.laion import HEADS
-from pycurate.models.presets import PRESETS, check_fit, find_preset, load_encoder, load_scorer, reads_pixels
+from pycurate.models.presets import PRESETS, Preset, check_fit, find_preset, load_encoder, load_scorer, reads_pixels
 from pycurate.models.selection import TAKEN, select_models
+from pycurate.parameters import switches
 from pycurate.plugins import load_class
 from pycurate.report.examples import EXAMPLES
 from pycurate.results.tables import DECISIONS, PLAN, SAMPLES
@@ -29,14 +31,14 @@ def run(root: Path, *words: str) -> Result:
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_the_parts_of_a_preset_exist_and_fit(preset: object) -> None:
-    found = find_preset(preset.name)  # type: ignore[attr-defined]
-    assert found is preset
-    for column, spec in (("aesthetic", found.aesthetic), ("nsfw", found.nsfw)):
-        assert spec is not None
+def test_the_parts_of_a_preset_exist_and_fit(root: Path, preset: Preset) -> None:
+    found = find_preset(preset.name)
+    assert found is preset and found.scorers.keys() == set(switches().values())
+    entry = json.loads((root / "pycurate" / "models" / "presets.json").read_text())[preset.name]
+    for column, spec in found.scorers.items():
         check_fit(spec, found.encoder)
         assert load_class(spec).name == column
-        assert reads_pixels(spec) == (found.name == "light")
+        assert reads_pixels(spec) == (entry["scorers"][column]["reads"] == "pixels")
     assert 0 < found.dedup_threshold < 1
 
 
@@ -237,12 +239,12 @@ def test_a_scorer_takes_the_place_of_a_presets_where_that_is_left_out(tmp_path: 
     (tmp_path / "own.py").write_text(SCORERS)
     for name, load in (("Aesthetic", "load_embedding_scorers"), ("AestheticOfPixels", "load_pixel_scorers")):
         own = (f"{tmp_path}/own.py:{name}",)
-        both = select_models("light", tmp_path, nsfw=False, scorers=own, device="cpu")
+        both = select_models("light", tmp_path, without={"nsfw"}, scorers=own, device="cpu")
         with pytest.raises(
             UsageError, match=r"The column 'aesthetic' of .* is that of pycurate\.models\.builtin\.quality:Quality"
         ):
             getattr(both, load)()
-        alone = select_models("light", tmp_path, aesthetic=False, nsfw=False, scorers=own, device="cpu")
+        alone = select_models("light", tmp_path, without={"aesthetic", "nsfw"}, scorers=own, device="cpu")
         assert [type(scorer).__name__ for scorer in getattr(alone, load)()] == [name]
 
 

@@ -1,22 +1,22 @@
-"""The parameters are described once, in nextflow_schema.json; the configuration and the scripts agree with it."""
+"""Parameters are described once, in nextflow_schema.json; configuration, scripts and workflow agree with it."""
 
 import json
+import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from flows import environment
 
-from pycurate.images.decode import MAX_PIXELS
+from pycurate.filters.filtering import KINDS, Filtering
+from pycurate.parameters import Parameter, all_parameters, switches
+from scripts import NAMES, commands
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def schema() -> dict[str, Any]:
-    parts = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
-    return {name: entry for part in parts for name, entry in part["properties"].items()}
+EACH = pytest.mark.parametrize("one", all_parameters().values(), ids=all_parameters())
 
 
 @pytest.fixture(scope="module", params=["standard", "slurm"])
@@ -35,21 +35,47 @@ def configured(request: pytest.FixtureRequest) -> dict[str, str]:
     return {name: value.strip("'") for name, value in lines}
 
 
-def test_defaults_of_the_configuration_are_those_of_the_schema(
-    schema: dict[str, Any], configured: dict[str, str]
-) -> None:
-    assert configured.keys() <= schema.keys()
+def test_defaults_of_the_configuration_are_those_of_the_schema(configured: dict[str, str]) -> None:
+    assert configured.keys() <= all_parameters().keys()
     for name, value in configured.items():
-        default = schema[name].get("default")
+        default = all_parameters()[name].default
         written = {None: "null", True: "true", False: "false"}.get(default, str(default))
         assert value == written.replace("~", str(Path.home())), name
 
 
-def test_each_parameter_has_a_default_in_some_profile(schema: dict[str, Any]) -> None:
-    text = "".join(path.read_text() for path in (ROOT / "nextflow.config", *(ROOT / "conf").glob("*.config")))
-    assert all(name in text for name in schema)
-    assert all(entry["description"] and entry["type"] for entry in schema.values())
+@EACH
+def test_each_parameter_is_described_has_a_default_and_is_read_by_somebody(one: Parameter) -> None:
+    configuration = [ROOT / "nextflow.config", *(ROOT / "conf").glob("*.config")]
+    assert any(re.search(rf"^ +{one.name} += ", path.read_text(), re.MULTILINE) for path in configuration)
+    assert one.description and one.type in ("string", "boolean", "integer", "number")
+    assert one.default is None or not one.enum or one.default in one.enum
+    assert one.switch is None or all_parameters()[one.switch].type == "boolean"
+    workflow = [ROOT / "main.nf", *configuration, *(ROOT / "lib").glob("*.groovy"), *(ROOT / "modules").glob("*.nf")]
+    read = any(re.search(rf"\b(params|settings|set)\.{one.name}\b", path.read_text()) for path in workflow)
+    assert read or one.tasks, "neither a task nor the workflow reads it"
 
 
-def test_the_largest_image_is_that_of_the_scripts(schema: dict[str, Any]) -> None:
-    assert schema["max_pixels"]["default"] == MAX_PIXELS
+@pytest.mark.parametrize("script", NAMES)
+def test_a_script_has_the_options_that_the_workflow_gives_it(script: str) -> None:
+    found = [{option.name: option for option in command.params} for command in commands(script)]
+    for one in all_parameters().values():
+        mine = [options[one.name] for options in found if one.name in options]
+        assert mine or script.upper() not in one.tasks, f"{script}.py has no option {one.option}"
+        for option in mine:
+            assert one.option in option.opts
+            assert not one.enum or (isinstance(option.type, click.Choice) and tuple(option.type.choices) == one.enum)
+
+
+def test_the_filters_are_those_of_the_schema() -> None:
+    group = {one.name for one in all_parameters().values() if one.group == "Filters"}
+    assert group == {field.name for field in fields(Filtering)}
+    assert KINDS.keys() == group - {"min_score", "missing_caption", "filter"}  # which have no threshold, or many
+    for name, score in switches().items():
+        assert KINDS[name].column == score
+
+
+def test_the_presets_give_every_score_that_can_be_switched_off() -> None:
+    presets: dict[str, Any] = json.loads((ROOT / "pycurate" / "models" / "presets.json").read_text())
+    assert all_parameters()["preset"].enum == tuple(presets)
+    for preset in presets.values():
+        assert set(preset["scorers"]) == set(switches().values())

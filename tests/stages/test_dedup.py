@@ -53,7 +53,7 @@ def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path) -
     write_set(one, samples, np.array_split(np.arange(300), 2))
     names = ["00000", "00001"]
     inputs = {kind: [path_of(one, kind, name) for name in names] for kind in ("samples", "scores", "img_emb")}
-    choice = ("--dedup-threshold", "0.9", "--dedup-recall", "exact", "--cells", "8", "--buckets", "2")
+    choice = ("--dedup-threshold", "0.9", "--dedup-recall", "exact", "--dedup-cells", "8", "--dedup-buckets", "2")
     limits = ("--aesthetic-threshold", "0.3", "--nsfw-threshold", "0.8", "--images-per-tar", "10")
     script("pairs", "--results", one, *choice)
     script("decide", "--results", one, *limits)
@@ -162,7 +162,7 @@ def test_embedding_folder(tmp_path: Path, dtype: type) -> None:
     (tmp_path / "img_emb").mkdir()
     for number, part in enumerate(np.array_split(vectors, 3)):
         np.save(tmp_path / "img_emb" / f"img_emb_{number}.npy", part)
-    script("all", "--embeddings", tmp_path, "--threshold", "0.9", "--out", tmp_path / "out")
+    script("all", "--embeddings", tmp_path, "--dedup-threshold", "0.9", "--out", tmp_path / "out")
     samples = Samples.of(vectors)
     samples.content = np.arange(400)  # nothing is known to be byte-equal
     samples.aesthetic[:] = 0

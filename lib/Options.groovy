@@ -1,0 +1,19 @@
+/** What a task's script is told of the parameters: those that pycurate/nextflow_schema.json says are for its process. */
+class Options {
+
+    /** As options of a shell command: `--batch-size 100 --no-nsfw --filter 'mine:Mine=3'`. What is not set is left out. */
+    static String of(String process) {
+        def params = Presets.asEmbedded(process, Typing.typed(nextflow.Global.session.params))
+        Schema.properties().findAll { name, entry -> process in entry.tasks && params[name] != null && params[entry.with] != false }
+            .collect { name, _entry -> option(name, params[name]) }
+            .join(' ')
+    }
+
+    private static String option(String name, Object value) {
+        def words = name.replace('_', '-')
+        if (value instanceof Boolean) {
+            return value ? "--${words}" : "--no-${words}"
+        }
+        "--${words} ${value instanceof Number ? value : Shell.quote(value.toString())}"
+    }
+}

@@ -1,0 +1,25 @@
+import groovy.json.JsonSlurper
+import java.nio.file.Path
+
+/** The presets, out of the file in which Python reads them. */
+class Presets {
+
+    /** Whether an encoder of this preset has a text tower. */
+    static boolean readsText(String preset) {
+        all()[preset].text
+    }
+
+    /**
+     * The parameters as they concern a process. EMBED measures only what is read from pixels: of a preset whose scorers read
+     * embeddings, a score that is switched off embeds nothing anew.
+     */
+    static Map asEmbedded(String process, Map params) {
+        def onEmbeddings = process != 'EMBED' || params.encoder ? [:]
+            : all()[params.preset].scorers.findAll { _score, scorer -> scorer.reads == 'embeddings' }
+        params + onEmbeddings.collectEntries { score, _scorer -> [score, null] }
+    }
+
+    private static Map<String, Map> all() {
+        (Map) new JsonSlurper().parse(Path.of(nextflow.Global.session.baseDir.toString(), 'pycurate', 'models', 'presets.json'))
+    }
+}
