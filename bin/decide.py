@@ -3,7 +3,8 @@
 
 from pathlib import Path
 
-from pycurate.cli.options import filter_options, parameters, reference_option, stage_command
+from pycurate.cli.filter_options import filter_options
+from pycurate.cli.options import parameters, reference_option, stage_command
 from pycurate.dedup.partitions import sources_of
 from pycurate.filters.filtering import Filtering
 from pycurate.results.costs import record

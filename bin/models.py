@@ -11,7 +11,7 @@ import click
 
 from pycurate import __version__
 from pycurate.cli.command import Group
-from pycurate.cli.options import model_options
+from pycurate.cli.model_options import model_options
 from pycurate.cli.terminal import echo
 from pycurate.files import write_json
 from pycurate.models.selection import ModelSelection

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from pycurate.cli.options import model_options, partition_option, stage_command
+from pycurate.cli.model_options import model_options
+from pycurate.cli.options import partition_option, stage_command
 from pycurate.models.selection import ModelSelection
 from pycurate.results.costs import record
 from pycurate.results.layout import numbers

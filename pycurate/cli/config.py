@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pycurate.cli.options import run_options
+from pycurate.cli.run_options import run_options
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.files import atomic

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pycurate.cli.options import model_options
+from pycurate.cli.model_options import model_options
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.hardware import cores

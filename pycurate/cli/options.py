@@ -1,8 +1,5 @@
 """The options that the scripts in bin/ and the command `pycurate` share; parameters' are made from the schema."""
 
-import dataclasses
-import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +7,9 @@ from typing import Any
 import click
 
 from pycurate.cli.command import Command
-from pycurate.errors import UsageError
-from pycurate.models.selection import select_models
-from pycurate.parameters import Parameter, all_parameters, switches
+from pycurate.parameters import Parameter, all_parameters
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-MODELS = ("preset", "encoder", "scorer", "pixel_scorer", *dict.fromkeys(switches().values()), "model_dir")
 
 results_option = click.option(
     "--results",
@@ -42,31 +35,14 @@ def parameters(*names: str, **defaults: Any) -> Decorator:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed([*names, *defaults]):
             default = defaults.get(name, known[name].default)
-            function = _option(known[name], default, default, hidden=False)(function)
+            function = option(known[name], default, default, hidden=False)(function)
         return function
 
     return decorate
 
 
-def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for each parameter of a run; those that are given arrive as one dict, `given`, by name."""
-    from pycurate.nextflow.parameters import run_parameters
-
-    known = run_parameters()
-
-    @functools.wraps(function)
-    def run(**options: Any) -> Any:
-        values = {one.name: options.pop(one.name) for one in known}
-        return function(given={name: value for name, value in values.items() if value is not None}, **options)
-
-    command: Callable[..., Any] = run
-    for one in reversed(known):
-        aliases = {"input": ["--input-path"], "outdir": ["--output-path"]}.get(one.name, [])
-        command = _option(dataclasses.replace(one, list=False), None, one.default, *aliases, hidden=one.hidden)(command)
-    return command
-
-
-def _option(one: Parameter, default: Any, shown: Any, *aliases: str, hidden: bool) -> Decorator:
+def option(one: Parameter, default: Any, shown: Any, *aliases: str, hidden: bool) -> Decorator:
+    """The option of one parameter, with `default`, of which the help says what `shown` is."""
     text = one.brief
     if one.type == "boolean":
         flags, metavar = f"{one.option}/--no-{one.option[2:]}", None
@@ -104,47 +80,6 @@ def _kind(one: Parameter) -> click.ParamType:
 
 def _split(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part for text in given for part in text.split(",") if part)
-
-
-def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which stages are told the same models; they arrive as one ModelSelection, `models`."""
-
-    @functools.wraps(function)
-    def run(device: str | None, **options: Any) -> Any:
-        given = {name: options.pop(name) for name in MODELS}
-        models = select_models(
-            given["preset"],
-            _weights(given["model_dir"]),
-            encoder=given["encoder"],
-            scorers=(*given["pixel_scorer"], *given["scorer"]),
-            without={score for score in switches().values() if not given[score]},
-            device=device,
-        )
-        return function(models=models, **options)
-
-    on = click.option("--device", help="cuda, cpu, ...  [default: cuda where there is one]")
-    return parameters(*MODELS)(on(run))
-
-
-def _weights(folder: str) -> Path:
-    """The folder of weights. Raises UsageError where it lies in a home that is not there."""
-    if folder.startswith("~/") and not os.environ.get("HOME"):
-        raise UsageError(f"HOME is not set, so there is no {folder}; name a folder of weights by --model-dir.")
-    return Path(folder).expanduser()
-
-
-def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which samples are chosen; they arrive as one Filtering, `filtering`. One left out is off."""
-    group = [one for one in all_parameters().values() if one.group == "Filters"]
-    off = {one.name: one.default if one.enum else None for one in group}
-
-    @functools.wraps(function)
-    def run(**options: Any) -> Any:
-        from pycurate.filters.filtering import Filtering  # here, since it brings numpy and pyarrow
-
-        return function(filtering=Filtering(**{name: options.pop(name) for name in off}), **options)
-
-    return parameters(**off)(run)
 
 
 partition_option = click.option(

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from pycurate.cli.options import filter_options, parameters
+from pycurate.cli.filter_options import filter_options
+from pycurate.cli.options import parameters
 from pycurate.cli.terminal import echo
 from pycurate.text import pad
 

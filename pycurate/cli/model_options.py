@@ -1,0 +1,43 @@
+"""The options by which scripts and commands are told which models to use."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pycurate.cli.options import parameters
+from pycurate.errors import UsageError
+from pycurate.models.selection import select_models
+from pycurate.parameters import switches
+
+MODELS = ("preset", "encoder", "scorer", "pixel_scorer", *dict.fromkeys(switches().values()), "model_dir")
+
+
+def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options by which stages are told the same models; they arrive as one ModelSelection, `models`."""
+
+    @functools.wraps(function)
+    def run(device: str | None, **options: Any) -> Any:
+        given = {name: options.pop(name) for name in MODELS}
+        models = select_models(
+            given["preset"],
+            _weights(given["model_dir"]),
+            encoder=given["encoder"],
+            scorers=(*given["pixel_scorer"], *given["scorer"]),
+            without={score for score in switches().values() if not given[score]},
+            device=device,
+        )
+        return function(models=models, **options)
+
+    on = click.option("--device", help="cuda, cpu, ...  [default: cuda where there is one]")
+    return parameters(*MODELS)(on(run))
+
+
+def _weights(folder: str) -> Path:
+    """The folder of weights. Raises UsageError where it lies in a home that is not there."""
+    if folder.startswith("~/") and not os.environ.get("HOME"):
+        raise UsageError(f"HOME is not set, so there is no {folder}; name a folder of weights by --model-dir.")
+    return Path(folder).expanduser()
