@@ -22,35 +22,35 @@ workflow {
     Paths.check(settings)
     Results.begin(settings.outdir)
 
-    // The package's content: an edited package must not be answered from the cache, nor run in an older image.
-    code = Code.hash("${projectDir}/pycurate")
+    // What each script can reach of the package: an edit of it must not be answered from the cache, nor run in an older image.
+    code = Code.keys(projectDir)
     if (settings.testset) {
-        TESTSET(code)
+        TESTSET(code.testset)
     }
     input = settings.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(settings.input, launchDir)
 
     home = Results.folder('model_dir', settings.model_dir)
-    MODELS(Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer), '', home, code)
+    MODELS(Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer), '', home, code.models)
     models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
     scoring = models                                            // the same with those of more scorers
     if (settings.scorer) {
         // Once MODELS is done, so that what it fetched is linked and not fetched twice.
         wider = models.map { _folder -> Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer, settings.scorer) }
-        MODELS_SCORERS(wider, settings.scorer, home, code)
+        MODELS_SCORERS(wider, settings.scorer, home, code.models)
         scoring = MODELS_SCORERS.out.fetched.map { sums -> sums.parent }
     }
-    MODELS_VERIFY(models, code)
+    MODELS_VERIFY(models, code.models)
 
-    PARTITION(input, code)
+    PARTITION(input, code.partition)
     partitions = Shards.partitions(PARTITION.out.partitions)    // [number, text of the partition file, mounts]
     places = partitions
         .map { _number, lines, _mounts -> lines }
         .toList()
         .map { texts -> Shards.byName(texts) }                  // [name: line of a partition file], a value
 
-    EMBED(partitions, models, code)
+    EMBED(partitions, models, code.embed)
     measured = EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata)   // [number, measures, img_emb, metadata]
-    SCORE(measured, scoring, settings.clip_score_threshold != null, code)
+    SCORE(measured, scoring, settings.clip_score_threshold != null, code.score)
 
     sets = References.folders(settings.reference)
     references = channel.fromList(sets.findAll { folder -> References.embedded(folder) })
@@ -67,20 +67,20 @@ workflow {
     times = channel.empty()
     if (settings.dedup) {
         images = EMBED.out.stats.map { stats -> Tables.readable(stats) }.sum()
-        DEDUP(settings.dedup_single, images, references.toList(), tables, code)
+        DEDUP(settings.dedup_single, images, references.toList(), tables, code.dedup)
         pairs = DEDUP.out.search
         times = DEDUP.out.times
     }
-    DECIDE(pairs, samples, scores, embeddings, references.toList(), code)
+    DECIDE(pairs, samples, scores, embeddings, references.toList(), code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]
             .combine(places.map { byName -> [byName] })
             .map { number, plan, tsv, byName -> [number, plan, *Shards.pick(tsv, byName)] },
-        code,
+        code.write,
     )
 
-    REPORT_CHOOSE(DECIDE.out.decisions, samples, embeddings, code)
+    REPORT_CHOOSE(DECIDE.out.decisions, samples, embeddings, code.report)
     REPORT(
         REPORT_CHOOSE.out.examples
             .combine(places.map { byName -> [byName] })
@@ -94,7 +94,7 @@ workflow {
         scoring,
         partitions.count(),
         Parameters.json(settings, launchDir),
-        code,
+        code.report,
     )
 
     def (run, outdir) = [workflow, settings.outdir]

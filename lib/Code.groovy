@@ -1,21 +1,32 @@
+import groovy.json.JsonSlurper
 import java.nio.file.Files
 import java.nio.file.Path
 import java.security.MessageDigest
 
-/** The content of the Python package, as one hash; pycurate/fingerprint.py computes the same. */
+/** What tasks are told of the Python package, so that an edit of it repeats what it can change and nothing else. */
 class Code {
 
-    static String hash(String folder) {
-        def root = Path.of(folder)
+    /**
+     * For each script of bin/, what it can reach of the package (conf/code.json), as HASH:PART:PART...
+     *
+     * The task computes the hash again from these parts of its own package: pycurate/fingerprint.py.
+     */
+    static Map<String, String> keys(Path project) {
+        def reach = new JsonSlurper().parse(project.resolve('conf/code.json'))
+        reach.scripts.collectEntries { script, own ->
+            def parts = reach.shared + own
+            [script, [hash(project.resolve('pycurate'), parts), *parts].join(':')]
+        }
+    }
+
+    private static String hash(Path root, List<String> parts) {
+        def files = parts.collectMany { part -> Files.walk(root.resolve(part).normalize()).toList() }
+            .findAll { file -> file.toString() ==~ /.*\.(py|json|html|css|js|jpg)/ && Files.isRegularFile(file) }
         def digest = MessageDigest.getInstance('SHA-256')
-        Files.walk(root)
-            .filter { file -> Files.isRegularFile(file) && file.toString() ==~ /.*\.(py|html|css|js|jpg)/ }
-            .map { file -> root.relativize(file).toString() }
-            .sorted()
-            .forEach { name ->
-                digest.update("${name}\0".getBytes('UTF-8'))
-                digest.update(MessageDigest.getInstance('SHA-256').digest(Files.readAllBytes(root.resolve(name))))
-            }
+        files.collect { file -> root.relativize(file).toString() }.toSet().sort().each { name ->
+            digest.update("${name}\0".getBytes('UTF-8'))
+            digest.update(MessageDigest.getInstance('SHA-256').digest(Files.readAllBytes(root.resolve(name))))
+        }
         digest.digest().encodeHex().toString()
     }
 }

@@ -9,7 +9,6 @@ process REFERENCE_FOLDER {
     input:
     path samples, stageAs: 'staged/samples/*'
     path embeddings, stageAs: 'staged/img_emb/*'
-    env 'PYCURATE_CODE'
 
     output:
     path 'reference', emit: folder
@@ -24,15 +23,14 @@ workflow REFERENCE {
     take:
     input  // a folder of shards
     models
-    code
+    code   // of each script, as Code.keys gives it
 
     main:
-    PARTITION_REFERENCE(input, code)
-    EMBED_REFERENCE(Shards.partitions(PARTITION_REFERENCE.out.partitions), models, code)
+    PARTITION_REFERENCE(input, code.partition)
+    EMBED_REFERENCE(Shards.partitions(PARTITION_REFERENCE.out.partitions), models, code.embed)
     REFERENCE_FOLDER(
         Tables.sorted(EMBED_REFERENCE.out.samples.map { _number, file -> file }),
         Tables.sorted(EMBED_REFERENCE.out.embeddings.map { _number, file -> file }),
-        code,
     )
 
     emit:

@@ -91,6 +91,7 @@ class Flow:
     options: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=environment)
     outdir: str = "results"
+    project: Path = ROOT  # where main.nf lies
 
     @property
     def out(self) -> Path:
@@ -110,7 +111,7 @@ class Flow:
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         """Start a run; it goes on beside the test."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = ["nextflow", "run", str(ROOT / "main.nf"), "--outdir", self.outdir, *self.options, *more]
+        command = ["nextflow", "run", str(self.project / "main.nf"), "--outdir", self.outdir, *self.options, *more]
         with open(self.folder / f"{self.outdir}.txt", "wb") as said:
             return subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=said, stderr=subprocess.STDOUT)
 
