@@ -9,6 +9,7 @@ import click
 
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
+from pycurate.results.layout import path_of
 from pycurate.text import number, pad, shorten, size
 
 if TYPE_CHECKING:
@@ -99,4 +100,4 @@ def _scored(value: float | None, rules: Sequence["Rule"]) -> str:
 def _whole(summary: dict[str, Any], results: Path) -> None:
     for name, count in {"inputs": summary["inputs"], "kept": summary["kept"], **summary["dropped"]}.items():
         echo(f"{pad(name, 20)} {count:>12,}")
-    echo(f"Of one sample: pycurate inspect {results} UID. The report: {results / 'report.html'}")
+    echo(f"Of one sample: pycurate inspect {results} UID. The report: {path_of(results, 'page')}")

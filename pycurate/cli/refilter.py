@@ -8,6 +8,7 @@ import click
 from pycurate.cli.filter_options import filter_options
 from pycurate.cli.options import parameters
 from pycurate.cli.terminal import echo
+from pycurate.results.layout import path_of
 from pycurate.text import pad
 
 
@@ -65,4 +66,4 @@ def refilter(
         echo(f"{pad(reason, 20)} {change.before.get(reason, 0):>12,} {change.after.get(reason, 0):>12,}")
     echo(f"{change.gained:,} more would be kept, {change.lost:,} no longer.")
     if target:
-        echo(f"Curated shards: {target / 'curated'}   Report: {target / 'report.html'}")
+        echo(f"Curated shards: {target / 'curated'}   Report: {path_of(target, 'page')}")

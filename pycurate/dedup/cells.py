@@ -92,7 +92,7 @@ class Cells:
 
 def cells_path(results: Path) -> Path:
     """Where `train` leaves what it decided."""
-    return path_of(results, "cells", "00000")
+    return path_of(results, "cells")
 
 
 def distance_at(threshold: float) -> float:

@@ -19,6 +19,7 @@ from pycurate.dedup.walk import GONE, walk
 from pycurate.errors import TableError
 from pycurate.files import write_json
 from pycurate.hardware import default_device
+from pycurate.results.layout import path_of
 from pycurate.results.tables import write_table
 from pycurate.results.uids import hex_digits
 
@@ -88,14 +89,14 @@ def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Re
             "The fast search found %.2f %% of the duplicate pairs (95 %% interval %.2f to %.2f, from %d images).",
             *(100 * recall.recall, 100 * recall.low, 100 * recall.high, recall.probes),
         )
-    write_json(results / "dedup.json", vars(search) | vars(recall))
-    write_table(results / "duplicates.parquet", dropped.groups())
+    write_json(path_of(results, "dedup"), vars(search) | vars(recall))
+    write_table(path_of(results, "duplicates"), dropped.groups())
 
 
 def forget_duplicates(results: Path) -> None:
     """Remove what `write_duplicates` left of an earlier decision."""
-    for name in ("dedup.json", "duplicates.parquet"):
-        (results / name).unlink(missing_ok=True)
+    for kind in ("dedup", "duplicates"):
+        path_of(results, kind).unlink(missing_ok=True)
 
 
 class Index:

@@ -68,7 +68,7 @@ class Source:
 
         All, but of a reference set that a run has curated, those that it kept.
         """
-        decisions = self.results / "decisions.parquet"
+        decisions = path_of(self.results, "decisions")
         if not self.reference or not decisions.exists():
             return np.ones(len(uids), bool)
         table = read_table(decisions, ["uid", "kept"])

@@ -27,7 +27,7 @@ from pycurate.filters.filtering import Filtering
 from pycurate.hardware import cores, peak_memory
 from pycurate.images.decode import MAX_PIXELS
 from pycurate.models.selection import ModelSelection
-from pycurate.results.layout import path_of
+from pycurate.results.layout import KINDS, Per, path_of, paths_of
 from pycurate.results.partitions import write_partitions
 from pycurate.results.plan import Layout
 from pycurate.results.tables import read_table
@@ -45,7 +45,9 @@ T = TypeVar("T")
 MOST_IMAGES, MOST_BYTES = 1000, 256_000_000  # of different images in a trial; where they do not suffice they come again
 RUNS = 3  # from which the rate and its spread are taken
 NUMBER = "00000"
-TABLES = ("samples", "metadata", "measures", "scores", "plan")  # those of a partition, and of a WRITE task
+TABLES = [  # those of a partition, and of a WRITE task
+    kind.name for kind in KINDS.values() if kind.per in (Per.PARTITION, Per.PLAN) and kind.pattern.endswith(".parquet")
+]
 
 
 class NotLoadedError(ModelError):
@@ -185,7 +187,7 @@ def measure(
     _, score = _timed(lambda: score_partition(results, NUMBER, models.pixel_scorer_classes(), scorers))
     decisions = decide(results, sources_of(results), Filtering(), Layout(), dedup=False)
     _, write = _timed(lambda: write_curated(results))
-    written = sum(path.stat().st_size for path in (results / "curated").glob("*.tar"))
+    written = sum(path.stat().st_size for path in paths_of(results, "tars").values())
     different = sum(images for _, images in pieces)
     tables = {kind: read_table(path_of(results, kind, NUMBER)) for kind in TABLES} | {"decisions": decisions}
     return Trial(

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.filters.filtering import Filtering, first_failed
+from pycurate.results.layout import paths_of
 from pycurate.results.reasons import KEPT, UNREADABLE
 from pycurate.results.tables import decided, read_table
 
@@ -130,11 +131,11 @@ class Progress:
         if folder is None:
             return
         if process == "PARTITION":
-            partitions = len(list(folder.glob("partitions/*.tsv")))
+            partitions = len(paths_of(folder, "partitions"))
             self.stages["EMBED"].total = self.stages["SCORE"].total = partitions
         elif process == "EMBED":
-            self._metadata |= {path.stem.partition("_")[2]: path for path in folder.glob("metadata/*.parquet")}
-            for path in folder.glob("stats/*.json"):
+            self._metadata |= paths_of(folder, "metadata")
+            for path in paths_of(folder, "stats").values():
                 stats = json.loads(path.read_text(encoding="utf-8"))
                 self._count(UNREADABLE, stats["samples"] - stats["readable"])
                 self.images += stats["readable"] * ran
@@ -147,7 +148,7 @@ class Progress:
             tasks.total = 1 + (self.stages["EMBED"].total or 0) + buckets  # and the partitions of references
         elif process == "DECIDE":
             self.stages["DEDUP"].total = len(self.stages["DEDUP"].done)
-            self.stages["WRITE"].total = len(list(folder.glob("plan/*.tsv")))
+            self.stages["WRITE"].total = len(paths_of(folder, "plan"))
             self.counts, self.decided = decided(folder), True
 
     def _count(self, reason: str, samples: int) -> None:
@@ -156,12 +157,11 @@ class Progress:
 
     def _count_scored(self, folder: Path) -> None:
         """Count what the filters make of the samples of a SCORE task."""
-        for scores in folder.glob("scores/*.parquet"):
-            number = scores.stem.partition("_")[2]
+        for number, scores in paths_of(folder, "scores").items():
             if metadata := self._metadata.get(number):
                 self.scored = True
-                found = passing(read_table(metadata), read_table(scores), self.filtering, number)
-                for reason, samples in found.items():
+                counts = passing(read_table(metadata), read_table(scores), self.filtering, number)
+                for reason, samples in counts.items():
                     self._count(reason, samples)
 
 

@@ -18,6 +18,7 @@ from pycurate.report.nearest import nearest_pairs
 from pycurate.report.summary import Histogram, bin_of, histograms
 from pycurate.results import reasons
 from pycurate.results.criteria import read_criteria
+from pycurate.results.layout import path_of, paths_of
 from pycurate.results.tables import score_columns, stream, stream_all, write_table
 
 BANDS = 12  # of a score's range
@@ -88,8 +89,8 @@ def choose_examples(results: Path) -> pa.Table:
     parts = [*_along_scores(results, spread, thresholds), *_groups(results), _pairs_above(results)]
     parts.append(_pairs_below(results, thresholds.get("dedup")))
     chosen = _join(results, pa.concat_tables(parts))
-    write_table(results / "examples.parquet", chosen)
-    with atomic(results / "examples.tsv") as temporary:
+    write_table(path_of(results, "examples"), chosen)
+    with atomic(path_of(results, "examples_shards")) as temporary:
         shards = sorted(pc.unique(chosen["shard"]).to_pylist())
         temporary.write_text("".join(f"{shard}\n" for shard in shards), encoding="utf-8")
     return chosen
@@ -101,7 +102,7 @@ def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[
     bands = {name: Draw("score", name, 1) for name in names}
     sides = {name: Draw("threshold", name, EACH) for name in names if name in thresholds}
     drawn: dict[str, Draw] = {}
-    for batch in stream(results / "decisions.parquet", ["uid", "reason", *names]):
+    for batch in stream(path_of(results, "decisions"), ["uid", "reason", *names]):
         uids = _texts(batch["uid"])
         for reason in pc.unique(batch["reason"]).to_pylist():
             if reason != reasons.UNREADABLE:
@@ -124,7 +125,7 @@ def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[
 def _groups(results: Path) -> list[pa.Table]:
     """The largest groups of duplicates: each the kept image if it is of the input, and the members least like it."""
     sizes: dict[str, int] = {}
-    for batch in stream(results / "decisions.parquet", ["duplicate_of", "reason"]):
+    for batch in stream(path_of(results, "decisions"), ["duplicate_of", "reason"]):
         for entry in pc.value_counts(_group_of(batch).drop_null()).to_pylist():
             sizes[entry["values"]] = sizes.get(entry["values"], 0) + entry["counts"]
         if len(sizes) > COUNTED:  # memory stays bounded; only groups that are small so far are forgotten
@@ -133,7 +134,7 @@ def _groups(results: Path) -> list[pa.Table]:
     for group, draw in draws.items():
         if not group.endswith(REFERENCE):
             draw.add(np.array([0]), np.array([-np.inf]), np.array([group]))  # the kept image comes first
-    for batch in stream(results / "decisions.parquet", ["uid", "duplicate_of", "similarity", "reason"]):
+    for batch in stream(path_of(results, "decisions"), ["uid", "duplicate_of", "similarity", "reason"]):
         for group, draw in draws.items():
             members = batch.filter(pc.equal(_group_of(batch), group))
             draw.add(np.zeros(members.num_rows, np.int64), _numbers(members["similarity"]), _texts(members["uid"]))
@@ -149,7 +150,7 @@ def _group_of(batch: pa.RecordBatch) -> pa.Array:
 def _pairs_above(results: Path) -> pa.Table:
     """The near duplicates least like what they duplicate: the pairs just above the threshold."""
     nearest: list[dict[str, Any]] = []
-    for batch in stream(results / "decisions.parquet", ["uid", "reason", "duplicate_of", "similarity"]):
+    for batch in stream(path_of(results, "decisions"), ["uid", "reason", "duplicate_of", "similarity"]):
         near = batch.filter(pc.equal(batch["reason"], reasons.NEAR)).to_pylist()
         nearest = heapq.nsmallest(PAIRS, [*nearest, *near], key=lambda row: (row["similarity"], row["uid"]))
     return _pairs("above", [(row["duplicate_of"], row["uid"], row["similarity"]) for row in nearest])
@@ -157,10 +158,10 @@ def _pairs_above(results: Path) -> pa.Table:
 
 def _pairs_below(results: Path, threshold: float | None) -> pa.Table:
     """The kept images most like each other: the pairs just below the threshold. Needs the embeddings."""
-    if threshold is None or not (results / "img_emb").is_dir():
+    if threshold is None or not paths_of(results, "img_emb"):
         return _pairs("below", [])
     kept = Draw("", "", COMPARED)
-    for batch in stream(results / "decisions.parquet", ["uid", "kept"]):
+    for batch in stream(path_of(results, "decisions"), ["uid", "kept"]):
         uids = _texts(batch.filter(batch["kept"])["uid"])
         kept.add(np.zeros(len(uids), np.int64), np.zeros(len(uids)), uids)
     return _pairs("below", nearest_pairs(results, kept.uids.tolist(), threshold, PAIRS))
@@ -209,7 +210,7 @@ def _join(results: Path, choice: pa.Table) -> pa.Table:
         choice.append_column("order", pa.array(range(choice.num_rows), pa.int64()))
         .join(_rows(stream_all(results, "samples", places), choice["uid"], places, schema), "uid", join_type="inner")
         .join(
-            _rows(stream(results / "decisions.parquet", decided), choice["uid"], decided, schema),
+            _rows(stream(path_of(results, "decisions"), decided), choice["uid"], decided, schema),
             "uid",
             join_type="inner",
         )

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import LedgerError, TableError
-from pycurate.results.layout import numbers
+from pycurate.results.layout import numbers, path_of, paths_of
 from pycurate.results.reasons import KEPT, UNREADABLE
 from pycurate.results.tables import stream, stream_all
 
@@ -35,10 +35,10 @@ class Counts:
 def read_stats(results: Path) -> dict[str, dict[str, int]]:
     """{output shard: its `_stats.json`}. Raises TableError if one cannot be read."""
     stats = {}
-    for path in sorted((results / "curated").glob("*_stats.json")):
+    for number, path in paths_of(results, "tar_stats").items():
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
-            stats[path.name.replace("_stats.json", ".tar")] = {name: int(entry[name]) for name in ("samples", "bytes")}
+            stats[path_of(results, "tars", number).name] = {name: int(entry[name]) for name in ("samples", "bytes")}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TableError(f"{path} holds no counts ({error}); run WRITE again.") from error
     return stats
@@ -95,7 +95,7 @@ def _count_samples(results: Path, counts: Counts) -> None:
 def _count_decisions(results: Path, counts: Counts) -> dict[str, int]:
     """Fill in what the decisions say; return how many samples go to each output shard."""
     outputs: dict[str, int] = {}
-    for batch in stream(results / "decisions.parquet", ["kept", "reason", "output_shard"]):
+    for batch in stream(path_of(results, "decisions"), ["kept", "reason", "output_shard"]):
         counts.kept += batch["kept"].true_count
         wrong = pc.not_equal(pc.equal(batch["reason"], KEPT), batch["kept"])
         _demand(
@@ -119,7 +119,7 @@ def _check_uids(results: Path, inputs: int) -> None:
     passes = 1 + inputs // UIDS_PER_PASS
     for part in range(passes):
         came = _uids(stream_all(results, "samples", ["uid"]), part, passes)
-        decided = _uids(stream(results / "decisions.parquet", ["uid"]), part, passes)
+        decided = _uids(stream(path_of(results, "decisions"), ["uid"]), part, passes)
         for uids, table in ((came, "samples"), (decided, "decisions")):
             repeated = uids[1:][uids[1:] == uids[:-1]]
             _demand(not len(repeated), f"uid {_text(repeated)} stands more than once in the {table}")

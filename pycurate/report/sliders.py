@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from pycurate.report.summary import Histogram
 from pycurate.results.criteria import Side
+from pycurate.results.layout import path_of
 from pycurate.results.reasons import DUPLICATES, KEPT
 from pycurate.results.tables import stream
 
@@ -134,7 +135,7 @@ def _count(results: Path, axes: Sequence[Axis], together: int, most: int | None)
     tables = {chosen: _Cells(chosen) for chosen in combinations(range(len(axes)), together) if chosen}
     reasons = pa.array([KEPT, *DUPLICATES, *(axis.name for axis in axes)])
     passed = [axis.kept(axis.start) for axis in axes]
-    for batch in stream(results / "decisions.parquet", [*(axis.name for axis in axes), "kept", "reason"]):
+    for batch in stream(path_of(results, "decisions"), [*(axis.name for axis in axes), "kept", "reason"]):
         known = np.isin(batch["reason"].to_numpy(zero_copy_only=False), reasons.to_pylist())
         bins = [axis.bins(batch[axis.name].to_numpy(zero_copy_only=False)[known]) for axis in axes]
         keeps = batch["kept"].to_numpy(zero_copy_only=False)[known].astype(np.int64)

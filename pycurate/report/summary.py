@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pycurate.results.layout import path_of
 from pycurate.results.tables import stream
 
 BINS = 100  # of a histogram
@@ -31,7 +32,7 @@ class Histogram:
 
 def histograms(results: Path, columns: Sequence[str], thresholds: dict[str, float]) -> dict[str, Histogram]:
     """The histogram of each score that any sample has. A threshold becomes an edge, so no bin lies on both sides."""
-    path = results / "decisions.parquet"
+    path = path_of(results, "decisions")
     ranges = {name: (np.inf, -np.inf, 0.0, 0) for name in columns}
     for batch in stream(path, list(columns)):
         for name in columns:

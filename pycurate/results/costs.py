@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pycurate.errors import TableError
 from pycurate.files import write_json
+from pycurate.results.layout import path_of, paths_of
 
 ORDER = (
     "EMBED", "SCORE", "DEDUP_PAIRS", "DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH", "DECIDE", "WRITE",
@@ -51,7 +52,7 @@ def record(results: Path, stage: str, number: str = "00000") -> None:
         stage, 1, seconds, seconds, cpu - _mark.cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10, _gpu()
     )
     _mark.wall, _mark.cpu = wall, cpu
-    write_json(results / "times" / f"{stage}_{number.replace(':', '-')}.json", asdict(cost))
+    write_json(path_of(results, "times", f"{stage}_{number.replace(':', '-')}"), asdict(cost))
 
 
 def read_times(results: Path) -> list[Cost]:
@@ -60,7 +61,7 @@ def read_times(results: Path) -> list[Cost]:
     Raises TableError if a file cannot be read.
     """
     stages: dict[str, Cost] = {}
-    for path in sorted((results / "times").glob("*.json")):
+    for path in paths_of(results, "times").values():
         try:
             cost = Cost(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:

@@ -12,9 +12,8 @@ from typing import Any
 
 from pycurate.errors import TableError
 from pycurate.files import write_json
+from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
-
-NAME = "decisions.json"
 
 
 class Side(StrEnum):
@@ -92,12 +91,12 @@ class Criteria:
 
 def write_criteria(results: Path, criteria: Criteria) -> None:
     """Leave decisions.json in `results`."""
-    write_json(results / NAME, asdict(criteria))
+    write_json(path_of(results, "criteria"), asdict(criteria))
 
 
 def read_criteria(results: Path) -> Criteria:
     """What decisions.json says. Raises TableError if it is missing, cut or of another version."""
-    path = results / NAME
+    path = path_of(results, "criteria")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return Criteria(

@@ -1,54 +1,154 @@
-"""The tables that stages hand to each other, and the folder that they share.
+"""The files that stages hand to each other and that a run leaves: the one place that names them.
 
-Every stage reads what it needs beneath one folder, `results`, and adds its own files to it:
-
-    partitions/partitions_00000.tsv   PARTITION  shard name, path, bytes and time stamp, tab separated
-    samples/samples_00000.parquet     EMBED      SAMPLES, one row per input sample, in the order of the shards
-    measures/measures_00000.parquet   EMBED      uid of each readable sample + a float32 column per pixel scorer
-    stats/stats_00000.json            EMBED      samples, readable ones, seconds, compiled
-    img_emb/img_emb_00000.npy         EMBED      float16 (readable samples, dim), unit length
-    metadata/metadata_00000.parquet   EMBED      METADATA, aligned with img_emb row by row
-    scores/scores_00000.parquet       SCORE      uid of each readable sample + a float32 column per score
-    cells/cells_00000.npz             DEDUP      pycurate.dedup.cells.Cells: what `train` decides, one file
-    assigned/assigned_00000.npy       DEDUP      pycurate.dedup.visits.member_dtype: a partition's visits, by cell
-    pairs/pairs_00000.parquet         DEDUP      pycurate.dedup.pairs.PAIRS: duplicates, whatever the filters say
-    decisions.parquet                 DECIDE     DECISIONS + the score columns, one row per input sample
-    decisions.json                    DECIDE     pycurate.results.criteria.Criteria: what decided, written last
-    uids_kept.npy, uids_dropped.npy   DECIDE     pycurate.results.uids: which samples, as DataComp's tools list them
-    duplicates.parquet                DECIDE     groups of duplicates, largest first: group, uid, kept, similarity
-    dedup.json                        DECIDE     how duplicates were sought, and the share of them that is found
-    plan/plan_00000.parquet           DECIDE     PLAN: what one WRITE task copies
-    curated/00000.tar                 WRITE      the kept samples, with 00000.parquet, _stats.json, maybe .idx
-    times/EMBED_00000.json            each       pycurate.results.costs.Cost: what a piece of work cost
-    summary.json, report.html         REPORT
-
-The number in a name is the partition's (in `plan`, the WRITE task's; in `pairs`, the bucket's).
+Every stage reads what it needs beneath one folder, `results`, and adds its own files to it. A run's `--outdir` holds
+those that stay, and beside them `pipeline_info/`, which is about how it ran.
 """
 
 import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+
+import numpy as np
 
 from pycurate.errors import TableError
 
+EMBEDDING = np.float16
+"""The numbers of an embedding, as EMBED leaves them in `img_emb`."""
 
-def path_of(results: Path, kind: str, number: str) -> Path:
-    """The path of a numbered file, such as `samples/samples_00000.parquet`."""
-    suffix = {"img_emb": "npy", "partitions": "tsv", "cells": "npz", "assigned": "npy", "stats": "json"}.get(
-        kind, "parquet"
+STAGES = ("PARTITION", "EMBED", "SCORE", "DEDUP", "DECIDE", "WRITE", "REPORT")
+"""In the order of the workflow."""
+
+
+class Per(StrEnum):
+    """For each of what there is a file; the number in its name is that one's, counted from zero."""
+
+    RUN = "run"  # one file, whose name has no number
+    PARTITION = "partition"
+    BUCKET = "bucket"
+    PLAN = "plan"  # of what one WRITE task copies
+    TAR = "tar"
+    STEP = "step"  # a piece of work: the number is its stage's name and a number
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file.
+
+    Attributes:
+        name: by which the code asks for it.
+        pattern: its path beneath the folder of results; `{}` stands for the number.
+        stage: which leaves it; empty where each does.
+        per: what has a file of its own.
+        stays: whether a run leaves it in `--outdir`; what does not is of use to the run alone.
+    """
+
+    name: str
+    pattern: str
+    stage: str
+    per: Per = Per.RUN
+    stays: bool = True
+
+    @property
+    def top(self) -> str:
+        """The file, or the folder that holds it, directly beneath the folder of results."""
+        return self.pattern.partition("/")[0]
+
+    def path(self, results: Path, number: str = "") -> Path:
+        """Where a file of this kind lies; `number` as it is written there."""
+        return results / self.pattern.format(number)
+
+    def number(self, name: str) -> str | None:
+        """The number that a path beneath the folder of results has as one of this kind; None if it is none.
+
+        It is empty where there is one file. That of a step is such as `EMBED_00000`.
+        """
+        before, _, after = map(re.escape, self.pattern.partition("{}"))
+        digits = "" if self.per is Per.RUN else r"[\w-]+" if self.per is Per.STEP else "[0-9]+"
+        match = re.fullmatch(f"{before}({digits}){after}", name)
+        return match[1] if match else None
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        # shard name, path, bytes and time stamp, tab separated
+        Kind("partitions", "partitions/partitions_{}.tsv", "PARTITION", Per.PARTITION),
+        # tables.SAMPLES, one row per input sample, in the order of the shards
+        Kind("samples", "samples/samples_{}.parquet", "EMBED", Per.PARTITION),
+        # uid of each readable sample + a float32 column per pixel scorer
+        Kind("measures", "measures/measures_{}.parquet", "EMBED", Per.PARTITION),
+        # samples, readable ones, seconds, compiled
+        Kind("stats", "stats/stats_{}.json", "EMBED", Per.PARTITION),
+        # EMBEDDING (readable samples, dim), unit length
+        Kind("img_emb", "img_emb/img_emb_{}.npy", "EMBED", Per.PARTITION),
+        # tables.METADATA, aligned with img_emb row by row
+        Kind("metadata", "metadata/metadata_{}.parquet", "EMBED", Per.PARTITION),
+        # uid of each readable sample + a float32 column per score
+        Kind("scores", "scores/scores_{}.parquet", "SCORE", Per.PARTITION),
+        # pycurate.dedup.cells.Cells: what `train` decides
+        Kind("cells", "cells/cells_00000.npz", "DEDUP"),
+        # pycurate.dedup.visits.member_dtype: a partition's visits, by cell; those of reference sets follow
+        Kind("assigned", "assigned/assigned_{}.npy", "DEDUP", Per.PARTITION),
+        # pycurate.dedup.pairs.PAIRS: duplicates, whatever the filters say
+        Kind("pairs", "pairs/pairs_{}.parquet", "DEDUP", Per.BUCKET),
+        # tables.DECISIONS + the score columns, one row per input sample
+        Kind("decisions", "decisions.parquet", "DECIDE"),
+        # pycurate.results.uids: which samples, as DataComp's tools list them
+        Kind("uids_kept", "uids_kept.npy", "DECIDE"),
+        Kind("uids_dropped", "uids_dropped.npy", "DECIDE"),
+        # groups of duplicates, largest first: group, uid, kept, similarity
+        Kind("duplicates", "duplicates.parquet", "DECIDE"),
+        # how duplicates were sought, and the share of them that is found
+        Kind("dedup", "dedup.json", "DECIDE"),
+        # tables.PLAN: what one WRITE task copies, and the names of the shards that it reads, one a line
+        Kind("plan", "plan/plan_{}.parquet", "DECIDE", Per.PLAN),
+        Kind("plan_shards", "plan/plan_{}.tsv", "DECIDE", Per.PLAN),
+        # pycurate.results.criteria.Criteria: what decided, written last of what DECIDE leaves
+        Kind("criteria", "decisions.json", "DECIDE"),
+        # the kept samples; their PLAN and scores; how many, and how many bytes; DALI's index, if it is asked for
+        Kind("tars", "curated/{}.tar", "WRITE", Per.TAR),
+        Kind("tar_tables", "curated/{}.parquet", "WRITE", Per.TAR),
+        Kind("tar_stats", "curated/{}_stats.json", "WRITE", Per.TAR),
+        Kind("tar_indices", "curated/{}.idx", "WRITE", Per.TAR),
+        # pycurate.results.costs.Cost: what a piece of work cost
+        Kind("times", "times/{}.json", "", Per.STEP, stays=False),
+        # pycurate.report.examples.EXAMPLES, and the names of the shards that hold their images, one a line
+        Kind("examples", "examples.parquet", "REPORT", stays=False),
+        Kind("examples_shards", "examples.tsv", "REPORT", stays=False),
+        # of pycurate and the packages that it uses; the workflow leaves it in pipeline_info
+        Kind("versions", "versions.json", "REPORT", stays=False),
+        Kind("page", "report.html", "REPORT"),
+        # written last of all: where it is, all is
+        Kind("summary", "summary.json", "REPORT"),
     )
-    return results / kind / f"{kind}_{number}.{suffix}"
+}
+
+
+def path_of(results: Path, kind: str, number: str = "") -> Path:
+    """The path of a file, such as `samples/samples_00000.parquet`, by the name of its kind and its number."""
+    return KINDS[kind].path(results, number)
+
+
+def paths_of(results: Path, kind: str) -> dict[str, Path]:
+    """{number: path} of the files of this kind that are there, in order (shorter numbers first, then by digits)."""
+    which = KINDS[kind]
+    paths = {
+        which.number(path.relative_to(results).as_posix()): path for path in results.glob(which.pattern.format("*"))
+    }
+    there = sorted((number for number in paths if number is not None), key=lambda number: (len(number), number))
+    return {number: paths[number] for number in there}
 
 
 def numbers(results: Path, kind: str) -> list[str]:
-    """The numbers for which `results` holds a file of this kind, in order (shorter ones first, then by digits).
+    """The numbers of the files of `paths_of`. Raises TableError if there is none."""
+    there = list(paths_of(results, kind))
+    if not there:
+        raise TableError(f"{results / KINDS[kind].top} holds no {kind} files; run the stage that writes them first.")
+    return there
 
-    Raises TableError if there is none.
-    """
-    found = {  # a plan has two files of a number
-        match[1]
-        for path in (results / kind).glob(f"{kind}_*")
-        if (match := re.fullmatch(rf"{kind}_(\d+)\.\w+", path.name))
-    }
-    if not found:
-        raise TableError(f"{results / kind} holds no {kind} files; run the stage that writes them first.")
-    return sorted(found, key=lambda number: (len(number), number))
+
+def entries(stages: Collection[str]) -> list[str]:
+    """What these stages leave for good directly beneath the folder of results, in the order above."""
+    return list(dict.fromkeys(kind.top for kind in KINDS.values() if kind.stage in stages and kind.stays))

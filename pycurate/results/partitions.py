@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pycurate.errors import TableError
 from pycurate.files import atomic
-from pycurate.results.layout import numbers, path_of
+from pycurate.results.layout import numbers, path_of, paths_of
 from pycurate.shards.listing import Shard
 
 
@@ -15,7 +15,7 @@ def write_partitions(results: Path, groups: Sequence[Sequence[Shard]]) -> None:
     They are its name, path, bytes and, where it is known, time stamp in nanoseconds. Names hold every character but
     tabs and line breaks (find_shards sees to that), so nothing is quoted, and only a line feed ends a line.
     """
-    for old in (results / "partitions").glob("partitions_*.tsv"):
+    for old in paths_of(results, "partitions").values():
         old.unlink()  # of an earlier input
     width = max(5, len(str(len(groups) - 1)))
     for number, group in enumerate(groups):

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pycurate.files import atomic
 from pycurate.parameters import default_of
-from pycurate.results.layout import path_of
+from pycurate.results.layout import path_of, paths_of
 from pycurate.results.tables import DECISIONS, PLAN, samples_of, write_table
 
 
@@ -73,9 +73,9 @@ def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_pe
     width = max(5, len(str(count_tasks - 1)))
     for task, (start, stop) in enumerate(pairwise(np.searchsorted(tasks, np.arange(count_tasks + 1)).tolist())):
         part = plan.slice(start, stop - start)
-        path = path_of(results, "plan", f"{task:0{width}}")
-        write_table(path, part)
-        with atomic(path.with_suffix(".tsv")) as temporary:
+        number = f"{task:0{width}}"
+        write_table(path_of(results, "plan", number), part)
+        with atomic(path_of(results, "plan_shards", number)) as temporary:
             temporary.write_text(
                 "".join(f"{name}\n" for name in pc.unique(part["shard"]).to_pylist()), encoding="utf-8"
             )
@@ -84,5 +84,6 @@ def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_pe
 
 def forget_plan(results: Path) -> None:
     """Remove the plan of an earlier decision."""
-    for old in (results / "plan").glob("plan_*"):
-        old.unlink()
+    for kind in ("plan", "plan_shards"):
+        for old in paths_of(results, kind).values():
+            old.unlink()

@@ -110,7 +110,7 @@ def samples_of(results: Path, decisions: pa.Table, columns: list[str]) -> pa.Tab
 def read_summary(results: Path) -> dict[str, Any]:
     """summary.json of a run. Raises TableError if there is none, as where the run did not end well."""
     try:
-        summary: dict[str, Any] = json.loads((results / "summary.json").read_text(encoding="utf-8"))
+        summary: dict[str, Any] = json.loads(path_of(results, "summary").read_text(encoding="utf-8"))
         return summary
     except (OSError, ValueError) as error:
         raise TableError(
@@ -179,7 +179,7 @@ def stream_all(results: Path, kind: str, columns: list[str]) -> Iterator[pa.Reco
 def decided(folder: Path) -> dict[str, int]:
     """{reason: samples} of the decisions in a folder."""
     counts: dict[str, int] = {}
-    for batch in stream(folder / "decisions.parquet", ["reason"]):
+    for batch in stream(path_of(folder, "decisions"), ["reason"]):
         for entry in batch["reason"].value_counts().to_pylist():
             counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
     return counts
@@ -187,5 +187,5 @@ def decided(folder: Path) -> dict[str, int]:
 
 def score_columns(results: Path) -> list[str]:
     """The names of the score columns of the decisions."""
-    with opened(results / "decisions.parquet") as file:
+    with opened(path_of(results, "decisions")) as file:
         return [name for name in file.schema_arrow.names if name not in DECISIONS.names]

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pycurate.results.layout import path_of
 from pycurate.results.tables import samples_of, write_array
 
 UID = np.dtype("u8,u8")
@@ -25,8 +26,8 @@ def write_uids(results: Path, decisions: pa.Table) -> None:
     """Leave uids_kept.npy and uids_dropped.npy in `results`, from the decisions and `samples/`. Raises TableError."""
     samples = samples_of(results, decisions, ["given_uid"])
     uids = pc.coalesce(samples["given_uid"], samples["uid"])
-    write_array(results / "uids_kept.npy", subset(uids.filter(decisions["kept"])))
-    write_array(results / "uids_dropped.npy", subset(uids.filter(pc.invert(decisions["kept"]))))
+    write_array(path_of(results, "uids_kept"), subset(uids.filter(decisions["kept"])))
+    write_array(path_of(results, "uids_dropped"), subset(uids.filter(pc.invert(decisions["kept"]))))
 
 
 def uid_numbers(uids: pa.ChunkedArray | pa.Array) -> np.ndarray:

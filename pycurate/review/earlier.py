@@ -7,21 +7,22 @@ from typing import Any
 from pycurate.dedup.pairs import Search
 from pycurate.errors import TableError
 from pycurate.filters.filtering import SCORES, Filtering
-from pycurate.results.criteria import NAME, Criteria, read_criteria
+from pycurate.results.criteria import Criteria, read_criteria
+from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
 from pycurate.results.tables import read_summary
 
 
 def criteria_of(results: Path) -> Criteria:
     """What decided. Raises TableError if neither decisions.json nor a summary says so."""
-    if (results / NAME).exists():
+    if path_of(results, "criteria").exists():
         return read_criteria(results)
     summary = read_summary(results)
     try:
         return by_summary(summary)
     except (KeyError, TypeError) as error:
         raise TableError(
-            f"{results} holds no {NAME}, and its summary does not say what decided ({error!r}); "
+            f"{results} holds no decisions.json, and its summary does not say what decided ({error!r}); "
             "run the workflow again with -resume, or DECIDE and REPORT."
         ) from error
 

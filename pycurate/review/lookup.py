@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pycurate.errors import ShardError, UsageError
 from pycurate.files import atomic
+from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
 from pycurate.results.reasons import REFERENCE
 from pycurate.results.tables import DECISIONS, SAMPLES, stream, stream_all
@@ -44,7 +45,7 @@ def matching(results: Path, name: str) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     name = readable(name)
-    for batch in stream(results / "decisions.parquet", ["uid", "shard", "key"]):
+    for batch in stream(path_of(results, "decisions"), ["uid", "shard", "key"]):
         whole = pc.binary_join_element_wise(batch["shard"], batch["key"], "/")
         same = [pc.equal(column, name) for column in (batch["uid"], batch["key"], whole)]
         rows += batch.filter(pc.or_(pc.or_(same[0], same[1]), same[2])).to_pylist()
@@ -67,7 +68,7 @@ def look_up(results: Path, uid: str) -> Lookup:
     within = decision["duplicate_of"] and decision["reason"] != REFERENCE
     original = _rows(_decisions(results), "uid", decision["duplicate_of"]) if within else []
     copies = [row for row in _rows(_decisions(results), "duplicate_of", uid) if row["reason"] != REFERENCE]
-    shards = read_all(results) if (results / "partitions").is_dir() else {}
+    shards = read_all(results) if paths_of(results, "partitions") else {}
     return Lookup(
         sample,
         decision,
@@ -100,7 +101,7 @@ def extract(found: Lookup, place: Path) -> Path:
 def _decisions(results: Path) -> Any:
     import pyarrow.parquet as pq
 
-    return stream(results / "decisions.parquet", pq.read_schema(results / "decisions.parquet").names)
+    return stream(path_of(results, "decisions"), pq.read_schema(path_of(results, "decisions")).names)
 
 
 def _rows(batches: Any, column: str, value: str) -> list[dict[str, Any]]:

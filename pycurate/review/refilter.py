@@ -18,6 +18,7 @@ from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
 from pycurate.report.examples import choose_examples
 from pycurate.results.criteria import read_criteria
+from pycurate.results.layout import STAGES, entries, path_of, paths_of
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, read_table
 from pycurate.review.earlier import criteria_of
@@ -25,16 +26,11 @@ from pycurate.stages.decide import decide
 from pycurate.stages.report import Setup, write_report
 from pycurate.stages.write import write_curated
 
-TABLES = (
-    "partitions", "samples", "measures", "stats", "img_emb", "metadata", "scores", "cells", "assigned", "pairs",
-)  # fmt: skip
-"""What stays as it is, whatever is decided."""
+TABLES = entries(STAGES[: STAGES.index("DECIDE")])
+"""What stays as it is, whatever is decided: folders."""
 
-MADE = (
-    "decisions.parquet", "decisions.json", "duplicates.parquet", "dedup.json", "plan", "curated", 
-    "uids_kept.npy", "uids_dropped.npy", "report.html", "summary.json",
-)  # fmt: skip
-"""What is made anew; the summary last, which says that all is there."""
+MADE = entries(STAGES[STAGES.index("DECIDE") :])
+"""What is made anew, files and folders; the summary last, which says that all is there."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
     with _workplace(target) as work:
         _link_tables(results, work)
         for stage in summary["stages"]:
-            write_json(work / "times" / f"{stage['name']}_00000.json", stage)
+            write_json(path_of(work, "times", f"{stage['name']}_00000"), stage)
         _decide(results, work, wanted)
         change = _change(results, work)
         write_curated(work, dali_index=bool(summary["parameters"].get("dali_index")))
@@ -102,7 +98,7 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
 
 
 def _decide(results: Path, work: Path, wanted: Wanted) -> None:
-    if wanted.dedup and not (results / "pairs").is_dir():
+    if wanted.dedup and not paths_of(results, "pairs"):
         raise UsageError("That run sought no duplicates; run the workflow again with --dedup true and -resume.")
     # Without duplicates a reference decides nothing, and need not be there.
     sources = sources_of(work, _references(results) if wanted.dedup else ())
@@ -113,7 +109,7 @@ def _references(results: Path) -> list[Path]:
     """The reference sets of the run. Raises UsageError if one is not there as tables."""
     folders = [Path(name) for name in criteria_of(results).references]
     for folder in folders:
-        if not (folder / "samples").is_dir():
+        if not paths_of(folder, "samples"):
             raise UsageError(
                 f"The reference {folder} is no folder of results here; use the workflow with -resume in place of this."
             )
@@ -121,7 +117,7 @@ def _references(results: Path) -> list[Path]:
 
 
 def _change(results: Path, work: Path) -> Change:
-    before, after = (read_table(folder / "decisions.parquet", ["uid", "kept"]) for folder in (results, work))
+    before, after = (read_table(path_of(folder, "decisions"), ["uid", "kept"]) for folder in (results, work))
     if not before["uid"].equals(after["uid"]):
         raise TableError(f"The decisions of {results} are not about its samples; run the workflow again.")
     old, new = (np.asarray(pc.fill_null(table["kept"], False)) for table in (before, after))

@@ -20,7 +20,8 @@ from pycurate.dedup.graph import Dropped, duplicates, forget_duplicates, write_d
 from pycurate.dedup.partitions import Source
 from pycurate.errors import TableError
 from pycurate.filters.filtering import Filtering, first_failed
-from pycurate.results.criteria import NAME, Criteria, write_criteria
+from pycurate.results.criteria import Criteria, write_criteria
+from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout, forget_plan, plan_output
 from pycurate.results.reasons import EXACT, KEPT, NEAR, REFERENCE, UNREADABLE
 from pycurate.results.tables import DECISIONS, write_table
@@ -50,7 +51,7 @@ def decide(
     dropped = found[0] if found else Dropped.none()
     decisions = pa.concat_tables([_of_partition(source, failed[source.number], names, dropped) for source in new])
 
-    (results / NAME).unlink(missing_ok=True)  # from here on it does not say what decided
+    path_of(results, "criteria").unlink(missing_ok=True)  # from here on it does not say what decided
     if found:
         write_duplicates(results, *found)
     else:
@@ -60,7 +61,7 @@ def decide(
     else:
         forget_plan(results)
     write_uids(results, decisions)
-    write_table(results / "decisions.parquet", decisions)
+    write_table(path_of(results, "decisions"), decisions)
     rules = tuple(replace(rule, reason=name) for rule, name in zip(filtering.rules(), names, strict=True))
     references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
     write_criteria(results, Criteria(rules, found[1].facts() if found else None, tuple(references), layout))

@@ -140,7 +140,7 @@ def dedup_embeddings(folder: Path, settings: Settings, out: Path) -> None:
         "duplicate_of": pa.array(_row(dropped.of)).take(place),
         "similarity": pa.array(dropped.similarity).take(place),
     }
-    write_table(out / "decisions.parquet", pa.table(columns))
+    write_table(path_of(out, "decisions"), pa.table(columns))
 
 
 def _samples(start: int, stop: int) -> pa.Table:

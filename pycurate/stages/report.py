@@ -20,6 +20,7 @@ from pycurate.report.sliders import axes_of, sliders
 from pycurate.report.thumbnails import thumbnails
 from pycurate.results.costs import read_times
 from pycurate.results.criteria import Criteria, Side, read_criteria
+from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
 from pycurate.results.tables import read_table, score_columns, stream_all
 
@@ -71,9 +72,9 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "stages": [asdict(stage) for stage in read_times(results)],
         "versions": versions(),
     }
-    examples = results / "examples.parquet"
+    examples = path_of(results, "examples")
     rows = read_table(examples) if examples.exists() else EXAMPLES.empty_table()
-    shards = read_all(results) if (results / "partitions").is_dir() else {}
+    shards = read_all(results) if paths_of(results, "partitions") else {}
     html = page(
         facts,
         spread,
@@ -82,10 +83,10 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         thumbnails(rows, shards),
         unreadable_rows(results),
     )
-    with atomic(results / "report.html") as temporary:
+    with atomic(path_of(results, "page")) as temporary:
         temporary.write_text(html, encoding="utf-8")
-    write_json(results / "versions.json", facts["versions"])
-    write_json(results / "summary.json", facts)
+    write_json(path_of(results, "versions"), facts["versions"])
+    write_json(path_of(results, "summary"), facts)
     return facts
 
 
@@ -98,10 +99,11 @@ def sides(criteria: Criteria) -> dict[str, Side]:
 
 def search_of(results: Path) -> dict[str, Any]:
     """dedup.json: how duplicates were sought, and what share of them is found. Raises TableError if it is missing."""
+    path = path_of(results, "dedup")
     try:
-        return json.loads((results / "dedup.json").read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise TableError(f"{results / 'dedup.json'} cannot be read ({error}); run DECIDE again.") from error
+        raise TableError(f"{path} cannot be read ({error}); run DECIDE again.") from error
 
 
 def unreadable_rows(results: Path) -> list[dict[str, Any]]:

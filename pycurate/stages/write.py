@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from pycurate.errors import ShardError, TableError
 from pycurate.files import atomic, write_json
-from pycurate.results.layout import numbers, path_of
+from pycurate.results.layout import KINDS, Per, numbers, path_of, paths_of
 from pycurate.results.partitions import read_all
 from pycurate.results.tables import read_table, write_table
 from pycurate.shards.copy import Source
@@ -29,7 +29,6 @@ from pycurate.shards.tar import END, RECORD
 
 log = logging.getLogger(__name__)
 TAR = re.compile(r"[0-9]+\.tar")
-OUTPUT = re.compile(r"(\d+)(\.tar|\.parquet|\.idx|_stats\.json)")  # the files of an output shard
 
 
 def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: bool = False) -> None:
@@ -47,16 +46,18 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: b
             if not TAR.fullmatch(name or ""):
                 raise TableError(f"The plan {number} names the output {name!r}, not 00000.tar or so; run DECIDE again.")
             rows = plan.filter(pc.equal(plan["output_shard"], name))
-            write_tar(results / "curated" / name, rows, shards, dali_index)
+            write_tar(results, Path(name).stem, rows, shards, dali_index)
             written.add(Path(name).stem)
     if not plan_numbers:
-        for old in (results / "curated").glob("[0-9]*"):
-            if (match := OUTPUT.fullmatch(old.name)) and match[1] not in written:
-                old.unlink()
+        for kind in (kind for kind in KINDS.values() if kind.per is Per.TAR):
+            for number, old in paths_of(results, kind.name).items():
+                if number not in written:
+                    old.unlink()
 
 
-def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard], dali_index: bool = False) -> None:
+def write_tar(results: Path, number: str, rows: pa.Table, shards: dict[str, Shard], dali_index: bool = False) -> None:
     """Write one output tar from the PLAN rows of its samples, its .parquet, with `dali_index` its .idx, its stats."""
+    path = path_of(results, "tars", number)
     index_path(path).unlink(missing_ok=True)  # that of an earlier tar would point into the middle of members
     columns = ("shard", "key", "tar_offset", "tar_size")
     places = zip(*(rows[column].to_pylist() for column in columns), strict=True)
@@ -70,13 +71,12 @@ def write_tar(path: Path, rows: pa.Table, shards: dict[str, Shard], dali_index: 
         end = output.seek(0, os.SEEK_END) + len(END)
         output.write(END + bytes(-end % RECORD))
         size = output.tell()
-    write_table(path.with_suffix(".parquet"), rows.drop_columns(["output_shard", "tar_offset", "tar_size"]))
+    write_table(path_of(results, "tar_tables", number), rows.drop_columns(["output_shard", "tar_offset", "tar_size"]))
     if dali_index:
         write_index(path)
     sources = {entry["values"]: entry["counts"] for entry in rows["shard"].value_counts().to_pylist()}
-    write_json(
-        path.with_name(f"{path.stem}_stats.json"), {"samples": rows.num_rows, "bytes": size, "from_shards": sources}
-    )
+    stats = {"samples": rows.num_rows, "bytes": size, "from_shards": sources}
+    write_json(path_of(results, "tar_stats", number), stats)
     log.info("%s: %d samples, %d bytes", path.name, rows.num_rows, size)
 
 

@@ -16,6 +16,7 @@ import webdataset
 from flows import Flow, tasks
 from tar_readers import by_dali, by_webdataset, wds2idx
 
+from pycurate.results.layout import KINDS
 from pycurate.shards.dali_index import index_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,13 @@ def kept(results: Path) -> list[str]:
     """The uids of the kept samples, in input order."""
     table = pq.read_table(results / "decisions.parquet", columns=["uid", "kept"])
     return table.filter(table["kept"])["uid"].to_pylist()
+
+
+def test_the_table_of_files_names_all_that_a_run_leaves(results: Path) -> None:
+    left = [path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()]
+    found = {name: [kind for kind in KINDS.values() if kind.number(name) is not None] for name in left}
+    assert {name for name in left if not found[name]} == {name for name in left if name.startswith("pipeline_info/")}
+    assert {kind.name for kinds in found.values() for kind in kinds} == {k.name for k in KINDS.values() if k.stays}
 
 
 # --- shards

@@ -59,7 +59,7 @@ def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path) -
     script("decide", "--results", one, *limits)
 
     script("train", "--results", stage(tasks / "train", *inputs["samples"], *inputs["img_emb"]), *choice)
-    cells = path_of(tasks / "train", "cells", "00000")
+    cells = path_of(tasks / "train", "cells")
     assigned, pairs = [], []
     for number, name in enumerate(names):
         task = stage(tasks / f"assign{name}", cells, *(files[number] for files in inputs.values()))
