@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from pycurate.estimate.survey import Survey
-from pycurate.images.decode import DECODED
+from pycurate.images.formats import DECODED
 from pycurate.shards.count import HUGE, UNREADABLE
 
 UNEVEN = 4  # times the median from which on the largest shard is worth a word

@@ -33,6 +33,7 @@ from PIL import (
 )
 
 from pycurate.images import exif, jpeg, limits
+from pycurate.images.formats import FORMATS, sniff
 from pycurate.images.limits import UnreadableError
 from pycurate.parameters import default_of
 
@@ -86,7 +87,7 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
         self._size = self.im.size
 
 
-# Pillow's classes are called directly: Image.open would add a limit of its own, global to the process.
+# Of each of DECODED. Pillow's classes are called directly: Image.open would add a limit, global to the process.
 _READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
@@ -98,50 +99,6 @@ _READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
     "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
     "ppm": PpmImagePlugin.PpmImageFile,
 }
-DECODED = frozenset(_READERS)
-"""The formats, as `sniff` names them, that are decoded."""
-
-_MAGIC = (
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"BM", "bmp"),
-    (b"II*\0", "tiff"),
-    (b"MM\0*", "tiff"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "jp2"),
-    (b"\xff\x4f\xff\x51", "jp2"),
-    # Images that are recognised only to be named.
-    (b"II+\0", "bigtiff"),
-    (b"MM\0+", "bigtiff"),
-    (b"\xff\x0a", "jxl"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
-    (b"\0\0\1\0", "ico"),
-    (b"8BPS", "psd"),
-    (b"v/1\1", "exr"),
-    (b"#?RADIANCE", "hdr"),
-    (b"%PDF-", "pdf"),
-    (b"%!PS", "eps"),
-)
-_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
-
-
-def sniff(data: bytes) -> str:
-    """The format that the first bytes announce, such as `jpeg`, `avif` or `heic`; empty where they announce none."""
-    for magic, name in _MAGIC:
-        if data.startswith(magic):
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    if data[4:8] == b"ftyp":  # ISO base media: the brands, major and compatible, name the codec
-        box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
-        brands = {box[at : at + 4] for at in range(0, len(box), 4)}
-        return "avif" if brands & {b"avif", b"avis"} else "heic" if brands & _HEIF_BRANDS else ""
-    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
-        return "ppm"
-    if b"<svg" in data[:1024] and data.lstrip(b"\xef\xbb\xbf \t\r\n")[:4] in (b"<svg", b"<?xm", b"<!--", b"<!DO"):
-        return "svg"
-    return ""
 
 
 @dataclass(frozen=True)
@@ -237,7 +194,7 @@ def _judge(
 
 def _allow(width: int, height: int, name: str, max_pixels: int) -> None:
     """Raise UnreadableError for an image over the limit, which is lower for formats that take long."""
-    limit = min(max_pixels, limits.SLOW.get(name, max_pixels))
+    limit = min(max_pixels, FORMATS[name].most or max_pixels)
     if width * height > limit:
         slow = f" in the format {name}" if limit < max_pixels else ""
         raise UnreadableError("too_large", f"{width} x {height} pixels are more than the {limit} allowed{slow}")
@@ -268,7 +225,7 @@ def _open(data: bytes, name: str) -> _Opened:
         isinstance(image, _Tiff) and exif.chosen(image.tag_v2.get(exif.ORIENTATION), None) >= 5
     ):  # Pillow says the upright size
         width, height = height, width
-    return _Opened(width, height, lambda: _orientation(image), lambda: _pixels(image), limits.NEEDS[name])
+    return _Opened(width, height, lambda: _orientation(image), lambda: _pixels(image), FORMATS[name].need)
 
 
 def _open_jpeg(data: bytes) -> _Opened:
@@ -283,7 +240,7 @@ def _open_jpeg(data: bytes) -> _Opened:
             "too_large", f"{header.scans} scans of {width} x {height} pixels are more than {most}"
         )
     read = (lambda: _jpeg_pixels(data, header)) if header.plain else (lambda: _pillows_jpeg(data, header))
-    return _Opened(width, height, lambda: header.orientation, read, limits.NEEDS["jpeg"], refusal)
+    return _Opened(width, height, lambda: header.orientation, read, FORMATS["jpeg"].need, refusal)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -26,12 +26,6 @@ COMMENTS = 1000
 IN_PYTHON = 8 << 20
 """Bytes of what Pillow decodes in Python: BMP in run-length code, PPM written out or to be scaled."""
 
-SLOW = {"jp2": 50_000_000}
-"""The most pixels of formats that decode at some ten million a second, a tenth of what others do."""
-
-NEEDS = {"jpeg": 9, "png": 8, "webp": 16, "bmp": 8, "tiff": 12, "gif": 8, "avif": 12, "jp2": 24, "ppm": 8}
-"""Bytes that a pixel takes at most while it is decoded: in the decoder, in Pillow's own image, and as RGB."""
-
 _GAP = rb"(?:\s|#[^\r\n]*+[\r\n])++"
 _PPM = re.compile(rb"P[1-6]" + _GAP + rb"\d++" + _GAP + rb"\d++(?:" + _GAP + rb"(\d{1,6}+))?")
 _HEADER = 1 << 16

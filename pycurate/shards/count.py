@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pycurate.errors import ShardError
-from pycurate.images.decode import DECODED, sniff
+from pycurate.images.formats import DECODED, EXTENSIONS, sniff
 from pycurate.shards.listing import Shard
 from pycurate.shards.samples import Sample, read_samples
 
@@ -19,15 +19,6 @@ HEAD = 1024  # bytes of a member by which its format is told; they come with the
 SKETCH = 256  # samples of a shard whose keys and places are kept: those of the smallest hashes, so a random choice
 HUGE = 64_000_000  # bytes of a sample that is worth a word
 UNREADABLE = "unreadable_shard"  # beside the error codes of samples: the shard's file cannot be read
-
-FORMATS = {
-    **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), "jpeg"),
-    **dict.fromkeys(("bmp", "dib"), "bmp"),
-    **dict.fromkeys(("tif", "tiff"), "tiff"),
-    **dict.fromkeys(("heic", "heif"), "heic"),
-    **dict.fromkeys(("jp2", "j2k"), "jp2"),
-    **dict.fromkeys(("ppm", "pgm", "pbm", "pnm"), "ppm"),
-}  # extension -> format, where the two have different names
 
 
 @dataclass
@@ -97,7 +88,6 @@ def _add(counted: ShardCount, sample: Sample) -> None:
     if sample.error is None:
         counted.images += 1
         counted.captioned += sample.captioned
-        extension = sample.ext.rpartition(".")[2]
-        counted.renamed += name != FORMATS.get(extension, extension)
+        counted.renamed += name != EXTENSIONS[sample.ext.rpartition(".")[2]]
     else:
         counted.errors[sample.error] += 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pycurate.errors import ShardError
+from pycurate.images.formats import EXTENSIONS
 from pycurate.shards.captions import MAX_CAPTION_BYTES, MAX_JSON_BYTES, caption_text, json_record, record_caption
 from pycurate.shards.grouping import Group, belongs
 from pycurate.shards.header import BLOCK, Member
@@ -19,9 +20,6 @@ from pycurate.shards.tar import Damage, walk_tar
 
 log = logging.getLogger(__name__)
 
-IMAGE_EXTENSIONS = frozenset(
-    "jpg jpeg jpe jfif png webp bmp dib tif tiff gif avif heic heif jp2 j2k jxl ppm pgm pbm pnm ico tga".split()
-)
 MAX_IMAGE_BYTES = 1 << 30  # a larger member is not read into memory; no camera writes such a file
 GIVEN_UID = re.compile("[0-9A-Fa-f]{32}")
 
@@ -188,8 +186,8 @@ class _Reader:
         if group.fault:
             return self._failed(group, *group.fault)
         # `a.jpg` before `a.crop.jpg`: the plain extension is the image, the longer one a sidecar.
-        images = [ext for ext in group.members if ext in IMAGE_EXTENSIONS] or [
-            ext for ext in group.members if ext.rpartition(".")[2] in IMAGE_EXTENSIONS
+        images = [ext for ext in group.members if ext in EXTENSIONS] or [
+            ext for ext in group.members if ext.rpartition(".")[2] in EXTENSIONS
         ]
         if not images:
             held = ", ".join(sorted(readable(ext) for ext in group.members))

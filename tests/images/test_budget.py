@@ -15,7 +15,7 @@ from PIL import Image
 
 from pycurate.images.budget import Budget, Share
 from pycurate.images.decode import decode
-from pycurate.images.limits import NEEDS
+from pycurate.images.formats import FORMATS
 
 
 @settings(max_examples=50, deadline=None)
@@ -92,7 +92,7 @@ def test_an_image_asks_for_as_much_as_its_pixels_need() -> None:
     asked: list[int] = []
     for kind in ("PNG", "JPEG", "TIFF"):
         decode(encode(Image.new("RGB", (30, 20)), kind), reserve=asked.append)
-    assert asked == [600 * NEEDS[kind] for kind in ("png", "jpeg", "tiff")]
+    assert asked == [600 * FORMATS[kind].need for kind in ("png", "jpeg", "tiff")]
     asked.clear()
     decode(encode(Image.new("RGB", (30, 20)), "PNG"), max_pixels=599, reserve=asked.append)
     assert asked == []  # what is refused takes nothing

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pictures import broken, claiming, encode, exif, photograph, photographs, png, transparent
 from PIL import Image, ImageOps
 
-from pycurate.images.decode import CODES, MAX_PIXELS, ImageInfo, decode, inspect, jpeg_header, sniff
+from pycurate.images.decode import CODES, MAX_PIXELS, ImageInfo, decode, inspect, jpeg_header
+from pycurate.images.formats import sniff
 
 
 @cache
