@@ -29,7 +29,7 @@ from pycurate.dedup.pairs import read_pairs
 from pycurate.dedup.partitions import embeddings_of, sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import directions_of, most_cells, train
-from pycurate.dedup.vectors import similarity, unit
+from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.filters.filtering import Filtering
 from pycurate.stages import dedup
 from pycurate.stages.decide import decide
@@ -173,7 +173,7 @@ def centres(samples: int) -> None:
     """The k-means of TRAIN, and the search among centres of ASSIGN, by faiss and by torch: cpu-s."""
     import faiss
 
-    vectors = torch.from_numpy(unit(clip_like(samples, DIM)))
+    vectors = torch.from_numpy(as_compared(clip_like(samples, DIM)))
     keys = keys_of(vectors, directions_of(vectors)[:, :63].contiguous())
     for cells in (64, 256, 1024, 4096):
         placed = k_means(keys, cells, 1)
@@ -209,7 +209,7 @@ def growth(largest: int, threshold: float) -> None:
 @click.option("--threshold", default=0.95, show_default=True)
 def clusters(samples: int, threshold: float) -> None:
     """Pairs found by comparing only within k-means cells, as the usual tools do, of all that there are."""
-    vectors = unit(clip_like(samples, DIM))
+    vectors = as_compared(clip_like(samples, DIM))
     wide = torch.nn.functional.normalize(torch.from_numpy(vectors).float(), dim=1)
     pairs = []
     for start in range(0, samples, BLOCK):

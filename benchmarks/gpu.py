@@ -25,6 +25,7 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
+from pycurate.hardware import default_device
 from pycurate.images.decode import MAX_PIXELS
 from pycurate.images.loader import Loader
 from pycurate.models.batching import GPU_BATCH, one_behind, start_encode
@@ -121,7 +122,7 @@ def peak(device: str) -> float | None:
 @click.option("--model", default="ViT-L-14-quickgelu", show_default=True, help="An architecture of open_clip.")
 @click.option("--images", default=10_000, show_default=True, type=click.IntRange(1), help="How many, by each measure.")
 @click.option("--input", "shards", help="Shards of your own.  [default: two photographs again and again]")
-@click.option("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="[default: cuda if there is]")
+@click.option("--device", default=default_device, help="[default: cuda if there is]")
 @click.option("--backend", type=click.Choice(["cpu", "dali"]), help="Decoder.  [default: dali on a GPU, else cpu]")
 @click.option("--batch-size", default=GPU_BATCH, show_default=True, type=click.IntRange(1))
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))

@@ -106,7 +106,7 @@ def rounding(numbers: int) -> float:
 
 
 def keys_of(vectors: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-    """(n, dim) float16 as `vectors.unit` gives them, (dim, k) float32 -> float32 (n, k + 1), or (n, dim) if k = dim.
+    """float16 (n, dim) from `vectors.as_compared`, float32 (dim, k) -> float32 (n, k + 1), or (n, dim) if k = dim.
 
     A vector without a direction has a key of zeros.
     """

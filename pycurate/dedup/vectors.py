@@ -32,7 +32,7 @@ def sample_numbers(partition: int, rows: np.ndarray) -> np.ndarray:
     return (partition << ROW_BITS) + rows.astype(np.int64)
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
+def as_compared(vectors: np.ndarray) -> np.ndarray:
     """float (n, dim) -> float16 (n, dim): unit length, or zero where a vector has no direction (see the module)."""
     with np.errstate(over="ignore"):
         result = vectors.astype(np.float16)
@@ -51,7 +51,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """float16 (n, dim) twice, from `unit` -> float32 (n,): the cosine of each pair; 0 if one has no direction."""
+    """Twice float16 (n, dim) from `as_compared` -> float32 (n,): the cosine of each pair; 0 if one has no direction."""
     x, y = a.astype(np.float64), b.astype(np.float64)
     dot, xx, yy = (np.einsum("ij,ij->i", *two) for two in ((x, y), (x, x), (y, y)))
     scale = np.sqrt(xx * yy)
@@ -88,18 +88,18 @@ class Embeddings:
         return dims.pop()
 
     def block(self, partition: int, start: int, stop: int) -> np.ndarray:
-        """float16 (stop - start, dim): these rows of a partition, as `unit` gives them."""
-        return unit(self._open(partition)[start:stop])
+        """float16 (stop - start, dim): these rows of a partition, as `as_compared` gives them."""
+        return as_compared(self._open(partition)[start:stop])
 
     def take(self, samples: np.ndarray) -> np.ndarray:
-        """float16 (n, dim): the vectors of samples by number (see `sample_numbers`), as `unit` gives them."""
+        """float16 (n, dim): the vectors of samples by number (see `sample_numbers`), as `as_compared` gives them."""
         result = np.empty((len(samples), self.dim), np.float16)
         partitions = samples >> ROW_BITS
         rows = samples & ((1 << ROW_BITS) - 1)
         for partition in np.unique(partitions).tolist():
             here = partitions == partition
             try:
-                result[here] = unit(self._open(partition)[rows[here]])
+                result[here] = as_compared(self._open(partition)[rows[here]])
             except IndexError as error:
                 raise TableError(
                     f"{self.paths[partition]} has fewer rows than readable samples ({error}); embed it again."

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pycurate.estimate.findings import Finding, findings
 from pycurate.estimate.sampling import Interval
 from pycurate.estimate.survey import Survey
@@ -13,6 +15,7 @@ from pycurate.estimate.trial import Trial
 from pycurate.models.selection import ModelSelection
 from pycurate.parameters import default_of
 from pycurate.plugins import is_class, load_class
+from pycurate.results.layout import EMBEDDING
 from pycurate.shards.listing import Shard
 from pycurate.stages.partition import partition
 
@@ -145,7 +148,7 @@ def make_estimate(survey: Survey, machine: Machine, gpus: Sequence[int], default
         minutes_tasks=minutes,
         times=[times(survey, groups, machine, one, defaults) for one in gpus],
         disk=Disk(
-            survey.images.scaled(2 * machine.dim) if machine.dim else None,
+            survey.images.scaled(np.dtype(EMBEDDING).itemsize * machine.dim) if machine.dim else None,
             survey.samples.scaled(sum(trial.tables.values())) if trial else None,
             survey.bytes,
             survey.images.scaled(DEDUP_BYTES),

@@ -17,7 +17,7 @@ from pycurate.images.decode import ImageInfo
 from pycurate.images.loader import Batch, Loader
 from pycurate.models.batching import Rows, one_behind, start_encode, start_score
 from pycurate.models.protocols import Encoder, PixelScorer
-from pycurate.results.layout import path_of
+from pycurate.results.layout import EMBEDDING, path_of
 from pycurate.results.partitions import read_partition
 from pycurate.results.tables import METADATA, SAMPLES, write_array, write_table
 from pycurate.shards.listing import Shard, check_unchanged
@@ -64,7 +64,7 @@ def embed_partition(
     shards = read_partition(results, number)
     rows: list[Sample] = []
     infos: list[ImageInfo] = []
-    embeddings = [np.zeros((0, encoder.dim), dtype=np.float16)]
+    embeddings = [np.zeros((0, encoder.dim), dtype=EMBEDDING)]
     measures: list[list[np.ndarray]] = [[np.zeros(0, dtype=np.float32)] for _ in scorers]
 
     def start(batch: Batch[int]) -> list[Rows]:
@@ -84,7 +84,7 @@ def embed_partition(
 
     with Loader([encoder.view, *(scorer.view for scorer in scorers)], **vars(options)) as loader:
         for encoded, *measured in one_behind(map(start, loader.batches(_items(shards, rows, infos)))):
-            embeddings.append(unit(encoded()).astype(np.float16))
+            embeddings.append(normalised(encoded()).astype(EMBEDDING))
             for values, measure in zip(measures, measured, strict=True):
                 values.append(measure())
 
@@ -105,8 +105,8 @@ def embed_partition(
     )
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """float32 (n, d) -> the rows at unit L2 length; a zero row stays zero."""
+def normalised(vectors: np.ndarray) -> np.ndarray:
+    """float32 (n, dim) -> the rows at unit L2 length; a zero row stays zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)
 

@@ -20,7 +20,7 @@ from pycurate.dedup.pairs import LIMIT
 from pycurate.dedup.partitions import embeddings_of, sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
-from pycurate.dedup.vectors import Embeddings, similarity, unit
+from pycurate.dedup.vectors import Embeddings, as_compared, similarity
 from pycurate.errors import LedgerError, TableError, UsageError
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
@@ -243,7 +243,7 @@ def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path)
 
 def test_similarity_is_exact_in_any_order() -> None:
     random = np.random.default_rng(0)
-    a, b = (unit(random.normal(size=(500, 1280))) for _ in range(2))
+    a, b = (as_compared(random.normal(size=(500, 1280))) for _ in range(2))
     shuffled = random.permutation(1280)
     assert np.array_equal(similarity(a, b), similarity(a[:, shuffled], b[:, shuffled]))
     assert np.array_equal(similarity(a, b), similarity(b, a))
@@ -255,9 +255,9 @@ def test_vectors_of_any_kind_get_unit_length() -> None:
     odd = np.array([[3, 4], [0, 0], [np.nan, 1], [np.inf, 0], [tiny, 0], [huge, huge], [0.6, 0.8]], np.float16)
     half = np.sqrt(0.5)
     expected = np.array([[0.6, 0.8], [0, 0], [0, 0], [0, 0], [1, 0], [half, half], [0.6, 0.8]], np.float16)
-    assert np.array_equal(unit(odd), expected)
-    assert np.array_equal(unit(odd.astype(np.float64) * 1e30)[0], expected[0])
-    assert similarity(unit(odd), unit(odd)).tolist() == [1, 0, 0, 0, 1, 1, 1]
+    assert np.array_equal(as_compared(odd), expected)
+    assert np.array_equal(as_compared(odd.astype(np.float64) * 1e30)[0], expected[0])
+    assert similarity(as_compared(odd), as_compared(odd)).tolist() == [1, 0, 0, 0, 1, 1, 1]
 
 
 def test_no_two_threads_open_embeddings_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from pycurate.dedup.kmeans import k_means
 from pycurate.dedup.partitions import embeddings_of, sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import directions_of, train
-from pycurate.dedup.vectors import unit
+from pycurate.dedup.vectors import as_compared
 from pycurate.filters.filtering import Filtering
 from pycurate.stages import dedup
 from pycurate.stages.decide import decide
@@ -52,7 +52,7 @@ assign(sources_of(folder)[1], folder, Cells.load(cells_path(folder)))
 
 def keys_like(n: int, dim: int, seed: int) -> torch.Tensor:
     """float32 (n, up to 64)."""
-    vectors = torch.from_numpy(unit(clustered(n, dim, seed)))
+    vectors = torch.from_numpy(as_compared(clustered(n, dim, seed)))
     directions = directions_of(vectors)
     return keys_of(vectors, directions[:, :63].contiguous() if dim > 64 else directions)
 

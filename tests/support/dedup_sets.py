@@ -10,7 +10,7 @@ import torch
 
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
-from pycurate.dedup.vectors import similarity, unit
+from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
 from pycurate.results.tables import SAMPLES, write_array, write_table
@@ -111,7 +111,7 @@ def brute_force(
     members: Sequence[int] | None = None,
 ) -> dict[str, Decision]:
     """Decisions by uid, every member (all, if not given) compared with every kept one and every reference before it."""
-    vectors = unit(samples.vectors)
+    vectors = as_compared(samples.vectors)
     kept = samples.rank(keep, reference)
     result: dict[str, Decision] = {}
     for i in samples.rank(keep, range(len(samples)) if members is None else members):
