@@ -80,11 +80,11 @@ def described(found: "Lookup", criteria: "Criteria") -> list[tuple[str, str]]:
 
 
 def _why(found: "Lookup", criteria: "Criteria") -> str:
-    from pycurate.results.reasons import UNREADABLE, title
+    from pycurate.results.reasons import UNREADABLE, label, title
 
     sample, reason = found.sample, found.decision["reason"]
     if reason == UNREADABLE:
-        return f"cannot be read, {sample['error']}: {sample['error_message']}"
+        return f"{label(reason)}, {sample['error']}: {sample['error_message']}"
     words = f"{reason} ({title(reason)})"
     rule = criteria.rule(reason)
     if rule and rule.filter:

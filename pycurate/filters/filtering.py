@@ -19,32 +19,34 @@ from pycurate.results.reasons import RESERVED
 
 
 @dataclass(frozen=True)
-class Kind:
+class FilterKind:
     """What a parameter of the workflow with a number filters by.
 
     Attributes:
         column: the score that it is a threshold on; None where it looks at something else.
         keeps: the side of the number that stays.
         make: the filter with that number.
+        keeps_missing: whether a sample without the score stays.
     """
 
     column: str | None
     keeps: Side
     make: Callable[[float], Filter]
+    keeps_missing: bool = False
 
 
-def _on_score(column: str, keeps: Side) -> Kind:
-    return Kind(column, keeps, partial(Threshold, column, keeps))
+def _on_score(column: str, keeps: Side) -> FilterKind:
+    return FilterKind(column, keeps, partial(Threshold, column, keeps))
 
 
-KINDS = {
+FILTERS = {
     "aesthetic_threshold": _on_score("aesthetic", Side.AT_LEAST),
     "nsfw_threshold": _on_score("nsfw", Side.BELOW),
-    "clip_score_threshold": Kind("clip_score", Side.AT_LEAST, MinClipScore),
-    "min_side": Kind(None, Side.AT_LEAST, MinSide),
-    "max_aspect": Kind(None, Side.AT_MOST, MaxAspect),
-    "caption_words": Kind(None, Side.MORE_THAN, CaptionWords),
-    "caption_characters": Kind(None, Side.MORE_THAN, CaptionCharacters),
+    "clip_score_threshold": FilterKind("clip_score", Side.AT_LEAST, MinClipScore, keeps_missing=True),
+    "min_side": FilterKind(None, Side.AT_LEAST, MinSide),
+    "max_aspect": FilterKind(None, Side.AT_MOST, MaxAspect),
+    "caption_words": FilterKind(None, Side.MORE_THAN, CaptionWords),
+    "caption_characters": FilterKind(None, Side.MORE_THAN, CaptionCharacters),
 }
 """The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
 
@@ -82,7 +84,7 @@ class Filtering:
     def of_rules(cls, rules: Sequence[Rule]) -> "Filtering":
         """Those that made these rules: the reverse of `rules`."""
         return cls(
-            **{rule.parameter: rule.threshold for rule in rules if rule.parameter in KINDS},  # type: ignore[arg-type]
+            **{rule.parameter: rule.threshold for rule in rules if rule.parameter in FILTERS},  # type: ignore[arg-type]
             min_score=tuple(f"{rule.column}={rule.threshold}" for rule in rules if rule.parameter == "min_score"),
             missing_caption="drop" if any(rule.parameter == "missing_caption" for rule in rules) else "keep",
             filter=tuple(rule.filter for rule in rules if rule.filter is not None),
@@ -110,7 +112,7 @@ class Filtering:
             elif name == "missing_caption":
                 found += [Rule(name, HasCaption.reason)] if value == "drop" else []
             elif value is not None:
-                kind = KINDS[name]
+                kind = FILTERS[name]
                 found.append(Rule(name, name.removesuffix("_threshold"), kind.column, kind.keeps, value))
         return found
 
@@ -135,9 +137,9 @@ def _made(rule: Rule) -> Filter:
         return load_filter(rule.filter)
     if rule.threshold is None:
         return HasCaption()
-    if rule.column and rule.parameter not in KINDS:
+    if rule.column and rule.parameter not in FILTERS:
         return Threshold(rule.column, Side.AT_LEAST, rule.threshold)
-    return KINDS[rule.parameter].make(rule.threshold)
+    return FILTERS[rule.parameter].make(rule.threshold)
 
 
 def first_failed(filters: Sequence[Filter], table: pa.Table, partition: str) -> np.ndarray:

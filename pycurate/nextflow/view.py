@@ -157,7 +157,8 @@ def counted(progress: Progress) -> str:
     if not progress.decided and not progress.scored:
         return "Nothing is decided yet."
     kept = counts.pop(KEPT, 0)
-    reasons = ", ".join(f"{reason} {counts[reason]:,}" for reason in in_order(counts) if counts[reason])
+    filters = [rule.reason for rule in progress.filtering.rules()]
+    reasons = ", ".join(f"{reason} {counts[reason]:,}" for reason in in_order(counts, filters) if counts[reason])
     dropped = f"{sum(counts.values()):,} dropped" + (f" ({reasons})" if reasons else "")
     if progress.decided:
         return f"Kept {kept:,}, {dropped}."

@@ -175,6 +175,7 @@ def chart(name: str, spread: Histogram, axis: Axis | None = None) -> dict[str, A
     return {
         "name": name,
         "keeps": axis.keeps if axis else "",
+        "above": axis.keeps.above if axis else True,
         "start": places[axis.start] if axis else 0.0,
         "low": f"{edges[0]:.3g}",
         "high": f"{edges[-1]:.3g}",

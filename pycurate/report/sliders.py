@@ -13,7 +13,7 @@ Whatever the page says is counted, never interpolated; memory and the page's siz
 of scores, not from the number of samples.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -108,15 +108,23 @@ class Sliders:
         }
 
 
-def axes_of(spread: Mapping[str, Histogram], thresholds: Mapping[str, float], sides: Mapping[str, Side]) -> list[Axis]:
-    """An axis for each score of `sides`, which says what side of a threshold stays; `spread` has its edges."""
+def axes_of(
+    spread: Mapping[str, Histogram],
+    thresholds: Mapping[str, float],
+    sides: Mapping[str, Side],
+    lenient: Collection[str],
+) -> list[Axis]:
+    """An axis for each score of `sides`, which says what side of a threshold stays; `spread` has its edges.
+
+    `lenient` names the scores whose filter keeps samples without one.
+    """
     axes = []
     for name, keeps in sides.items():
         if name in spread:
             edges, threshold = spread[name].edges, thresholds.get(name)
             loosest = 0 if keeps.above else len(edges) - 1
             start = loosest if threshold is None else int(np.abs(edges - np.float32(threshold)).argmin())
-            axes.append(Axis(name, keeps, edges, start, threshold is None, name == "clip_score"))
+            axes.append(Axis(name, keeps, edges, start, threshold is None, name in lenient))
     return axes
 
 

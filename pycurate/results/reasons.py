@@ -20,7 +20,7 @@ _WORDS = {
 }
 
 
-def in_order(reasons: Iterable[str], filters: Sequence[str] = ("aesthetic", "nsfw")) -> list[str]:
+def in_order(reasons: Iterable[str], filters: Sequence[str]) -> list[str]:
     """`kept` first, then the reasons to drop in the order in which they act.
 
     `filters` are those of the filters in the order in which they were asked, as far as it is known; others follow by

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pycurate
 from pycurate.errors import TableError, UsageError
 from pycurate.files import atomic, sha256_of, write_json
-from pycurate.filters.filtering import KINDS, SCORES
+from pycurate.filters.filtering import FILTERS, SCORES
 from pycurate.report import ledger, summary
 from pycurate.report.examples import EXAMPLES
 from pycurate.report.page import page
@@ -72,13 +72,14 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "stages": [asdict(stage) for stage in read_times(results)],
         "versions": versions(),
     }
+    lenient = {kind.column for kind in FILTERS.values() if kind.column and kind.keeps_missing}
     examples = path_of(results, "examples")
     rows = read_table(examples) if examples.exists() else EXAMPLES.empty_table()
     shards = read_all(results) if paths_of(results, "partitions") else {}
     html = page(
         facts,
         spread,
-        sliders(results, axes_of(spread, thresholds, sides(criteria))),
+        sliders(results, axes_of(spread, thresholds, sides(criteria), lenient)),
         rows.to_pylist(),
         thumbnails(rows, shards),
         unreadable_rows(results),
@@ -92,7 +93,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
 
 def sides(criteria: Criteria) -> dict[str, Side]:
     """{score: the side of a threshold that stays}, of the scores that were filtered, and of SCORES in any case."""
-    standard = {score: KINDS[f"{score}_threshold"].keeps for score in SCORES}
+    standard = {score: FILTERS[f"{score}_threshold"].keeps for score in SCORES}
     asked = {rule.column: rule.keeps for rule in reversed(criteria.filters) if rule.column and rule.keeps}
     return standard | asked
 

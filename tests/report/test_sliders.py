@@ -94,7 +94,7 @@ def test_every_stand_counts_what_numpy_counts(
         name: round(float(random.random()), 3) for name in names if name not in names[:2] or random.random() < 0.7
     }
     table = decide(tmp_path, scores, thresholds, seed)
-    axes = axes_of(histograms(tmp_path, names, thresholds), thresholds, sides_of(thresholds))
+    axes = axes_of(histograms(tmp_path, names, thresholds), thresholds, sides_of(thresholds), {"clip_score"})
     found = sliders(tmp_path, axes)
     assert found.together == len(axes) or (len(axes) > 3 and found.together in (1, 2))
     for _ in range(12 if axes else 0):
@@ -110,7 +110,7 @@ def test_the_page_stays_small_whatever_the_number_of_scores(tmp_path: Path, coun
     scores = {name: random.random(200_000).astype(np.float32) for name in NAMES[:count]}
     thresholds = {name: 0.955 if name == "nsfw" else 0.045 for name in scores}
     table = decide(tmp_path, scores, thresholds, count)
-    axes = axes_of(histograms(tmp_path, list(scores), thresholds), thresholds, sides_of(thresholds))
+    axes = axes_of(histograms(tmp_path, list(scores), thresholds), thresholds, sides_of(thresholds), {"clip_score"})
     found = sliders(tmp_path, axes)
     assert found.together == together
     assert [one.axes for one in found.counts] == list(combinations(range(count), together))
@@ -125,7 +125,9 @@ def test_the_counts_do_not_depend_on_how_the_rows_lie(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     scores = {name: random.random(100_000).astype(np.float32) for name in NAMES[:2]}
     table = decide(tmp_path, scores, {"aesthetic": 0.5}, 5)
-    axes = axes_of(histograms(tmp_path, list(scores), {"aesthetic": 0.5}), {"aesthetic": 0.5}, sides_of({}))
+    axes = axes_of(
+        histograms(tmp_path, list(scores), {"aesthetic": 0.5}), {"aesthetic": 0.5}, sides_of({}), {"clip_score"}
+    )
     before = sliders(tmp_path, axes).counts[0].cells
     write_table(tmp_path / "decisions.parquet", table.take(random.permutation(table.num_rows)))
     assert sliders(tmp_path, axes).counts[0].cells.equals(before)

@@ -17,7 +17,7 @@ from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.errors import UsageError
-from pycurate.filters.filtering import KINDS, Filtering
+from pycurate.filters.filtering import FILTERS, Filtering
 from pycurate.results.criteria import Criteria, Side, read_criteria
 from pycurate.results.plan import Layout
 from pycurate.results.tables import read_table
@@ -103,7 +103,7 @@ def test_what_decided_is_written_down(tmp_path: Path) -> None:
     assert not (results / "dedup.json").exists() and not (results / "duplicates.parquet").exists()
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", FILTERS)
 def test_the_side_that_stays_is_that_of_the_table(name: str) -> None:
     score, captions = pa.array([0.1, 1.0, 2.0, 3.0, 3.5], pa.float32()), ["", "a", "a b", "a b c", "a b c d"]
     table = pa.table(
@@ -123,9 +123,9 @@ def test_the_side_that_stays_is_that_of_the_table(name: str) -> None:
         "caption_characters": [len(text) for text in captions],
     }
     values = measured.get(name, score.to_pylist())
-    holds = {Side.AT_LEAST: ge, Side.MORE_THAN: gt, Side.AT_MOST: le, Side.BELOW: lt}[KINDS[name].keeps]
+    holds = {Side.AT_LEAST: ge, Side.MORE_THAN: gt, Side.AT_MOST: le, Side.BELOW: lt}[FILTERS[name].keeps]
     for threshold in sorted(set(values)):
         (one,) = Filtering(**{name: threshold}).filters()
         assert one.passes(table).tolist() == [bool(holds(value, np.float32(threshold))) for value in values]
         (rule,) = Filtering(**{name: threshold}).rules()
-        assert (rule.reason, rule.keeps, rule.threshold) == (one.reason, KINDS[name].keeps, threshold)
+        assert (rule.reason, rule.keeps, rule.threshold) == (one.reason, FILTERS[name].keeps, threshold)
