@@ -18,7 +18,7 @@ workflow {
         println Parameters.help(settings.show_hidden)
         return
     }
-    Parameters.check(settings, args)
+    Parameters.check(settings, args - (workflow.stubRun ? ['true'] : [])) // Nextflow takes -stub-run for an option with a value
     Paths.check(settings)
     Results.begin(settings.outdir)
 
@@ -76,7 +76,7 @@ workflow {
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]
             .combine(places.map { byName -> [byName] })
-            .map { number, plan, tsv, byName -> [number, plan, *Shards.pick(tsv, byName)] },
+            .map { number, plan, tsv, byName -> [number, plan] + Shards.pick(tsv, byName) },
         code.write,
     )
 
@@ -84,7 +84,7 @@ workflow {
     REPORT(
         REPORT_CHOOSE.out.examples
             .combine(places.map { byName -> [byName] })
-            .map { examples, tsv, byName -> [examples, *Shards.pick(tsv, byName)] },
+            .map { examples, tsv, byName -> [examples] + Shards.pick(tsv, byName) },
         DECIDE.out.decisions,
         samples,
         Tables.sorted(EMBED.out.stats),
@@ -98,5 +98,5 @@ workflow {
     )
 
     def (run, outdir) = [workflow, settings.outdir]
-    run.onComplete { Results.finish(run.success, outdir) }
+    run.onComplete { Results.finish(run.success && !run.stubRun, outdir) }
 }

@@ -26,9 +26,9 @@ class References {
         Files.isDirectory(folder.resolve('samples')) && Files.isDirectory(folder.resolve('img_emb'))
     }
 
-    /** The options that tell dedup.py of the staged folders, which are one path, a list or none. */
-    static String options(Object staged) {
-        [staged].flatten().collect { folder -> "--reference ${folder}" }.join(' ')
+    /** The options that tell dedup.py of the staged folders. */
+    static String options(List staged) {
+        staged.collect { folder -> "--reference ${folder}" }.join(' ')
     }
 
     /** Every partition of the folders, in the shape of DEDUP_ASSIGN's input: [1:00000, [], [], []], ... */

@@ -3,11 +3,11 @@ process DECIDE {
     label 'process_high'
 
     input:
-    tuple path(cells, stageAs: 'cells/*'), path(assigned, stageAs: 'assigned/*'), path(pairs, stageAs: 'pairs/*') // or three times []
-    path samples, stageAs: 'samples/*'
-    path scores, stageAs: 'scores/*'
-    path embeddings, stageAs: 'img_emb/*'
-    path references, stageAs: 'references/?'
+    tuple path(cells, stageAs: 'cells/*', arity: '0..*'), path(assigned, stageAs: 'assigned/*', arity: '0..*'), path(pairs, stageAs: 'pairs/*', arity: '0..*')
+    path samples, stageAs: 'samples/*', arity: '1..*'
+    path scores, stageAs: 'scores/*', arity: '1..*'
+    path embeddings, stageAs: 'img_emb/*', arity: '1..*'
+    path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
 
     output:
@@ -20,5 +20,11 @@ process DECIDE {
     script:
     """
     decide.py ${References.options(references)} ${Options.of('DECIDE')} ${task.ext.args ?: ''}
+    """
+
+    stub:
+    """
+    mkdir plan times
+    touch decisions.parquet decisions.json uids_kept.npy uids_dropped.npy plan/plan_00000.{parquet,tsv} times/DECIDE.json
     """
 }

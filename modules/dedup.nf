@@ -7,10 +7,10 @@ process DEDUP_PAIRS {
 
     input:
     val images // how many
-    path samples, stageAs: 'samples/*'
-    path scores, stageAs: 'scores/*'
-    path embeddings, stageAs: 'img_emb/*'
-    path references, stageAs: 'references/?'
+    path samples, stageAs: 'samples/*', arity: '1..*'
+    path scores, stageAs: 'scores/*', arity: '1..*'
+    path embeddings, stageAs: 'img_emb/*', arity: '1..*'
+    path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
 
     output:
@@ -21,6 +21,12 @@ process DEDUP_PAIRS {
     """
     dedup.py pairs ${References.options(references)} ${Options.of('DEDUP')} ${task.ext.args ?: ''}
     """
+
+    stub:
+    """
+    mkdir cells assigned pairs times
+    touch cells/cells_00000.npz assigned/assigned_00000.npy pairs/pairs_00000.parquet times/DEDUP_PAIRS.json
+    """
 }
 
 // Choose cells from a sample of the embeddings.
@@ -29,8 +35,8 @@ process DEDUP_TRAIN {
 
     input:
     val images
-    path samples, stageAs: 'samples/*'
-    path embeddings, stageAs: 'img_emb/*'
+    path samples, stageAs: 'samples/*', arity: '1..*'
+    path embeddings, stageAs: 'img_emb/*', arity: '1..*'
     env 'PYCURATE_CODE'
 
     output:
@@ -42,17 +48,25 @@ process DEDUP_TRAIN {
     """
     dedup.py train ${Options.of('DEDUP')} ${task.ext.args ?: ''}
     """
+
+    stub:
+    """
+    mkdir cells times
+    touch cells/cells_00000.npz times/DEDUP_TRAIN.json
+    echo 1
+    """
 }
 
-// Send each vector of a partition to the cells that it visits: one file, sorted by cell.
+// Send each vector of a partition to the cells that it visits: one file, sorted by cell. Of a reference's partition no file
+// comes: it is read from the reference.
 process DEDUP_ASSIGN {
     tag "${number}"
     label 'process_medium'
 
     input:
-    tuple val(number), path(samples, stageAs: 'samples/*'), path(scores, stageAs: 'scores/*'), path(embeddings, stageAs: 'img_emb/*')
-    path cells, stageAs: 'cells/*'
-    path references, stageAs: 'references/?'
+    tuple val(number), path(samples, stageAs: 'samples/*', arity: '0..*'), path(scores, stageAs: 'scores/*', arity: '0..*'), path(embeddings, stageAs: 'img_emb/*', arity: '0..*')
+    path cells, stageAs: 'cells/*', arity: '1..*'
+    path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
 
     output:
@@ -63,6 +77,12 @@ process DEDUP_ASSIGN {
     """
     dedup.py assign --partition ${number} ${References.options(references)} ${task.ext.args ?: ''}
     """
+
+    stub:
+    """
+    mkdir assigned times
+    touch assigned/assigned_${number}.npy times/DEDUP_ASSIGN_${number}.json
+    """
 }
 
 // Find the pairs that meet in a bucket of cells; of each file only the bucket's slice is read.
@@ -72,10 +92,10 @@ process DEDUP_MATCH {
 
     input:
     val bucket
-    path cells, stageAs: 'cells/*'
-    path assigned, stageAs: 'assigned/*'
-    path embeddings, stageAs: 'img_emb/*'
-    path references, stageAs: 'references/?'
+    path cells, stageAs: 'cells/*', arity: '1..*'
+    path assigned, stageAs: 'assigned/*', arity: '1..*'
+    path embeddings, stageAs: 'img_emb/*', arity: '1..*'
+    path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
 
     output:
@@ -85,6 +105,12 @@ process DEDUP_MATCH {
     script:
     """
     dedup.py match --bucket ${bucket} ${References.options(references)} ${task.ext.args ?: ''}
+    """
+
+    stub:
+    """
+    mkdir pairs times
+    touch pairs/pairs_${bucket}.parquet times/DEDUP_MATCH_${bucket}.json
     """
 }
 

@@ -22,4 +22,11 @@ process EMBED {
     ${Shards.receive(number)}
     embed.py --partition ${number} --model-dir ${models} --workers ${task.cpus} ${Options.of('EMBED')} ${task.ext.args ?: ''}
     """
+
+    stub:
+    """
+    mkdir samples measures img_emb metadata stats times
+    touch {samples/samples,measures/measures,metadata/metadata}_${number}.parquet img_emb/img_emb_${number}.npy times/EMBED_${number}.json
+    echo '{"readable": 1}' > stats/stats_${number}.json
+    """
 }

@@ -9,10 +9,16 @@ process PARTITION {
     env 'PYCURATE_CODE'
 
     output:
-    path 'partitions/*.tsv', emit: partitions
+    path 'partitions/*.tsv', arity: '1..*', emit: partitions
 
     script:
     """
     partition.py --input ${Shell.quote(input)} ${Options.of('PARTITION')} ${task.ext.args ?: ''}
+    """
+
+    stub:
+    """
+    mkdir partitions
+    touch partitions/partitions_00000.tsv
     """
 }

@@ -7,8 +7,8 @@ process REFERENCE_FOLDER {
     label 'process_single'
 
     input:
-    path samples, stageAs: 'staged/samples/*'
-    path embeddings, stageAs: 'staged/img_emb/*'
+    path samples, stageAs: 'staged/samples/*', arity: '1..*'
+    path embeddings, stageAs: 'staged/img_emb/*', arity: '1..*'
 
     output:
     path 'reference', emit: folder
@@ -16,6 +16,12 @@ process REFERENCE_FOLDER {
     script:
     """
     cp -rL staged reference
+    """
+
+    stub:
+    """
+    mkdir -p reference/samples reference/img_emb
+    touch reference/samples/samples_00000.parquet reference/img_emb/img_emb_00000.npy
     """
 }
 

@@ -4,8 +4,8 @@ process REPORT_CHOOSE {
 
     input:
     tuple path(decisions), path(criteria) // decisions.parquet and decisions.json: what was decided, and by what
-    path samples, stageAs: 'samples/*'
-    path embeddings, stageAs: 'img_emb/*'
+    path samples, stageAs: 'samples/*', arity: '1..*'
+    path embeddings, stageAs: 'img_emb/*', arity: '1..*'
     env 'PYCURATE_CODE'
 
     output:
@@ -14,6 +14,11 @@ process REPORT_CHOOSE {
     script:
     """
     report.py choose ${task.ext.args ?: ''}
+    """
+
+    stub:
+    """
+    touch examples.parquet examples.tsv
     """
 }
 
@@ -25,11 +30,11 @@ process REPORT {
     input:
     tuple path(examples), stdin, val(mounts) // stdin: a partition file of the examples' shards
     tuple path(decisions), path(criteria) // decisions.parquet and decisions.json: what was decided, and by what
-    path samples, stageAs: 'samples/*'
-    path embedded, stageAs: 'stats/*' // EMBED's stats
-    path search // duplicates.parquet and dedup.json, if duplicates were sought
-    path stats, stageAs: 'curated/*'
-    path times, stageAs: 'times/*'
+    path samples, stageAs: 'samples/*', arity: '1..*'
+    path embedded, stageAs: 'stats/*', arity: '1..*' // EMBED's stats
+    path search, arity: '0..*' // duplicates.parquet and dedup.json, if duplicates were sought
+    path stats, stageAs: 'curated/*', arity: '0..*'
+    path times, stageAs: 'times/*', arity: '1..*'
     path models
     val partitions // how many there are
     val parameters // JSON
@@ -46,5 +51,11 @@ process REPORT {
     printf '%s\\n' ${Shell.quote(parameters)} > parameters.json
     report.py render --partitions ${partitions} --parameters parameters.json --model-dir ${models} ${task.ext.args ?: ''}
     mkdir pipeline_info && mv versions.json pipeline_info/
+    """
+
+    stub:
+    """
+    mkdir pipeline_info
+    touch summary.json report.html pipeline_info/versions.json
     """
 }

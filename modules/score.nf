@@ -17,4 +17,10 @@ process SCORE {
     """
     score.py --partition ${number} --model-dir ${models} ${Options.of('SCORE')} ${clip_score ? '--clip-score' : ''} ${task.ext.args ?: ''}
     """
+
+    stub:
+    """
+    mkdir scores times
+    touch scores/scores_${number}.parquet times/SCORE_${number}.json
+    """
 }

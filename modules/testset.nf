@@ -12,4 +12,10 @@ process TESTSET {
     """
     testset.py --out shards
     """
+
+    stub:
+    """
+    mkdir shards
+    touch shards/00000.tar
+    """
 }

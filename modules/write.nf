@@ -20,4 +20,10 @@ process WRITE {
     ${Shards.receive('00000')}
     write.py --plan ${number} ${Options.of('WRITE')} ${task.ext.args ?: ''}
     """
+
+    stub:
+    """
+    mkdir curated times
+    touch curated/${number}{.tar,.parquet,_stats.json} times/WRITE_${number}.json
+    """
 }
