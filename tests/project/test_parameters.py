@@ -79,3 +79,42 @@ def test_the_presets_give_every_score_that_can_be_switched_off() -> None:
     assert all_parameters()["preset"].enum == tuple(presets)
     for preset in presets.values():
         assert set(preset["scorers"]) == set(switches().values())
+
+
+# Newer versions of Nextflow leave what stands on the command line as text, as this one does when it is told to.
+@pytest.mark.parametrize("text", [{}, {"NXF_DISABLE_PARAMS_TYPE_DETECTION": "true"}], ids=["typed", "text"])
+def test_values_on_the_command_line_mean_the_same_typed_and_as_text(tmp_path: Path, text: dict[str, str]) -> None:
+    good = "--encoder a:B --aesthetic false --nsfw FALSE --help false --dedup --dedup_single 0 --slurm_queue_size 7"
+    rest = "--max_aspect 3 --dedup_threshold 0.5 --partition_minutes 60 --images_per_second 1.5 --max_pixels 9999999999"
+    wrong = "--write maybe --images_per_tar seven --tars_per_task 7.0 --batch_size 99999999999999999999 --min_side 0"
+    done = subprocess.run(
+        ["nextflow", "run", ROOT / "main.nf", *f"{good} {rest} {wrong} --nsfw_threshold nan".split()],
+        cwd=tmp_path,
+        env=environment() | text,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    # Only how a number too large for an integer is written may differ.
+    said = re.findall(r"^--(\w+) (?:\S+: )?(is .*?)(?:: .*)?$", done.stderr, re.MULTILINE)
+    assert sorted(said) == [
+        ("batch_size", "is no integer"),
+        ("images_per_tar", "is no integer"),
+        ("input", "is missing"),
+        ("min_side", "is not in the range 1 to any"),
+        ("nsfw_threshold", "is no number"),
+        ("tars_per_task", "is no integer"),
+        ("write", "is no boolean"),
+    ]
+
+
+def test_the_order_of_the_profiles_test_and_slurm_changes_nothing(tmp_path: Path) -> None:
+    """Nextflow applies them in the order of their definition, newer versions in that of the call."""
+    settings = {}
+    for profile in ("test", "slurm"):
+        (tmp_path / "nextflow.config").write_text(f"includeConfig '{ROOT / 'conf' / profile}.config'\n")
+        command = ["nextflow", "config", "-flat"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
+        settings[profile] = set(re.findall(r"^(\w+\..*?) = ", done.stdout, re.MULTILINE))
+    assert len(settings["test"]) >= 7 and len(settings["slurm"]) >= 20
+    assert settings["test"] & settings["slurm"] == set()

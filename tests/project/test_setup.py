@@ -115,10 +115,17 @@ def test_the_launcher_brings_its_own_nextflow(nextflow: Path, tmp_path: Path) ->
 def test_a_nextflow_on_path_is_preferred_where_it_is_new_enough(
     nextflow: Path, tmp_path: Path, found: str, taken: bool
 ) -> None:
-    script(tmp_path / "nextflow", f'#!/bin/sh\necho "nextflow version {found}.5000"\necho other "$@" >&2\n')
+    script(
+        tmp_path / "nextflow",
+        f'#!/bin/sh\necho "nextflow version {found}.5000"\necho "parser $NXF_SYNTAX_PARSER" >&2\n',
+    )
     result = version(nextflow, PATH=own_path(tmp_path))
     assert result.stdout.startswith(f"nextflow version {found if taken else '24.10.0'}")
     assert ("passing over" in result.stderr) is not taken
+    assert ("parser v1" in result.stderr) is taken  # the one that the tests run, whatever a newer version's default is
+    assert ("only read for" in result.stderr) is (taken and not found.startswith("24.10."))
+    if taken:
+        assert "parser v2" in version(nextflow, PATH=own_path(tmp_path), NXF_SYNTAX_PARSER="v2").stderr
 
 
 def test_two_launchers_on_one_path_do_not_call_each_other_for_ever(nextflow: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -30,6 +31,15 @@ process GPU {
 workflow { GPU(Channel.of(0..4).combine(PLAIN())).view() }
 """
 
+# What sbatch says of a slurmctld that restarts, once; then it is Slurm's own again.
+SBATCH = """#!/bin/sh
+if mkdir '{folder}/refused' 2>/dev/null; then
+    echo 'sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)' >&2
+    exit 1
+fi
+exec {sbatch} "$@"
+"""
+
 
 def directives(work: Path) -> list[str]:
     """The sbatch options of each job script beneath a work folder, on one line each."""
@@ -48,25 +58,36 @@ def jobs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> list[str
         slurm_account="physics",
         slurm_options="--nice=1",
         slurm_gpu_options="--gpus=1",
-        slurm_array_size=3,
+        slurm_array_size=50,
+        slurm_queue_size=3,
         slurm_max_memory="150.MB",
     )
+    env, first = environment(cluster.env), folder / "first"
+    first.mkdir()
+    (first / "sbatch").write_text(SBATCH.format(folder=folder, sbatch=shutil.which("sbatch", path=env["PATH"])))
+    (first / "sbatch").chmod(0o755)
     done = subprocess.run(
         ["nextflow", "run", "main.nf", *choices],
         cwd=folder,
-        env=environment(cluster.env),
+        env=env | {"PATH": f"{first}{os.pathsep}{env['PATH']}"},
         capture_output=True,
         text=True,
         timeout=LIMIT,
     )
     assert done.returncode == 0, done.stdout
     assert {f"{number} 0" for number in range(5)} <= set(done.stdout.splitlines())  # each saw its GPU
+    assert (folder / "refused").is_dir()  # the first call of sbatch failed, and the job was submitted again
     return directives(folder / "work")
 
 
 def test_the_cluster_has_two_nodes_with_a_gpu_each(cluster: Cluster) -> None:
     said = cluster.run("srun", "--nodes=2", "--gres=gpu:1", "bash", "-c", "echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES")
     assert sorted(said.splitlines()) == ["n1 0", "n2 0"]
+
+
+def test_what_is_submitted_again_is_the_same_for_every_version_of_nextflow() -> None:
+    reasons = re.findall(r"\bretry\.reason += ('.*?')", (ROOT / "conf" / "slurm.config").read_text())
+    assert len(reasons) == 2 and len(set(reasons)) == 1
 
 
 def test_every_job_names_account_and_options_of_the_site(jobs: list[str]) -> None:
@@ -79,7 +100,7 @@ def test_a_task_with_an_accelerator_asks_for_a_gpu_and_its_partition(jobs: list[
     assert asks == {(True, True, False, True), (False, False, True, False)}
 
 
-def test_tasks_of_a_stage_go_as_arrays_of_the_chosen_size(jobs: list[str]) -> None:
+def test_tasks_of_a_stage_go_as_arrays_no_larger_than_the_queue(jobs: list[str]) -> None:
     assert sorted(re.findall(r"--array \S+", " ".join(jobs))) == ["--array 0-1", "--array 0-2"]
 
 
