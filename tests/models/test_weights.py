@@ -24,6 +24,10 @@ from pycurate.models.selection import select_models
 from pycurate.models.weights import HubWeights, Weights, fetch, fetch_pair, opened, opened_pair
 from pycurate.plugins import load_class
 
+IMPORTS = os.pathsep.join(
+    map(str, (Path(__file__).parent, Path(__file__).parents[1] / "support"))
+)  # of other processes
+
 DATA = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 PAIR = HubWeights("Model/tag", "someone/model", ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"))
@@ -243,7 +247,7 @@ def test_the_hubs_own_switch_is_heeded(hub: Hub, source: Path, tmp_path: Path) -
         **os.environ,
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(tmp_path / "home"),
-        "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+        "PYTHONPATH": IMPORTS,
     }
     command = [sys.executable, "-c", code, str(tmp_path / "models")]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -256,7 +260,7 @@ FETCH = "import sys; from test_weights import *; fetch_pair(PAIR, Path(sys.argv[
 
 def test_processes_that_fetch_at_once_do_no_harm(hub: Hub, source: Path, tmp_path: Path) -> None:
     hub.serve(f"/store/{SHA256}", DATA, pause=0.002)
-    env = {**os.environ, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    env = {**os.environ, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": IMPORTS}
     command = [sys.executable, "-c", FETCH, str(tmp_path / "models")]
     processes = [subprocess.Popen(command, env=env) for _ in range(3)]
     assert [process.wait(50) for process in processes] == [0, 0, 0]
