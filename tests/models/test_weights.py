@@ -26,7 +26,7 @@ from pycurate.plugins import load_class
 
 IMPORTS = os.pathsep.join(
     map(str, (Path(__file__).parent, Path(__file__).parents[1] / "support"))
-)  # of other processes
+)
 
 DATA = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
