@@ -122,13 +122,13 @@ def cut(data: bytes) -> bytes:
 
 
 def garbled(data: bytes) -> bytes:
-    """A Huffman table of nonsense: seen before anything is decoded, where DALI is to decode."""
+    """A Huffman table of nonsense: seen in its header where DALI is to decode, else by the decoder."""
     at = data.find(b"\xff\xc4") + 5
     return data[:at] + b"\xff" * 16 + data[at + 16 :]
 
 
 def lacking(data: bytes) -> bytes:
-    """Colours without a quantisation table: seen only when a decoder fails, which ends a DALI pipeline."""
+    """Colours without a quantisation table: likewise. Were it left to DALI, it would end its pipeline."""
     at = data.find(b"\xff\xc0") + 12
     return data[:at] + b"\3" + data[at + 1 :]
 

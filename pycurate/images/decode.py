@@ -32,7 +32,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from pycurate.images import exif, jpeg, limits
+from pycurate.images import exif, jpeg, jpegwalk, limits
 from pycurate.images.formats import FORMATS, sniff
 from pycurate.images.limits import UnreadableError
 from pycurate.parameters import default_of
@@ -146,14 +146,14 @@ def decode(
 
 
 def jpeg_header(data: bytes) -> jpeg.JpegHeader | None:
-    """The header of a JPEG that any libjpeg reads to its end without an error (`jpeg.regular`), else None."""
+    """The header of a JPEG that any libjpeg reads to its end without an error (`jpegwalk.regular`), else None."""
     if sniff(data) != "jpeg":
         return None
     try:
         header = jpeg.read_header(data)
     except (EOFError, ValueError):
         return None
-    return header if header.scanned <= jpeg.SCANNED and jpeg.regular(data, header) else None
+    return header if header.scanned <= jpeg.SCANNED and jpegwalk.regular(data, header) else None
 
 
 def _judge(

@@ -3,24 +3,17 @@
 import re
 import struct
 from dataclasses import dataclass
-from operator import mul
 
 from pycurate.images import exif, limits
 
-_SOI, _EOI, _SOS, _DHT, _APP1, _TEM = 0xD8, 0xD9, 0xDA, 0xC4, 0xE1, 0x01
+_SOI, _EOI, _SOS, _APP1, _TEM = 0xD8, 0xD9, 0xDA, 0xE1, 0x01
 _RESTARTS = range(0xD0, 0xD8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0-SOF15; the other three are DHT, JPG and DAC
-_TABLES = frozenset((_DHT, 0xDB, 0xDD, 0xFE))  # DHT, DQT, DRI, COM: may stand before every scan
-_APPS = range(0xE0, 0xF0)
-_METADATA = frozenset(_APPS) - {0xE0, 0xEE}  # JFIF's and Adobe's tell which colours the components are
-_PROGRESSIVE = frozenset((0xC2, 0xCA))  # Huffman- and arithmetic-coded
+APPS = range(0xE0, 0xF0)
+_METADATA = frozenset(APPS) - {0xE0, 0xEE}  # JFIF's and Adobe's tell which colours the components are
+PROGRESSIVE = frozenset((0xC2, 0xCA))  # Huffman- and arithmetic-coded
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
-_SAMPLINGS = frozenset(  # luma as often as, or more often than, colour: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:4:1
-    bytes((luma, 0x11, 0x11)) for luma in (0x11, 0x21, 0x22, 0x12, 0x41, 0x14)
-)
-_CODE_SPACE = tuple(1 << 16 - length for length in range(1, 17))  # what a code of each length takes of all 2^16
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
-_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # what is neither a stuffed byte nor a restart marker ends a scan
 
 SCANNED = 1 << 32
 """Scans times pixels that are read: 24 scans of the largest image. libjpeg writes ten, other encoders a few more.
@@ -122,63 +115,10 @@ def read_header(data: bytes) -> JpegHeader:
     orientation = exif.orientation(block, packet) if block or packet else 1
     # A scan of all components ends a sequential image.
     scans = (
-        1 if kind not in _PROGRESSIVE and data[at + 4 : at + 5] == bytes((components,)) else data.count(b"\xff\xda", at)
+        1 if kind not in PROGRESSIVE and data[at + 4 : at + 5] == bytes((components,)) else data.count(b"\xff\xda", at)
     )
     parts.append(slice(at, len(data)))
     return JpegHeader(width, height, components, bits, kind, orientation, samplings, scans, bool(exifs), tuple(parts))
-
-
-def regular(data: bytes, header: JpegHeader) -> bool:
-    """Whether the JPEG is of the ordinary kind and every marker up to its end stands where it belongs.
-
-    Its Huffman tables are such as a decoder takes, too: what DALI fails on ends its pipeline, which costs as much as
-    hundreds of decodes. In such a file only the bits within scans, or the numbers within tables, can be damaged. All
-    libjpegs repair the former alike, and fail on the latter before they give out a pixel, however they are called.
-    Behind misplaced markers they differ: some have given out a whole image by then, some have not.
-    """
-    if not header.plain or (header.components == 3 and header.samplings not in _SAMPLINGS):
-        return False
-    at, frames, scans, whole = 2, 0, 0, False
-    for _ in range(limits.PARTS):
-        if whole or at + 4 > len(data) or data[at] != 0xFF:
-            break
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == _SOS and frames == 1:
-            scans += 1
-            whole = header.frame not in _PROGRESSIVE and length == 6 + 2 * header.components
-            found = _IN_SCAN.search(data, at + 2 + length)
-            if found is None:
-                return False
-            at = found.start()
-        elif marker in _TABLES or (not scans and (marker in _APPS or (marker == header.frame and not frames))):
-            if marker == _DHT and not _codes_fit(data[at + 4 : at + 2 + length]):
-                return False
-            frames += marker == header.frame
-            at += 2 + length
-        else:
-            break
-    return bool(scans) and data[at : at + 2] == b"\xff\xd9"
-
-
-def _codes_fit(tables: bytes) -> bool:
-    """Whether the body of a DHT segment holds whole tables whose codes fit their lengths (T.81, B.2.4.2 and annex C).
-
-    A code of all ones is no code, so that they leave room for one. Symbols of DC tables count bits, 15 at most.
-    """
-    at = 0
-    while at < len(tables):
-        counts = tables[at + 1 : at + 17]
-        end = at + 17 + sum(counts)
-        if len(counts) < 16 or end > len(tables) or sum(map(mul, counts, _CODE_SPACE)) >= 1 << 16:
-            return False
-        if (
-            tables[at] > 0x13
-            or 3 < tables[at] < 0x10
-            or (tables[at] < 0x10 and max(tables[at + 17 : end], default=0) > 15)
-        ):
-            return False
-        at = end
-    return True
 
 
 def restated(data: bytes, header: JpegHeader) -> bytes:

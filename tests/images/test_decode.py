@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from pycurate.images.decode import CODES, MAX_PIXELS, ImageInfo, decode, inspect, jpeg_header
 from pycurate.images.formats import sniff
+from pycurate.images.jpeg import read_header
 
 
 @cache
@@ -168,6 +169,38 @@ def test_plain_jpegs_are_told_from_others() -> None:
         kind for kind in kinds() if kind.startswith("jpeg") and kind != "jpeg cmyk"
     ]
     assert not any(jpeg_header(data) for data, code in broken().values() if code not in ("too_large", "corrupt"))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["L", "RGB"]),
+    st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    st.fixed_dictionaries(
+        {"progressive": st.booleans(), "optimize": st.booleans(), "quality": st.integers(1, 100)},
+        optional={
+            "subsampling": st.integers(0, 2),
+            "restart_marker_blocks": st.integers(1, 9),
+            "qtables": st.sampled_from(["web_low", "web_high", [[9] * 64]]),
+            "comment": st.binary(max_size=9),
+            "icc_profile": st.just(bytes(70000)),
+        },
+    ),
+)
+def test_sound_jpegs_go_to_dali_however_they_are_encoded(mode: str, size: tuple[int, int], options: dict) -> None:
+    assert jpeg_header(encode(photograph().resize(size).convert(mode), "JPEG", **options))
+
+
+def test_a_frame_of_motion_jpeg_needs_no_huffman_tables() -> None:
+    data = kinds()["jpeg"]
+    assert jpeg_header(without(b"\xff\xc4", data)) and not jpeg_header(without(b"\xff\xdb", data))
+    np.testing.assert_array_equal(decode(without(b"\xff\xc4", data))[1], decode(data)[1])
+    assert not jpeg_header(without(b"\xff\xc4", kinds()["jpeg progressive"]))
+
+
+def without(marker: bytes, data: bytes) -> bytes:
+    """A JPEG without such segments before its first scan."""
+    parts = [data[part] for part in read_header(data).parts]
+    return data[:2] + b"".join(part for part in parts if not part.startswith(marker))
 
 
 @cache

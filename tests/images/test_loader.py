@@ -140,7 +140,7 @@ def test_dali_decodes_large_batches_in_parts(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_files_that_are_seen_to_be_broken_never_reach_dali() -> None:
-    files = [data for data, code in broken().values() if code != "corrupt"] + list(photographs().values())
+    files = [*(data for data, _ in broken().values()), *map(lacking, photographs().values()), *photographs().values()]
     backend = DaliBackend(SMALL, "cpu", len(files), 10**8, 2)
     images, pixels = backend.start(files)()
     backend.close()
@@ -148,7 +148,8 @@ def test_files_that_are_seen_to_be_broken_never_reach_dali() -> None:
     assert len(pixels[0]) == sum(info.error is None for info in images) == len(photographs())
 
 
-def test_a_dozen_images_on_which_dali_fails_cost_one_rebuild_for_each_run() -> None:
+def test_a_dozen_images_on_which_dali_fails_cost_one_rebuild_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader_dali, "jpeg_header", read_header)  # none is known that `jpeg_header` lets through
     good = list(photographs().values()) * 7
     files = [lacking(data) if at % 7 == 3 else data for at, data in enumerate(good)][:84]
     backend = DaliBackend(SMALL, "cpu", len(files), 10**8, 2)

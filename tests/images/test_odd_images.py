@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mutations import Both
-from pictures import claiming, encode, exif, photograph, without_tables
+from pictures import claiming, encode, exif, lacking, photograph, without_tables
 from PIL import Image, ImageOps
 
 from pycurate.images.decode import ImageInfo, decode, jpeg_header
@@ -134,6 +134,7 @@ def odd() -> dict[str, tuple[Callable[[], bytes], str, str]]:
         "JPEG that begins twice": (lambda: jpeg()[:2] + jpeg(), "corrupt", "the message names the cause"),
         "JPEG without its end": (lambda: jpeg()[:-2], "truncated", ""),
         "JPEG whose tables are nonsense": (lambda: without_tables(jpeg()), "corrupt", ""),
+        "JPEG without a table that its scans need": (lambda: lacking(jpeg()), "corrupt", "never given to DALI"),
         "JPEG with colour sampled more often than luma": (lambda: sampled(b"\x11\x22\x22"), READ, ""),
         "JPEG with three samplings": (lambda: sampled(b"\x22\x21\x11"), READ, ""),
         "JPEG, CMYK": (lambda: encode(small.convert("CMYK"), "JPEG"), READ, "as RGB by Pillow"),

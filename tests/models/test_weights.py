@@ -24,9 +24,7 @@ from pycurate.models.selection import select_models
 from pycurate.models.weights import HubWeights, Weights, fetch, fetch_pair, opened, opened_pair
 from pycurate.plugins import load_class
 
-IMPORTS = os.pathsep.join(
-    map(str, (Path(__file__).parent, Path(__file__).parents[1] / "support"))
-)
+IMPORTS = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[1] / "support")))
 
 DATA = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()

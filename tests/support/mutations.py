@@ -5,6 +5,7 @@ and goes through both backends, and a table says how many were tried, crashed, t
 """
 
 import random
+import re
 import sys
 import time
 import warnings
@@ -93,6 +94,18 @@ def mutated(kind: str, seed: int) -> bytes:
             data[at : at + length] = bytes(length)
         else:
             del data[max(at, 8) :]
+    return bytes(data)
+
+
+def misstated(kind: str, seed: int) -> bytes:
+    """A JPEG of `sound` whose markers stand where they were; one to three bytes of what they say are others."""
+    chance = random.Random(seed)
+    data = bytearray(sound()[kind])
+    scans = [found.start() for found in re.finditer(rb"\xff\xda", data)]
+    scan = chance.choice(scans)
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        at = chance.choice((chance.randrange(2, scans[0] + 14), scan + chance.randrange(2, 14)))
+        data[at] = chance.choice((data[at] ^ 1 << chance.randrange(8), chance.choice(b"\0\1\2\3\4\5\x3f\x40\xff")))
     return bytes(data)
 
 

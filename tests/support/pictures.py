@@ -75,7 +75,7 @@ def without_tables(jpeg: bytes) -> bytes:
 
 
 def lacking(jpeg: bytes) -> bytes:
-    """A JPEG whose luma names a quantisation table that is not there: only a decoder meets that."""
+    """A JPEG whose luma names a quantisation table that is not there."""
     at = jpeg.find(b"\xff\xc0") + 12
     return jpeg[:at] + b"\3" + jpeg[at + 1 :]
 
