@@ -1,9 +1,9 @@
 """The `dali` backend: NVIDIA DALI decodes JPEGs and computes all views in one graph, on a GPU or a CPU.
 
 DALI is given what it reads as the `cpu` backend does: JPEGs of the ordinary kind, all of whose markers stand where they
-belong and say what libjpeg takes (`pycurate.images.jpegwalk.regular`), with the orientation that pycurate reads as their only
-one. All else goes to the `cpu` backend, which also has the last word on what DALI fails on. That takes care: one image
-that it cannot decode ends the whole pipeline and every batch within.
+belong and say what libjpeg takes (`pycurate.images.jpegwalk.regular`), with the orientation that pycurate reads as
+their only one. All else goes to the `cpu` backend, which also has the last word on what DALI fails on. That takes care:
+one image that it cannot decode ends the whole pipeline and every batch within.
 """
 
 import logging

@@ -153,7 +153,7 @@ def jpeg_header(data: bytes) -> jpeg.JpegHeader | None:
         header = jpeg.read_header(data)
     except (EOFError, ValueError):
         return None
-    return header if header.scanned <= jpeg.SCANNED and jpegwalk.regular(data, header) else None
+    return header if header.scanned <= limits.SCANNED and jpegwalk.regular(data, header) else None
 
 
 def _judge(
@@ -166,10 +166,10 @@ def _judge(
         canvas = limits.webp_size(data) if name == "webp" else None
         if canvas:
             width, height = canvas
-            _allow(width, height, name, max_pixels)
+            _allow(data, width, height, name, max_pixels)
         opened = _open(data, name)
         width, height = opened.upright
-        _allow(width, height, name, max_pixels)
+        _allow(data, width, height, name, max_pixels)
         if opened.refusal:
             raise opened.refusal
         pixels = read(opened)
@@ -192,12 +192,15 @@ def _judge(
     return ImageInfo(width, height, name), pixels
 
 
-def _allow(width: int, height: int, name: str, max_pixels: int) -> None:
-    """Raise UnreadableError for an image over the limit, which is lower for formats that take long."""
-    limit = min(max_pixels, FORMATS[name].most or max_pixels)
+def _allow(data: bytes, width: int, height: int, name: str, max_pixels: int) -> None:
+    """Raise UnreadableError for an image over the limits, which are lower for formats that take long."""
+    pixels, size = limits.most(data, name)
+    limit = min(max_pixels, pixels)
     if width * height > limit:
         slow = f" in the format {name}" if limit < max_pixels else ""
         raise UnreadableError("too_large", f"{width} x {height} pixels are more than the {limit} allowed{slow}")
+    if len(data) > size:
+        raise UnreadableError("too_large", f"{len(data)} bytes are more than the {size} allowed in the format {name}")
 
 
 def _sentence(error: Exception) -> str:
@@ -234,8 +237,8 @@ def _open_jpeg(data: bytes) -> _Opened:
     if not header.plain and (header.bits != 8 or header.frame not in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)):
         raise UnreadableError("unsupported", f"JPEG process {header.frame - 0xC0} of {header.bits} bits")
     refusal = None
-    if header.scanned > jpeg.SCANNED:
-        most = f"{jpeg.SCANS}, or than go over {jpeg.SCANNED} pixels together"
+    if header.scanned > limits.SCANNED:
+        most = f"{limits.SCANS}, or than go over {limits.SCANNED} pixels together"
         refusal = UnreadableError(
             "too_large", f"{header.scans} scans of {width} x {height} pixels are more than {most}"
         )

@@ -15,15 +15,6 @@ PROGRESSIVE = frozenset((0xC2, 0xCA))  # Huffman- and arithmetic-coded
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 
-SCANNED = 1 << 32
-"""Scans times pixels that are read: 24 scans of the largest image. libjpeg writes ten, other encoders a few more.
-
-A scan may hold nothing and still costs a pass over all coefficients: 5,000 of them fit into 500 kB.
-"""
-
-SCANS = 1000
-"""Scans, however small: each costs tables."""
-
 
 @dataclass(frozen=True)
 class JpegHeader:
@@ -52,8 +43,8 @@ class JpegHeader:
 
     @property
     def scanned(self) -> int:
-        """Pixels that all scans go over, more where there are more than SCANS."""
-        return self.scans * self.width * self.height if self.scans <= SCANS else SCANNED + 1
+        """Pixels that all scans go over, more where there are more than limits.SCANS."""
+        return self.scans * self.width * self.height if self.scans <= limits.SCANS else limits.SCANNED + 1
 
     @property
     def plain(self) -> bool:

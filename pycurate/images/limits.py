@@ -4,9 +4,12 @@ Pillow walks through chunks, blocks, tags and comments in Python, some microseco
 millions of them. No encoder in use comes near these bounds.
 """
 
+import math
 import re
 import struct
 from collections.abc import Callable
+
+from pycurate.images.formats import FORMATS
 
 PARTS = 10_000
 """Chunks, blocks, boxes or markers before the pixels, more than ten times what any known file has."""
@@ -26,6 +29,15 @@ COMMENTS = 1000
 IN_PYTHON = 8 << 20
 """Bytes of what Pillow decodes in Python: BMP in run-length code, PPM written out or to be scaled."""
 
+SCANNED = 1 << 32
+"""Scans times pixels that are read: 24 scans of the largest image. libjpeg writes ten, other encoders a few more.
+
+A scan may hold nothing and still costs a pass over all coefficients: 5,000 of them fit into 500 kB.
+"""
+
+SCANS = 1000
+"""Scans of a JPEG, however small: each costs tables."""
+
 _GAP = rb"(?:\s|#[^\r\n]*+[\r\n])++"
 _PPM = re.compile(rb"P[1-6]" + _GAP + rb"\d++" + _GAP + rb"\d++(?:" + _GAP + rb"(\d{1,6}+))?")
 _HEADER = 1 << 16
@@ -43,6 +55,17 @@ def check(data: bytes, name: str) -> None:
     """Raises UnreadableError where a file of format `name` asks for more work than any honest one."""
     if name in _CHECKS:
         _CHECKS[name](data)
+
+
+def most(data: bytes, name: str) -> tuple[float, float]:
+    """Pixels and bytes that a file of format `name` may have, infinity where nothing but the pixels' own limit counts.
+
+    What is searched for in a WebP are the names of the chunks that hold pixels, without which it has none of the kind.
+    """
+    pixels, size = FORMATS[name].most_pixels or math.inf, FORMATS[name].most_bytes or math.inf
+    if name == "webp":  # lossless ones are slow by pixels, the others by bytes
+        return pixels if b"VP8L" in data else math.inf, size if b"VP8 " in data else math.inf
+    return pixels, size
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:
@@ -106,7 +129,10 @@ def _ppm(data: bytes) -> None:
 
 
 def _tiff(data: bytes) -> None:
-    """The first directory, which is the only one that is read: how many values its tags have, how large a tile is."""
+    """The first directory, which is the only one that is read: how many values its tags have, how large its parts are.
+
+    Parts are strips or tiles. libtiff reads up to 100 scans of each that is a JPEG.
+    """
     order = "<" if data[:2] == b"II" else ">"
     if len(data) < 10:
         return
@@ -114,21 +140,45 @@ def _tiff(data: bytes) -> None:
     if directory + 2 > len(data):
         return
     (entries,) = struct.unpack_from(order + "H", data, directory)
-    first: dict[int, int] = {}
+    tags: dict[int, tuple[int, ...]] = {}
     for at in range(directory + 2, min(directory + 2 + 12 * entries, len(data) - 11), 12):
         tag, kind, count = struct.unpack_from(order + "HHI", data, at)
         most = _TIFF_TAGS.get(tag)
         if most is not None and count > most:
             raise UnreadableError("unsupported", f"the TIFF has {count} values of its tag {tag}; {most} at most")
-        if tag in _TIFF_SIZES and kind in (3, 4):
-            first.setdefault(tag, struct.unpack_from(order + "HI"[kind - 3], data, at + 8)[0])
-    width, height, across, down = (first.get(tag, 0) for tag in _TIFF_SIZES)
+        if tag in _TIFF_NUMBERS and kind not in (3, 4):
+            raise UnreadableError("unsupported", f"the TIFF has a tag {tag} of type {kind}, which is SHORT or LONG")
+        if tag in _TIFF_NUMBERS and tag not in tags:
+            tags[tag] = _tiff_values(data, order, kind, count if most else 1, at + 8)
+    width, height, across, down, coding, rows = (tags.get(tag, (0,))[0] for tag in _TIFF_SINGLE)
     if across * down > max(TILE, 4 * width * height):
         raise UnreadableError("unsupported", f"a TIFF of {width} x {height} pixels in tiles of {across} x {down}")
+    if coding == _TIFF_JPEG:
+        part = across * down or width * min(rows or height, height)
+        pair = tuple(tag for tag in _TIFF_PARTS if tags.get(tag))
+        starts, sizes = (tags[tag] for tag in pair) if pair in (_TIFF_PARTS[:2], _TIFF_PARTS[2:]) else ((), ())
+        if not starts or len(starts) != len(sizes) or sum(sizes) > len(data):
+            raise UnreadableError("unsupported", "a TIFF of JPEGs that share their bytes, or do not say where they end")
+        scans = sum(data.count(b"\xff\xda", start, start + size) for start, size in zip(starts, sizes, strict=True))
+        if scans * part > SCANNED:
+            raise UnreadableError(
+                "too_large", f"{scans} scans of {part} pixels in a TIFF go over more than {SCANNED} pixels together"
+            )
 
 
-_TIFF_SIZES = (256, 257, 322, 323)  # the image's width and height, a tile's
-_TIFF_TAGS = {258: SAMPLES, 338: SAMPLES, 339: SAMPLES, 320: 3 << 16} | dict.fromkeys((273, 279, 324, 325), STRIPS)
+def _tiff_values(data: bytes, order: str, kind: int, count: int, at: int) -> tuple[int, ...]:
+    """The numbers of a tag, which stand at `at` if they fit into four bytes; none if the file ends before them."""
+    layout = f"{order}{count}{'HI'[kind - 3]}"
+    if struct.calcsize(layout) > 4:
+        (at,) = struct.unpack_from(order + "I", data, at)
+    return struct.unpack_from(layout, data, at) if at + struct.calcsize(layout) <= len(data) else ()
+
+
+_TIFF_SINGLE = (256, 257, 322, 323, 259, 278)  # width and height, those of a tile, compression, rows in a strip
+_TIFF_PARTS = (273, 279, 324, 325)  # strips: where they begin, how many bytes they have; tiles
+_TIFF_NUMBERS = frozenset(_TIFF_SINGLE + _TIFF_PARTS)
+_TIFF_TAGS = {258: SAMPLES, 338: SAMPLES, 339: SAMPLES, 320: 3 << 16} | dict.fromkeys(_TIFF_PARTS, STRIPS)
+_TIFF_JPEG = 7
 
 
 def _jp2(data: bytes) -> None:

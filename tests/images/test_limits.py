@@ -8,9 +8,9 @@ import pytest
 from pictures import encode, photograph
 from PIL import Image
 
-from pycurate.images import jpeg
 from pycurate.images.decode import decode, inspect
-from pycurate.images.limits import PARTS, STRIPS
+from pycurate.images.formats import FORMATS
+from pycurate.images.limits import PARTS, SCANS, STRIPS
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
@@ -27,7 +27,7 @@ def asking() -> dict[str, tuple[bytes, str, str]]:
     header = struct.pack("<IH", 8, 2) + struct.pack("<HHIIHHII", 256, 4, 1, 9, 324, 4, STRIPS + 1, 8) + b"\0" * 4
     text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 << 20)))
     return {
-        "scans of a JPEG": (progressive[:-2] + scan * jpeg.SCANS + b"\xff\xd9", "too_large", "scans"),
+        "scans of a JPEG": (progressive[:-2] + scan * SCANS + b"\xff\xd9", "too_large", "scans"),
         "segments of a JPEG": (photo[:2] + b"\xff\xe5\0\2" * (PARTS + 1) + photo[2:], "corrupt", "segments"),
         "chunks of a PNG": (png[:33] + chunk(b"abCd", b"") * 2 * PARTS + png[33:], "unsupported", "chunks"),
         "text of a PNG": (png[:33] + text + png[33:], "unsupported", "text"),
@@ -37,8 +37,36 @@ def asking() -> dict[str, tuple[bytes, str, str]]:
         "levels of a PPM": (b"P6\n3000 1000\n254\n" + bytes(9_000_000), "unsupported", "levels"),
         "strips of a TIFF": (b"II*\0" + header, "unsupported", "324"),
         "a large JPEG 2000": (large_jp2(), "too_large", "jp2"),
+        "scans within a TIFF": (tiff_of_scans(150, 1), "too_large", "scans"),
+        "strips of a TIFF that share scans": (tiff_of_scans(90, 1000), "unsupported", "share"),
+        "bytes of an AVIF": (encode(image, "AVIF") + bytes(FORMATS["avif"].most_bytes or 0), "too_large", "bytes"),
+        "bytes of a WebP": (encode(image, "WEBP") + bytes(FORMATS["webp"].most_bytes or 0), "too_large", "bytes"),
+        "a large lossless WebP": (large_webp(), "too_large", "webp"),
         "canvas of a WebP": (b"RIFF\x16\0\0\0WEBPVP8X\n\0\0\0\0\0\0\0" + b"\xff" * 6, "too_large", "pixels"),
     }
+
+
+def tiff_of_scans(count: int, strips: int) -> bytes:
+    """A TIFF of 64 megapixels whose strips are all the same JPEG of so many scans."""
+    progressive = encode(photograph().resize((60, 40)), "JPEG", progressive=True)
+    body = progressive[:-2] + progressive[progressive.rfind(b"\xff\xda") : -2] * count + b"\xff\xd9"
+    ends = 8 + 2 + 8 * 12 + 4
+    starts, sizes = ends, ends + 4 * strips
+    values = ((256, 8000), (257, 8000), (258, 8), (259, 7), (262, 6), (278, 8000 // strips))
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values)
+    place = sizes + 4 * strips
+    if strips == 1:
+        directory += struct.pack("<HHIIHHII", 273, 4, 1, place, 279, 4, 1, len(body))
+    else:
+        directory += struct.pack("<HHIIHHII", 273, 4, strips, starts, 279, 4, strips, sizes)
+    arrays = struct.pack("<I", place) * strips + struct.pack("<I", len(body)) * strips
+    return b"II*\0" + struct.pack("<IH", 8, 8) + directory + bytes(4) + arrays + body
+
+
+def large_webp() -> bytes:
+    data = bytearray(encode(photograph().resize((60, 40)), "WEBP", lossless=True))
+    data[21:25] = struct.pack("<I", 13999 | 10999 << 14)
+    return bytes(data)
 
 
 def large_jp2() -> bytes:

@@ -149,7 +149,7 @@ def test_files_that_are_seen_to_be_broken_never_reach_dali() -> None:
 
 
 def test_a_dozen_images_on_which_dali_fails_cost_one_rebuild_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader_dali, "jpeg_header", read_header)  # none is known that `jpeg_header` lets through
+    monkeypatch.setattr(dali, "jpeg_header", read_header)  # none is known that `jpeg_header` lets through
     good = list(photographs().values()) * 7
     files = [lacking(data) if at % 7 == 3 else data for at, data in enumerate(good)][:84]
     backend = DaliBackend(SMALL, "cpu", len(files), 10**8, 2)

@@ -14,7 +14,7 @@ from pictures import claiming, encode, exif, lacking, photograph, without_tables
 from PIL import Image, ImageOps
 
 from pycurate.images.decode import ImageInfo, decode, jpeg_header
-from pycurate.images.jpeg import SCANS
+from pycurate.images.limits import SCANS
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, of tags that make no sense
