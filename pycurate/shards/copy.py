@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from pycurate.errors import ShardError
-from pycurate.shards.header import BLOCK, EXTENSIONS, LINK, Member, number, padded, records
+from pycurate.shards.grouping import passed_over
+from pycurate.shards.header import BLOCK, EXTENSIONS, LINK, number, padded, records
 from pycurate.shards.links import Links
 from pycurate.shards.listing import Shard, check_unchanged
-from pycurate.shards.membernames import from_macos, key_of, readable
-from pycurate.shards.tar import walk_tar
+from pycurate.shards.membernames import key_of, readable
+from pycurate.shards.tar import Damage, walk_tar
 
 Stretch = tuple[int, int]
 """Bytes of a shard, from the first number up to the second."""
@@ -45,12 +46,16 @@ class Source:
         """
         at, members = start, 0
         for part in walk_tar(self.file, start, start + size):
-            if not isinstance(part, Member) or part.start != at:
+            if part.start != at:
                 break
             at = part.end
-            split = key_of(part.name)
-            if from_macos(part.name) or part.type == b"g":
+            if passed_over(part):
                 continue
+            if isinstance(part, Damage):
+                break
+            if part.type == b"g":
+                continue
+            split = key_of(part.name)
             if split and (part.regular or part.type == LINK):
                 key = readable(split[0]) if key is None else key
                 if readable(split[0]) != key:

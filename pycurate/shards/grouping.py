@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from pycurate.shards.header import LINK, NO_DATA, SYMBOLIC_LINK, Member
 from pycurate.shards.links import Links
-from pycurate.shards.membernames import readable
+from pycurate.shards.membernames import from_macos, readable
 from pycurate.shards.tar import Damage
 
 Fault = tuple[str, str]
@@ -55,3 +55,8 @@ def belongs(member: Member) -> bool:
     # Types in capitals are their makers' own: volume labels, access lists.
     other = member.type not in NO_DATA and not member.type.isupper() and member.type != b"g"
     return member.regular or member.type in (LINK, SYMBOLIC_LINK) or (other and not member.name.endswith("/"))
+
+
+def passed_over(part: Member | Damage) -> bool:
+    """Whether a part is a file that macOS adds, of no sample, and nothing else is lost with it if it is damaged."""
+    return part.name is not None and from_macos(part.name) and not (isinstance(part, Damage) and part.torn)

@@ -12,10 +12,10 @@ from typing import Any, BinaryIO
 from pycurate.errors import ShardError
 from pycurate.images.formats import EXTENSIONS
 from pycurate.shards.captions import MAX_CAPTION_BYTES, MAX_JSON_BYTES, caption_text, json_record, record_caption
-from pycurate.shards.grouping import Group, belongs
+from pycurate.shards.grouping import Group, belongs, passed_over
 from pycurate.shards.header import BLOCK, Member
 from pycurate.shards.links import Links
-from pycurate.shards.membernames import from_macos, key_of, readable
+from pycurate.shards.membernames import key_of, readable
 from pycurate.shards.tar import Damage, walk_tar
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,10 @@ class _Reader:
         found = 0
         for part in self._parts():
             apart, place = part.start != place, part.end
+            cut = isinstance(part, Damage) and place == self.length  # more may be lost than its beginning tells
+            if passed_over(part) and not cut:
+                self.noted["files of macOS (._*, .DS_Store, __MACOSX) are passed over."] += 1
+                continue
             split = key_of(part.name) if part.name is not None else None
             if isinstance(part, Damage) and split is None:
                 found += 1
@@ -114,7 +118,7 @@ class _Reader:
                 yield self._stretch(part)
                 uncertain = uncertain or part.torn
                 continue
-            if not self._counts(part) or split is None:
+            if split is None or (isinstance(part, Member) and not belongs(part)):
                 continue  # webdataset passes over it too
             found += 1
             key, ext = split
@@ -134,16 +138,8 @@ class _Reader:
             yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
         if not found:
             yield self._lost(0, self.length, "no_samples", "The shard is a tar file without any sample.")
-        for what, count in (+self.noted).items():
+        for what, count in self.noted.items():
             log.warning("%s: %d %s", self.shard, count, what)
-
-    def _counts(self, part: Member | Damage) -> bool:
-        """Whether a part with a sample's name is one of the sample's; files that macOS adds are counted."""
-        if isinstance(part, Damage):
-            return True
-        added = from_macos(part.name)
-        self.noted["files of macOS (._*, .DS_Store, __MACOSX) are passed over."] += added
-        return not added and belongs(part)
 
     def _parts(self) -> Iterator[Member | Damage]:
         """The walk through the shard; a file too short for a header is damage from its first byte."""

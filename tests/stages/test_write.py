@@ -15,6 +15,7 @@ import webdataset
 from curated import finished
 from hypothesis import given
 from hypothesis import strategies as st
+from odd_tars import END, part, patched
 from tars import jpeg, read_tar, write_tar
 
 from pycurate.errors import ShardError, TableError
@@ -172,6 +173,15 @@ def test_links_leave_as_files_and_files_of_macos_stay_behind(tmp_path: Path, for
         *[("k.jpg", jpeg(1), 7), ("k.txt", b"text", 7)],
         *[(f"{long}.jpg", jpeg(0), 9), (f"{long}.txt", b"text", 9), ("m.jpg", jpeg(1), 9)],
     ]
+
+
+def test_a_damaged_file_of_macos_stays_behind(tmp_path: Path) -> None:
+    sample = part(("k.jpg", jpeg(1))), part(("k.txt", b"text"))
+    odd = patched(part(("._k.jpg", b"mac")), 124, b"\xff" * 12)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "s.tar").write_bytes(sample[0] + odd + sample[1] + END)
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", "k")}, images_per_tar=9)
+    assert read_tar(tmp_path / "r" / "curated" / "00000.tar") == [("k.jpg", jpeg(1), 0), ("k.txt", b"text", 0)]
 
 
 def test_a_shard_whose_samples_moved_at_equal_size_is_refused(root: Path, tmp_path: Path) -> None:

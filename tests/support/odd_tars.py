@@ -139,6 +139,14 @@ MEMBERS: dict[str, tuple[Make, str]] = {
         ),
         "passed over and counted in the log; WRITE leaves them behind",
     ),
+    "A file of macOS whose size is no number": (
+        lambda _: around(
+            part(("b.jpg", jpeg(1)))
+            + patched(part(("._b.jpg", b"mac")), 124, b"\xff" * 12)
+            + part(("d/._b.jpg", b"mac"), ("b.txt", b"b"))
+        ),
+        "as a sound one",
+    ),
     "An image stored as a sparse file": (lambda at: around(sparse(at, "b.bmp", b"BM")), "a row"),
     "A caption stored as a sparse file": (
         lambda at: around(part(("b.jpg", jpeg(1))) + sparse(at, "b.txt", b"hello")),
