@@ -20,6 +20,7 @@ workflow {
     }
     Parameters.check(settings, args - (workflow.stubRun ? ['true'] : [])) // Nextflow takes -stub-run for an option with a value
     Paths.check(settings)
+    home = Models.home(settings)
     Results.begin(settings.outdir)
 
     // What each script can reach of the package: an edit of it must not be answered from the cache, nor run in an older image.
@@ -29,13 +30,12 @@ workflow {
     }
     input = settings.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(settings.input, launchDir)
 
-    home = Results.folder('model_dir', settings.model_dir)
-    MODELS(Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer), '', home, code.models)
+    MODELS(Models.folder(settings), '', home, code.models)
     models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
     scoring = models                                            // the same with those of more scorers
     if (settings.scorer) {
         // Once MODELS is done, so that what it fetched is linked and not fetched twice.
-        wider = models.map { _folder -> Parameters.folderName(settings.encoder ?: settings.preset, settings.pixel_scorer, settings.scorer) }
+        wider = models.map { _folder -> Models.wider(settings) }
         MODELS_SCORERS(wider, settings.scorer, home, code.models)
         scoring = MODELS_SCORERS.out.fetched.map { sums -> sums.parent }
     }

@@ -29,6 +29,11 @@ class Parameters {
         set.findAll { _name, value -> value instanceof CharSequence && value =~ /[\t\r\n]/ }.each { name, value ->
             faults << "--${name} ${Paths.shown(value)}: holds a tab or a line break"
         }
+        set.subMap(['input', 'model_dir', 'reference']).each { name, value ->
+            (name == 'reference' ? parts(value) : [value]).findAll { part -> part ==~ '~(/.*)?' }.each { part ->
+                faults << "--${name} ${Paths.shown(part)}: no shell has put your home for ~; write the whole path"
+            }
+        }
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is no folder of plain characters, such as /local or '\$TMPDIR'"
         }
@@ -74,13 +79,6 @@ class Parameters {
         }
         lines.addAll(hidden ? [] : ['', 'More parameters: --help --show_hidden, and docs/usage.md.'])
         lines.join('\n')
-    }
-
-    /** A folder name for the weights of the models that are named: light, clip-l14, ViT-B-16_openai, ... */
-    static String folderName(String... names) {
-        def name = names.findAll().join('_').replaceAll(/[^\w.-]+/, '_')
-        // Classes may be named by long paths, and file systems take 255 bytes.
-        name.length() <= 120 ? name : "${name.take(80)}_${name.sha256().take(16)}"
     }
 
     /** The parameters as JSON, in the order of their names, and reference sets so that they are found from elsewhere. */

@@ -1,37 +1,39 @@
 import groovy.json.JsonSlurper
+import java.nio.file.FileSystems
 import java.nio.file.Files
 import java.nio.file.Path
 
 /** The output folder when a run begins and when it is over. */
 class Results {
 
-    /** The folder that a parameter names, made if it is not there. Stop where that cannot be. */
-    static Path folder(String parameter, String name) {
-        def place = Paths.of(name)
-        if (!place.exists()) {
-            place.mkdirs()
-        }
-        if (!place.isDirectory()) {
-            throw new nextflow.exception.AbortOperationException(
-                "--${parameter} ${Paths.shown(name)}: that folder is not there and cannot be made; choose one that can be written"
-            )
-        }
-        place
-    }
-
     /** Before a run: without a summary nobody takes what it leaves unfinished for the results of a run. */
     static void begin(String outdir) {
         Files.deleteIfExists(Paths.of(outdir).resolve('summary.json'))
     }
 
-    /** After a run that succeeded: remove what an earlier one left there beyond it, and print what was kept. */
+    /**
+     * After a run that succeeded: remove what an earlier one left there beyond it, and print what was kept. After one that
+     * failed: name the folders whose disk is full, which Nextflow does not.
+     */
     static void finish(boolean success, String outdir) {
+        if (!success) {
+            [('--outdir'): Paths.of(outdir), 'the work folder': nextflow.Global.session.workDir].each { what, place ->
+                if (full(place)) {
+                    println "${what} ${Paths.shown(place)}: no space is left on its disk; free some, then go on with -resume"
+                }
+            }
+        }
         def file = Paths.of(outdir).resolve('summary.json')
         if (success && file.exists()) {
             def summary = (Map) new JsonSlurper().parse(file)
             removeOld(Paths.of(outdir), summary)
             print(summary, outdir)
         }
+    }
+
+    /** Whether not even a small file finds space. */
+    private static boolean full(Path place) {
+        Files.isDirectory(place) && place.fileSystem == FileSystems.default && Files.getFileStore(place).usableSpace < 65536
     }
 
     /** What this run has not left, by what its summary says. */

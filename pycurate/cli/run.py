@@ -13,7 +13,7 @@ from pycurate.cli.run_options import run_options
 from pycurate.cli.terminal import console, echo
 from pycurate.errors import UsageError
 from pycurate.files import atomic
-from pycurate.nextflow.parameters import parameter_file, read_parameter_file, root, run_parameters
+from pycurate.nextflow.parameters import expanded, parameter_file, read_parameter_file, root, run_parameters
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -52,8 +52,8 @@ def run(
     chosen = (read_parameter_file(params_file) if params_file else {}) | given
     if "input" not in chosen and "test" not in (profile or "").split(","):
         raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
-    whole = {one.name: one.default for one in run_parameters()} | chosen
-    info = Path(whole["outdir"]) / "pipeline_info"
+    every = {one.name: one.default for one in run_parameters()} | chosen
+    info = Path(expanded(every["outdir"])) / "pipeline_info"
     with atomic(info / "parameters.yaml") as temporary:
         temporary.write_text(parameter_file(chosen), encoding="utf-8")
 
@@ -66,7 +66,7 @@ def run(
     command += ["-profile", profile] if profile else []
     command += ["-resume"] if resume else []
     # Filters of the user's own may need what only DECIDE has; what they drop is counted when it has ended.
-    progress = Progress(work_dir, info / "trace.txt", Filtering.of(whole | {"filter": None}))
+    progress = Progress(work_dir, info / "trace.txt", Filtering.of(every | {"filter": None}))
     screen = console()
     view = PlainView(screen) if plain or not screen.is_terminal else TerminalView(screen)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

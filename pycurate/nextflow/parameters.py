@@ -1,5 +1,6 @@
 """The workflow beside this package: where it is, and files of its parameters."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,13 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
     return values or {}
 
 
+def expanded(value: Any) -> Any:
+    """A parameter's value with the paths of folders in the home, which nothing else will expand."""
+    if not isinstance(value, str) or "~" not in value:
+        return value
+    return ",".join(os.path.expanduser(part) if part.startswith("~/") else part for part in value.split(","))
+
+
 def _values(one: Parameter) -> str:
     if one.enum:
         return f" ({', '.join(one.enum)})"
@@ -67,8 +75,7 @@ def _values(one: Parameter) -> str:
 
 
 def _yaml(value: Any) -> str:
-    """One value as YAML writes it in a line; of a folder in the home, which nothing will expand, the whole path."""
-    if isinstance(value, str) and value.startswith("~/"):
-        value = str(Path(value).expanduser())
+    """One value as YAML writes it in a line."""
+    value = expanded(value)
     plain = printable(str(value)) == str(value)
     return yaml.safe_dump(value, default_flow_style=True, allow_unicode=plain, width=10**9).split("\n...")[0].strip()

@@ -11,7 +11,7 @@ import click
 import pytest
 from flows import environment
 
-from pycurate.filters.filtering import KINDS, Filtering
+from pycurate.filters.filtering import FILTERS, Filtering
 from pycurate.parameters import Parameter, all_parameters, switches
 from scripts import NAMES, commands
 
@@ -69,9 +69,9 @@ def test_a_script_has_the_options_that_the_workflow_gives_it(script: str) -> Non
 def test_the_filters_are_those_of_the_schema() -> None:
     group = {one.name for one in all_parameters().values() if one.group == "Filters"}
     assert group == {field.name for field in fields(Filtering)}
-    assert KINDS.keys() == group - {"min_score", "missing_caption", "filter"}  # which have no threshold, or many
+    assert FILTERS.keys() == group - {"min_score", "missing_caption", "filter"}  # which have no threshold, or many
     for name, score in switches().items():
-        assert KINDS[name].column == score
+        assert FILTERS[name].column == score
 
 
 def test_the_presets_give_every_score_that_can_be_switched_off() -> None:
