@@ -9,8 +9,10 @@ keeps the image, so that only the first build is long; `podman image rm pycurate
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,14 +96,22 @@ def inside(image: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_run_in_the_image_leaves_the_bytes_of_a_run_without(image: Path, undisturbed: Flow, tmp_path: Path) -> None:
+def test_a_run_in_the_image_leaves_the_bytes_of_a_run_without(
+    image: Path, undisturbed: Flow, shards: Path, tmp_path: Path
+) -> None:
+    """In folders whose names would run commands, if the engine's options or a task's command were not quoted."""
+    name = "$(touch PWN1) `touch PWN2` 'q' \"d\" [1] {a} *;touch PWN3;"
+    shutil.copytree(shards, tmp_path / f"in {name}")
     (tmp_path / "site.config").write_text("charliecloud.writeFake = false\n")  # for Charliecloud before 0.32
     flow = undisturbed.again(tmp_path / "flow", environment() | {"USER": "curate"})
+    options = tuple(str(tmp_path / f"in {name}") if option == str(shards) else option for option in flow.options)
+    flow = replace(flow, options=options, outdir=f"out {name}")
     flow.succeed("-profile", "charliecloud", "--container", str(image), "-c", str(tmp_path / "site.config"))
     scripts = [path.read_text() for path in flow.work.glob("*/*/.command.run")]
     assert len(scripts) > 8
     assert all("ch-run --unset-env" in text and str(image) in text for text in scripts)
     assert flow.results() == undisturbed.results()
+    assert not list(tmp_path.rglob("PWN*")) and not list(image.glob("*/PWN*"))
 
 
 def test_scripts_of_another_version_than_the_image_say_so(image: Path) -> None:
