@@ -3,10 +3,8 @@
 import io
 import json
 import logging
-import re
 import subprocess
 import sys
-import unicodedata
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.table import Table
 from tars import jpeg, write_tar
+from terminals import ALL, KEY, SHARD, command, harmless, only_data
 
 from pycurate.cli.terminal import LogFormatter, console
 from pycurate.filters.filtering import Filtering
@@ -24,16 +23,7 @@ from pycurate.nextflow.progress import Progress
 from pycurate.nextflow.view import PlainView, TerminalView, drawn
 from pycurate.text import pad, printable, shorten
 
-ALL = "".join(map(chr, range(sys.maxunicode + 1)))
 NASTY = "\x1b[2J\x1b]0;title\x07\x9b31m\u202edesrever\u2066\r\n\x7f\x00[red]:smile:\u200b\u061c\ud800\udcff"
-SHARD = "\x1b[2J\x9b31m\u202e[red]:smile:.tar"
-KEY = "\x1b]0;title\x07k\u2028y\u200f"
-# What no terminal is to be given of a stranger's: controls (C0, DEL, C1), formats, surrogates, separators of lines.
-FORBIDDEN = {sign for sign in ALL if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
-
-
-def harmless(text: str, but: str = "") -> bool:
-    return not FORBIDDEN & set(text) - set(but)
 
 
 def test_every_code_point_that_steers_or_is_not_seen_is_escaped() -> None:
@@ -92,14 +82,6 @@ def test_markup_and_emoji_codes_are_literal_in_both_views(tmp_path: Path) -> Non
 # --- real commands on a real terminal
 
 
-OWN = r"\x1b\[[0-9;?]*[mhlAK]"  # what the live view needs: colours, the cursor, a line up, a line erased
-
-
-def only_data(shown: str) -> bool:
-    """Whether nothing of the set reached the terminal but text: of sequences, those of a live view alone."""
-    return harmless(re.sub(OWN, "", shown.replace("\r\n", "\n")).replace("\r", ""), but="\n")
-
-
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `shards`, whose one shard, keys and captions hold what would steer a terminal; and a run of it."""
@@ -131,10 +113,6 @@ class Bright:
 
 def script(name: str, *words: object) -> list[str]:
     return [sys.executable, str(ROOT / "bin" / f"{name}.py"), *map(str, words)]
-
-
-def command(*words: object) -> list[str]:
-    return [str(Path(sys.executable).parent / "pycurate"), *map(str, words)]
 
 
 def test_stages_and_commands_show_data_as_text(nasty: Path) -> None:

@@ -20,7 +20,7 @@ import simplejpeg
 from flows import LIMIT, ROOT, Flow, environment, on_terminal
 from PIL import Image
 from tars import Member, jpeg, read_tar, write_tar
-from test_terminal import KEY, SHARD, command, only_data
+from terminals import KEY, SHARD, command, only_data
 
 from pycurate.text import printable
 
