@@ -375,7 +375,7 @@ def test_wrong_use_leaves_with_2(shared_images: Path, tmp_path: Path) -> None:
         (["--input-path", tmp_path / "none"], "matches no file"),
         (["--input-path", shared_images, "--gpus", "1,x"], "--gpus is '1,x'"),
         (["--input-path", shared_images, "--gpus", "0"], "--gpus is '0'"),
-        (["--input-path", shared_images, "--preset", "heavy"], "no preset 'heavy'"),
+        (["--input-path", shared_images, "--preset", "heavy"], "'heavy' is not one of 'light', 'clip-b32'"),
         (["--input-path", shared_images, "--shards", "3"], "3 is not in the range"),
     ):
         done = call(*arguments)

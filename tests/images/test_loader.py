@@ -303,7 +303,7 @@ def test_large_files_close_a_batch_early(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_exception_of_a_worker_reaches_the_caller(backend: Literal["cpu", "dali"]) -> None:
-    with Loader(SMALL, backend) as loader, pytest.raises(AttributeError, match="'list'"):
+    with Loader(SMALL, backend) as loader, pytest.raises(TypeError, match="'list'"):
         list(loader.batches([("no bytes", [5])]))  # type: ignore[list-item]
 
 
