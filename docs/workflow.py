@@ -14,12 +14,18 @@ OPTIONS = ("-profile", "test", "-stub-run", "--reference", "shards", "--model_di
 
 
 def processes(graph: str) -> str:
-    """Nextflow's graph (Mermaid) without what is no process: values that go in, and outputs that nothing reads."""
+    """Nextflow's graph (Mermaid) without what is no process: values that go in, and outputs that nothing reads.
+
+    Nodes are named by their process, and circles counted, so that one more value changes nothing.
+    """
     for block in re.findall(r'    subgraph " "\n.*?    end\n', graph, re.DOTALL):
         graph = graph.replace(block, "")
         for node in re.findall(r"^ +(v\d+)\[", block, re.MULTILINE):
             graph = re.sub(rf"^    (?:{node} --> \w+|\w+ --> {node})\n", "", graph, flags=re.MULTILINE)
-    return graph
+    names = dict(re.findall(r"^ +(v\d+)\(\[(\w+)\]\)", graph, re.MULTILINE))
+    circles = re.findall(r"^ +(v\d+)\(\( \)\)", graph, re.MULTILINE)
+    names |= {node: f"c{number}" for number, node in enumerate(circles)}
+    return re.sub(r"\bv\d+\b", lambda node: names[node[0]], graph)
 
 
 def written(text: str, graph: str) -> str:
