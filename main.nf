@@ -81,6 +81,7 @@ workflow {
     )
 
     REPORT_CHOOSE(DECIDE.out.decisions, samples, embeddings, code.report)
+    records = times.mix(EMBED.out.times, SCORE.out.times, DECIDE.out.times, WRITE.out.times)
     REPORT(
         REPORT_CHOOSE.out.examples
             .combine(places.map { byName -> [byName] })
@@ -90,12 +91,22 @@ workflow {
         Tables.sorted(EMBED.out.stats),
         DECIDE.out.search.ifEmpty([]),                          // duplicates.parquet and dedup.json, or none
         Tables.sorted(WRITE.out.stats.flatten()),
-        Tables.sorted(times.mix(EMBED.out.times, SCORE.out.times, DECIDE.out.times, WRITE.out.times)),
+        Tables.sorted(records),
         scoring,
         partitions.count(),
         Parameters.json(settings, launchDir),
         code.report,
     )
+
+    if (!workflow.stubRun) {
+        Results.publish(
+            new Published(settings.outdir, settings.publish_dir_mode),
+            records,                                            // each names the files that its task left
+            PARTITION.out.partitions.mix(MODELS_VERIFY.out.report, REPORT.out.versions, REPORT.out.page),
+            REPORT.out.summary,
+            REPORT.out.kinds,
+        )
+    }
 
     def (run, outdir) = [workflow, settings.outdir]
     run.onComplete { Results.finish(run.success && !run.stubRun, outdir) }

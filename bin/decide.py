@@ -8,6 +8,8 @@ from pycurate.cli.options import parameters, reference_option, stage_command
 from pycurate.dedup.partitions import sources_of
 from pycurate.filters.filtering import Filtering
 from pycurate.results.costs import record
+from pycurate.results.layout import kinds_of
+from pycurate.results.manifest import left
 from pycurate.results.plan import Layout
 from pycurate.stages.decide import decide
 
@@ -33,7 +35,7 @@ def main(
     """
     layout = Layout(images_per_tar, tars_per_task) if write else None
     decide(results, sources_of(results, references), filtering, layout, dedup)
-    record(results, "DECIDE")
+    record(results, "DECIDE", left=left(results, kinds_of("DECIDE")))
 
 
 if __name__ == "__main__":

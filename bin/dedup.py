@@ -20,6 +20,8 @@ from pycurate.dedup.rank import checked_keep
 from pycurate.dedup.settings import Settings
 from pycurate.models.presets import find_preset
 from pycurate.results.costs import record
+from pycurate.results.layout import kinds_of
+from pycurate.results.manifest import left
 from pycurate.results.tables import read_table
 
 
@@ -62,7 +64,7 @@ def train(results: Path, settings: Settings) -> None:
     from pycurate.dedup.train import train as choose_cells
 
     cells = choose_cells(results, sources_of(results), settings)
-    record(results, "DEDUP_TRAIN")
+    record(results, "DEDUP_TRAIN", left=left(results, ["cells"]))
     echo(str(len(cells.buckets) - 1))
 
 
@@ -81,7 +83,7 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
     cells = Cells.load(cells_path(results))
     for source in [source_named(results, references, name) for name in partitions] or sources_of(results, references):
         dedup.assign(source, results, cells)
-        record(results, "DEDUP_ASSIGN", source.label)
+        record(results, "DEDUP_ASSIGN", source.label, left(results, ["assigned"], f"{source.number:05d}"))
 
 
 @main.command()
@@ -97,7 +99,7 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
     embeddings = embeddings_of(sources_of(results, references, "img_emb"))
     for bucket in buckets or range(len(cells.buckets) - 1):
         dedup.match(results, bucket, cells, embeddings)
-        record(results, "DEDUP_MATCH", f"{bucket:05d}")
+        record(results, "DEDUP_MATCH", f"{bucket:05d}", left(results, ["pairs"], f"{bucket:05d}"))
 
 
 @main.command()
@@ -109,7 +111,7 @@ def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> No
     from pycurate.stages.dedup import find_pairs
 
     find_pairs(results, sources_of(results, references), settings)
-    record(results, "DEDUP_PAIRS")
+    record(results, "DEDUP_PAIRS", left=left(results, kinds_of("DEDUP")))
 
 
 @main.command("all")

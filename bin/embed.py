@@ -9,7 +9,8 @@ from pycurate.cli.model_options import model_options
 from pycurate.cli.options import parameters, partition_option, stage_command
 from pycurate.models.selection import ModelSelection
 from pycurate.results.costs import record
-from pycurate.results.layout import numbers
+from pycurate.results.layout import kinds_of, numbers
+from pycurate.results.manifest import left
 from pycurate.stages.embed import LoaderOptions, embed_partition
 
 
@@ -36,7 +37,7 @@ def main(
     options = LoaderOptions.fill(loader, models.device, batch_size, max_pixels, workers)
     for number in partitions or numbers(results, "partitions"):
         embed_partition(results, number, encoder, scorers, options)
-        record(results, "EMBED", number)
+        record(results, "EMBED", number, left(results, kinds_of("EMBED"), number))
 
 
 if __name__ == "__main__":

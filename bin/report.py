@@ -8,7 +8,9 @@ import click
 
 from pycurate.cli.command import Group
 from pycurate.cli.options import results_option
+from pycurate.files import write_json
 from pycurate.report.examples import choose_examples
+from pycurate.results.manifest import LISTED
 from pycurate.stages.report import Setup, read_parameters, weights_in, write_report
 
 log = logging.getLogger(__name__)
@@ -41,11 +43,13 @@ def choose_command(results: Path) -> None:
 @results_option
 @click.option("--partitions", type=int, help="How many partitions there are; fewer tables are a loss.")
 @click.option("--parameters", type=FILE, help="JSON object of names and values: how the run was set up.")
+@click.option("--kinds", type=click.Path(dir_okay=False, path_type=Path), help="Write what names of results look like.")
 @click.option("--model-dir", type=FOLDER, help="Folder of the run's weights, whose hashes are to be shown.")
 def render_command(
     results: Path,
     partitions: int | None,
     parameters: Path | None,
+    kinds: Path | None,
     model_dir: Path | None,
 ) -> None:
     """Check that inputs = kept + dropped, then write RESULTS/summary.json and RESULTS/report.html.
@@ -57,6 +61,8 @@ def render_command(
         weights_in(model_dir) if model_dir else {},
     )
     summary = write_report(results, setup, partitions)
+    if kinds:
+        write_json(kinds, [kind.regex for kind in LISTED])
     log.info("%d samples: %d kept, %d dropped", summary["inputs"], summary["kept"], sum(summary["dropped"].values()))
 
 

@@ -9,7 +9,8 @@ from pycurate.cli.model_options import model_options
 from pycurate.cli.options import partition_option, stage_command
 from pycurate.models.selection import ModelSelection
 from pycurate.results.costs import record
-from pycurate.results.layout import numbers
+from pycurate.results.layout import kinds_of, numbers
+from pycurate.results.manifest import left
 from pycurate.stages.score import score_partition
 
 
@@ -26,7 +27,7 @@ def main(results: Path, models: ModelSelection, partitions: tuple[str, ...], cli
     clip = models.load_clip_score() if clip_score else None
     for number in partitions or numbers(results, "measures"):
         score_partition(results, number, measured, scorers, clip)
-        record(results, "SCORE", number)
+        record(results, "SCORE", number, left(results, kinds_of("SCORE"), number))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from pycurate.stages.write import write_curated
 @parameters("dali_index")
 def main(results: Path, plans: tuple[str, ...], dali_index: bool) -> None:
     """Carry out RESULTS/plan: copy the kept samples out of the shards of RESULTS/partitions into RESULTS/curated."""
-    write_curated(results, plans, dali_index)
-    record(results, "WRITE", plans[0] if plans else "00000")
+    left = write_curated(results, plans, dali_index)
+    record(results, "WRITE", plans[0] if plans else "00000", left)
 
 
 if __name__ == "__main__":

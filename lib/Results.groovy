@@ -6,15 +6,29 @@ import java.nio.file.Path
 /** The output folder when a run begins and when it is over. */
 class Results {
 
-    /** Before a run: without a summary nobody takes what it leaves unfinished for the results of a run. */
+    /** Before a run: without summary and manifest nobody takes what it leaves unfinished for the results of a run. */
     static void begin(String outdir) {
-        Files.deleteIfExists(Paths.of(outdir).resolve('summary.json'))
+        ['summary.json', 'manifest.tsv'].each { name -> Files.deleteIfExists(Paths.of(outdir).resolve(name)) }
     }
 
     /**
-     * After a run that succeeded: remove what an earlier one left there beyond it, and print what was kept. After one that
-     * failed: name the folders whose disk is full, which Nextflow does not.
+     * Publish the files of a run as they come, and see at its end that they are all that there is of a run's.
+     *
+     * @param records a channel of what costs.py leaves for each task: the files that it made, with their hashes
+     * @param files a channel of small files that stand in no record
+     * @param last a channel of the file that says that all is there
+     * @param kinds a channel of a list of regular expressions in JSON: the names of a run's files
      */
+    static void publish(Published published, Object records, Object files, Object last, Object kinds) {
+        def handed = records.map { record -> published.task(record) }
+            .mix(files.flatten().map { file -> published.file(file) })
+            .count()
+        last.combine(kinds).combine(handed).subscribe { file, json, _count ->
+            published.finish(file, (List<String>) new JsonSlurper().parse(json))
+        }
+    }
+
+    /** After a run that succeeded: print what was kept. After one that failed: name the folders whose disk is full. */
     static void finish(boolean success, String outdir) {
         if (!success) {
             [('--outdir'): Paths.of(outdir), 'the work folder': nextflow.Global.session.workDir].each { what, place ->
@@ -25,49 +39,13 @@ class Results {
         }
         def file = Paths.of(outdir).resolve('summary.json')
         if (success && file.exists()) {
-            def summary = (Map) new JsonSlurper().parse(file)
-            removeOld(Paths.of(outdir), summary)
-            print(summary, outdir)
+            print((Map) new JsonSlurper().parse(file), outdir)
         }
     }
 
     /** Whether not even a small file finds space. */
     private static boolean full(Path place) {
         Files.isDirectory(place) && place.fileSystem == FileSystems.default && Files.getFileStore(place).usableSpace < 65536
-    }
-
-    /** What this run has not left, by what its summary says. */
-    private static void removeOld(Path outdir, Map summary) {
-        def counts = ['partitions', 'samples', 'measures', 'img_emb', 'metadata', 'stats', 'scores']
-            .collectEntries { kind -> [kind, summary.partitions] } + [curated: summary.written.shards]
-        if (!summary.parameters.write) {
-            counts.plan = 0
-        }
-        if (!summary.dedup) {
-            counts += [pairs: 0, cells: 0, assigned: 0]
-        }
-        counts.each { kind, count ->
-            def folder = outdir.resolve(kind.toString())
-            def names = Files.isDirectory(folder) ? folder.toFile().list().toList() : []
-            names.findAll { name -> isOld(name, kind.toString(), count, summary) }.each { name -> Files.delete(folder.resolve(name)) }
-        }
-        if (!summary.dedup) {
-            ['duplicates.parquet', 'dedup.json'].each { name -> Files.deleteIfExists(outdir.resolve(name)) }
-        }
-    }
-
-    /**
-     * Files are numbered from zero on, so whatever has a higher or a differently written number is an older run's; so is
-     * an index where none was asked for: it is not this tar's.
-     */
-    private static boolean isOld(String name, String kind, int count, Map summary) {
-        def found = name =~ (kind == 'curated' ? /^(\d+)(\.tar|\.parquet|\.idx|_stats\.json)$/ : /^${kind}_(\d+)\D/)
-        if (!found) {
-            return false
-        }
-        def number = found[0][1]
-        def unasked = name.endsWith('.idx') && !summary.parameters.dali_index
-        unasked || number.length() != Math.max(5, "${count - 1}".length()) || number.toLong() >= count
     }
 
     private static void print(Map summary, String outdir) {

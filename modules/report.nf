@@ -44,13 +44,13 @@ process REPORT {
     path 'summary.json', emit: summary
     path 'report.html', emit: page
     path 'pipeline_info/versions.json', emit: versions
+    path 'kinds.json', emit: kinds // of files that a run leaves, as regular expressions
 
     script:
     """
     ${Shards.receive('00000')}
     printf '%s\\n' ${Shell.quote(parameters)} > parameters.json
-    report.py render --partitions ${partitions} --parameters parameters.json --model-dir ${models} ${task.ext.args ?: ''}
-    mkdir pipeline_info && mv versions.json pipeline_info/
+    report.py render --partitions ${partitions} --parameters parameters.json --model-dir ${models} --kinds kinds.json ${task.ext.args ?: ''}
     """
 
     stub:

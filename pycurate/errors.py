@@ -39,6 +39,10 @@ class LedgerError(PycurateError):
     """Inputs, kept and dropped samples do not add up (promise 2)."""
 
 
+class ManifestError(PycurateError):
+    """Results are not what their manifest says."""
+
+
 _FAULTS: dict[int | None, tuple[str, str]] = {
     None: ("not all of it was written", "see that its disk has space left"),  # numpy's, which names no cause
     errno.ENOSPC: ("no space is left on its disk", "free some, or choose a folder on another disk"),

@@ -14,6 +14,7 @@ COMMANDS = {  # in the order in which they are used
     "run": "Run the workflow and show how it goes.",
     "inspect": "Say why an image was kept or dropped.",
     "refilter": "Choose anew with other thresholds, embedding nothing.",
+    "verify": "Say whether results are as their run left them.",
 }
 
 

@@ -34,6 +34,7 @@ from pycurate.results.tables import read_table
 from pycurate.shards.copy import Source
 from pycurate.shards.count import ShardCount
 from pycurate.shards.listing import Shard
+from pycurate.shards.output import Output
 from pycurate.shards.tar import END
 from pycurate.stages.decide import decide
 from pycurate.stages.embed import LoaderOptions, embed_partition
@@ -140,12 +141,13 @@ def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> 
     for start in range(0, len(order), batch_size):
         path = folder / "pieces" / f"{start:05}.tar"
         chosen = order[start : start + batch_size]
-        with atomic(path) as temporary, open(temporary, "wb", buffering=0) as output:
+        with atomic(path) as temporary, open(temporary, "wb", buffering=0) as file, Output(file) as output:
             for shard in np.unique(owner[chosen]):
                 with Source(counts[shard].shard) as source:
                     here = places[chosen[owner[chosen] == shard]].tolist()
                     copy_samples(source, output, [(None, offset, size) for offset, size in here])
             output.write(END)
+            output.sha256()
         pieces.append((Shard(path.name, path, path.stat().st_size), len(chosen)))
     return pieces
 

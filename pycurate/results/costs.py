@@ -1,16 +1,21 @@
-"""What each piece of work cost: left by the scripts of the stages as `times/`, and summed up by stage in the report."""
+"""What each piece of work cost and left: written by the scripts of the stages as `times/`.
+
+The report sums the costs up by stage; the workflow publishes the files and lists them in the manifest.
+"""
 
 import json
 import os
 import resource
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pycurate.errors import TableError
 from pycurate.files import write_json
 from pycurate.results.layout import path_of, paths_of
+from pycurate.results.manifest import Entry
 
 ORDER = (
     "EMBED", "SCORE", "DEDUP_PAIRS", "DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH", "DECIDE", "WRITE",
@@ -41,18 +46,19 @@ class _Mark:
 _mark = _Mark()
 
 
-def record(results: Path, stage: str, number: str = "00000") -> None:
+def record(results: Path, stage: str, number: str = "00000", left: Iterable[Entry] = ()) -> None:
     """Leave in `results` what a piece of work cost that ends now, and began with the process or at the last record.
 
-    So the time that imports and loading models took counts, and counts once.
+    So the time that imports and loading models took counts, and counts once. `left` are the files that it made.
     """
+    files = [asdict(entry) for entry in left]
     wall, cpu = time.monotonic(), time.process_time()
     seconds = wall - _mark.wall if _mark.wall is not None else _age()
     cost = Cost(
         stage, 1, seconds, seconds, cpu - _mark.cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10, _gpu()
     )
     _mark.wall, _mark.cpu = wall, cpu
-    write_json(path_of(results, "times", f"{stage}_{number.replace(':', '-')}"), asdict(cost))
+    write_json(path_of(results, "times", f"{stage}_{number.replace(':', '-')}"), asdict(cost) | {"files": files})
 
 
 def read_times(results: Path) -> list[Cost]:
@@ -63,8 +69,9 @@ def read_times(results: Path) -> list[Cost]:
     stages: dict[str, Cost] = {}
     for path in paths_of(results, "times").values():
         try:
-            cost = Cost(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            cost = Cost(**{name: value for name, value in told.items() if name != "files"})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise TableError(f"{path} holds no times ({error}); remove it, or run its stage again.") from error
         stage = stages.setdefault(cost.name, Cost(cost.name))
         for name in ("tasks", "seconds", "cpu_seconds"):

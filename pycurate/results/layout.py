@@ -17,6 +17,9 @@ from pycurate.errors import TableError
 EMBEDDING = np.float16
 """The numbers of an embedding, as EMBED leaves them in `img_emb`."""
 
+INFO = "pipeline_info"
+"""The folder of what is about how a run went, and of no use to another."""
+
 STAGES = ("PARTITION", "EMBED", "SCORE", "DEDUP", "DECIDE", "WRITE", "REPORT")
 """In the order of the workflow."""
 
@@ -55,6 +58,13 @@ class Kind:
         """The file, or the folder that holds it, directly beneath the folder of results."""
         return self.pattern.partition("/")[0]
 
+    @property
+    def regex(self) -> str:
+        """What the paths of this kind match as a whole, the number as a group; Java reads it likewise."""
+        before, _, after = map(re.escape, self.pattern.partition("{}"))
+        digits = "" if self.per is Per.RUN else r"[\w-]+" if self.per is Per.STEP else "[0-9]+"
+        return f"{before}({digits}){after}"
+
     def path(self, results: Path, number: str = "") -> Path:
         """Where a file of this kind lies; `number` as it is written there."""
         return results / self.pattern.format(number)
@@ -64,9 +74,7 @@ class Kind:
 
         It is empty where there is one file. That of a step is such as `EMBED_00000`.
         """
-        before, _, after = map(re.escape, self.pattern.partition("{}"))
-        digits = "" if self.per is Per.RUN else r"[\w-]+" if self.per is Per.STEP else "[0-9]+"
-        match = re.fullmatch(f"{before}({digits}){after}", name)
+        match = re.fullmatch(self.regex, name)
         return match[1] if match else None
 
 
@@ -117,9 +125,12 @@ KINDS = {
         # pycurate.report.examples.EXAMPLES, and the names of the shards that hold their images, one a line
         Kind("examples", "examples.parquet", "REPORT", stays=False),
         Kind("examples_shards", "examples.tsv", "REPORT", stays=False),
-        # of pycurate and the packages that it uses; the workflow leaves it in pipeline_info
-        Kind("versions", "versions.json", "REPORT", stays=False),
+        # of pycurate and the packages that it uses; what the models' self-test found
+        Kind("versions", "pipeline_info/versions.json", "REPORT"),
+        Kind("models", "pipeline_info/models.json", "MODELS"),
         Kind("page", "report.html", "REPORT"),
+        # pycurate.results.manifest: every other file with its bytes and SHA-256
+        Kind("manifest", "manifest.tsv", "REPORT"),
         # written last of all: where it is, all is
         Kind("summary", "summary.json", "REPORT"),
     )
@@ -149,6 +160,12 @@ def numbers(results: Path, kind: str) -> list[str]:
     return there
 
 
+def kinds_of(stage: str) -> list[str]:
+    """The names of the kinds of files that a stage leaves for good."""
+    return [kind.name for kind in KINDS.values() if kind.stage == stage and kind.stays]
+
+
 def entries(stages: Collection[str]) -> list[str]:
-    """What these stages leave for good directly beneath the folder of results, in the order above."""
-    return list(dict.fromkeys(kind.top for kind in KINDS.values() if kind.stage in stages and kind.stays))
+    """What these stages leave for good directly beneath the folder of results, in the order above; INFO apart."""
+    tops = (kind.top for kind in KINDS.values() if kind.stage in stages and kind.stays)
+    return [top for top in dict.fromkeys(tops) if top != INFO]

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
 from pycurate.report.examples import choose_examples
 from pycurate.results.criteria import read_criteria
-from pycurate.results.layout import STAGES, entries, path_of, paths_of
+from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
+from pycurate.results.manifest import Entry, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, read_table
 from pycurate.review.earlier import criteria_of
@@ -85,16 +86,27 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
             write_json(path_of(work, "times", f"{stage['name']}_00000"), stage)
         _decide(results, work, wanted)
         change = _change(results, work)
-        write_curated(work, dali_index=bool(summary["parameters"].get("dali_index")))
+        written = write_curated(work, dali_index=bool(summary["parameters"].get("dali_index")))
         choose_examples(work)
         parameters = summary["parameters"] | wanted.parameters(read_criteria(work).search)
         write_report(work, Setup(parameters, summary["weights"]), summary["partitions"])
+        write_manifest(work, _entries(results, work, written, here))
         if not here:
             for name in TABLES:
                 if (results / name).is_dir():
                     shutil.copytree(results / name, target / name, copy_function=_link_or_copy)
         replace(work, target)
     return change
+
+
+def _entries(results: Path, work: Path, written: Iterable[Entry], here: bool) -> Iterator[Entry]:
+    """The manifest of what `work` becomes: the tables' entries are those of the run, if it left a manifest."""
+    run = read_manifest(results) if path_of(results, "manifest").exists() else {}
+    known = {name: entry for name, entry in run.items() if name.partition("/")[0] in TABLES}
+    whole = refreshed(work, known | {entry.name: entry for entry in written})
+    yield from (entry for entry in whole if not entry.name.startswith(f"{INFO}/"))
+    if here:  # how the run went stays
+        yield from (entry for name, entry in run.items() if name.startswith(f"{INFO}/"))
 
 
 def _decide(results: Path, work: Path, wanted: Wanted) -> None:

@@ -44,7 +44,7 @@ class Setup:
 
 
 def write_report(results: Path, setup: Setup, partitions: int | None = None) -> dict[str, Any]:
-    """Check the ledger, then leave summary.json, report.html and versions.json in `results`. Returns the summary.
+    """Check the ledger, then leave pipeline_info/versions.json, report.html and summary.json. Returns the summary.
 
     What decided is read in decisions.json. Pictures come from the shards that `partitions/` names, for the rows of
     `examples.parquet`; without either the page has none. Raises LedgerError where samples do not add up (then neither

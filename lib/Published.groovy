@@ -1,0 +1,248 @@
+import groovy.json.JsonSlurper
+import java.nio.file.FileSystemException
+import java.nio.file.Files
+import java.nio.file.Path
+import java.nio.file.StandardCopyOption
+import java.security.MessageDigest
+import java.util.concurrent.ConcurrentLinkedQueue
+import java.util.concurrent.ExecutorService
+import java.util.concurrent.Executors
+import java.util.concurrent.TimeUnit
+import java.util.concurrent.atomic.AtomicInteger
+import nextflow.exception.AbortOperationException
+
+/**
+ * The files of a run on their way from the folders of its tasks to --outdir, and the manifest that lists them.
+ *
+ * Nextflow's own publishDir leaves alone what lies there already under the name of a cached task's file, be it another
+ * run's or cut (nextflow#1189, #4460). Here a file is left alone only if it is the one that is meant: a link to it, or a copy
+ * with its size and time. Anything else is replaced, by a rename, so that none is ever half there.
+ */
+class Published {
+
+    /** The name of a file that is being written; pycurate/files.py makes names like it. */
+    private static final TEMPORARY = ~/\.pycurate-[0-9a-f]{16}\.tmp/
+    private static final Random RANDOM = new Random()
+
+    private final Path outdir
+    private final String mode // link, copy, symlink, rellink, or null: a link where there can be one
+    private final ExecutorService copying = Executors.newFixedThreadPool(8, { job -> new Thread(job).tap { daemon = true } })
+    private final AtomicInteger waiting = new AtomicInteger()
+    private final Queue<Path> records = new ConcurrentLinkedQueue<>()
+    private final Queue<Map> others = new ConcurrentLinkedQueue<>() // entries of files that stand in no record
+    private final Queue<Throwable> faults = new ConcurrentLinkedQueue<>()
+
+    Published(String outdir, String mode) {
+        this.outdir = Paths.of(outdir)
+        this.mode = mode
+    }
+
+    /** Publish what a task left by its record, times/X.json, which lies in the task's folder. */
+    void task(Path record) {
+        records << record
+        def folder = record.parent.parent
+        def ended = modified(folder.resolve('.exitcode'))
+        entries(record).each { entry ->
+            submit(entry.name) {
+                def source = folder.resolve(entry.name)
+                check(source, entry, ended, folder)
+                publish(source, entry.name)
+            }
+        }
+    }
+
+    /** Publish a small file that a task left, whose hash is computed here. */
+    void file(Path source) {
+        def name = nameOf(source)
+        submit(name) {
+            others << entryOf(source)
+            publish(source, name)
+        }
+    }
+
+    /**
+     * When all has been handed over: wait until it is published, remove what an earlier run left beyond it, and write the
+     * manifest; then publish the last file, which says that all is there. `kinds` are regular expressions of names.
+     */
+    void finish(Path last, List<String> kinds) {
+        await()
+        others << entryOf(last)
+        def manifest = temporary(outdir)
+        removeOld(list(manifest), kinds)
+        Files.move(manifest, outdir.resolve('manifest.tsv'), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING)
+        publish(last, nameOf(last))
+    }
+
+    /** The file's name in the output folder: its path in its task's folder, which lies two levels below the work folder. */
+    private static String nameOf(Path source) {
+        def below = nextflow.Global.session.workDir.toRealPath().relativize(source.toRealPath())
+        below.subpath(2, below.nameCount).toString()
+    }
+
+    private static List<Map> entries(Path record) {
+        (List<Map>) ((Map) new JsonSlurper().parse(record)).files
+    }
+
+    private static Map entryOf(Path source) {
+        [name: nameOf(source), bytes: Files.size(source), sha256: sha256(source)]
+    }
+
+    private static Path temporary(Path folder) {
+        folder.resolve(String.format('.pycurate-%016x.tmp', RANDOM.nextLong()))
+    }
+
+    private void submit(String name, Closure<?> job) {
+        waiting.incrementAndGet()
+        copying.submit {
+            try {
+                job()
+            }
+            catch (Throwable cause) {
+                def fault = explained(name, cause)
+                faults << fault
+                nextflow.Global.session.abort(fault) // at once: what is still to come may take hours
+            }
+            finally {
+                waiting.decrementAndGet()
+            }
+        }
+    }
+
+    private Throwable explained(String name, Throwable cause) {
+        cause instanceof AbortOperationException ? cause : new AbortOperationException(
+            "${outdir}/${name} cannot be published (${cause.class.simpleName}: ${cause.message}); mend the cause and go on with -resume", cause
+        )
+    }
+
+    private void await() {
+        copying.shutdown()
+        while (!copying.awaitTermination(60, TimeUnit.SECONDS)) {
+            println "Copying results to ${outdir}: ${waiting} files to go"
+        }
+        if (faults) {
+            throw faults.peek()
+        }
+    }
+
+    /** Stop if a task's file is not what its task left. It is read only if its time says that it may have been changed. */
+    private static void check(Path source, Map entry, long ended, Path folder) {
+        def size = Files.size(source)
+        def cut = size != (entry.bytes as long)
+        if (cut || (modified(source) > ended && sha256(source) != entry.sha256)) {
+            throw new AbortOperationException(
+                "${source} was changed after its task ended" + (cut ? ": it has ${size} bytes of ${entry.bytes}" : '') +
+                    "; remove the folder ${folder} and go on with -resume"
+            )
+        }
+    }
+
+    private void publish(Path source, String name) {
+        def target = outdir.resolve(name)
+        if (isThere(source, target)) {
+            return
+        }
+        Files.createDirectories(target.parent)
+        def made = temporary(target.parent)
+        try {
+            put(source, made, target)
+            Files.move(made, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING)
+        }
+        finally {
+            Files.deleteIfExists(made)
+        }
+    }
+
+    private boolean isThere(Path source, Path target) {
+        if (!Files.exists(target)) {
+            return false
+        }
+        def link = Files.isSymbolicLink(target) ? Files.readSymbolicLink(target) : null
+        if (mode in ['symlink', 'rellink'] || link) {
+            return link == linkTo(source, target)
+        }
+        def same = Files.isSameFile(source, target)
+        mode == 'copy' ? !same && isCopy(source, target) : same || isCopy(source, target)
+    }
+
+    /** By size and time, as rsync does; there are file systems that keep whole seconds only. */
+    private static boolean isCopy(Path source, Path target) {
+        def (from, to) = [modified(source), modified(target)]
+        Files.size(source) == Files.size(target) && (from == to || from - from % 1000000 == to)
+    }
+
+    /** What a symbolic link to a file holds; null where no such link is asked for. */
+    private Path linkTo(Path source, Path target) {
+        switch (mode) {
+            case 'symlink': return source
+            case 'rellink': return target.parent.toRealPath().relativize(source)
+            default: return null
+        }
+    }
+
+    private void put(Path source, Path made, Path target) {
+        def link = linkTo(source, target)
+        if (link) {
+            Files.createSymbolicLink(made, link)
+            return
+        }
+        if (mode != 'copy') {
+            try {
+                Files.createLink(made, source)
+                return
+            }
+            catch (FileSystemException | UnsupportedOperationException fault) { // another file system, or one without links
+                if (mode == 'link') {
+                    throw fault
+                }
+            }
+        }
+        Files.copy(source, made)
+        Files.setLastModifiedTime(made, Files.getLastModifiedTime(source)) // by which the copy is known again
+    }
+
+    /** Remove what looks like a file of a run and is none of this one; what a person put there has other names. */
+    private void removeOld(Set<String> names, List<String> kinds) {
+        def ours = kinds.collect { kind -> ~kind }
+        def tops = kinds.collect { kind -> kind.contains('/') ? kind.tokenize('/').first() : '' }.toUnique()
+        tops.each { top ->
+            def folder = outdir.resolve(top)
+            if (!Files.isDirectory(folder)) {
+                return
+            }
+            def found = folder.toFile().list().toList()
+            def old = found.findAll { file ->
+                def name = top ? "${top}/${file}".toString() : file
+                !names.contains(name) && (file ==~ TEMPORARY || ours.any { kind -> name ==~ kind })
+            }
+            old.each { file -> Files.delete(folder.resolve(file)) }
+            if (top && old.size() == found.size()) {
+                Files.delete(folder)
+            }
+        }
+    }
+
+    /** Write the lines of the manifest, and return the names. Their order is that of the tasks: there may be millions. */
+    private Set<String> list(Path manifest) {
+        def names = [manifest.fileName.toString()] as Set<String>
+        manifest.withWriter('UTF-8') { out ->
+            out << 'name\tbytes\tsha256\n'
+            def add = { entry ->
+                names << entry.name
+                out << "${entry.name}\t${entry.bytes}\t${entry.sha256}\n"
+            }
+            others.toSorted { a, b -> a.name <=> b.name }.each(add)
+            records.toSorted { a, b -> a.name <=> b.name }.each { record -> entries(record).each(add) }
+        }
+        names
+    }
+
+    private static long modified(Path file) {
+        Files.getLastModifiedTime(file).to(TimeUnit.MICROSECONDS)
+    }
+
+    private static String sha256(Path file) {
+        def digest = MessageDigest.getInstance('SHA-256')
+        file.withInputStream { input -> input.eachByte(1 << 20) { block, count -> digest.update(block, 0, count) } }
+        digest.digest().encodeHex().toString()
+    }
+}

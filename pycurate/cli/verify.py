@@ -1,0 +1,36 @@
+"""`pycurate verify`: whether results are as their run left them."""
+
+from pathlib import Path
+
+import click
+
+from pycurate.cli.terminal import echo
+from pycurate.errors import ManifestError
+from pycurate.text import number, size
+
+
+@click.command()
+@click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--quick", is_flag=True, help="Look at names and sizes only; read no file.")
+def verify(results: Path, quick: bool) -> None:
+    """Hold the files in RESULTS against the manifest that their run left; leaves with 1 if one is not as it was.
+
+    Named are files that are missing, cut, changed or left over from another run. Files of your own are not looked at.
+    """
+    from pycurate.results.manifest import read_manifest
+    from pycurate.review.verify import verify as deviations
+
+    entries = read_manifest(results)
+    found = 0
+    for deviation in deviations(results, quick):
+        echo(f"{deviation.name}: {deviation.what}")
+        found += 1
+    if found:
+        raise ManifestError(
+            f"{number(found)} files of {results} are not as the run left them; "
+            "start it again with -resume, which publishes what differs and removes what is left over."
+        )
+    whole = sum(entry.bytes for entry in entries.values())
+    echo(
+        f"{number(len(entries))} files, {size(whole)}: {'names and sizes are' if quick else 'each is'} as the run left it."
+    )

@@ -1,0 +1,158 @@
+"""The results folder is that of the last run, each file whole: after other settings, kills and damage, for real."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flows import LIMIT, Flow, pycurate, tasks, wait_until
+from tars import jpeg, read_tar, write_tar
+
+from pycurate.results.manifest import LISTED, read_manifest
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than the work folder's, so that results are copied; skips where there is none."""
+    if not Path("/dev/shm").is_dir() or os.stat("/dev/shm").st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system at /dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="pycurate-tests-", dir="/dev/shm"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def hashes(results: Path) -> dict[str, str]:
+    """SHA-256 by name of every file that a run leaves, but for what tells of the run itself and of its times."""
+    files = [path for path in results.rglob("*") if path.is_file()]
+    found = {path.relative_to(results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    apart = ("pipeline_info/", "report.html", "summary.json", "manifest.tsv")
+    return {name: value for name, value in found.items() if not name.startswith(apart)}
+
+
+def counts(results: Path) -> dict[str, object]:
+    summary = json.loads((results / "summary.json").read_text())
+    return {
+        name: summary[name] for name in ("inputs", "kept", "dropped", "unreadable", "shards", "written", "thresholds")
+    }
+
+
+def is_sound(results: Path) -> bool:
+    """What `pycurate verify` says."""
+    done = pycurate("verify", results)
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode == 0
+
+
+def identity(results: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of each listed file: what was published anew has others."""
+    status = {name: (results / name).stat() for name in read_manifest(results)}
+    return {name: (one.st_ino, one.st_mtime_ns) for name, one in status.items()}
+
+
+def test_going_back_to_earlier_settings_leaves_what_they_left(undisturbed: Flow) -> None:
+    first = ("--dali_index", "true", "-resume")
+    flow = undisturbed.beside("back")
+    (flow.out / "curated").mkdir(parents=True)
+    (flow.out / "curated" / "notes.txt").write_text("mine")
+    for kind in LISTED:  # of a run of long ago
+        path = kind.path(flow.out, "0000999")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("old")
+
+    flow.succeed("--aesthetic_threshold", "0", "--images_per_tar", "5", "-resume")
+    assert is_sound(flow.out) and len(list(flow.out.glob("curated/*.tar"))) > len(
+        list(undisturbed.out.glob("curated/*.tar"))
+    )
+    flow.succeed("--dedup", "false", "--write", "false", "-resume")
+    assert is_sound(flow.out) and not list(flow.out.glob("curated/*.tar")) and not (flow.out / "pairs").exists()
+    flow.succeed(*first)
+    assert "WRITE" in tasks(flow, "CACHED") and "WRITE" not in tasks(flow, "COMPLETED")
+    assert is_sound(flow.out)
+    left = hashes(flow.out)
+    assert left.pop("curated/notes.txt") == hashlib.sha256(b"mine").hexdigest()
+    assert left == hashes(undisturbed.out) and counts(flow.out) == counts(undisturbed.out)
+    assert read_manifest(flow.out).keys() == read_manifest(undisturbed.out).keys()
+
+    # Where nothing changed nothing is published again.
+    before = identity(flow.out)
+    flow.succeed(*first)
+    after = identity(flow.out)
+    assert {name for name in before if before[name] != after[name]} <= {
+        "partitions/partitions_00000.tsv",
+        "partitions/partitions_00001.tsv",
+    }
+
+
+def test_a_run_killed_while_it_publishes_copies_ends_whole(elsewhere: Path, tmp_path: Path, undisturbed: Flow) -> None:
+    large = os.urandom(1 << 20) * 300
+    members = [
+        ("a.jpg", jpeg(0, 640, 480)),
+        ("a.bin", large),
+        ("b.jpg", jpeg(1, 640, 480)),
+        ("c.jpg", jpeg(2, 640, 480)),
+    ]
+    shard = write_tar(tmp_path / "shards" / "0.tar", members)
+    options = ("--input", str(shard.parent), "--model_dir", str(undisturbed.folder / "models"), "--images_per_tar", "1")
+    options += ("--aesthetic_threshold", "0", "--nsfw_threshold", "1")
+    flow = Flow(tmp_path, options, outdir=str(elsewhere / "out"))
+    running = flow.start()
+    wait_until(lambda: any(flow.out.glob("curated/.pycurate-*.tmp")) or running.poll() is not None, "a copy to begin")
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert not (flow.out / "summary.json").exists() and not (flow.out / "manifest.tsv").exists()
+    assert all((flow.out / "curated" / name).stat().st_size != 0 for name in os.listdir(flow.out / "curated"))
+
+    flow.succeed("-resume")
+    assert "WRITE" in tasks(flow, "CACHED")
+    assert is_sound(flow.out) and not list(flow.out.rglob(".pycurate-*"))
+    assert [member[:2] for tar in sorted(flow.out.glob("curated/*.tar")) for member in read_tar(tar)] == members
+    assert all(path.stat().st_nlink == 1 for path in flow.out.glob("curated/*"))
+
+    # What a copying that was cut short leaves without a rename; and a file that was changed.
+    before = identity(flow.out)
+    os.truncate(flow.out / "curated" / "00000.tar", 1 << 20)
+    (flow.out / "decisions.parquet").write_bytes(bytes((flow.out / "decisions.parquet").stat().st_size))
+    assert not is_sound(flow.out)
+    flow.succeed("-resume")
+    assert is_sound(flow.out)
+    after = identity(flow.out)
+    again = {name for name in before if before[name][0] != after[name][0]}
+    assert again == {"curated/00000.tar", "decisions.parquet", "partitions/partitions_00000.tsv"}
+
+
+def test_a_task_s_file_that_was_cut_later_is_named(undisturbed: Flow, tmp_path: Path) -> None:
+    flow = replace(undisturbed.beside("cut"), options=(*undisturbed.options, "--images_per_tar", "7"))
+    flow.succeed("-resume")
+    tar = flow.out / "curated" / "00001.tar"
+    assert tar.stat().st_nlink == 2
+    size = tar.stat().st_size
+    os.truncate(tar, size // 2)  # and with it the task's, to which it is a link
+    assert flow.start("-resume").wait(LIMIT) == 1
+    (named,) = [line for line in flow.text.splitlines() if "00001.tar was changed after its task ended" in line]
+    assert f"{size // 2} bytes of {size}; remove the folder" in named
+    assert not (flow.out / "summary.json").exists()
+    shutil.rmtree(named.split("remove the folder ")[1].split(" and go on")[0])
+    # Nor can anything take a name that is a folder's.
+    (flow.out / "uids_kept.npy").unlink()
+    (flow.out / "uids_kept.npy" / "mine").mkdir(parents=True)
+    assert flow.start("-resume").wait(LIMIT) == 1
+    assert "uids_kept.npy cannot be published" in flow.text
+    shutil.rmtree(flow.out / "uids_kept.npy")
+    flow.succeed("-resume")
+    assert is_sound(flow.out) and tar.stat().st_size == size
+
+
+@pytest.mark.parametrize("mode", ["copy", "rellink"])
+def test_modes_that_are_asked_for(undisturbed: Flow, mode: str) -> None:
+    flow = undisturbed.beside(f"as_{mode}")
+    flow.succeed("--dali_index", "true", "--publish_dir_mode", mode, "-resume")
+    assert is_sound(flow.out) and hashes(flow.out) == hashes(undisturbed.out)
+    tars = list(flow.out.glob("curated/*.tar"))
+    assert all(tar.is_symlink() == (mode == "rellink") for tar in tars)
+    assert mode != "copy" or all(tar.stat().st_nlink == 1 for tar in tars)
