@@ -30,7 +30,7 @@ class Published {
     private final AtomicInteger waiting = new AtomicInteger()
     private final Queue<Path> records = new ConcurrentLinkedQueue<>()
     private final Queue<Map> others = new ConcurrentLinkedQueue<>() // entries of files that stand in no record
-    private final Queue<Throwable> faults = new ConcurrentLinkedQueue<>()
+    private final Queue<AbortOperationException> faults = new ConcurrentLinkedQueue<>()
 
     Published(String outdir, String mode) {
         this.outdir = Paths.of(outdir)
@@ -92,15 +92,20 @@ class Published {
     }
 
     private void submit(String name, Closure<?> job) {
+        stopAfterFault()
         waiting.incrementAndGet()
         copying.submit {
             try {
-                job()
+                faults ?: job()
             }
-            catch (Throwable cause) {
-                def fault = explained(name, cause)
+            catch (AbortOperationException fault) {
                 faults << fault
-                nextflow.Global.session.abort(fault) // at once: what is still to come may take hours
+            }
+            catch (Throwable fault) {
+                faults << new AbortOperationException(
+                    "${outdir}/${name} cannot be published (${fault.class.simpleName}: ${fault.message}); mend the cause and go on with -resume",
+                    fault,
+                )
             }
             finally {
                 waiting.decrementAndGet()
@@ -108,10 +113,11 @@ class Published {
         }
     }
 
-    private Throwable explained(String name, Throwable cause) {
-        cause instanceof AbortOperationException ? cause : new AbortOperationException(
-            "${outdir}/${name} cannot be published (${cause.class.simpleName}: ${cause.message}); mend the cause and go on with -resume", cause
-        )
+    /** Raise what happened in another thread in one of Nextflow's, which then ends the run. */
+    private void stopAfterFault() {
+        if (faults) {
+            throw faults.peek()
+        }
     }
 
     private void await() {
@@ -119,9 +125,7 @@ class Published {
         while (!copying.awaitTermination(60, TimeUnit.SECONDS)) {
             println "Copying results to ${outdir}: ${waiting} files to go"
         }
-        if (faults) {
-            throw faults.peek()
-        }
+        stopAfterFault()
     }
 
     /** Stop if a task's file is not what its task left. It is read only if its time says that it may have been changed. */

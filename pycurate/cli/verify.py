@@ -31,6 +31,5 @@ def verify(results: Path, quick: bool) -> None:
             "start it again with -resume, which publishes what differs and removes what is left over."
         )
     whole = sum(entry.bytes for entry in entries.values())
-    echo(
-        f"{number(len(entries))} files, {size(whole)}: {'names and sizes are' if quick else 'each is'} as the run left it."
-    )
+    held = "names and sizes are" if quick else "each is"
+    echo(f"{number(len(entries))} files, {size(whole)}: {held} as the run left it.")
