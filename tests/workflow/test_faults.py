@@ -33,6 +33,19 @@ FAULTS = {  # test: what goes wrong, what comes of it. docs/faults.md holds this
         "A task's output is cut after the task ended",
         f"The stage that reads it fails and names it; with its task's folder removed, {RESUMES}.",
     ),
+    # Those of test_results.py:
+    "going_back_to_earlier_settings_leaves_what_they_left": (
+        "Other settings, then the earlier ones again with `-resume`",
+        "The results are those of the earlier settings again; nothing of the others is left.",
+    ),
+    "a_run_killed_while_it_publishes_copies_ends_whole": (
+        "Nextflow is killed while it copies results; later a copy is cut or changed",
+        "`pycurate verify` names what differs; `-resume` publishes that again, and nothing else.",
+    ),
+    "a_task_s_file_that_was_cut_later_is_named": (
+        "A result is cut that is a link to its task's file",
+        f"The run fails and names it; with its task's folder removed, {RESUMES}.",
+    ),
 }
 
 
@@ -195,4 +208,5 @@ def test_the_docs_hold_the_table_of_every_fault(capsys: pytest.CaptureFixture[st
         print(f"\n{table()}")
     assert table() in (ROOT / "docs" / "faults.md").read_text()
     tested = {strike.__name__ for strike in STRIKES} | {name.removeprefix("test_") for name in globals()}
+    tested |= set(re.findall(r"^def test_(\w+)", Path(__file__).with_name("test_results.py").read_text(), re.MULTILINE))
     assert set(FAULTS) <= tested
