@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pycurate.errors import ShardError, UsageError
+from pycurate.shards.outputs import without_outputs
 from pycurate.shards.patterns import absolute, also_named, named
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,24 @@ class Shard:
     modified: int | None = None  # time stamp, nanoseconds since 1970; None if it is not known
 
 
+@dataclass(frozen=True)
+class Found:
+    """The shards of an input, sorted by name, and sentences about what was named and is not among them."""
+
+    shards: list[Shard]
+    remarks: list[str]
+
+
 def find_shards(text: str) -> list[Shard]:
-    """The shards that `text` names, sorted by name, each once.
+    """As `search`, where nothing is known of a run; its remarks are logged."""
+    found = search(text)
+    for remark in found.remarks:
+        log.warning("%s", remark)
+    return found.shards
+
+
+def search(text: str, outdir: Path | None = None, work: Path | None = None) -> Found:
+    """The shards that `text` names, each once, without those that pycurate made (shards/outputs.py).
 
     `text` is a folder (every `.tar` beneath it), one `.tar` file, a glob (`shards/**/*.tar`), a brace range
     (`shards/{00000..00099}.tar`), or a text file with one of these a line (empty lines and `#` comments aside;
@@ -32,6 +49,15 @@ def find_shards(text: str) -> list[Shard]:
 
     Raises UsageError if a shard is missing or its name cannot be handed on, or there is none.
     """
+    paths, root, remarks = find_paths(text, outdir, work)
+    unique = _once(paths, root)
+    if len(unique) < len(paths):
+        remarks.append(f"Each file is used once, whatever leads to it (names left out: {len(paths) - len(unique)}).")
+    return Found(unique, remarks)
+
+
+def find_paths(text: str, outdir: Path | None, work: Path | None) -> tuple[list[Path], Path, list[str]]:
+    """The paths of the shards, their root and the remarks, before any shard is looked at. Raises as `search` does."""
     given = Path(text)
     if text and given.is_file() and given.suffix.lower() != ".tar":
         paths, root = _listed(given)
@@ -39,10 +65,35 @@ def find_shards(text: str) -> list[Shard]:
         paths, root = named(text)
     if not paths:
         raise UsageError(f"The input {text!r} names no .tar shard; give a folder, a glob, a brace range or a list.")
-    unique = sorted(set(paths), key=lambda path: path.relative_to(root).as_posix())
-    if len(unique) < len(paths):
-        log.warning("%d shards are named more than once; each is used once.", len(paths) - len(unique))
-    return [_shard(path, root) for path in unique]
+    kept, left = without_outputs(paths, root, outdir, work)
+    remarks = [
+        f"{str(folder)!r} is left out ({number} .tar): a run made what it holds." for folder, number in left.items()
+    ]
+    if not kept:
+        raise UsageError(
+            f"The input {text!r} names no shard but what runs made in {', '.join(map(str, left))}; to curate "
+            "such shards again, name their folder itself."
+        )
+    return kept, root, remarks
+
+
+def _once(paths: list[Path], root: Path) -> list[Shard]:
+    """The shards sorted by name. Of several names of one file its own counts before links, and the shortest first."""
+    files: dict[tuple[int, int], list[Path]] = {}
+    about: dict[Path, os.stat_result] = {path: _checked(path) for path in paths}
+    for path, found in about.items():
+        files.setdefault((found.st_dev, found.st_ino), []).append(path)
+    own = Path(os.path.realpath(root))
+
+    def rank(path: Path) -> tuple[bool, int, str]:
+        name = path.relative_to(root)
+        return os.path.realpath(path) != str(own / name), len(name.parts), name.as_posix()
+
+    chosen = (names[0] if len(names) == 1 else min(names, key=rank) for names in files.values())
+    return [
+        Shard(name, path, about[path].st_size, about[path].st_mtime_ns)
+        for name, path in sorted((path.relative_to(root).as_posix(), path) for path in chosen)
+    ]
 
 
 def check_unchanged(shard: Shard) -> None:
@@ -98,8 +149,8 @@ def _entries(listing: Path) -> Iterator[str]:
             yield line if os.path.isfile(listing.parent / line) else entry
 
 
-def _shard(path: Path, root: Path) -> Shard:
-    """The shard at `path`. Raises UsageError if it is no file, or no line of a partition file can hold its path."""
+def _checked(path: Path) -> os.stat_result:
+    """What the file is. Raises UsageError if it is none, or no line of a partition file can hold its path."""
     if any(character in str(path) for character in "\t\r\n"):
         raise UsageError(f"The shard {str(path)!r} holds a tab or a line break in its path; rename it.")
     try:
@@ -108,8 +159,7 @@ def _shard(path: Path, root: Path) -> Shard:
         raise UsageError(f"The shard {str(path)!r} holds bytes that are not UTF-8 in its path; rename it.") from error
     if not path.is_file():
         raise UsageError(f"The shard {str(path)!r} cannot be opened: it is a link to nothing, or no file.")
-    found = path.stat()
-    return Shard(path.relative_to(root).as_posix(), path, found.st_size, found.st_mtime_ns)
+    return path.stat()
 
 
 def read_bytes(shard: Shard, offset: int, size: int) -> bytes:

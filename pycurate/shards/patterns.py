@@ -10,6 +10,7 @@ from pathlib import Path
 from braceexpand import braceexpand
 
 from pycurate.errors import UsageError
+from pycurate.shards.walk import folders_beneath
 
 MOST = 10_000_000  # names in a range; more are no range but somebody's idea of a file name
 NUMBERS = re.compile(r"\{(-?\d+)\.\.(-?\d+)")
@@ -54,7 +55,7 @@ def _matching(text: str) -> tuple[list[Path], Path]:
     for piece in _ranges(pattern):
         whole = folder + piece
         exact = os.path.lexists(whole) and not _wild(piece)
-        found = [whole] if exact else sorted(glob.glob(glob.escape(folder) + piece, recursive=True))
+        found = [whole] if exact else _globbed(folder, piece)
         if not found:
             raise UsageError(f"The input {whole!r} matches no file; check the path, and that braces are closed.")
         paths += [absolute(name) for name in found if not os.path.isdir(name)]
@@ -94,9 +95,24 @@ def _ranges(pattern: str) -> list[str]:
 
 def _tars_beneath(folder: str) -> Iterator[str]:
     """Every .tar in the folder and in those beneath it, linked ones too. Raises UsageError for one that is closed."""
-
-    def closed(error: OSError) -> None:
-        raise UsageError(f"{error.filename!r} cannot be listed ({error.strerror}); see that it can be read.")
-
-    for place, _, names in os.walk(folder, onerror=closed, followlinks=True):
+    for place, names in folders_beneath(folder):
         yield from (os.path.join(place, name) for name in names if name.lower().endswith(".tar"))
+
+
+def _globbed(folder: str, pattern: str) -> list[str]:
+    """What `glob` finds of the pattern beneath the folder, but that `**` meets each folder once, though links go in circles.
+
+    A `**` stands for folders at any depth, none too, whose names begin with no dot.
+    """
+    parts = pattern.split("/")
+    if "**" not in parts:
+        return sorted(glob.glob(glob.escape(folder) + pattern))
+    at = parts.index("**")
+    before, behind = "/".join(parts[:at]), "/".join(parts[at + 1 :]) or "*"
+    tops = [f"{top}/" for top in sorted(glob.glob(glob.escape(folder) + before))] if before else [folder]
+    found: list[str] = []
+    for top in tops:
+        if os.path.isdir(top or "."):
+            for place, _ in folders_beneath(top, hidden=False):
+                found += _globbed(os.path.join(place, "") if place else "", behind)
+    return sorted(found)
