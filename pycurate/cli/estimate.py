@@ -24,16 +24,16 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
     "--input-path", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file."
 )
 @model_options
-@click.option("--gpus", default="1,8,64", show_default=True, help="Numbers of GPUs to plan for.")
-@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="Of the trial, about.")
-@click.option("--shards", default=50, show_default=True, type=click.IntRange(10), help="Read the headers of so many.")
+@click.option("--gpus", default="1,8,64", show_default=True, help="Numbers of GPUs to estimate for, separated by commas.")
+@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="Approximate length of the trial.")
+@click.option("--shards", default=50, show_default=True, type=click.IntRange(10), help="Number of shards whose headers are read.")
 @click.option("--all", "everything", is_flag=True, help="Read the headers of all shards.")
 @click.option(
     "--images-per-second",
     type=click.FloatRange(0, min_open=True),
-    help="Rate of a task, instead of a trial.",
+    help="Rate of an EMBED task; skips the trial.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def estimate(
     source: str,
     models: ModelSelection,
@@ -44,9 +44,9 @@ def estimate(
     images_per_second: float | None,
     as_json: bool,
 ) -> None:
-    """Say what a run on --input-path would take, and what in it may be amiss.
+    """Estimate the time and disk space of a run on --input-path, and report problems in the input.
 
-    Reads headers of the shards, and tries the models on this machine. On a cluster call it on a node with a GPU.
+    Reads the shards' headers and tries the models on this machine. On a cluster, run it on a node with a GPU.
     """
     from pycurate.estimate.plan import Defaults, Machine, dim_of
     from pycurate.estimate.plan import make_estimate as put_together
@@ -61,7 +61,7 @@ def estimate(
     if not held.images.value:
         codes = ", ".join(sorted({code for one in held.counts for code in one.errors}))
         raise UsageError(
-            f"Of the shards that were read ({len(held.counts)}) none holds an image, only errors: {codes}."
+            f"None of the {len(held.counts)} shards that were read contains an image, only errors: {codes}."
         )
     missing = None
     each = cores() / _gpus_here()
@@ -111,13 +111,13 @@ def _input(plan: "Estimate") -> Iterator[str]:
     formats = ", ".join(f"{name} {_percent(share)}" for name, share in plan.formats.items())
     each = size(plan.bytes / plan.images.value)
     yield f"  images    {_count(plan.images, part)}, {each} each with sidecars; {formats}"
-    yield "Worth a look:" if plan.findings else "Worth a look: nothing was found"
+    yield "Possible problems:" if plan.findings else "Possible problems: none found"
     for finding in plan.findings:
         stop = "STOPS THE RUN: " if finding.fatal else ""
         yield f"  {stop}{finding.count:,} of {finding.of:,} {finding.what}: {finding.meaning}"
     if part:
         unseen = 1 - 0.05 ** (1 / plan.read)
-        yield f"  (of {plan.read:,} shards read; what is amiss in fewer than {_percent(unseen)} of all may not show)"
+        yield f"  (of {plan.read:,} shards read; a problem in fewer than {_percent(unseen)} of all may not show)"
 
 
 def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
@@ -125,17 +125,17 @@ def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
     if missing:
         yield f"No trial: {missing}"
     elif rate and not trial:
-        yield f"Rate: {rate.value:g} images/s, as given; no trial, so times are without starts"
+        yield f"Rate: {rate.value:g} images/s, as given; without a trial, so task start-up is not included"
     if rate and trial:
         yield f"Trial of {trial.images:,} images on {trial.device}"
         yield (
             f"  EMBED     {rate.value:.3g} images/s ({rate.low:.3g} to {rate.high:.3g} in {len(trial.rates)} runs), "
             f"{trial.embed_start:.1f} s to start a task"
         )
-        gpu = size(trial.gpu_memory) + " (torch)" if trial.gpu_memory is not None else "not measured: no GPU here"
-        yield f"  memory    {size(trial.memory)} at the peak; of the GPU: {gpu}"
+        gpu = size(trial.gpu_memory) + " (torch)" if trial.gpu_memory is not None else "not measured, no GPU found"
+        yield f"  memory    {size(trial.memory)} peak; GPU: {gpu}"
         if trial.gpu_memory is None:
-            yield "  Without a GPU here, `GPUs` below are CPU machines like this one."
+            yield "  As this machine has no GPU, "GPUs" below stands for CPU machines like this one."
 
 
 def _tasks(plan: "Estimate") -> Iterator[str]:
@@ -144,7 +144,7 @@ def _tasks(plan: "Estimate") -> Iterator[str]:
     yield f"EMBED tasks: {_task(plan.tasks)}"
     if plan.minutes_tasks and plan.machine.rate:
         option = f"--partition_minutes {MINUTES} --images_per_second {plan.machine.rate.value:.3g}"
-        yield f"  {option} would make {_task(plan.minutes_tasks)}"
+        yield f"  {option} would give {_task(plan.minutes_tasks)}"
 
 
 def _task(tasks: "Workload") -> str:
@@ -153,15 +153,15 @@ def _task(tasks: "Workload") -> str:
 
 
 def _times(plan: "Estimate") -> Iterator[str]:
-    yield "Time, without queues and Nextflow itself; WRITE if all is kept:"
-    yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   all, with DEDUP"
+    yield "Time, without queueing and Nextflow itself; WRITE as if every sample were kept:"
+    yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   total with DEDUP"
     for row in plan.times:
         cells = (
             f"{duration(part.value) if part else '?':>12}" for part in (row.embed, row.score, row.dedup, row.write)
         )
         yield f"  {row.gpus:>6}{''.join(cells)}   {_span(row.all) if row.all else '?'}"
     if max(row.gpus for row in plan.times) > plan.tasks.count:
-        yield "  More GPUs than EMBED tasks gain nothing; a smaller --partition_bytes makes more tasks."
+        yield "  More GPUs than EMBED tasks do not help; a smaller --partition_bytes gives more tasks."
 
 
 def _disk(disk: "Disk") -> Iterator[str]:
@@ -170,8 +170,8 @@ def _disk(disk: "Disk") -> Iterator[str]:
     yield f"  embeddings  {size(disk.embeddings.value) if disk.embeddings else unknown}"
     yield f"  tables      {size(disk.tables.value) if disk.tables else unknown}"
     yield f"  output      {size(disk.output)} at most"
-    yield ("  work folder holds the same files by hard links, so once in all, twice on another file system than the")
-    yield f"              results; and for DEDUP about {size(disk.dedup.value)} more"
+    yield "  work folder no extra space if on the same file system as the results (hard links), else the same again;"
+    yield f"              DEDUP needs about {size(disk.dedup.value)} more"
 
 
 def _count(number: "Interval", estimated: bool) -> str:
