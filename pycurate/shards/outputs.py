@@ -40,7 +40,7 @@ def without_outputs(
 
 
 def _output(folder: Path, top: Path, own: Collection[Path]) -> Path | None:
-    """The folder of output, beneath `top` or elsewhere, in which a folder of shards lies, or None. Links are resolved."""
+    """The folder of output, wherever it is, in which a folder of shards lies, or None. Links are resolved."""
     for place in (folder, *folder.parents):
         if place == top or top.is_relative_to(place):
             return None

@@ -100,7 +100,7 @@ def _tars_beneath(folder: str) -> Iterator[str]:
 
 
 def _globbed(folder: str, pattern: str) -> list[str]:
-    """What `glob` finds of the pattern beneath the folder, but that `**` meets each folder once, though links go in circles.
+    """What `glob` finds of the pattern beneath the folder; `**` meets each folder once, though links go in circles.
 
     A `**` stands for folders at any depth, none too, whose names begin with no dot.
     """

@@ -10,8 +10,9 @@ from pycurate.errors import UsageError
 def folders_beneath(top: str, hidden: bool = True) -> Iterator[tuple[str, list[str]]]:
     """`top` and every folder beneath it, with the names of what in it is no folder.
 
-    Names that begin with a dot count if `hidden`. A folder that several links lead to, one in a circle too, is met once: by its own name if that lies beneath `top`,
-    else by the first link. Raises UsageError for a folder that cannot be listed.
+    Names that begin with a dot count if `hidden`. A folder that several links lead to, one in a circle too, is met
+    once: by its own name if that lies beneath `top`, else by the first link. Raises UsageError for a folder that cannot
+    be listed.
     """
     seen: set[tuple[int, int]] = set()
     links = deque([top])

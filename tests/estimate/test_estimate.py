@@ -382,7 +382,7 @@ def test_wrong_use_leaves_with_2(shared_images: Path, tmp_path: Path) -> None:
         assert done.exit_code == 2 and said in done.stderr, arguments
     write_tar(tmp_path / "0.tar", [("a.txt", b"text")])
     done = call("--input-path", tmp_path)
-    assert done.exit_code == 2 and "none holds an image, only errors: no_image." in done.stderr
+    assert done.exit_code == 2 and "contains an image, only errors: no_image." in done.stderr
 
 
 def test_help_fits_a_screen() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pycurate.errors import TableError
-from pycurate.results.layout import KINDS, STAGES, Kind, Per, entries, numbers, path_of, paths_of
+from pycurate.results.layout import INFO, KINDS, STAGES, Kind, Per, entries, numbers, path_of, paths_of
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBERS = {Per.RUN: [""], Per.STEP: ["EMBED_00000", "DEDUP_ASSIGN_1-00000"]}
@@ -37,12 +37,12 @@ def test_what_stages_leave_is_told_apart_by_the_stage() -> None:
     before, after = entries(STAGES[: STAGES.index("DECIDE")]), entries(STAGES[STAGES.index("DECIDE") :])
     assert not set(before) & set(after)  # what is decided anew is exchanged by files and folders as a whole
     assert after[-1] == "summary.json"  # which says that all the others are there
-    assert {kind.stage for kind in KINDS.values()} - {""} == set(STAGES)
+    assert {kind.stage for kind in KINDS.values()} - {""} == {*STAGES, "MODELS"}
 
 
 def test_the_documentation_names_each_file_and_its_stage() -> None:
     rows = re.findall(r"^\| (.*?) \| (.*?) \|", (ROOT / "docs" / "output.md").read_text(), re.M)
     for kind in KINDS.values():
-        if kind.stays and not kind.pattern.startswith(("plan/", "cells/", "assigned/")):  # named together
+        if kind.stays and kind.top not in ("plan", "cells", "assigned", INFO):  # named together
             name = kind.path(Path(), "00000").as_posix()
             assert [stage for names, stage in rows if f"`{name}`" in names] == [kind.stage], name

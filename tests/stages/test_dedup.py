@@ -84,7 +84,9 @@ def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
     write_set(tmp_path, Samples.of(np.eye(4, dtype=np.float16)), [np.arange(4)])
     assert "run dedup.py train again" in script("assign", "--results", tmp_path, code=1)
     assert "pairs_00000" in script("decide", "--results", tmp_path, code=1)
-    assert "at most 1" in script("train", "--results", tmp_path, "--dedup-threshold", "1.5", code=2)
+    assert "is not in the range 0.001<=x<=1" in script(
+        "train", "--results", tmp_path, "--dedup-threshold", "1.5", code=2
+    )
     script("pairs", "--results", tmp_path)
     assert "no bucket 5" in script("match", "--results", tmp_path, "--bucket", "5", code=2)
     assert "no partition 7" in script("assign", "--results", tmp_path, "--partition", "7", code=2)
