@@ -1,4 +1,9 @@
-/** What a task's script is told of the parameters: those that pycurate/nextflow_schema.json says are for its process. */
+/**
+ * What a task's script is told of the parameters: those that pycurate/nextflow_schema.json says are for its process.
+ *
+ * A process has it as `ext options`, since Nextflow's key of a task covers what its script names, `task.ext.options`, and not
+ * the text that comes of it.
+ */
 class Options {
 
     /** As options of a shell command: `--batch-size 100 --no-nsfw --filter 'mine:Mine=3'`. What is not set is left out. */

@@ -1,6 +1,7 @@
 // Ask the filters, drop duplicates by rank, decide about every sample, and plan the output.
 process DECIDE {
     label 'process_high'
+    ext options: { Options.of('DECIDE') }
 
     input:
     tuple path(cells, stageAs: 'cells/*', arity: '0..*'), path(assigned, stageAs: 'assigned/*', arity: '0..*'), path(pairs, stageAs: 'pairs/*', arity: '0..*')
@@ -19,7 +20,7 @@ process DECIDE {
 
     script:
     """
-    decide.py ${References.options(references)} ${Options.of('DECIDE')} ${task.ext.args ?: ''}
+    decide.py ${References.options(references)} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

@@ -4,6 +4,7 @@
 // The whole search in one task.
 process DEDUP_PAIRS {
     label 'process_high'
+    ext options: { Options.of('DEDUP') }
 
     input:
     val images // how many
@@ -19,7 +20,7 @@ process DEDUP_PAIRS {
 
     script:
     """
-    dedup.py pairs ${References.options(references)} ${Options.of('DEDUP')} ${task.ext.args ?: ''}
+    dedup.py pairs ${References.options(references)} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:
@@ -32,6 +33,7 @@ process DEDUP_PAIRS {
 // Choose cells from a sample of the embeddings.
 process DEDUP_TRAIN {
     label 'process_gpu'
+    ext options: { Options.of('DEDUP') }
 
     input:
     val images
@@ -46,7 +48,7 @@ process DEDUP_TRAIN {
 
     script:
     """
-    dedup.py train ${Options.of('DEDUP')} ${task.ext.args ?: ''}
+    dedup.py train ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

@@ -2,7 +2,7 @@
 process EMBED {
     tag "${number}"
     label 'process_gpu'
-    ext mounts: { mounts } // of the shards, in a container
+    ext mounts: { mounts }, options: { Options.of('EMBED') } // of the shards, in a container
 
     input:
     tuple val(number), stdin, val(mounts) // stdin: the partition file, which no shell reads, whatever shards are called
@@ -20,7 +20,7 @@ process EMBED {
     script:
     """
     ${Shards.receive(number)}
-    embed.py --partition ${number} --model-dir ${models} --workers ${task.cpus} ${Options.of('EMBED')} ${task.ext.args ?: ''}
+    embed.py --partition ${number} --model-dir ${models} --workers ${task.cpus} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

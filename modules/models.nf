@@ -3,6 +3,7 @@
 process MODELS {
     tag "${name}"
     label 'process_single'
+    ext options: { Options.of('MODELS') }
 
     input:
     val name
@@ -15,7 +16,7 @@ process MODELS {
 
     script:
     """
-    models.py fetch --model-dir home/${name} ${Options.of('MODELS')} ${scorer ? "--scorer ${Shell.quote(scorer)}" : ''} ${task.ext.args ?: ''}
+    models.py fetch --model-dir home/${name} ${task.ext.options} ${scorer ? "--scorer ${Shell.quote(scorer)}" : ''} ${task.ext.args ?: ''}
     """
 
     stub:
@@ -28,6 +29,7 @@ process MODELS {
 // See that the models give what was published; what is found goes to pipeline_info.
 process MODELS_VERIFY {
     label 'process_low'
+    ext options: { Options.of('MODELS') }
 
     input:
     path models
@@ -38,7 +40,7 @@ process MODELS_VERIFY {
 
     script:
     """
-    models.py verify --model-dir ${models} --report pipeline_info/models.json ${Options.of('MODELS')} ${task.ext.args ?: ''}
+    models.py verify --model-dir ${models} --report pipeline_info/models.json ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

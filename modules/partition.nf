@@ -1,7 +1,7 @@
 // Find the shards of the input and cut them into groups of about equal bytes.
 process PARTITION {
     label 'process_single'
-    ext mounts: { Mounts.ofInput(input.toString()) } // in a container
+    ext mounts: { Mounts.ofInput(input.toString()) }, options: { Options.of('PARTITION') } // in a container
     cache false // what the folder holds may have changed; the stages behind know a partition by its content
 
     input:
@@ -13,7 +13,7 @@ process PARTITION {
 
     script:
     """
-    partition.py --input ${Shell.quote(input)} ${Options.of('PARTITION')} ${task.ext.args ?: ''}
+    partition.py --input ${Shell.quote(input)} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

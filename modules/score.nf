@@ -2,6 +2,7 @@
 process SCORE {
     tag "${number}"
     label 'process_low'
+    ext options: { Options.of('SCORE') }
 
     input:
     tuple val(number), path(measures, stageAs: 'measures/*'), path(embeddings, stageAs: 'img_emb/*'), path(metadata, stageAs: 'metadata/*')
@@ -15,7 +16,7 @@ process SCORE {
 
     script:
     """
-    score.py --partition ${number} --model-dir ${models} ${Options.of('SCORE')} ${clip_score ? '--clip-score' : ''} ${task.ext.args ?: ''}
+    score.py --partition ${number} --model-dir ${models} ${task.ext.options} ${clip_score ? '--clip-score' : ''} ${task.ext.args ?: ''}
     """
 
     stub:

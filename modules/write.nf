@@ -2,7 +2,7 @@
 process WRITE {
     tag "${number}"
     label 'process_low'
-    ext mounts: { mounts } // of the shards, in a container
+    ext mounts: { mounts }, options: { Options.of('WRITE') } // of the shards, in a container
 
     input:
     tuple val(number), path(plan, stageAs: 'plan/*'), stdin, val(mounts) // stdin: a partition file of the shards that the plan names
@@ -18,7 +18,7 @@ process WRITE {
     script:
     """
     ${Shards.receive('00000')}
-    write.py --plan ${number} ${Options.of('WRITE')} ${task.ext.args ?: ''}
+    write.py --plan ${number} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

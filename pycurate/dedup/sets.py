@@ -15,12 +15,11 @@ log = logging.getLogger(__name__)
 def whole(folder: Path, kind: str, reference: bool) -> list[str]:
     """The numbers of a set's partitions, by its files of this kind.
 
-    How many there must be say its partition files, else its summary. A task of the workflow sees neither of the set that
-    is curated, all of whose tables come before it. A reference in which neither is found is refused, unless its tables
-    state no encoder either: an earlier version or another tool left them, and all that is asked is that none is
-    missing between the first and the last.
-
-    Raises TableError, naming folder and partitions, if some are missing, or there are others than those.
+    How many there must be say its partition files, else its summary. A task of the workflow sees neither of the
+    set that is curated, all of whose tables come before it. A reference in which neither is found is refused,
+    unless its tables state no encoder either: an earlier version or another tool left them, and all that is
+    asked is that none is missing between the first and the last. Raises TableError, naming folder and
+    partitions, if some are missing, or there are others than those.
     """
     found = numbers(folder, kind)
     wanted = _stated(folder)

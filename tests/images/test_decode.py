@@ -182,7 +182,7 @@ def test_plain_jpegs_are_told_from_others() -> None:
             "restart_marker_blocks": st.integers(1, 9),
             "qtables": st.sampled_from(["web_low", "web_high", [[9] * 64]]),
             "comment": st.binary(max_size=9),
-            "icc_profile": st.just(bytes(70000)),
+            "icc_profile": st.just(bytes(30000)),  # with more Pillow fails to encode some
         },
     ),
 )

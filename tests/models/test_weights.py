@@ -434,8 +434,8 @@ def test_writers_of_one_file_do_not_meet_and_one_that_was_killed_is_no_obstacle(
         other.write_text("the other")
         assert one.read_text() == "one"
     assert (tmp_path / "file").read_text() == "one"  # which was done last
-    code = "import os; from pathlib import Path; from pycurate.files import alone, atomic\n"
-    code += "with alone(Path('.lock')), atomic(Path('file')) as it: it.write_text('half'); os.kill(os.getpid(), 9)"
+    code = "import os; from pathlib import Path; from pycurate.files import exclusive, atomic\n"
+    code += "with exclusive(Path('.lock')), atomic(Path('file')) as it: it.write_text('half'); os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == -9
     assert (tmp_path / "file").read_text() == "one"
     with exclusive(tmp_path / ".lock") as locked, atomic(tmp_path / "file") as temporary:

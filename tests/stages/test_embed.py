@@ -1,0 +1,50 @@
+"""EMBED: a row for every sample; for each readable one an embedding of unit length, and its measures."""
+
+from pathlib import Path
+
+import numpy as np
+from by_hand import MODELS, call, make_set, pixels
+
+from pycurate.results.layout import EMBEDDING, path_of
+from pycurate.results.tables import read_array, read_table
+
+SHARDS: list[list[int | bytes]] = [[0, 1, b"no image", 2], [b"", 3]]
+
+
+def test_each_sample_has_a_row_and_each_readable_one_its_embedding(tmp_path: Path) -> None:
+    make_set(tmp_path, SHARDS)
+    call(tmp_path, "embed", *MODELS)
+    for shard, content in enumerate(SHARDS):
+        number = f"{shard:05}"
+        samples = read_table(path_of(tmp_path, "samples", number))
+        assert samples["key"].to_pylist() == [f"{key:03}" for key in range(len(content))]
+        errors = samples["error"].to_pylist()
+        assert [error is None for error in errors] == [isinstance(one, int) for one in content]
+        readable = [pixels(one).reshape(-1, 3).mean(0) for one in content if isinstance(one, int)]
+        expected = np.stack(readable) + 1
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        embeddings = read_array(path_of(tmp_path, "img_emb", number))
+        assert embeddings.dtype == EMBEDDING
+        np.testing.assert_allclose(embeddings, expected, atol=1e-3)
+        measured = read_table(path_of(tmp_path, "measures", number))
+        np.testing.assert_allclose(measured["bright"].to_numpy(), [one.mean() for one in readable], rtol=1e-6)
+        assert measured["uid"].to_pylist() == [
+            uid for uid, error in zip(samples["uid"].to_pylist(), errors, strict=True) if error is None
+        ]
+
+
+def test_one_partition_alone_gives_the_same_files(tmp_path: Path) -> None:
+    for name in ("all", "one"):
+        (tmp_path / name).mkdir()
+        make_set(tmp_path / name, SHARDS)
+        call(tmp_path / name, "embed", *MODELS, *(["--partition", "00001"] if name == "one" else []))
+    assert not path_of(tmp_path / "one", "samples", "00000").exists()
+    for kind in ("samples", "measures", "img_emb", "metadata"):
+        files = [path_of(tmp_path / name, kind, "00001").read_bytes() for name in ("all", "one")]
+        assert files[0] == files[1], kind
+
+
+def test_a_shard_that_is_gone_is_named(tmp_path: Path) -> None:
+    make_set(tmp_path, SHARDS)
+    (tmp_path / "shards" / "00001.tar").unlink()
+    assert "00001.tar is gone" in call(tmp_path, "embed", *MODELS, code=1)
