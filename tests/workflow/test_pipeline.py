@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from flows import Flow, environment, tasks
+from flows import Flow, environment, pycurate, tasks
 from tars import read_tar
+
+from pycurate.results.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = {"PARTITION", "EMBED", "SCORE", "DEDUP", "DECIDE", "WRITE", "REPORT"}
@@ -89,6 +91,13 @@ def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow
     # Going back in place leaves what the first run left.
     refilter(anew, "--aesthetic-threshold", "0.5", "--write", str(anew))
     assert {path.name for path in (anew / "curated").iterdir()} == before
+    # The manifest is true after a run, of a folder that was made anew, and of one that was changed in place.
+    for results in (fresh, anew):
+        assert pycurate("verify", results).returncode == 0, results
+    refilter(fresh, "--aesthetic-threshold", "0.5", "--write", str(fresh))
+    done = pycurate("verify", fresh)
+    assert done.returncode == 0, done.stdout
+    assert "pipeline_info/versions.json" in read_manifest(fresh)
     assert not list(anew.glob(".refilter*"))
 
 
