@@ -63,7 +63,6 @@ class Cells:
         centres: float32 (cells, key dim).
         buckets: int64 (buckets + 1,): bucket b is the cells from buckets[b] up to buckets[b + 1].
         shards: names of all shards in order, for the policy `first`; empty for others.
-        encoder: of the embeddings, as `pycurate.results.encoder` writes it; empty where none is stated.
     """
 
     threshold: float
@@ -73,7 +72,6 @@ class Cells:
     centres: np.ndarray
     buckets: np.ndarray
     shards: np.ndarray
-    encoder: str
 
     def save(self, path: Path) -> None:
         """Write one `.npz` file."""
@@ -86,7 +84,7 @@ class Cells:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
-            plain = {name: arrays.pop(name).item() for name in ("threshold", "keep", "reach", "encoder")}
+            plain = {name: arrays.pop(name).item() for name in ("threshold", "keep", "reach")}
             return cls(**plain, **arrays)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TableError(f"{path} cannot be read as cells ({error}); run dedup.py train again.") from error

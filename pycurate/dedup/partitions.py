@@ -8,11 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup.sets import one_encoder, whole
 from pycurate.dedup.vectors import Embeddings
 from pycurate.errors import TableError, UsageError
-from pycurate.results.encoder import EncoderIdentity
-from pycurate.results.layout import path_of
+from pycurate.results.layout import numbers, path_of
 from pycurate.results.tables import SAMPLES, read_table
 
 REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
@@ -94,11 +92,10 @@ class Source:
 def sources_of(results: Path, references: Sequence[Path] = (), kind: str = "samples") -> list[Source]:
     """The partitions of a folder that stages share, then those of its reference sets, in order.
 
-    `kind` names the files that tell which there are. Raises TableError if one of the folders has none, or not
-    all of them (see `pycurate.dedup.sets`).
+    `kind` names the files that tell which there are. Raises TableError if one of the folders has none.
     """
     folders = enumerate([results, *references])
-    return [Source(folder, name, which) for which, folder in folders for name in whole(folder, kind, which > 0)]
+    return [Source(folder, name, which) for which, folder in folders for name in numbers(folder, kind)]
 
 
 def source_named(results: Path, references: Sequence[Path], label: str) -> Source:
@@ -110,11 +107,6 @@ def source_named(results: Path, references: Sequence[Path], label: str) -> Sourc
         if name.isdigit() and path_of(source.results, "samples", name).exists():
             return source
     raise UsageError(f"There is no partition {label}; name one such as 00000, or 1:00000 of the first reference set.")
-
-
-def encoder_of(sources: Sequence[Source], known: EncoderIdentity | None = None) -> EncoderIdentity | None:
-    """The encoder of all `sources`, as `pycurate.dedup.sets.one_encoder` finds it. Raises TableError."""
-    return one_encoder(((source.results, source.name, source.reference) for source in sources), known)
 
 
 def embeddings_of(sources: Sequence[Source]) -> Embeddings:

@@ -16,7 +16,7 @@ import torch
 from pycurate.dedup.cells import Cells, cells_path, distance_at, keys_of, visits
 from pycurate.dedup.kmeans import k_means
 from pycurate.dedup.match import SLACK
-from pycurate.dedup.partitions import Source, embeddings_of, encoder_of
+from pycurate.dedup.partitions import Source, embeddings_of
 from pycurate.dedup.rank import scattered, shard_names
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.vectors import sample_numbers
@@ -46,7 +46,6 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
 
     The sample follows from the uids, so it does not depend on how the set is split.
     """
-    encoder = encoder_of(sources)
     embeddings = embeddings_of(sources)
     uids, numbers = _new_samples(sources)
     size = max(SAMPLE, 16 * (settings.cells or most_cells(len(uids))))
@@ -71,7 +70,6 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         centres.cpu().numpy(),
         _buckets(fit, settings.buckets or math.ceil(len(uids) * fit.visits / VISITS_PER_BUCKET)),
         np.array(shard_names(sources) if settings.keep == "first" else [], dtype=np.str_),
-        encoder.to_json() if encoder else "",
     )
     cells.save(cells_path(results))
     log.info(

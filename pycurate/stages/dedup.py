@@ -18,7 +18,7 @@ from pycurate.dedup.cells import Cells, distance_at, keys_of, visits
 from pycurate.dedup.graph import duplicates, write_duplicates
 from pycurate.dedup.match import Query, match_cell
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search
-from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, encoder_of, sources_of
+from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, sources_of
 from pycurate.dedup.rank import checked_keep, order_of, scattered
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
@@ -26,7 +26,6 @@ from pycurate.dedup.vectors import Embeddings, sample_numbers
 from pycurate.dedup.visits import member_dtype, members_of
 from pycurate.errors import UsageError
 from pycurate.hardware import cores, default_device
-from pycurate.results.encoder import parse_encoder
 from pycurate.results.layout import path_of
 from pycurate.results.tables import SAMPLES, read_embeddings, write_array, write_table
 from pycurate.results.uids import uid_numbers
@@ -38,11 +37,7 @@ ROWS = 8192  # vectors assigned at once
 
 
 def assign(source: Source, results: Path, cells: Cells) -> None:
-    """Write the visits of one partition's samples to cells, sorted by cell, beneath `results`.
-
-    Raises TableError if they are of another encoder than those that `cells` was made for.
-    """
-    encoder_of([source], parse_encoder(cells.encoder) if cells.encoder else None)
+    """Write the visits of one partition's samples to cells, sorted by cell, beneath `results`."""
     samples = source.readable(["uid", "shard", "tar_offset", "sha256", "width", "height"])
     embeddings = embeddings_of([source])
     read_embeddings(source.embeddings, samples.num_rows)  # one for each of them
