@@ -11,12 +11,14 @@ class Presets {
 
     /**
      * The parameters as they concern a process. EMBED measures only what is read from pixels: of a preset whose scorers read
-     * embeddings, a score that is switched off embeds nothing anew.
+     * embeddings, a score that is switched off embeds nothing anew. Another encoder brings no scorer, so there is none to
+     * be switched off.
      */
     static Map asEmbedded(String process, Map params) {
-        def onEmbeddings = process != 'EMBED' || params.encoder ? [:]
-            : all()[params.preset].scorers.findAll { _score, scorer -> scorer.reads == 'embeddings' }
-        params + onEmbeddings.collectEntries { score, _scorer -> [score, null] }
+        def idle = process in ['EMBED', 'SCORE']
+            ? all()[params.preset].scorers.findAll { _score, scorer -> params.encoder || (process == 'EMBED' && scorer.reads == 'embeddings') }
+            : [:]
+        params + idle.collectEntries { score, _scorer -> [score, null] }
     }
 
     private static Map<String, Map> all() {

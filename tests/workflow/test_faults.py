@@ -197,7 +197,7 @@ def test_output(scene: Scene, undisturbed: Flow) -> None:
     (samples,) = [path for path in found if not path.is_symlink()]
     os.truncate(samples, samples.stat().st_size // 2)
     assert scene.start("-resume").wait(LIMIT) == 1
-    assert "samples_00000.parquet cannot be read" in scene.flow.text
+    assert "samples_00000.parquet was changed after its task ended" in scene.flow.text
     shutil.rmtree(samples.parent.parent)
     scene.resume()
     assert scene.flow.results() == undisturbed.results()
