@@ -56,6 +56,6 @@ process REPORT {
     stub:
     """
     mkdir pipeline_info
-    touch summary.json report.html pipeline_info/versions.json
+    touch summary.json report.html kinds.json pipeline_info/versions.json
     """
 }
