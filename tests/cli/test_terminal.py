@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from by_hand import CLASSES
 from flows import ROOT, environment, on_terminal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,22 +94,8 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_tar(folder / "shards" / SHARD, members)
     with open(path, "r+b") as file:  # a cut end, so that EMBED warns of it
         file.truncate(path.stat().st_size - 11000)
-    (folder / "own.py").write_text(OWN_CLASSES)
+    (folder / "own.py").write_text(CLASSES)
     return folder
-
-
-OWN_CLASSES = """
-import numpy as np, torch
-from pycurate.images.views import View
-class Mean:
-    name, dim, view = "mean", 3, View(8, 8)
-    def __init__(self, model_dir, device): ...
-    def encode(self, pixels): return pixels.float().mean((2, 3)) + 1
-class Bright:
-    name, view = "bright", View(8, 8)
-    def __init__(self, model_dir, device): ...
-    def score(self, pixels, images): return pixels.float().mean((1, 2, 3)).numpy()
-"""
 
 
 def script(name: str, *words: object) -> list[str]:
