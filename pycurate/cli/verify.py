@@ -22,7 +22,7 @@ def verify(results: Path, quick: bool) -> None:
 
     entries = read_manifest(results)
     found = 0
-    for deviation in deviations(results, quick):
+    for deviation in deviations(results, entries, quick):
         echo(f"{deviation.name}: {deviation.what}")
         found += 1
     if found:

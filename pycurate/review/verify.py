@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from pycurate.files import sha256_of
 from pycurate.hardware import cores
-from pycurate.results.manifest import Entry, names_in, read_manifest
+from pycurate.results.manifest import Entry, names_in
 from pycurate.text import number, size
 
 log = logging.getLogger(__name__)
@@ -24,13 +24,11 @@ class Deviation:
     what: str
 
 
-def verify(results: Path, quick: bool = False) -> Iterator[Deviation]:
-    """Hold the files of `results` against its manifest; each deviation as it is found.
+def verify(results: Path, entries: Mapping[str, Entry], quick: bool = False) -> Iterator[Deviation]:
+    """Hold the files of `results` against the entries of its manifest; each deviation as it is found.
 
-    Names and sizes come first, then SHA-256s, unless it has to be `quick`. What no run leaves is not looked at. Raises
-    TableError if there is no manifest.
+    Names and sizes come first, then SHA-256s, unless it has to be `quick`. What no run leaves is not looked at.
     """
-    entries = read_manifest(results)
     sound = []
     for entry in entries.values():
         if deviation := _by_size(results, entry):

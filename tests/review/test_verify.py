@@ -35,7 +35,7 @@ def results(made: Path, tmp_path: Path) -> Path:
 
 
 def found(results: Path, quick: bool = False) -> dict[str, str]:
-    return {deviation.name: deviation.what for deviation in verify(results, quick)}
+    return {deviation.name: deviation.what for deviation in verify(results, read_manifest(results), quick)}
 
 
 def test_the_manifest_lists_every_file_as_it_is(made: Path) -> None:
@@ -112,7 +112,7 @@ def test_sound_results_are_said_to_be_sound(made: Path) -> None:
 def test_a_manifest_that_no_run_wrote_is_refused(results: Path, text: str) -> None:
     KINDS["manifest"].path(results).write_text(text)
     with pytest.raises(TableError, match=r"manifest\.tsv cannot be read"):
-        list(verify(results))
+        list(verify(results, read_manifest(results)))
     KINDS["manifest"].path(results).unlink()
     done = pycurate("verify", results)
     assert done.returncode == 1 and "-resume" in done.stderr
