@@ -42,6 +42,7 @@ workflow {
     MODELS_VERIFY(models, code.models)
 
     PARTITION(input, code.partition)
+    PARTITION.out.remarks.subscribe { text -> print text }      // what was named and is no input
     partitions = Shards.partitions(PARTITION.out.partitions)    // [number, text of the partition file, mounts]
     places = partitions
         .map { _number, lines, _mounts -> lines }

@@ -7,25 +7,37 @@ from pathlib import Path
 import click
 
 from pycurate.cli.options import parameters, stage_command
+from pycurate.cli.terminal import echo
 from pycurate.results.partitions import write_partitions
-from pycurate.shards.listing import find_shards
+from pycurate.shards.listing import search
 from pycurate.stages.partition import bytes_in, partition
 
 log = logging.getLogger(__name__)
 
+FOLDER = click.Path(path_type=Path)  # which need not be there
+
 
 @stage_command
 @click.option("--input", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file.")
+@click.option("--outdir", type=FOLDER, help="Where the results go: shards in it are no input.")
+@click.option("--work-dir", type=FOLDER, help="Where tasks work: shards in it are no input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 def main(
     results: Path,
     source: str,
+    outdir: Path | None,
+    work_dir: Path | None,
     partition_bytes: int,
     partition_minutes: float | None,
     images_per_second: float | None,
 ) -> None:
-    """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv and on, one file a group."""
-    shards = find_shards(source)
+    """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv and on, one file a group.
+
+    Prints what was named and is not taken for input.
+    """
+    found = search(source, outdir, work_dir)
+    echo(*found.remarks)
+    shards = found.shards
     if partition_minutes is not None:
         if images_per_second is None:
             raise click.UsageError("--partition-minutes needs --images-per-second.")

@@ -1,3 +1,4 @@
+import java.nio.file.FileSystems
 import java.nio.file.Files
 import java.nio.file.Path
 
@@ -12,6 +13,14 @@ class Shards {
     /** What --input names, for a task, which runs in another folder than the one that a relative path starts from. */
     static String input(String text, Path launchDir) {
         text.startsWith('/') ? text : "${launchDir}/${text}"
+    }
+
+    /** The options that name the folders of this run, so that what it makes is not taken for input. */
+    static String own() {
+        def session = nextflow.Global.session
+        [outdir: Paths.of(session.params.outdir), 'work-dir': session.workDir].findAll { _name, folder -> folder.fileSystem == FileSystems.default }
+            .collect { name, folder -> "--${name} ${Shell.quote(folder.toString())}" }
+            .join(' ')
     }
 
     /** The number in a file name such as partitions_00000.tsv. */

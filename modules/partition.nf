@@ -10,10 +10,11 @@ process PARTITION {
 
     output:
     path 'partitions/*.tsv', arity: '1..*', emit: partitions
+    stdout emit: remarks // on what was named and is no input
 
     script:
     """
-    partition.py --input ${Shell.quote(input)} ${task.ext.options} ${task.ext.args ?: ''}
+    partition.py --input ${Shell.quote(input)} ${Shards.own()} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

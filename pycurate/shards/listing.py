@@ -49,14 +49,14 @@ def search(text: str, outdir: Path | None = None, work: Path | None = None) -> F
 
     Raises UsageError if a shard is missing or its name cannot be handed on, or there is none.
     """
-    paths, root, remarks = find_paths(text, outdir, work)
+    paths, root, remarks = _paths(text, outdir, work)
     unique = _once(paths, root)
     if len(unique) < len(paths):
         remarks.append(f"Each file is used once, whatever leads to it (names left out: {len(paths) - len(unique)}).")
     return Found(unique, remarks)
 
 
-def find_paths(text: str, outdir: Path | None, work: Path | None) -> tuple[list[Path], Path, list[str]]:
+def _paths(text: str, outdir: Path | None, work: Path | None) -> tuple[list[Path], Path, list[str]]:
     """The paths of the shards, their root and the remarks, before any shard is looked at. Raises as `search` does."""
     given = Path(text)
     if text and given.is_file() and given.suffix.lower() != ".tar":

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Collection, Iterable
+from itertools import takewhile
 from pathlib import Path
 
 from pycurate.errors import UsageError
@@ -41,12 +42,11 @@ def without_outputs(
 
 def _output(folder: Path, top: Path, own: Collection[Path]) -> Path | None:
     """The folder of output, wherever it is, in which a folder of shards lies, or None. Links are resolved."""
-    for place in (folder, *folder.parents):
-        if place == top or top.is_relative_to(place):
-            return None
-        if place in own or (place.name == CURATED and _left_by_a_run(place.parent)):
+    beneath = list(takewhile(lambda place: not top.is_relative_to(place), (folder, *folder.parents)))
+    for place in beneath:  # the run's own first, which is one folder and not those of all its tasks
+        if place in own:
             return place
-    return None
+    return next((place for place in beneath if place.name == CURATED and _left_by_a_run(place.parent)), None)
 
 
 def _left_by_a_run(folder: Path) -> bool:

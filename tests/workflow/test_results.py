@@ -146,3 +146,18 @@ def test_a_task_s_file_that_was_cut_later_is_named(undisturbed: Flow, tmp_path: 
     shutil.rmtree(flow.out / "uids_kept.npy")
     flow.succeed("-resume")
     assert is_sound(flow.out) and tar.stat().st_size == size
+
+
+def test_what_a_run_makes_beneath_its_input_is_no_input(undisturbed: Flow, shards: Path, tmp_path: Path) -> None:
+    flow = Flow(tmp_path, (*undisturbed.options, "--input", str(tmp_path)))
+    flow.out.mkdir()
+    shutil.copy2(shards / "00000.tar", tmp_path)
+    shutil.copy2(shards / "00001.tar", flow.out / "odd.tar")  # only that it lies in --outdir tells that it is no input
+    flow.succeed("--aesthetic_threshold", "0")
+    assert f"'{flow.out}' is left out (1 .tar): a run made what it holds." in flow.text
+    first = counts(flow.out)
+    assert first["shards"] == 1 and list((flow.out / "curated").glob("*.tar"))
+    flow.succeed("--aesthetic_threshold", "0", "-resume")  # now tars lie in the work folder and in curated/, too
+    left = [line.partition("' is left out")[0] for line in flow.text.splitlines() if "is left out" in line]
+    assert sorted(left) == [f"'{flow.out}", f"'{flow.work}"]  # one line each, however many tasks there were
+    assert counts(flow.out) == first and not tasks(flow, "COMPLETED") & {"EMBED", "WRITE"}
