@@ -91,7 +91,7 @@ def test_going_back_to_earlier_settings_leaves_what_they_left(undisturbed: Flow)
 
 
 def test_a_run_killed_while_it_publishes_copies_ends_whole(elsewhere: Path, tmp_path: Path) -> None:
-    large = os.urandom(1 << 20) * 300
+    large = os.urandom(1 << 20) * 600
     members = [
         ("a.jpg", jpeg(0, 640, 480)),
         ("a.bin", large),
@@ -102,7 +102,13 @@ def test_a_run_killed_while_it_publishes_copies_ends_whole(elsewhere: Path, tmp_
     options = f"--input {shard.parent} --images_per_tar 1 --aesthetic_threshold 0 --nsfw_threshold 1"
     flow = Flow(tmp_path, tuple(options.split()), outdir=str(elsewhere / "out"))
     running = flow.start()
-    wait_until(lambda: any(flow.out.glob("curated/.pycurate-*.tmp")) or running.poll() is not None, "a copy to begin")
+    trace = flow.out / "pipeline_info" / "trace.txt"
+
+    def in_the_middle() -> bool:
+        """A copy is under way, and Nextflow has noted that WRITE is done, which it does at about the same time."""
+        return any(flow.out.glob("curated/.pycurate-*.tmp")) and "WRITE" in trace.read_text()
+
+    wait_until(lambda: in_the_middle() or running.poll() is not None, "a copy to begin")
     running.send_signal(signal.SIGKILL)
     running.wait()
     assert not (flow.out / "summary.json").exists() and not (flow.out / "manifest.tsv").exists()
