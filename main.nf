@@ -10,7 +10,7 @@ include { REFERENCE                } from './modules/reference'
 include { DEDUP                    } from './modules/dedup'
 include { DECIDE                   } from './modules/decide'
 include { WRITE                    } from './modules/write'
-include { REPORT_CHOOSE; REPORT    } from './modules/report'
+include { REPORT_EXAMPLES; REPORT  } from './modules/report'
 
 workflow {
     def settings = Typing.typed(params)                         // nothing below reads params
@@ -81,10 +81,10 @@ workflow {
         code.write,
     )
 
-    REPORT_CHOOSE(DECIDE.out.decisions, samples, embeddings, code.report)
+    REPORT_EXAMPLES(DECIDE.out.decisions, samples, embeddings, code.report)
     records = times.mix(EMBED.out.times, SCORE.out.times, DECIDE.out.times, WRITE.out.times)
     REPORT(
-        REPORT_CHOOSE.out.examples
+        REPORT_EXAMPLES.out.examples
             .combine(places.map { byName -> [byName] })
             .map { examples, tsv, byName -> [examples] + Shards.pick(tsv, byName) },
         DECIDE.out.decisions,

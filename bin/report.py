@@ -9,7 +9,7 @@ import click
 from pycurate.cli.command import Group
 from pycurate.cli.options import results_option
 from pycurate.files import write_json
-from pycurate.report.examples import choose_examples
+from pycurate.report.examples import select_examples
 from pycurate.results.manifest import LISTED
 from pycurate.stages.report import Setup, read_parameters, weights_in, write_report
 
@@ -22,20 +22,20 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.group(cls=Group, context_settings=WIDE)
 def main() -> None:
-    """The last stage of a run, in two steps: choose example images, then render the report.
+    """The last stage of a run, in two steps: select example images, then render the report.
 
     Both work on the tables in --results. The first can be left out; the report then shows no pictures.
     """
 
 
-@main.command("choose", context_settings=WIDE)
+@main.command("examples", context_settings=WIDE)
 @results_option
-def choose_command(results: Path) -> None:
-    """Choose example images: leaves RESULTS/examples.parquet, and examples.tsv, the shards they lie in.
+def examples_command(results: Path) -> None:
+    """Select example images: leaves RESULTS/examples.parquet, and examples.tsv, the shards they lie in.
 
     Reads decisions.json for the thresholds on whose sides they lie.
     """
-    chosen = choose_examples(results)
+    chosen = select_examples(results)
     log.info("%d example images", chosen.num_rows)
 
 

@@ -1,5 +1,5 @@
 // The images that the report shows are chosen first, so that only their shards are read.
-process REPORT_CHOOSE {
+process REPORT_EXAMPLES {
     label 'process_low'
 
     input:
@@ -13,7 +13,7 @@ process REPORT_CHOOSE {
 
     script:
     """
-    report.py choose ${task.ext.args ?: ''}
+    report.py examples ${task.ext.args ?: ''}
     """
 
     stub:

@@ -30,7 +30,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Where tasks work.",
 )
 @click.option("--site", "site_files", type=FILE, multiple=True, help="One more Nextflow configuration; repeatable.")
-@click.option("--plain", is_flag=True, help="Lines in place of a live table.  [default where there is no terminal]")
+@click.option(
+    "--ansi-log/--no-ansi-log", default=None, help="Live table or log lines.  [default: a table on a terminal]"
+)
 @run_options
 def run(
     given: dict[str, Any],
@@ -39,7 +41,7 @@ def run(
     resume: bool,
     work_dir: Path,
     site_files: tuple[Path, ...],
-    plain: bool,
+    ansi_log: bool | None,
 ) -> None:
     """Run the workflow and show how it goes: stage by stage, images a second, kept and dropped, time left.
 
@@ -47,7 +49,7 @@ def run(
     """
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that --help need not take
     from pycurate.nextflow.progress import Progress
-    from pycurate.nextflow.view import PlainView, TerminalView, watch
+    from pycurate.nextflow.view import LogView, TerminalView, watch
 
     chosen = (read_parameter_file(params_file) if params_file else {}) | given
     if "input" not in chosen and "test" not in (profile or "").split(","):
@@ -68,7 +70,7 @@ def run(
     # Filters of the user's own may need what only DECIDE has; what they drop is counted when it has ended.
     progress = Progress(work_dir, info / "trace.txt", Filtering.of(every | {"filter": None}))
     screen = console()
-    view = PlainView(screen) if plain or not screen.is_terminal else TerminalView(screen)
+    view = TerminalView(screen) if (screen.is_terminal if ansi_log is None else ansi_log) else LogView(screen)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     try:
         process = subprocess.Popen(

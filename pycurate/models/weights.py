@@ -165,18 +165,18 @@ def _stated(path: Path) -> tuple[str, str]:
 
     Who may write to a folder may put other weights there and their hash beside them. So what counts is who wrote that.
     """
-    beside = _hash_file(path)
+    hash_file = _hash_file(path)
     try:
-        with open_regular(beside) as file:
+        with open_regular(hash_file) as file:
             if not changed_only_by(file, believed(path.parent.resolve().parent)):
-                return "", f"{beside}, which says what {path.name} should be, may have been written by another user"
+                return "", f"{hash_file}, which says what {path.name} should be, may have been written by another user"
             words = file.read(4096).decode(errors="replace").split()
     except FileNotFoundError:
-        return "", f"{beside} is missing, which says what {path.name} should be"
+        return "", f"{hash_file} is missing, which says what {path.name} should be"
     except OSError as error:
-        return "", f"{beside}, which says what {path.name} should be, cannot be read ({error.strerror})"
+        return "", f"{hash_file}, which says what {path.name} should be, cannot be read ({error.strerror})"
     if len(words) != 2 or words[1].lstrip("*") != path.name:
-        return "", f"{beside} does not say what {path.name} should be"
+        return "", f"{hash_file} does not say what {path.name} should be"
     return words[0], ""
 
 

@@ -118,7 +118,7 @@ class Progress:
             self._inode, self._read = file.st_ino, 0
 
     def _tasks(self, process: str) -> Tasks:
-        """Those of the stage that a process belongs to: DEDUP:DEDUP_PAIRS to DEDUP, REPORT_CHOOSE to REPORT."""
+        """Those of the stage that a process belongs to: DEDUP:DEDUP_PAIRS to DEDUP, REPORT_EXAMPLES to REPORT."""
         return self.stages.setdefault(re.split("[:_]", process)[0], Tasks())
 
     def _finish(self, process: str, task: str, ran: bool) -> None:

@@ -98,14 +98,14 @@ class TerminalView:
         self.live.update(drawn(progress))
 
 
-class PlainView:
+class LogView:
     """A line when a stage is done, and one every EVERY seconds before."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.shown: dict[str, tuple[int, float]] = {}  # of a stage: tasks done, when it was shown
 
-    def __enter__(self) -> "PlainView":
+    def __enter__(self) -> "LogView":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -52,7 +52,7 @@ EXAMPLES = pa.schema(
         # the score columns stand here
     ]
 )
-CHOICE = pa.schema(list(EXAMPLES)[:6])
+SELECTED = pa.schema(list(EXAMPLES)[:6])
 
 
 class Draw:
@@ -74,12 +74,12 @@ class Draw:
         self.parts, self.order, self.uids = self.parts[by], self.order[by], self.uids[by]
 
     def table(self, value: float | None = None) -> pa.Table:
-        """The rows kept, as CHOICE."""
+        """The rows kept, as SELECTED."""
         rows = zip(self.parts.tolist(), _places(self.parts).tolist(), self.uids.tolist(), strict=True)
-        return _choice((self.section, self.name, part, place, value, uid) for part, place, uid in rows)
+        return _selected((self.section, self.name, part, place, value, uid) for part, place, uid in rows)
 
 
-def choose_examples(results: Path) -> pa.Table:
+def select_examples(results: Path) -> pa.Table:
     """Leave examples.parquet (EXAMPLES + the score columns) and examples.tsv, the shards it needs, one a line.
 
     Raises TableError if tables, or decisions.json, are missing.
@@ -168,15 +168,15 @@ def _pairs_below(results: Path, threshold: float | None) -> pa.Table:
 
 
 def _pairs(name: str, pairs: Iterable[tuple[str, str, float]]) -> pa.Table:
-    return _choice(
+    return _selected(
         ("pair", name, part, place, cosine, uid)
         for part, (one, other, cosine) in enumerate(pairs)
         for place, uid in enumerate((one, other))
     )
 
 
-def _choice(rows: Iterable[tuple[str, str, int, int, float | None, str]]) -> pa.Table:
-    return pa.Table.from_pylist([dict(zip(CHOICE.names, row, strict=True)) for row in rows], CHOICE)
+def _selected(rows: Iterable[tuple[str, str, int, int, float | None, str]]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(SELECTED.names, row, strict=True)) for row in rows], SELECTED)
 
 
 def _largest(sizes: dict[str, int], count: int) -> list[tuple[str, int]]:
@@ -196,8 +196,8 @@ def _numbers(column: pa.Array) -> np.ndarray:
     return column.to_numpy(zero_copy_only=False).astype(np.float64)
 
 
-def _join(results: Path, choice: pa.Table) -> pa.Table:
-    """What the report says of each chosen image, from the samples and the decisions, in the order of the choice.
+def _join(results: Path, chosen: pa.Table) -> pa.Table:
+    """What the report says of each chosen image, from the samples and the decisions, in the order of `chosen`.
 
     A kept image of a reference set is no sample: it falls out.
     """
@@ -207,10 +207,10 @@ def _join(results: Path, choice: pa.Table) -> pa.Table:
     places = ["uid", *names[names.index("shard") : names.index("kept")]]
     decided = ["uid", *names[names.index("kept") :]]
     return (
-        choice.append_column("order", pa.array(range(choice.num_rows), pa.int64()))
-        .join(_rows(stream_all(results, "samples", places), choice["uid"], places, schema), "uid", join_type="inner")
+        chosen.append_column("order", pa.array(range(chosen.num_rows), pa.int64()))
+        .join(_rows(stream_all(results, "samples", places), chosen["uid"], places, schema), "uid", join_type="inner")
         .join(
-            _rows(stream(path_of(results, "decisions"), decided), choice["uid"], decided, schema),
+            _rows(stream(path_of(results, "decisions"), decided), chosen["uid"], decided, schema),
             "uid",
             join_type="inner",
         )

@@ -16,7 +16,7 @@ from pycurate.dedup.partitions import sources_of
 from pycurate.errors import TableError, UsageError
 from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
-from pycurate.report.examples import choose_examples
+from pycurate.report.examples import select_examples
 from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
 from pycurate.results.manifest import Entry, read_manifest, refreshed, write_manifest
@@ -87,7 +87,7 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
         _decide(results, work, wanted)
         change = _change(results, work)
         written = write_curated(work, dali_index=bool(summary["parameters"].get("dali_index")))
-        choose_examples(work)
+        select_examples(work)
         parameters = summary["parameters"] | wanted.parameters(read_criteria(work).search)
         write_report(work, Setup(parameters, summary["weights"]), summary["partitions"])
         write_manifest(work, _entries(results, work, written, here))

@@ -21,7 +21,7 @@ from terminals import ALL, KEY, SHARD, command, harmless, only_data
 from pycurate.cli.terminal import LogFormatter, console
 from pycurate.filters.filtering import Filtering
 from pycurate.nextflow.progress import Progress
-from pycurate.nextflow.view import PlainView, TerminalView, drawn
+from pycurate.nextflow.view import LogView, TerminalView, drawn
 from pycurate.text import pad, printable, shorten
 
 NASTY = "\x1b[2J\x1b]0;title\x07\x9b31m\u202edesrever\u2066\r\n\x7f\x00[red]:smile:\u200b\u061c\ud800\udcff"
@@ -73,7 +73,7 @@ def test_markup_and_emoji_codes_are_literal_in_both_views(tmp_path: Path) -> Non
     screen.width = 300
     with TerminalView(screen) as terminal:
         terminal.say(NASTY)
-    PlainView(screen).say(NASTY)
+    LogView(screen).say(NASTY)
     screen.print(drawn(progress))
     assert harmless(file.getvalue(), but="\n")
     assert file.getvalue().count(printable(NASTY)) == 3

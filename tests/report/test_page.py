@@ -23,7 +23,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from pycurate.filters.filtering import Filtering
 from pycurate.report import sliders
-from pycurate.report.examples import choose_examples
+from pycurate.report.examples import select_examples
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages.report import Setup, read_parameters, write_report
 
@@ -65,7 +65,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, listener: str) -> Path:
     rows = standard_rows()
     rows[5].caption = f'"><img src="{listener}/caption"><link rel=stylesheet href="{listener}/style">'
     results = make_run(folder, rows)
-    choose_examples(results)
+    select_examples(results)
     write_report(results, Setup(read_parameters(write_parameters(folder / "parameters.json"))))
     return results / "report.html"
 

@@ -25,7 +25,7 @@ from report_run import HOSTILE, THRESHOLDS, Row, crops, decide_by, make_run, sta
 from pycurate.errors import LedgerError, TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.report import ledger, summary, thumbnails
-from pycurate.report.examples import choose_examples
+from pycurate.report.examples import select_examples
 from pycurate.report.nearest import nearest_pairs
 from pycurate.report.page import funnel
 from pycurate.results.costs import read_times, record
@@ -158,7 +158,7 @@ def test_a_run_that_is_to_write_nothing_adds_up_without_shards(results: Path) ->
 
 def test_a_run_without_any_sample(tmp_path: Path) -> None:
     results = make_run(tmp_path, [Row("broken", b"", error="empty")])
-    assert choose_examples(results).num_rows == 0
+    assert select_examples(results).num_rows == 0
     facts = write_report(results, Setup())
     assert (facts["inputs"], facts["kept"], facts["dropped"]) == (1, 0, {"unreadable": 1})
 
@@ -200,7 +200,7 @@ def test_a_threshold_parts_the_bins(results: Path) -> None:
 
 
 def test_the_choice_covers_what_a_curator_asks(results: Path) -> None:
-    chosen = choose_examples(results)
+    chosen = select_examples(results)
     assert set(pc.unique(chosen["section"]).to_pylist()) >= {"score", "threshold", "reason", "group", "pair"}
     assert (results / "examples.tsv").read_text() == "00000.tar\n00001.tar\n00002.tar\n"
     rows = chosen.to_pylist()
@@ -218,21 +218,21 @@ def test_the_choice_covers_what_a_curator_asks(results: Path) -> None:
 
 
 def test_the_choice_is_the_same_however_the_rows_lie(results: Path, tmp_path: Path) -> None:
-    first = choose_examples(results)
+    first = select_examples(results)
     change_decisions(results, lambda table: table.take(np.random.default_rng(1).permutation(60)))
-    assert choose_examples(results).equals(first)
+    assert select_examples(results).equals(first)
 
 
 def test_the_choice_stays_small(tmp_path: Path) -> None:
     data = crops(1)[0]
     rows = [Row(f"image{i:04}", data, i / 600, 1 - i / 600) for i in range(600)]
     results = make_run(tmp_path, rows, per_shard=300)
-    assert choose_examples(results).num_rows < 100
+    assert select_examples(results).num_rows < 100
 
 
 def test_a_kept_image_of_a_reference_set_is_no_example(results: Path) -> None:
     change_decisions(results, lambda table: change_column(table, "duplicate_of", 52, "f" * 32))
-    assert "f" * 32 not in choose_examples(results)["uid"].to_pylist()
+    assert "f" * 32 not in select_examples(results)["uid"].to_pylist()
 
 
 def test_a_kept_image_of_a_reference_set_may_have_the_uid_of_another(results: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_kept_image_of_a_reference_set_may_have_the_uid_of_another(results: Pa
     row = chosen["key"].to_pylist().index("copy00")
     kept = chosen["duplicate_of"][row].as_py()
     change_decisions(results, lambda table: change_column(table, "reason", row, "duplicate_reference"))
-    rows = [row for row in choose_examples(results).to_pylist() if row["section"] == "group"]
+    rows = [row for row in select_examples(results).to_pylist() if row["section"] == "group"]
     ours = [row["key"] for row in rows if row["name"] == kept]
     assert ours[0] == "kept00" and set(ours[1:]) == {"near00", "copy01", "copy02", "copy03"}
     assert [row["key"] for row in rows if row["name"] == f"{kept} of a reference"] == ["copy00"]
@@ -257,7 +257,7 @@ def test_the_script_without_a_sum_fails(results: Path) -> None:
 def test_the_script_used_wrongly(results: Path, tmp_path: Path) -> None:
     assert run_script("render", "--results", results, "--nsfw-threshold", "0.5").returncode == 2
     (results / "decisions.json").write_text('{"filters": [')
-    for step in ("choose", "render"):
+    for step in ("examples", "render"):
         done = run_script(step, "--results", results)
         assert done.returncode == 1 and "decisions.json does not say what decided" in done.stderr
         assert "run DECIDE again" in done.stderr and "Traceback" not in done.stderr
@@ -265,7 +265,7 @@ def test_the_script_used_wrongly(results: Path, tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[1]")
     done = run_script("render", "--results", results, "--parameters", tmp_path / "list.json")
     assert done.returncode == 2 and "one object of names and values" in done.stderr
-    assert run_script("--help").returncode == run_script("choose", "--help").returncode == 0
+    assert run_script("--help").returncode == run_script("examples", "--help").returncode == 0
 
 
 def write_times(results: Path, stage: str, number: str, seconds: float, peak_bytes: int) -> None:
@@ -303,7 +303,7 @@ def test_a_script_accounts_for_all_its_time(tmp_path: Path) -> None:
 
 
 def test_hostile_text_is_escaped(results: Path, tmp_path: Path) -> None:
-    choose_examples(results)
+    select_examples(results)
     write_report(results, Setup(read_parameters(write_parameters(tmp_path / "p.json"))))
     page = (results / "report.html").read_text()
     assert HOSTILE not in page
@@ -339,7 +339,7 @@ def test_a_filter_of_the_users_own_has_its_place(results: Path) -> None:
 
 
 def test_the_pictures_have_a_budget(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = choose_examples(results)
+    chosen = select_examples(results)
     shards = read_all(results)
     everything = thumbnails.thumbnails(chosen, shards)
     assert set(everything) == set(chosen["uid"].to_pylist())
@@ -364,7 +364,7 @@ def test_a_thumbnail_is_small_and_upright() -> None:
 
 
 def test_a_shard_that_changed_costs_its_pictures_only(results: Path) -> None:
-    choose_examples(results)
+    select_examples(results)
     shard = read_all(results)["00001.tar"].path
     shard.write_bytes(shard.read_bytes() + bytes(512))
     write_report(results, Setup())

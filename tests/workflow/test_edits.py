@@ -9,7 +9,7 @@ from pycurate.shards.testset import make_testset
 
 PROJECT = ("main.nf", "nextflow.config", "nextflow_schema.json", "bin", "conf", "lib", "modules", "pycurate")
 ALWAYS = {"PARTITION"}
-REPORT = {"REPORT_CHOOSE", "REPORT"}
+REPORT = {"REPORT_EXAMPLES", "REPORT"}
 
 
 @pytest.fixture(scope="module")

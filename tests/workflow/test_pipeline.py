@@ -74,7 +74,7 @@ def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow
     change = refilter(photographs.out, "--aesthetic-threshold", "0.8", "--write", str(anew))
     photographs.succeed("--dedup", "true", "--images_per_tar", "20", "--aesthetic_threshold", "0.8", "-resume")
     assert tasks(photographs, "CACHED") == {"MODELS_VERIFY", "EMBED", "SCORE", "DEDUP_PAIRS"}
-    assert tasks(photographs, "COMPLETED") == {"PARTITION", "DECIDE", "WRITE", "REPORT_CHOOSE", "REPORT"}
+    assert tasks(photographs, "COMPLETED") == {"PARTITION", "DECIDE", "WRITE", "REPORT_EXAMPLES", "REPORT"}
     kept = [row for row in decisions(photographs) if row["kept"]]
     assert kept and all(row["aesthetic"] >= 0.8 for row in kept)  # type: ignore[operator]
     after = {path.name for path in (photographs.out / "curated").iterdir()}

@@ -15,7 +15,7 @@ from flows import ROOT, Flow, environment, on_terminal
 from pycurate.cli.terminal import console
 from pycurate.filters.filtering import Filtering
 from pycurate.nextflow.progress import STAGES, Progress
-from pycurate.nextflow.view import PlainView, watch
+from pycurate.nextflow.view import LogView, watch
 from pycurate.results.tables import read_table
 
 PYCURATE = str(Path(sys.executable).parent / "pycurate")
@@ -142,7 +142,7 @@ def test_a_run_goes_on_when_it_cannot_be_followed_any_more(tmp_path: Path) -> No
     words = ["sh", "-c", "echo first; sleep 1.2; echo last; exit 3"]
     said_file = io.StringIO()
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
-        view = PlainView(console(said_file))
+        view = LogView(console(said_file))
         assert watch(process, Progress(tmp_path / "work", trace, Filtering()), view) == 3
     said = said_file.getvalue().splitlines()
     assert [said[0], said[-1]] == ["first", "last"]
