@@ -38,9 +38,10 @@ say "Python packages (about 8 GB on disk)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
     --requirement requirements-setup.txt
 export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
-.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --no-build \
+.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --no-build --compile-bytecode \
     --requirement requirements.txt --requirement requirements-dev.txt
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+.venv/bin/python -m compileall -q pycurate # tasks may run where Python must not write bytecode
 
 jars=.venv/share/nextflow
 differing_jars() { diff scripts/nextflow.sha256 <(cd "$jars" && sha256sum -- *.jar) 2>&1; }
