@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from by_hand import CLASSES
-from flows import ROOT, environment, on_terminal
+from flows import environment, on_terminal
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -23,6 +23,7 @@ from pycurate.filters.filtering import Filtering
 from pycurate.nextflow.progress import Progress
 from pycurate.nextflow.view import LogView, TerminalView, drawn
 from pycurate.text import pad, printable, shorten
+from scripts import words_of
 
 NASTY = "\x1b[2J\x1b]0;title\x07\x9b31m\u202edesrever\u2066\r\n\x7f\x00[red]:smile:\u200b\u061c\ud800\udcff"
 
@@ -98,21 +99,17 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def script(name: str, *words: object) -> list[str]:
-    return [sys.executable, str(ROOT / "bin" / f"{name}.py"), *map(str, words)]
-
-
 def test_stages_and_commands_show_data_as_text(nasty: Path) -> None:
     said = ""
     models = ("--model-dir", "models", "--encoder", "own.py:Mean", "--scorer", "own.py:Bright")
     for words, status in (
         (command("estimate", "--input-path", "shards", "--images-per-second", 9, "--json"), 0),
-        (script("partition", "--input", "shards"), 0),
-        (script("embed", *models), 0),
-        (script("score", *models), 0),
-        (script("decide", "--no-dedup", "--min-score", "bright=0"), 0),
-        (script("write"), 0),
-        (script("report", "render"), 0),
+        (words_of("partition", "--input", "shards"), 0),
+        (words_of("embed", *models), 0),
+        (words_of("score", *models), 0),
+        (words_of("decide", "--no-dedup", "--min-score", "bright=0"), 0),
+        (words_of("write"), 0),
+        (words_of("report", "render"), 0),
         (command("inspect", "."), 0),
         (command("inspect", ".", NASTY.replace("\0", "").replace("\ud800", "")), 2),
         (command("inspect", ".", f"--{KEY}"), 2),
@@ -120,8 +117,8 @@ def test_stages_and_commands_show_data_as_text(nasty: Path) -> None:
         (command("refilter", ".", "--min-score", f"{KEY}=1"), 2),
         (command("stages", "--verbose", "--results", "."), 0),
         (command("config", "--input-path", f"shards/{SHARD}", "--output-file", "-"), 0),
-        (script("decide", "--filter", f"{KEY}:\x1b[2J"), 2),
-        (script("partition", "--input", f"{KEY}{{"), 2),
+        (words_of("decide", "--filter", f"{KEY}:\x1b[2J"), 2),
+        (words_of("partition", "--input", f"{KEY}{{"), 2),
     ):
         found, shown = on_terminal(words, nasty)
         assert found == status, (words, shown)
@@ -141,7 +138,7 @@ def test_stages_and_commands_show_data_as_text(nasty: Path) -> None:
     assert printable(KEY) in said and printable(SHARD) in said and printable("\u202edesrever") in said
     # A removed shard: an error that carries its name.
     (nasty / "shards" / SHARD).rename(nasty / "gone")
-    found, shown = on_terminal(script("write"), nasty)
+    found, shown = on_terminal(words_of("write"), nasty)
     assert found == 1 and only_data(shown) and f"Shard {printable(SHARD)} is gone" in shown
     (nasty / "gone").rename(nasty / "shards" / SHARD)
 

@@ -1,7 +1,6 @@
 """Models are found by name, in one way for built-in ones and one's own; a wrong name is answered with the right one."""
 
 import json
-import runpy
 import shutil
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 from pycurate.errors import ModelError, UsageError
 from pycurate.filters.filtering import first_failed, load_filter
@@ -23,11 +21,7 @@ from pycurate.plugins import load_class
 from pycurate.report.examples import EXAMPLES
 from pycurate.results.tables import DECISIONS, PLAN, SAMPLES
 from pycurate.stages.score import columns_of
-
-
-def run(root: Path, *words: str) -> Result:
-    """bin/models.py, in this process."""
-    return CliRunner().invoke(runpy.run_path(str(root / "bin" / "models.py"))["main"], words)
+from scripts import called
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
@@ -256,21 +250,21 @@ def test_every_column_that_scores_stand_beside_is_taken() -> None:
 # --- bin/models.py
 
 
-def test_light_is_fetched_without_a_network(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_light_is_fetched_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there
-    found = run(root, "fetch", "--preset", "light", "--model-dir", str(tmp_path))
+    found = called("models", "fetch", "--preset", "light", "--model-dir", str(tmp_path))
     assert found.exit_code == 0, found.output
     before = tmp_path.stat().st_mtime_ns
-    assert run(root, "fetch", "--offline", "--preset", "light", "--model-dir", str(tmp_path)).exit_code == 0
+    assert called("models", "fetch", "--offline", "--preset", "light", "--model-dir", str(tmp_path)).exit_code == 0
     assert tmp_path.stat().st_mtime_ns == before
     assert load_encoder(PRESETS["light"].encoder, tmp_path, "cpu").dim == 1280
 
 
-def test_verify_checks_the_heads_where_the_encoder_is_not_there(root: Path, shared: Path, tmp_path: Path) -> None:
+def test_verify_checks_the_heads_where_the_encoder_is_not_there(shared: Path, tmp_path: Path) -> None:
     for path in (shared / "heads").iterdir():
         shutil.copy(path, tmp_path)
-    good = run(root, "verify", "--preset", "clip-l14", "--model-dir", str(tmp_path))
+    good = called("models", "verify", "--preset", "clip-l14", "--model-dir", str(tmp_path))
     assert good.exit_code == 0, good.output
     assert [line.split()[:2] for line in good.output.splitlines()] == [
         ["skipped", "weights"],
@@ -280,28 +274,28 @@ def test_verify_checks_the_heads_where_the_encoder_is_not_there(root: Path, shar
         ["passed", "golden"],
     ]
     (tmp_path / "clip_autokeras_binary_nsfw.zip").unlink()
-    bad = run(root, "verify", "--preset", "clip-l14", "--model-dir", str(tmp_path))
+    bad = called("models", "verify", "--preset", "clip-l14", "--model-dir", str(tmp_path))
     assert bad.exit_code == 1
     assert "clip_autokeras_binary_nsfw.zip is missing" in bad.output
 
 
-def test_list_shows_presets_heads_and_pairs(root: Path) -> None:
-    shown = run(root, "list").output
+def test_list_shows_presets_heads_and_pairs() -> None:
+    shown = called("models", "list").output
     for name in (*PRESETS, *(head.weights[0].file for head in HEADS)):
         assert name in shown
-    pairs = run(root, "list", "--encoders", "ViT-L-14/").output.splitlines()
+    pairs = called("models", "list", "--encoders", "ViT-L-14/").output.splitlines()
     assert "ViT-L-14/openai" in pairs
     assert all("vit-l-14/" in pair.lower() for pair in pairs)
-    assert len(run(root, "list", "--encoders").output.splitlines()) > 100
+    assert len(called("models", "list", "--encoders").output.splitlines()) > 100
 
 
-def test_wrong_use_leaves_with_2(root: Path, tmp_path: Path) -> None:
+def test_wrong_use_leaves_with_2(tmp_path: Path) -> None:
     for words in (
         ["--preset", "lihgt"],
         ["--encoder", "ViT-B-32/openia"],
         ["--scorer", "pycurate.models.builtin.laion:NsfwL14"],
     ):
-        found = run(root, "fetch", *words, "--model-dir", str(tmp_path))
+        found = called("models", "fetch", *words, "--model-dir", str(tmp_path))
         assert found.exit_code == 2, found.output
 
 
@@ -317,8 +311,8 @@ def test_wrong_use_leaves_with_2(root: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_device_that_is_not_there_leaves_with_2(root: Path, tmp_path: Path, device: str, message: str) -> None:
-    found = run(root, "verify", "--preset", "light", "--device", device, "--model-dir", str(tmp_path))
+def test_a_device_that_is_not_there_leaves_with_2(tmp_path: Path, device: str, message: str) -> None:
+    found = called("models", "verify", "--preset", "light", "--device", device, "--model-dir", str(tmp_path))
     assert (found.exit_code, found.output.count("\n")) == (2, 1), found.output
     assert message in found.output
 

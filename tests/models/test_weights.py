@@ -4,7 +4,6 @@ import hashlib
 import os
 import random
 import resource
-import runpy
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from hub import Hub, running_hub
 
 from pycurate.errors import ModelError, StorageError
@@ -22,6 +20,7 @@ from pycurate.models.fetch import FETCHED, fetch_models
 from pycurate.models.selection import select_models
 from pycurate.models.weights import HubWeights, Weights, fetch, fetch_pair, opened, opened_pair
 from pycurate.plugins import load_class
+from scripts import called
 
 IMPORTS = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[1] / "support")))
 
@@ -438,10 +437,9 @@ HEAD = ("clip_autokeras_binary_nsfw.zip", "--encoder ViT-L-14/openai --scorer py
     ],
 )
 def test_without_a_network_the_missing_file_is_named_and_the_command_that_brings_it(
-    root: Path, tmp_path: Path, script: str, words: list[str], missing: tuple[str, str]
+    tmp_path: Path, script: str, words: list[str], missing: tuple[str, str]
 ) -> None:
-    command = runpy.run_path(str(root / "bin" / f"{script}.py"))["main"]
-    found = CliRunner().invoke(command, [*words, "--model-dir", str(tmp_path / "models")])
+    found = called(script, *words, "--model-dir", tmp_path / "models")
     file, options = missing
     assert found.exit_code == 1
     assert f"{tmp_path}/models/{file} is missing" in found.output
@@ -471,9 +469,8 @@ def test_a_fetch_leaves_a_list_that_sha256sum_reads_and_changes_nothing_the_seco
     assert tmp_path.stat().st_mtime_ns == before
 
 
-def test_a_folder_that_cannot_be_written_is_named(root: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    command = runpy.run_path(str(root / "bin" / "models.py"))["main"]
-    found = CliRunner().invoke(command, ["fetch", "--model-dir", str(tmp_path / "file" / "models")])
+    found = called("models", "fetch", "--model-dir", tmp_path / "file" / "models")
     assert found.exit_code == 1 and found.output.count("\n") == 1
     assert f"{tmp_path}/file/models cannot be written" in found.output

@@ -82,7 +82,7 @@ def test_setup_done_is_not_done_again(root: Path, nextflow: Path) -> None:
     assert subprocess.run(["make", "--question", "setup"], cwd=root).returncode == 0
 
 
-def script(path: Path, text: str) -> Path:
+def executable(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
@@ -115,7 +115,7 @@ def test_the_launcher_brings_its_own_nextflow(nextflow: Path, tmp_path: Path) ->
 def test_a_nextflow_on_path_is_preferred_where_it_is_new_enough(
     nextflow: Path, tmp_path: Path, found: str, taken: bool
 ) -> None:
-    script(
+    executable(
         tmp_path / "nextflow",
         f'#!/bin/sh\necho "nextflow version {found}.5000"\necho "parser $NXF_SYNTAX_PARSER" >&2\n',
     )
@@ -130,8 +130,8 @@ def test_a_nextflow_on_path_is_preferred_where_it_is_new_enough(
 
 def test_two_launchers_on_one_path_do_not_call_each_other_for_ever(nextflow: Path, tmp_path: Path) -> None:
     (tmp_path / "nextflow").write_bytes(nextflow.read_bytes())
-    script(tmp_path / "nextflow", nextflow.read_text())
-    script(tmp_path / "python", f'#!/bin/sh\nexec {nextflow.parent / "python"} "$@"\n')
+    executable(tmp_path / "nextflow", nextflow.read_text())
+    executable(tmp_path / "python", f'#!/bin/sh\nexec {nextflow.parent / "python"} "$@"\n')
     result = version(nextflow, PATH=own_path(tmp_path))
     assert result.stdout.startswith("nextflow version 24.10.0"), result.stderr
 
@@ -141,7 +141,7 @@ def test_a_pipeline_runs_in_this_environment_without_activating_it(
     nextflow: Path, tmp_path: Path, locale: str, need_tool: Callable[[str, str], Path]
 ) -> None:
     need_tool("ps", "procps")
-    script(
+    executable(
         tmp_path / "main.nf",
         """
 process WHO {

@@ -3,21 +3,20 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from flows import ROOT, environment
+from flows import environment
 from report_run import make_run, standard_rows
 
 from pycurate.errors import StorageError
 from pycurate.files import atomic, write_json
 from pycurate.results.tables import write_array
 from pycurate.review.lookup import extract, look_up, matching
+from scripts import started, words_of
 
 
 @pytest.fixture
@@ -31,20 +30,15 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-def script(name: str, *words: object, **more: Any) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, str(ROOT / "bin" / f"{name}.py"), *map(str, words)]
-    return subprocess.run(command, env=environment(), stderr=subprocess.PIPE, text=True, **more)
-
-
 def test_a_full_and_a_read_only_disk(disk: Path) -> None:
     with pytest.raises(StorageError, match=r"a\.npy cannot be written, .*space"):
         write_array(disk / "a.npy", np.zeros(100_000))
-    done = script("testset", "--out", disk / "shards")
+    done = started("testset", "--out", disk / "shards")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert "no space is left" in done.stderr and f"{disk}/shards" in done.stderr
     assert not list(disk.rglob("*.tmp"))
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    done = script("testset", "--out", disk / "other")
+    done = started("testset", "--out", disk / "other")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert "can only be read" in done.stderr and "choose a folder that can be written" in done.stderr
 
@@ -79,13 +73,13 @@ def test_a_missing_permission(tmp_path: Path) -> None:
 
 def test_output_that_nobody_takes(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
-        done = script("models", "list", stdout=full)
+        done = started("models", "list", stdout=full)
     assert done.returncode == 1 and "no space is left" in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("sent", "codes"), [(signal.SIGINT, (130,)), (signal.SIGTERM, (143, -15))])
 def test_a_script_that_is_stopped(sent: signal.Signals, codes: tuple[int, ...], tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "bin" / "report.py"), "render", "--parameters", str(tmp_path / "pipe.json")]
+    command = words_of("report", "render", "--parameters", tmp_path / "pipe.json")
     os.mkfifo(tmp_path / "pipe.json")  # nobody writes to it, so that the script waits
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path)
     while True:

@@ -1,16 +1,12 @@
 """The scripts of DEDUP as tasks, reference sets, embedding folders, and what fast mode loses."""
 
 import json
-import runpy
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner
 from dedup_sets import Samples, brute_force, clustered, decided, run, write_set
 
 from pycurate.dedup.brute_force import check_decisions
@@ -25,17 +21,7 @@ from pycurate.results.tables import read_table, write_table
 from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
 from pycurate.stages.score import score_partition
-
-BIN = Path(__file__).resolve().parents[2] / "bin"
-DEDUP, DECIDE = (runpy.run_path(str(BIN / name))["main"] for name in ("dedup.py", "decide.py"))
-
-
-def script(*words: str | Path, code: int = 0) -> str:
-    """Run bin/dedup.py in this process, or bin/decide.py if that is the first word; what it says."""
-    main, words = (DECIDE, words[1:]) if words[0] == "decide" else (DEDUP, words)
-    done = CliRunner().invoke(main, [str(word) for word in words])
-    assert done.exit_code == code, done.output
-    return done.output
+from scripts import said, started
 
 
 def stage(task: Path, *paths: Path) -> Path:
@@ -55,43 +41,45 @@ def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path) -
     inputs = {kind: [path_of(one, kind, name) for name in names] for kind in ("samples", "scores", "img_emb")}
     choice = ("--dedup-threshold", "0.9", "--dedup-recall", "exact", "--dedup-cells", "8", "--dedup-buckets", "2")
     limits = ("--aesthetic-threshold", "0.3", "--nsfw-threshold", "0.8", "--images-per-tar", "10")
-    script("pairs", "--results", one, *choice)
-    script("decide", "--results", one, *limits)
+    said("dedup", "pairs", "--results", one, *choice)
+    said("decide", "--results", one, *limits)
 
-    script("train", "--results", stage(tasks / "train", *inputs["samples"], *inputs["img_emb"]), *choice)
+    said("dedup", "train", "--results", stage(tasks / "train", *inputs["samples"], *inputs["img_emb"]), *choice)
     cells = path_of(tasks / "train", "cells")
     assigned, pairs = [], []
     for number, name in enumerate(names):
         task = stage(tasks / f"assign{name}", cells, *(files[number] for files in inputs.values()))
-        script("assign", "--results", task, "--partition", name)
+        said("dedup", "assign", "--results", task, "--partition", name)
         assigned.append(path_of(task, "assigned", name))
     for bucket in ("0", "1"):
         task = stage(tasks / f"match{bucket}", cells, *assigned, *inputs["img_emb"])
-        script("match", "--results", task, "--bucket", bucket)
+        said("dedup", "match", "--results", task, "--bucket", bucket)
         pairs.append(path_of(task, "pairs", f"0000{bucket}"))
     task = stage(tasks / "decide", *inputs["samples"], *inputs["scores"], *pairs)
-    script("decide", "--results", task, *limits)
+    said("decide", "--results", task, *limits)
 
     for name in ("decisions.parquet", "duplicates.parquet", "plan/plan_00000.parquet"):
         assert read_table(task / name).equals(read_table(one / name))
     assert decided(read_table(one / "decisions.parquet")) == brute_force(samples, 0.9, "best", 0.3, 0.8)
-    assert "each of a kept sample" in script("check", "--results", one)
-    done = subprocess.run([sys.executable, BIN / "dedup.py", "check", "--results", one], capture_output=True, text=True)
+    assert "each of a kept sample" in said("dedup", "check", "--results", one)
+    done = started("dedup", "check", "--results", one)
     assert done.returncode == 0 and "each of a kept sample" in done.stdout, done.stderr
 
 
 def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
     write_set(tmp_path, Samples.of(np.eye(4, dtype=np.float16)), [np.arange(4)])
-    assert "run dedup.py train again" in script("assign", "--results", tmp_path, code=1)
-    assert "pairs_00000" in script("decide", "--results", tmp_path, code=1)
-    assert "is not in the range 0.001<=x<=1" in script(
-        "train", "--results", tmp_path, "--dedup-threshold", "1.5", code=2
+    assert "run dedup.py train again" in said("dedup", "assign", "--results", tmp_path, code=1)
+    assert "pairs_00000" in said("decide", "--results", tmp_path, code=1)
+    assert "is not in the range 0.001<=x<=1" in said(
+        "dedup", "train", "--results", tmp_path, "--dedup-threshold", "1.5", code=2
     )
-    script("pairs", "--results", tmp_path)
-    assert "no bucket 5" in script("match", "--results", tmp_path, "--bucket", "5", code=2)
-    assert "no partition 7" in script("assign", "--results", tmp_path, "--partition", "7", code=2)
-    assert "--out" in script("all", "--embeddings", tmp_path, code=2)
-    assert "holds no .npy files" in script("all", "--embeddings", tmp_path / "scores", "--out", tmp_path / "o", code=2)
+    said("dedup", "pairs", "--results", tmp_path)
+    assert "no bucket 5" in said("dedup", "match", "--results", tmp_path, "--bucket", "5", code=2)
+    assert "no partition 7" in said("dedup", "assign", "--results", tmp_path, "--partition", "7", code=2)
+    assert "--out" in said("dedup", "all", "--embeddings", tmp_path, code=2)
+    assert "holds no .npy files" in said(
+        "dedup", "all", "--embeddings", tmp_path / "scores", "--out", tmp_path / "o", code=2
+    )
 
 
 @pytest.mark.parametrize("kept_only", [True, False])
@@ -122,9 +110,9 @@ def test_a_reference_set_with_the_uids_of_the_input(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     write_set(old, turned, [np.arange(100)])
     write_set(new, samples, [np.arange(150)])
-    script("pairs", "--results", new, "--dedup-threshold", "0.9", "--reference", old)
-    script("decide", "--results", new, "--reference", old)
-    assert "each of a kept sample" in script("check", "--results", new, "--reference", old, "--reference", old)
+    said("dedup", "pairs", "--results", new, "--dedup-threshold", "0.9", "--reference", old)
+    said("decide", "--results", new, "--reference", old)
+    assert "each of a kept sample" in said("dedup", "check", "--results", new, "--reference", old, "--reference", old)
     rows = read_table(new / "decisions.parquet").to_pylist()
     reasons = {row["uid"]: row["reason"] for row in rows}
     both = [{row["duplicate_of"] for row in rows if (row["reason"] == "duplicate_reference") == yes} for yes in (0, 1)]
@@ -142,17 +130,17 @@ def test_increments_by_the_script(tmp_path: Path, keep: str) -> None:
     runs = [write_set(tmp_path / str(k), samples, [np.arange(80) + 80 * k]) for k in range(3)]
     for k, folder in enumerate(runs):
         before = [word for other in runs[:k] for word in ("--reference", str(other))]
-        script("pairs", "--results", folder, "--dedup-threshold", "0.9", "--dedup-keep", keep, *before)
-        script("decide", "--results", folder, *before)
-        script("check", "--results", folder, *before)
+        said("dedup", "pairs", "--results", folder, "--dedup-threshold", "0.9", "--dedup-keep", keep, *before)
+        said("decide", "--results", folder, *before)
+        said("dedup", "check", "--results", folder, *before)
     again = tmp_path / "tasks"
     write_set(again, samples, [np.arange(160, 240)])
     before = ["--reference", str(runs[0]), "--reference", str(runs[1])]
-    script("train", "--results", again, "--dedup-threshold", "0.9", "--dedup-keep", keep)
+    said("dedup", "train", "--results", again, "--dedup-threshold", "0.9", "--dedup-keep", keep)
     for name in ("2:00000", "00000", "1:00000"):
-        script("assign", "--results", again, "--partition", name, *before)
-    script("match", "--results", again, *before)
-    script("decide", "--results", again, *before)
+        said("dedup", "assign", "--results", again, "--partition", name, *before)
+    said("dedup", "match", "--results", again, *before)
+    said("decide", "--results", again, *before)
     assert read_table(again / "decisions.parquet").equals(read_table(runs[2] / "decisions.parquet"))
 
 
@@ -164,7 +152,7 @@ def test_embedding_folder(tmp_path: Path, dtype: type) -> None:
     (tmp_path / "img_emb").mkdir()
     for number, part in enumerate(np.array_split(vectors, 3)):
         np.save(tmp_path / "img_emb" / f"img_emb_{number}.npy", part)
-    script("all", "--embeddings", tmp_path, "--dedup-threshold", "0.9", "--out", tmp_path / "out")
+    said("dedup", "all", "--embeddings", tmp_path, "--dedup-threshold", "0.9", "--out", tmp_path / "out")
     samples = Samples.of(vectors)
     samples.content = np.arange(400)  # nothing is known to be byte-equal
     samples.aesthetic[:] = 0
@@ -189,13 +177,13 @@ def test_fast_mode_loses_few_and_says_how_many(tmp_path: Path) -> None:
     fast = run(tmp_path / "fast", samples, Settings(0.97, "best", False, 256))
     other = run(tmp_path / "other", samples, Settings(0.97, "best", False, 256, 3), parts=5)
     assert fast == other  # however the work is split
-    said = json.loads((tmp_path / "fast" / "dedup.json").read_text())
+    told = json.loads((tmp_path / "fast" / "dedup.json").read_text())
 
     run(tmp_path / "exact", samples, Settings(0.97, "best", True, 16))
     found, all_pairs = (_pairs(tmp_path / name) for name in ("fast", "exact"))
     assert found < all_pairs
     true = len(found) / len(all_pairs)
-    assert said["low"] <= true <= said["high"] and said["high"] - said["low"] < 0.2 and said["probes"] > 20
+    assert told["low"] <= true <= told["high"] and told["high"] - told["low"] < 0.2 and told["probes"] > 20
 
     with pytest.raises(LedgerError, match="both kept"):
         sources = sources_of(tmp_path / "fast")
@@ -212,20 +200,20 @@ def _pairs(results: Path) -> set[tuple[int, int]]:
 def test_a_stricter_filter_needs_no_new_pairs(tmp_path: Path) -> None:
     samples = Samples.of(clustered(300, 16, seed=12))
     write_set(tmp_path, samples, [np.arange(300)])
-    script("pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
+    said("dedup", "pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
     shutil.rmtree(tmp_path / "img_emb")
     for threshold in (0.2, 0.6):
-        script("decide", "--results", tmp_path, "--aesthetic-threshold", str(threshold))
+        said("decide", "--results", tmp_path, "--aesthetic-threshold", str(threshold))
         assert decided(read_table(tmp_path / "decisions.parquet")) == brute_force(samples, 0.9, aesthetic=threshold)
 
 
 def test_check_finds_nothing_wrong_after_a_filter_that_draws_at_random(tmp_path: Path) -> None:
     samples = Samples.of(clustered(200, 16, seed=3, copies=0.8))
     write_set(tmp_path, samples, np.array_split(np.arange(200), 2))
-    script("pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
+    said("dedup", "pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
     for _ in range(3):
-        script("decide", "--results", tmp_path, "--filter", "coin:Coin=0.6")
-        assert "each of a kept sample" in script("check", "--results", tmp_path)
+        said("decide", "--results", tmp_path, "--filter", "coin:Coin=0.6")
+        assert "each of a kept sample" in said("dedup", "check", "--results", tmp_path)
         reasons = read_table(tmp_path / "decisions.parquet")["reason"].to_pylist()
         assert {"kept", "coin", "duplicate_near"} <= set(reasons)
 
@@ -259,8 +247,8 @@ def test_embeddings_that_do_not_fit_their_samples_are_named(kind: str, tmp_path:
         file.seek(0)
         file.truncate()
         np.save(file, BAD[kind](rows), allow_pickle=True)
-    said = script("pairs", "--results", tmp_path, "--dedup-threshold", "0.9", code=1)
-    assert str(path) in said and "Traceback" not in said
+    told = said("dedup", "pairs", "--results", tmp_path, "--dedup-threshold", "0.9", code=1)
+    assert str(path) in told and "Traceback" not in told
     table = read_table(path_of(tmp_path, "samples", "00001"))
     uids = table.filter(table["row"].is_valid())["uid"].to_pylist()
     with pytest.raises(TableError, match="img_emb_00001"):

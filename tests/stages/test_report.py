@@ -5,8 +5,6 @@ import hashlib
 import io
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,18 +31,12 @@ from pycurate.results.layout import path_of
 from pycurate.results.partitions import read_all
 from pycurate.results.tables import SAMPLES, read_table, write_array, write_table
 from pycurate.stages.report import Setup, read_parameters, write_report
-
-SCRIPT = Path(__file__).resolve().parents[2] / "bin" / "report.py"
+from scripts import started
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     return make_run(tmp_path, standard_rows())
-
-
-def run_script(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_ledger_of_a_sound_run(results: Path) -> None:
@@ -169,7 +161,8 @@ def test_missing_tables_are_named(tmp_path: Path) -> None:
 
 
 def test_the_summary(results: Path, tmp_path: Path) -> None:
-    done = run_script(
+    done = started(
+        "report",
         *("render", "--results", results, "--parameters", write_parameters(tmp_path / "parameters.json")),
     )
     assert done.returncode == 0, done.stderr
@@ -248,24 +241,24 @@ def test_a_kept_image_of_a_reference_set_may_have_the_uid_of_another(results: Pa
 
 def test_the_script_without_a_sum_fails(results: Path) -> None:
     lose_a_kept_sample_from_a_tar(results)
-    done = run_script("render", "--results", results)
+    done = started("report", "render", "--results", results)
     assert done.returncode == 1
     assert "should hold 10 samples, but holds 9" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_the_script_used_wrongly(results: Path, tmp_path: Path) -> None:
-    assert run_script("render", "--results", results, "--nsfw-threshold", "0.5").returncode == 2
+    assert started("report", "render", "--results", results, "--nsfw-threshold", "0.5").returncode == 2
     (results / "decisions.json").write_text('{"filters": [')
     for step in ("examples", "render"):
-        done = run_script(step, "--results", results)
+        done = started("report", step, "--results", results)
         assert done.returncode == 1 and "decisions.json does not say what decided" in done.stderr
         assert "run DECIDE again" in done.stderr and "Traceback" not in done.stderr
     decide_by(results)
     (tmp_path / "list.json").write_text("[1]")
-    done = run_script("render", "--results", results, "--parameters", tmp_path / "list.json")
+    done = started("report", "render", "--results", results, "--parameters", tmp_path / "list.json")
     assert done.returncode == 2 and "one object of names and values" in done.stderr
-    assert run_script("--help").returncode == run_script("examples", "--help").returncode == 0
+    assert started("report", "--help").returncode == started("report", "examples", "--help").returncode == 0
 
 
 def write_times(results: Path, stage: str, number: str, seconds: float, peak_bytes: int) -> None:
@@ -316,7 +309,7 @@ def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> No
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "head.pth").write_bytes(b"abc")
     decide_by(results, Filtering(aesthetic_threshold=0.5))
-    done = run_script("render", "--results", results, "--model-dir", tmp_path / "weights")
+    done = started("report", "render", "--results", results, "--model-dir", tmp_path / "weights")
     assert done.returncode == 0, done.stderr
     facts = json.loads((results / "summary.json").read_text())
     assert facts["thresholds"] == {"aesthetic": 0.5, "dedup": 0.9}

@@ -16,7 +16,6 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from hub import running_hub
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,6 +40,7 @@ from pycurate.shards.listing import find_shards
 from pycurate.stages.embed import LoaderOptions, embed_partition
 from pycurate.stages.partition import partition
 from pycurate.stages.score import score_partition
+from scripts import called
 
 NOWHERE = Path("/nonexistent")  # a local checkpoint needs no model folder
 
@@ -170,19 +170,12 @@ def test_altered_weights_are_refused(fetched: Path, tmp_path: Path) -> None:
         OpenClip("ViT-B-32/openai", tmp_path, "cpu")
 
 
-def run(root: Path, *words: str) -> Result:
-    """bin/models.py, in this process."""
-    import runpy
-
-    return CliRunner().invoke(runpy.run_path(str(root / "bin" / "models.py"))["main"], words)
-
-
-def test_verify_tells_random_numbers_from_clip(root: Path, fetched: Path, shared: Path, tmp_path: Path) -> None:
+def test_verify_tells_random_numbers_from_clip(fetched: Path, shared: Path, tmp_path: Path) -> None:
     for path in (*fetched.iterdir(), *(shared / "heads").iterdir()):
         if not path.name.startswith("."):
             (tmp_path / path.name).symlink_to(path)
     report = tmp_path / "report.json"
-    found = run(root, "verify", "--preset", "clip-b32", "--model-dir", str(tmp_path), "--report", str(report))
+    found = called("models", "verify", "--preset", "clip-b32", "--model-dir", str(tmp_path), "--report", str(report))
     states = {(f["check"], f["subject"]): f["state"] for f in json.loads(report.read_text())["findings"]}
     assert states.pop(("captions", "ViT-B-32/openai")) == "failed"
     assert set(states.values()) == {"passed"}
@@ -191,11 +184,9 @@ def test_verify_tells_random_numbers_from_clip(root: Path, fetched: Path, shared
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def test_the_self_test_passes_where_loader_and_encoder_work_as_they_should(
-    root: Path, tmp_path: Path, device: str
-) -> None:
+def test_the_self_test_passes_where_loader_and_encoder_work_as_they_should(tmp_path: Path, device: str) -> None:
     words = ["--encoder", save_tiny(tmp_path / "model"), "--device", device, "--model-dir", str(tmp_path)]
-    found = run(root, "verify", *words, "--report", str(tmp_path / "report.json"))
+    found = called("models", "verify", *words, "--report", str(tmp_path / "report.json"))
     assert found.exit_code == 0, found.output
     report = json.loads((tmp_path / "report.json").read_text())
     passed = {(f["check"], f["subject"].rpartition(", ")[2]) for f in report["findings"] if f["state"] == "passed"}
@@ -403,9 +394,9 @@ def test_a_folder_without_weights_reaches_no_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_network")
-def test_a_model_of_the_hub_is_named_by_its_folder(root: Path, tmp_path: Path) -> None:
+def test_a_model_of_the_hub_is_named_by_its_folder(tmp_path: Path) -> None:
     for command in ("fetch", "verify"):
-        found = run(root, command, "--encoder", "hf-hub:someone/model", "--model-dir", str(tmp_path))
+        found = called("models", command, "--encoder", "hf-hub:someone/model", "--model-dir", str(tmp_path))
         assert found.exit_code == 2 and "hf download someone/model --local-dir" in found.output
 
 
