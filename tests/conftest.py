@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from flows import Flow, curate
+from report_run import make_run, standard_rows
 from slurm.cluster import Cluster
 
 from pycurate.files import exclusive
@@ -134,3 +135,19 @@ def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Flow:
     flow = Flow(folder, curate(shards, folder / "models"))
     flow.succeed("--dali_index", "true")
     return flow
+
+
+@pytest.fixture
+def four_shards(tmp_path: Path) -> Path:
+    """A folder of two folders with four files that are called like shards, and a note."""
+    for name in ("a/00000.tar", "a/00001.tar", "b/00000.tar", "b/00010.tar", "b/note.txt"):
+        path = tmp_path / "in put" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * len(name))
+    return tmp_path / "in put"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """What a run of sixty samples left before its report, to change: see `standard_rows`."""
+    return make_run(tmp_path, standard_rows())

@@ -5,12 +5,16 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pycurate.errors import StorageError
-from pycurate.files import atomic, exclusive, link_from_sibling, unchanging
+from pycurate.files import atomic, exclusive, link_from_sibling, unchanging, write_json
+from pycurate.results.tables import write_array
+from scripts import started
 
 DATA = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -72,3 +76,55 @@ def test_writers_of_one_file_do_not_meet_and_one_that_was_killed_is_no_obstacle(
         temporary.write_text("new")
     assert (tmp_path / "file").read_text() == "new"
     assert [path.name for path in tmp_path.glob("[!.]*")] == ["file"]  # as a glob over finished files finds it
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 kB; skips where none can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_and_a_read_only_disk(disk: Path) -> None:
+    with pytest.raises(StorageError, match=r"a\.npy cannot be written, .*space"):
+        write_array(disk / "a.npy", np.zeros(100_000))
+    done = started("testset", "--out", disk / "shards")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "no space is left" in done.stderr and f"{disk}/shards" in done.stderr
+    assert not list(disk.rglob("*.tmp"))
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    done = started("testset", "--out", disk / "other")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "can only be read" in done.stderr and "choose a folder that can be written" in done.stderr
+
+
+def test_names_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for place, cause in (
+        (tmp_path / "file" / "x.json", "a file is where a folder should be"),
+        (tmp_path / "file" / "deep" / "x.json", "a file is where a folder should be"),
+        (tmp_path / "folder", "a folder is where a file should be"),
+        (tmp_path / ("n" * 300), "its name is too long"),
+    ):
+        with pytest.raises(StorageError, match=cause) as caught:
+            write_json(place, {})
+        assert str(place) in str(caught.value)
+    with pytest.raises(FileNotFoundError), atomic(tmp_path / "x"):  # of what is read, not of what is written
+        (tmp_path / "source").read_bytes()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_a_missing_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(StorageError, match=r"you have no permission .*choose another folder") as caught:
+            write_json(tmp_path / "x.json", {})
+    finally:
+        os.seteuid(0)
+    assert str(tmp_path / "x.json") in str(caught.value)

@@ -1,30 +1,22 @@
 """Deduplication decides as brute force does, whatever the vectors and however the work is split."""
 
-import shutil
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from dedup_sets import Decision, Samples, brute_force, chains, clustered, decided, giant, run, stars, write_set
+from dedup_sets import Decision, Samples, brute_force, chains, clustered, decided, run, stars, write_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.cells import Cells, cells_path
-from pycurate.dedup.pairs import LIMIT
 from pycurate.dedup.partitions import embeddings_of, sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
-from pycurate.dedup.vectors import Embeddings, as_compared, similarity
-from pycurate.errors import LedgerError, TableError, UsageError
+from pycurate.errors import LedgerError, TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
-from pycurate.results.tables import read_table, write_table
 from pycurate.stages import dedup
 from pycurate.stages.decide import decide
 
@@ -142,81 +134,6 @@ def test_a_missing_task_is_not_overlooked(tmp_path: Path) -> None:
         dedup.match(tmp_path, 0, Cells.load(cells_path(tmp_path)), embeddings_of(sources))
 
 
-@pytest.mark.parametrize("nsfw", [0.9, 0.01, 0.002])
-def test_giant_group_whose_best_are_filtered(tmp_path: Path, nsfw: float) -> None:
-    samples = giant(3000)
-    samples.nsfw[samples.aesthetic > 0.9] = 1  # none of those listed as duplicates of the others passes
-    got = run(tmp_path, samples, Settings(0.99, cells=2, exact=True), nsfw=nsfw)
-    assert got == brute_force(samples, 0.99, nsfw=nsfw)
-    assert sum(reason == "kept" for reason, _, _ in got.values()) == 1
-
-
-def test_giant_group_has_few_pairs(tmp_path: Path) -> None:
-    samples = giant(50_000)
-    got = run(tmp_path, samples, Settings(0.99, cells=4, exact=True))
-    assert sum(reason == "kept" for reason, _, _ in got.values()) == 1
-    visits = sum(len(np.load(path_of(tmp_path, "assigned", f"{i:05d}"), mmap_mode="r")) for i in range(3))
-    assert read_table(path_of(tmp_path, "pairs", "00000")).num_rows <= LIMIT * visits
-
-
-def test_byte_equal_images_are_compared_once(tmp_path: Path) -> None:
-    samples = Samples.of(np.ones((2000, 8), np.float16))
-    got = run(tmp_path, samples, Settings(0.99, exact=True))
-    assert sorted({reason for reason, _, _ in got.values()}) == ["duplicate_exact", "kept"]
-    assert read_table(path_of(tmp_path, "pairs", "00000")).num_rows == len(samples) - 1
-
-
-def test_decisions_keep_the_order_and_the_scores_of_the_samples(tmp_path: Path) -> None:
-    samples = Samples.of(clustered(50, 16, seed=5))
-    write_set(tmp_path, samples, np.array_split(np.arange(50), 3))
-    decisions = decide(tmp_path, sources_of(tmp_path), Filtering(nsfw_threshold=0.5), None, dedup=False)
-    inputs = pa.concat_tables([read_table(path_of(tmp_path, "samples", f"{i:05d}")) for i in range(3)])
-    for name in ("uid", "shard", "key"):
-        assert decisions[name].equals(inputs[name])
-    assert decisions["aesthetic"].null_count == 3  # the unreadable ones
-    assert decisions["reason"].to_pylist().count("unreadable") == 3
-    values = decisions["nsfw"].drop_null().to_numpy()
-    assert ((values < 0.5) == decisions.filter(decisions["nsfw"].is_valid())["kept"].to_numpy()).all()
-
-
-def test_scores_that_are_missing(tmp_path: Path) -> None:
-    samples = Samples.of(np.eye(4, dtype=np.float16))
-    samples.aesthetic[:] = [0.2, np.nan, 0.7, 0.9]
-    write_set(tmp_path, samples, [np.arange(4)])
-    sources = sources_of(tmp_path)
-    got = decided(decide(tmp_path, sources, Filtering(0.7), None, dedup=False))
-    reasons = [got[samples.uid(i)][0] for i in range(4)]
-    assert reasons == ["aesthetic", "aesthetic", "kept", "kept"]  # 0.7 passes 0.7, though float32
-    with pytest.raises(UsageError, match="no score beauty"):
-        decide(tmp_path, sources, Filtering(min_score=["beauty=0.5"]), None, dedup=False)
-    path = path_of(tmp_path, "scores", "00000")
-    write_table(path, read_table(path).slice(1))
-    with pytest.raises(TableError, match="lacks 1 of the readable samples"):
-        decide(tmp_path, sources, Filtering(), None, dedup=False)
-
-
-def test_rank_without_scores(tmp_path: Path) -> None:
-    samples = Samples.of(clustered(200, 16, seed=2))
-    write_set(tmp_path, samples, [np.arange(200)])
-    shutil.rmtree(tmp_path / "scores")
-    sources = sources_of(tmp_path)
-    dedup.find_pairs(tmp_path, sources, Settings(0.9))
-    samples.aesthetic[:] = 0
-    assert decided(decide(tmp_path, sources, Filtering(), None, dedup=True)) == brute_force(samples, 0.9)
-
-
-def test_groups_lists_the_largest_first(tmp_path: Path) -> None:
-    samples = Samples.of(np.repeat(np.eye(3, dtype=np.float16), [2, 5, 1], axis=0))
-    write_set(tmp_path, samples, [np.arange(8)])
-    sources = sources_of(tmp_path)
-    dedup.find_pairs(tmp_path, sources, Settings(0.9))
-    decide(tmp_path, sources, Filtering(), None, dedup=True)
-    table = read_table(tmp_path / "duplicates.parquet")
-    assert table["group"].to_pylist() == [0] * 5 + [1] * 2
-    assert table["kept"].to_pylist() == [True] + [False] * 4 + [True, False]
-    assert table["similarity"].to_pylist() == [None] + [1.0] * 4 + [None, 1.0]
-
-
 def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path) -> None:
     samples = Samples.of(clustered(300, 32, seed=4))
     write_set(tmp_path, samples, np.array_split(np.arange(300), 2))
@@ -239,47 +156,3 @@ def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path)
         wrong = [row | change.get(i, {}) for i, row in enumerate(rows)]
         with pytest.raises(LedgerError, match="wrong"):
             check_decisions(sources, pa.Table.from_pylist(wrong, decisions.schema), 0.9)
-
-
-def test_similarity_is_exact_in_any_order() -> None:
-    random = np.random.default_rng(0)
-    a, b = (as_compared(random.normal(size=(500, 1280))) for _ in range(2))
-    shuffled = random.permutation(1280)
-    assert np.array_equal(similarity(a, b), similarity(a[:, shuffled], b[:, shuffled]))
-    assert np.array_equal(similarity(a, b), similarity(b, a))
-    assert (similarity(a, a) == 1).all()
-
-
-def test_vectors_of_any_kind_get_unit_length() -> None:
-    tiny, huge = np.float16(6e-8), np.float16(65504)
-    odd = np.array([[3, 4], [0, 0], [np.nan, 1], [np.inf, 0], [tiny, 0], [huge, huge], [0.6, 0.8]], np.float16)
-    half = np.sqrt(0.5)
-    expected = np.array([[0.6, 0.8], [0, 0], [0, 0], [0, 0], [1, 0], [half, half], [0.6, 0.8]], np.float16)
-    assert np.array_equal(as_compared(odd), expected)
-    assert np.array_equal(as_compared(odd.astype(np.float64) * 1e30)[0], expected[0])
-    assert similarity(as_compared(odd), as_compared(odd)).tolist() == [1, 0, 0, 0, 1, 1, 1]
-
-
-def test_no_two_threads_open_embeddings_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else Python 3.11 says now and then `AST constructor recursion depth mismatch`: np.load parses its header."""
-    paths = {number: tmp_path / f"{number}.npy" for number in range(8)}
-    for path in paths.values():
-        np.save(path, np.ones((3, 4), np.float16))
-    load, alone = np.load, Lock()
-
-    def watched(*words: Any, **options: Any) -> np.ndarray:
-        assert alone.acquire(blocking=False), "two threads load at once"
-        time.sleep(0.001)
-        alone.release()
-        return load(*words, **options)
-
-    monkeypatch.setattr(np, "load", watched)
-    embeddings = Embeddings(paths)
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda _: embeddings.dim, range(8))) == [4] * 8
-
-
-@pytest.mark.parametrize("threshold", [0.0, -1, 1.01, float("nan")])
-def test_thresholds_out_of_range_are_refused(threshold: float) -> None:
-    with pytest.raises(UsageError, match="cosine"):
-        Settings(threshold)

@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from report_run import HOSTILE, decide_by, make_run, standard_rows, write_parameters
+from report_run import (
+    HOSTILE,
+    change_column,
+    change_decisions,
+    decide_by,
+    make_run,
+    standard_rows,
+    write_parameters,
+)
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -24,6 +32,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from pycurate.filters.filtering import Filtering
 from pycurate.report import sliders
 from pycurate.report.examples import select_examples
+from pycurate.report.page import funnel
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages.report import Setup, read_parameters, write_report
 
@@ -395,3 +404,21 @@ def test_the_page_is_one_file(page: Path) -> None:
         value.startswith(("data:image/jpeg;base64,", "#")) for value in re.findall(r' (?:src|href)="(.*?)"', text)
     )
     assert "default-src 'none'" in text
+
+
+def test_hostile_text_is_escaped(results: Path, tmp_path: Path) -> None:
+    select_examples(results)
+    write_report(results, Setup(read_parameters(write_parameters(tmp_path / "p.json"))))
+    page = (results / "report.html").read_text()
+    assert HOSTILE not in page
+    assert "<b>kept04</b>" not in page
+
+
+def test_a_filter_of_the_users_own_has_its_place(results: Path) -> None:
+    change_decisions(results, lambda table: change_column(table, "reason", 42, "<i>mine</i>"))
+    facts = write_report(results, Setup())
+    assert facts["dropped"]["<i>mine</i>"] == 1 and facts["dropped"]["nsfw"] == 5
+    steps = [step["title"] for step in funnel(facts)]
+    assert steps[1:5] == ["Aesthetic filter", "NSFW filter", "<i>mine</i>", "Exact duplicate"]
+    assert [step["left"] for step in funnel(facts)][-1] == 30
+    assert "<i>mine</i>" not in (results / "report.html").read_text()

@@ -1,35 +1,16 @@
 """`pycurate inspect`: what the tables say of one sample, and its image."""
 
 import hashlib
-import re
-import shutil
 from pathlib import Path
 
 import pytest
-from flows import pycurate
+from flows import inspected, pycurate
 from report_run import HOSTILE, crops, make_run, standard_rows
 
 from pycurate.errors import ShardError, UsageError
-from pycurate.filters.filtering import Filtering
-from pycurate.results.plan import Layout
-from pycurate.results.tables import read_summary, read_table, write_table
-from pycurate.review.earlier import by_summary
+from pycurate.results.tables import read_table, write_table
 from pycurate.review.lookup import extract, look_up, matching
-from pycurate.review.refilter import replace
 from pycurate.stages.report import Setup, write_report
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = make_run(tmp_path_factory.mktemp("lookup"), standard_rows())
-    write_report(folder, Setup({"aesthetic_threshold": 0.5, "nsfw_threshold": 0.5}))
-    return folder
-
-
-def inspected(results: Path, *words: object) -> str:
-    done = pycurate("inspect", results, *words)
-    assert done.returncode == 0, done.stderr
-    return re.sub(" +", " ", done.stdout)
 
 
 def test_each_kind_of_sample(results: Path) -> None:
@@ -88,15 +69,6 @@ def test_a_key_of_several_samples_is_listed(tmp_path: Path) -> None:
     assert done.returncode == 2 and done.stdout.count("00000.tar/kept01") == 2
 
 
-def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
-    done = pycurate("refilter", results, "--dedup")  # whose tables hold no pairs
-    assert done.returncode == 2 and "sought no duplicates" in done.stderr
-    done = pycurate("refilter", results, "--no-dedup", "--aesthetic-threshold", "0.4")
-    assert done.returncode == 2 and "no score nsfw" in done.stderr and "leave the threshold out" in done.stderr
-    done = pycurate("refilter", results, "--write", results.parent / "shards")
-    assert done.returncode == 2 and "in use" in done.stderr
-
-
 def test_what_decided_is_read_where_it_was_written_down(tmp_path: Path) -> None:
     """Whatever parameters REPORT is given: they are shown, and decide nothing."""
     folder = make_run(tmp_path, standard_rows())
@@ -111,44 +83,11 @@ def test_what_decided_is_read_where_it_was_written_down(tmp_path: Path) -> None:
     assert done.returncode == 1 and "run DECIDE again" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_results_of_the_version_before_are_read_by_their_summary(results: Path, tmp_path: Path) -> None:
-    old = tmp_path / "old"
-    shutil.copytree(results, old)
-    (old / "decisions.json").unlink()
-    for name in ("kept00", "dull03", "near01", "broken"):
-        assert inspected(old, name) == inspected(results, name)
-    search = {"threshold": 0.9, "keep": "best", "reach": 1.0, "recall": "exact"}
-    parameters = {"write": True, "images_per_tar": 10, "tars_per_task": 2, "filter": "a:B=3,c:D", "min_score": "x=0.25"}
-    parameters |= {"aesthetic": True, "nsfw": True, "aesthetic_threshold": 0.7, "min_side": 200, "reference": "/a,/b"}
-    sought = read_summary(results)["dedup"]
-    found = by_summary({"parameters": parameters, "thresholds": {"aesthetic": 0.7}, "dedup": sought})
-    wanted = Filtering(aesthetic_threshold=0.7, min_score=("x=0.25",), min_side=200, filter=("a:B=3", "c:D"))
-    assert Filtering.of_rules(found.filters) == wanted
-    assert (found.search, found.references, found.layout) == (search, ("/a", "/b"), Layout(10, 2))
-    # Made script by script, without parameters: the filters are those that the summary shows.
-    found = by_summary({"parameters": {}, "thresholds": {"nsfw": 0.4}, "dedup": {}})
-    assert Filtering.of_rules(found.filters) == Filtering(nsfw_threshold=0.4)
-    assert (found.search, found.layout) == (None, Layout())
-    (old / "summary.json").write_text('{"inputs": 60}')
-    done = pycurate("inspect", old, "kept00")
-    assert done.returncode == 1 and "does not say what decided" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, work = tmp_path / "target", tmp_path / "target" / "work"
-    for folder, text in ((target, "old"), (work, "new")):
-        (folder / "curated").mkdir(parents=True)
-        for name in ("decisions.parquet", "report.html", "summary.json", "curated/00000.tar"):
-            (folder / name).write_text(text)
-    rename = Path.rename
-
-    def full(self: Path, to: Path) -> Path:
-        if self == work / "report.html":
-            raise OSError("the disk is full")
-        return rename(self, to)
-
-    monkeypatch.setattr(Path, "rename", full)
-    with pytest.raises(OSError, match="full"):
-        replace(work, target)
-    assert {path.read_text() for path in target.glob("*.*")} == {"old"}
-    assert (target / "curated" / "00000.tar").read_text() == "old"
+@pytest.mark.parametrize("ext", ["j" * 300 + ".jpg", "../../x.jpg", "a/b.jpg", "..", "\0.jpg", "\x1b[2J.jpg"])
+def test_an_extension_of_a_stranger_leaves_no_folder(ext: str, tmp_path: Path) -> None:
+    results = make_run(tmp_path, standard_rows()[:30])
+    found = look_up(results, matching(results, "kept01")[0]["uid"])
+    found.sample["ext"] = ext
+    (tmp_path / "out").mkdir()
+    place = extract(found, tmp_path / "out")
+    assert place == tmp_path / "out" / f"{found.sample['uid']}.jpeg" and place.exists()

@@ -13,7 +13,7 @@ from report_run import make_run, standard_rows
 
 from pycurate.errors import TableError
 from pycurate.results.layout import KINDS
-from pycurate.results.manifest import LISTED, entry_of, listed, names_in, read_manifest, refreshed, write_manifest
+from pycurate.results.manifest import LISTED, listed, read_manifest, refreshed, write_manifest
 from pycurate.review.verify import verify
 
 
@@ -116,11 +116,3 @@ def test_a_manifest_that_no_run_wrote_is_refused(results: Path, text: str) -> No
     KINDS["manifest"].path(results).unlink()
     done = pycurate("verify", results)
     assert done.returncode == 1 and "-resume" in done.stderr
-
-
-def test_names_of_pycurates_kinds_are_listed_wherever_they_lead(results: Path, tmp_path: Path) -> None:
-    (results / "curated" / "00055.tar").symlink_to(tmp_path / "nowhere")
-    assert "curated/00055.tar" in set(names_in(results))
-    path = results / "summary.json"
-    path.write_text("{}")
-    assert entry_of(results, path).sha256 == hashlib.sha256(b"{}").hexdigest()

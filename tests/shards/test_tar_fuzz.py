@@ -1,15 +1,11 @@
 """No header, sidecar or cut ends a shard's reading, and what Python's tarfile reads whole is read equally."""
 
-import itertools
 from datetime import timedelta
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from tar_fuzz import PATIENCE, by_tarfile, check, make
-from webdataset.tariterators import base_plus_ext
-
-from pycurate.shards.membernames import key_of
 
 
 @settings(
@@ -30,10 +26,3 @@ def test_any_tar_is_read_to_its_end_and_as_tarfile_reads_it(tmp_path: Path, seed
 def test_the_fuzz_has_tars_that_tarfile_reads_and_some_that_it_does_not() -> None:
     whole = [by_tarfile(make(seed)) is not None for seed in range(100)]
     assert 20 < sum(whole) < 80
-
-
-def test_keys_are_those_of_webdataset() -> None:
-    for length in range(8):
-        for letters in itertools.product("a./\n", repeat=length):
-            name = "".join(letters)
-            assert (key_of(name) or (None, None)) == base_plus_ext(name), name

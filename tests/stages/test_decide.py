@@ -9,18 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from coin import Coin
-from dedup_sets import Samples, chains, clustered, stars, write_set
+from dedup_sets import Samples, chains, clustered, decided, stars, write_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
-from pycurate.errors import UsageError
+from pycurate.errors import TableError, UsageError
 from pycurate.filters.filtering import FILTERS, Filtering
 from pycurate.results.criteria import Criteria, Side, read_criteria
+from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
-from pycurate.results.tables import read_table
+from pycurate.results.tables import read_table, write_table
 from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
 
@@ -129,3 +130,32 @@ def test_the_side_that_stays_is_that_of_the_table(name: str) -> None:
         assert one.passes(table).tolist() == [bool(holds(value, np.float32(threshold))) for value in values]
         (rule,) = Filtering(**{name: threshold}).rules()
         assert (rule.reason, rule.keeps, rule.threshold) == (one.reason, FILTERS[name].keeps, threshold)
+
+
+def test_decisions_keep_the_order_and_the_scores_of_the_samples(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(50, 16, seed=5))
+    write_set(tmp_path, samples, np.array_split(np.arange(50), 3))
+    decisions = decide(tmp_path, sources_of(tmp_path), Filtering(nsfw_threshold=0.5), None, dedup=False)
+    inputs = pa.concat_tables([read_table(path_of(tmp_path, "samples", f"{i:05d}")) for i in range(3)])
+    for name in ("uid", "shard", "key"):
+        assert decisions[name].equals(inputs[name])
+    assert decisions["aesthetic"].null_count == 3  # the unreadable ones
+    assert decisions["reason"].to_pylist().count("unreadable") == 3
+    values = decisions["nsfw"].drop_null().to_numpy()
+    assert ((values < 0.5) == decisions.filter(decisions["nsfw"].is_valid())["kept"].to_numpy()).all()
+
+
+def test_scores_that_are_missing(tmp_path: Path) -> None:
+    samples = Samples.of(np.eye(4, dtype=np.float16))
+    samples.aesthetic[:] = [0.2, np.nan, 0.7, 0.9]
+    write_set(tmp_path, samples, [np.arange(4)])
+    sources = sources_of(tmp_path)
+    got = decided(decide(tmp_path, sources, Filtering(0.7), None, dedup=False))
+    reasons = [got[samples.uid(i)][0] for i in range(4)]
+    assert reasons == ["aesthetic", "aesthetic", "kept", "kept"]  # 0.7 passes 0.7, though float32
+    with pytest.raises(UsageError, match="no score beauty"):
+        decide(tmp_path, sources, Filtering(min_score=["beauty=0.5"]), None, dedup=False)
+    path = path_of(tmp_path, "scores", "00000")
+    write_table(path, read_table(path).slice(1))
+    with pytest.raises(TableError, match="lacks 1 of the readable samples"):
+        decide(tmp_path, sources, Filtering(), None, dedup=False)

@@ -1,26 +1,20 @@
-"""The scripts of DEDUP as tasks, reference sets, embedding folders, and what fast mode loses."""
+"""The scripts of DEDUP as tasks, reference sets, increments, embedding folders."""
 
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from dedup_sets import Samples, brute_force, clustered, decided, run, write_set
+from dedup_sets import Samples, brute_force, clustered, decided, write_set
 
 from pycurate.dedup.brute_force import check_decisions
-from pycurate.dedup.partitions import embeddings_of, sources_of
+from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
-from pycurate.dedup.vectors import ROW_BITS
-from pycurate.errors import LedgerError, TableError
 from pycurate.filters.filtering import Filtering
-from pycurate.report.nearest import nearest_pairs
 from pycurate.results.layout import path_of
-from pycurate.results.tables import read_table, write_table
+from pycurate.results.tables import read_table
 from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
-from pycurate.stages.score import score_partition
 from scripts import said, started
 
 
@@ -168,35 +162,6 @@ def test_embedding_folder(tmp_path: Path, dtype: type) -> None:
     assert not list((tmp_path / "out").glob(".*"))
 
 
-def test_fast_mode_loses_few_and_says_how_many(tmp_path: Path) -> None:
-    random = np.random.default_rng(3)
-    spread = np.arange(1, 33) ** -0.5
-    vectors = random.normal(size=(6000, 32)) * spread + 0.5
-    vectors[3000:] = vectors[:3000] + random.normal(size=(3000, 32)) * spread * random.uniform(0, 0.5, (3000, 1))
-    samples = Samples.of((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16))
-    fast = run(tmp_path / "fast", samples, Settings(0.97, "best", False, 256))
-    other = run(tmp_path / "other", samples, Settings(0.97, "best", False, 256, 3), parts=5)
-    assert fast == other  # however the work is split
-    told = json.loads((tmp_path / "fast" / "dedup.json").read_text())
-
-    run(tmp_path / "exact", samples, Settings(0.97, "best", True, 16))
-    found, all_pairs = (_pairs(tmp_path / name) for name in ("fast", "exact"))
-    assert found < all_pairs
-    true = len(found) / len(all_pairs)
-    assert told["low"] <= true <= told["high"] and told["high"] - told["low"] < 0.2 and told["probes"] > 20
-
-    with pytest.raises(LedgerError, match="both kept"):
-        sources = sources_of(tmp_path / "fast")
-        check_decisions(sources, decide(tmp_path / "fast", sources, Filtering(), None, dedup=True), 0.97)
-
-
-def _pairs(results: Path) -> set[tuple[int, int]]:
-    """All near pairs found, by uid-independent numbers; the limit of each list is not met here."""
-    table = read_table(path_of(results, "pairs", "00000"))
-    table = table.filter(np.array(table["probe"].to_numpy() < 2))
-    return set(zip(table["later"].to_pylist(), table["earlier"].to_pylist(), strict=True))
-
-
 def test_a_stricter_filter_needs_no_new_pairs(tmp_path: Path) -> None:
     samples = Samples.of(clustered(300, 16, seed=12))
     write_set(tmp_path, samples, [np.arange(300)])
@@ -216,43 +181,3 @@ def test_check_finds_nothing_wrong_after_a_filter_that_draws_at_random(tmp_path:
         assert "each of a kept sample" in said("dedup", "check", "--results", tmp_path)
         reasons = read_table(tmp_path / "decisions.parquet")["reason"].to_pylist()
         assert {"kept", "coin", "duplicate_near"} <= set(reasons)
-
-
-def test_numbers_of_samples_are_unique_over_references(tmp_path: Path) -> None:
-    samples = Samples.of(np.eye(4, dtype=np.float16))
-    for name in ("new", "old", "older"):
-        write_set(tmp_path / name, samples, [np.arange(4)])
-    sources = sources_of(tmp_path / "new", [tmp_path / "old", tmp_path / "older"])
-    numbers = [source.number for source in sources]
-    assert len(set(numbers)) == 3 and max(numbers) < 1 << (63 - ROW_BITS)
-    assert embeddings_of(sources).dim == 4
-
-
-BAD = {
-    "too few rows": lambda rows: rows[:-1],
-    "too many rows": lambda rows: np.concatenate([rows, rows[:1]]),
-    "whole numbers": lambda rows: (rows * 100).astype(np.int32),
-    "one dimension": lambda rows: rows[:, 0],
-    "objects": lambda rows: rows.astype(object),
-}
-
-
-@pytest.mark.parametrize("kind", BAD)
-def test_embeddings_that_do_not_fit_their_samples_are_named(kind: str, tmp_path: Path) -> None:
-    samples = Samples.of(clustered(60, 16, seed=3))
-    write_set(tmp_path, samples, np.array_split(np.arange(60), 2))
-    path = path_of(tmp_path, "img_emb", "00001")
-    with open(path, "r+b") as file:
-        rows = np.load(file)
-        file.seek(0)
-        file.truncate()
-        np.save(file, BAD[kind](rows), allow_pickle=True)
-    told = said("dedup", "pairs", "--results", tmp_path, "--dedup-threshold", "0.9", code=1)
-    assert str(path) in told and "Traceback" not in told
-    table = read_table(path_of(tmp_path, "samples", "00001"))
-    uids = table.filter(table["row"].is_valid())["uid"].to_pylist()
-    with pytest.raises(TableError, match="img_emb_00001"):
-        nearest_pairs(tmp_path, uids, 0.9, 3)
-    write_table(path_of(tmp_path, "measures", "00001"), pa.table({"uid": uids}))
-    with pytest.raises(TableError, match="img_emb_00001"):
-        score_partition(tmp_path, "00001", [], [object()])  # type: ignore[list-item]

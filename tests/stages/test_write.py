@@ -4,23 +4,19 @@ import hashlib
 import io
 import os
 import tarfile
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import webdataset
 from curated import finished
-from hypothesis import given
-from hypothesis import strategies as st
 from odd_tars import END, part, patched
 from tars import jpeg, read_tar, write_tar
 
 from pycurate.errors import ShardError, TableError
 from pycurate.results.layout import numbers, path_of
-from pycurate.results.plan import assign_tars, plan_output
+from pycurate.results.plan import plan_output
 from pycurate.results.tables import write_table
 from pycurate.shards.samples import read_samples
 from pycurate.stages.write import write_curated
@@ -132,19 +128,6 @@ def test_decisions_that_do_not_fit_the_samples_are_refused(root: Path, tmp_path:
     decisions = finished(root, tmp_path / "r", set(ALL))
     with pytest.raises(TableError, match="in their order"):
         plan_output(tmp_path / "r", decisions.slice(1), 5, 5)
-
-
-@given(st.lists(st.sampled_from("abcdefgh"), max_size=60), st.integers(1, 9))
-def test_tars_are_full_unless_a_key_comes_again(keys: list[str], images_per_tar: int) -> None:
-    tars = assign_tars(keys, images_per_tar)
-    assert len(tars) == len(keys) and not np.any(np.diff(tars) < 0)
-    groups = [
-        [key for key, tar in zip(keys, tars, strict=True) if tar == number]
-        for number in range(max(tars, default=-1) + 1)
-    ]
-    assert all(0 < len(group) == len(set(group)) <= images_per_tar for group in groups)
-    for group, following in pairwise(groups):
-        assert len(group) == images_per_tar or following[0] in group
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

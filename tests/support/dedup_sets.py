@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pycurate.dedup.cells import keys_of
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
+from pycurate.dedup.train import directions_of
 from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
@@ -193,3 +195,10 @@ def giant(n: int, dim: int = 32) -> Samples:
     samples = Samples.of(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     samples.aesthetic, samples.nsfw = random.random(n), random.random(n)
     return samples
+
+
+def keys_like(n: int, dim: int, seed: int) -> torch.Tensor:
+    """float32 (n, up to 64): clustered vectors as k-means and cells get them."""
+    vectors = torch.from_numpy(as_compared(clustered(n, dim, seed)))
+    directions = directions_of(vectors)
+    return keys_of(vectors, directions[:, :63].contiguous() if dim > 64 else directions)

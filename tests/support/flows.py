@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # What the person who runs the test cluster would write down for its users.
 SITE = {"slurm_queue": "cpu", "slurm_gpu_queue": "gpu", "slurm_poll": "2sec", "slurm_exit_timeout": "5sec"}
+HEAD = "task_id\thash\tnative_id\tname\tstatus\n"  # of a trace
 LIMIT = 900  # seconds that a run may take on a busy machine before it is held to hang
 
 
@@ -174,3 +176,10 @@ def tasks(flow: Flow, status: str) -> set[str]:
     with open(flow.out / "pipeline_info" / "trace.txt", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     return {row["name"].split(" ")[0].split(":")[-1] for row in rows if row["status"] == status}
+
+
+def inspected(results: Path, *words: object) -> str:
+    """What `pycurate inspect` says, with single spaces."""
+    done = pycurate("inspect", results, *words)
+    assert done.returncode == 0, done.stderr
+    return re.sub(" +", " ", done.stdout)

@@ -1,6 +1,8 @@
 """A file server on loopback that can misbehave, and can stand in for the model hub."""
 
 import hashlib
+import os
+import random
 import re
 import threading
 import time
@@ -9,6 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
+
+from pycurate.models.weights import HubWeights
+
+DATA = random.Random(0).randbytes(300_000)
+SHA256 = hashlib.sha256(DATA).hexdigest()
+PAIR = HubWeights("Model/tag", "someone/model", ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"))
+
+# A program that fetches PAIR into the folder it is given, and the PYTHONPATH that it needs.
+FETCH = "import sys; from hub import *; from pycurate.models.weights import *; fetch_pair(PAIR, Path(sys.argv[1]))"
+IMPORTS = str(Path(__file__).parent)
+
+OTHER = 12345  # another user
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 
 
 @dataclass
@@ -137,3 +154,13 @@ def running_hub() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def visible(folder: Path) -> list[str]:
+    """The files that a glob over finished files finds."""
+    return sorted(path.name for path in folder.glob("[!.]*"))
+
+
+def gets(hub: Hub) -> list[list[int]]:
+    """From what byte on each of the served files was sent."""
+    return [served.starts for served in hub.files.values()]

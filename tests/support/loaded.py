@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from pictures import photographs
 
 from pycurate.images.decode import ImageInfo
 from pycurate.images.loader import Loader
 from pycurate.images.views import View
+from pycurate.models.builtin.openclip import OpenClip
 
 
 def load(files: Sequence[bytes], view: View) -> tuple[torch.Tensor, list[ImageInfo]]:
@@ -26,3 +28,10 @@ def members(folder: Path, suffix: str) -> list[bytes]:
         with tarfile.open(path) as tar:
             found += [file.read() for name in tar if name.name.endswith(suffix) and (file := tar.extractfile(name))]
     return found
+
+
+def loaded(encoder: OpenClip) -> torch.Tensor:
+    """The photographs by the loader."""
+    with Loader([encoder.view], "cpu", "cpu", 100, workers=2) as loader:
+        (batch,) = loader.batches(photographs().items())
+    return batch.pixels[0]

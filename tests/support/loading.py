@@ -1,8 +1,14 @@
 """The loader's backends, and what they make of a few files."""
 
+import io
+import itertools
 from typing import Literal
 
+import numpy as np
+import open_clip
 import torch
+from pictures import broken, encode, exif, photograph, photographs, transparent
+from PIL import Image, ImageOps
 
 from pycurate.images.decode import ImageInfo
 from pycurate.images.loader import Loader
@@ -29,3 +35,36 @@ def load(
             pixels |= {item: [tensor[row] for tensor in batch.pixels] for row, item in enumerate(readable)}
     assert len(images) == len(files)
     return images, pixels
+
+
+def open_clips(view: View, data: bytes) -> np.ndarray:
+    """uint8 (h, w, 3): an upright image by open_clip's transform, short of its conversion to a normalised tensor."""
+    transform = open_clip.image_transform(
+        (view.height, view.width),
+        is_train=False,
+        resize_mode=view.resize,
+        interpolation=view.interpolation,
+        fill_color=view.fill,
+    )
+    transform.transforms = transform.transforms[:-2]
+    return np.asarray(transform(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")))
+
+
+def difference(pixels: torch.Tensor, expected: np.ndarray) -> float:
+    """Mean absolute difference, of 255, between (3, h, w) and (h, w, 3)."""
+    return float(np.abs(pixels.numpy().transpose(1, 2, 0).astype(float) - expected).mean())
+
+
+def mixture() -> list[bytes]:
+    """Photographs, images that DALI does not get, and every kind of broken file, in turn."""
+    odd = [
+        *(encode(photograph(), "JPEG", exif=exif(turn, ">")) for turn in range(1, 9)),
+        *(encode(photograph(), kind) for kind in ("PNG", "WEBP", "GIF", "AVIF", "BMP")),
+        encode(photograph().convert("CMYK"), "JPEG"),
+        encode(photograph().convert("L"), "JPEG"),
+        encode(transparent(), "PNG"),
+        encode(Image.new("RGB", (1, 1), "green"), "JPEG"),
+        encode(photograph().resize((5000, 1)), "JPEG"),
+    ]
+    rows = itertools.zip_longest(photographs().values(), odd, [data for data, _ in broken().values()])
+    return [data for row in rows for data in row if data is not None]

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from pycurate.results.criteria import Criteria, write_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
 from pycurate.results.plan import Layout, plan_output
-from pycurate.results.tables import DECISIONS, SAMPLES, write_array, write_table
+from pycurate.results.tables import DECISIONS, SAMPLES, read_table, write_array, write_table
 from pycurate.shards.listing import find_shards
 from pycurate.stages.write import write_curated
 
@@ -174,3 +175,31 @@ def _embeddings(rows: list[Row]) -> np.ndarray:
         vectors[row.key] = vector / np.linalg.norm(vector)
     readable = [vectors[row.key] for row in rows if row.error is None]
     return np.array(readable, np.float16).reshape(len(readable), 16)
+
+
+def change_decisions(results: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Write the decisions of a run anew."""
+    path = results / "decisions.parquet"
+    write_table(path, change(read_table(path)))
+
+
+def change_column(table: pa.Table, name: str, row: int, value: object) -> pa.Table:
+    """The table with another value in one place."""
+    values = table[name].to_pylist()
+    values[row] = value
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+
+
+def lose_a_kept_sample_from_a_tar(results: Path) -> None:
+    """Let the statistics of a tar say that it holds one sample less."""
+    path = results / "curated" / "00001_stats.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"samples": 9}))
+
+
+def write_cost(results: Path, stage: str, number: str, seconds: float, peak_bytes: int) -> None:
+    """A file of times as a task of 1.5 busy cores leaves it."""
+    path = results / "times" / f"{stage}_{number}.json"
+    path.parent.mkdir(exist_ok=True)
+    cost = {"name": stage, "tasks": 1, "seconds": seconds, "longest": seconds, "cpu_seconds": 1.5 * seconds}
+    path.write_text(json.dumps(cost | {"peak_bytes": peak_bytes}))

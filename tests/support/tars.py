@@ -1,12 +1,16 @@
 """Tar shards made in code, for tests."""
 
 import io
+import random
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from pycurate.shards.listing import Shard, find_shards
+from pycurate.shards.samples import Sample, read_samples
 
 Member = tuple[str, bytes]
 
@@ -41,3 +45,31 @@ def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
     assert file is not None
     return file.read()
+
+
+def read_shard(path: Path) -> list[Sample]:
+    """The samples of a shard, whole or not."""
+    return list(read_samples(path, "a/00000.tar"))
+
+
+def readable(path: Path) -> list[str]:
+    """The keys of its whole samples."""
+    return [sample.key for sample in read_shard(path) if sample.error is None]
+
+
+def errors(path: Path) -> dict[str, str | None]:
+    """The codes of the others, by key."""
+    return {sample.key: sample.error for sample in read_shard(path) if sample.error}
+
+
+def made_shards(folder: Path, shards: int, seed: int) -> list[Shard]:
+    """Shards of very different numbers of samples, and of samples of very different sizes."""
+    source = random.Random(seed)
+    for shard in range(shards):
+        size = source.lognormvariate(6, 0.4)
+        samples = [
+            (f"{shard}-{at}.jpg", b"\xff\xd8\xff" + b"x" * int(size * source.lognormvariate(0, 0.5)))
+            for at in range(source.randint(3, 60))
+        ]
+        write_tar(folder / f"{shard:05}.tar", samples)
+    return find_shards(str(folder))

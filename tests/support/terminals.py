@@ -8,6 +8,7 @@ from pathlib import Path
 ALL = "".join(map(chr, range(sys.maxunicode + 1)))
 SHARD = "\x1b[2J\x9b31m\u202e[red]:smile:.tar"
 KEY = "\x1b]0;title\x07k\u2028y\u200f"
+NASTY = "\x1b[2J\x1b]0;title\x07\x9b31m\u202edesrever\u2066\r\n\x7f\x00[red]:smile:\u200b\u061c\ud800\udcff"
 # What no terminal is to be given of a stranger's: controls (C0, DEL, C1), formats, surrogates, separators of lines.
 FORBIDDEN = {sign for sign in ALL if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
 

@@ -1,6 +1,5 @@
 """`pycurate run`: the README's three workflows as they stand there, with the view of how they go."""
 
-import io
 import json
 import re
 import shlex
@@ -12,10 +11,8 @@ import pyarrow.compute as pc
 import pytest
 from flows import ROOT, Flow, environment, on_terminal
 
-from pycurate.cli.terminal import console
 from pycurate.filters.filtering import Filtering
-from pycurate.nextflow.progress import STAGES, Progress
-from pycurate.nextflow.view import LogView, watch
+from pycurate.nextflow.progress import Progress
 from pycurate.results.tables import read_table
 
 PYCURATE = str(Path(sys.executable).parent / "pycurate")
@@ -103,47 +100,3 @@ def test_progress_is_what_the_run_left(undisturbed: Flow) -> None:
     assert progress.counts == reasons and progress.decided
     assert progress.images == decisions.num_rows - reasons["unreadable"]
     assert progress.stages["WRITE"].total == len(list((undisturbed.out).glob("curated/*.tar")))
-
-
-HEAD = "task_id\thash\tnative_id\tname\tstatus\n"
-
-
-def test_a_task_that_is_tried_again_counts_once(tmp_path: Path) -> None:
-    trace = tmp_path / "trace.txt"
-    progress = Progress(tmp_path / "work", trace, Filtering())
-    assert progress.hear("[aa/000001] Submitted process > WRITE (00000)")
-    trace.write_text(f"{HEAD}1\taa/000001\t7\tWRITE (00000)\tFAILED\n")
-    progress.look()
-    assert progress.hear("[bb/000002] Re-submitted process > WRITE (00000)")
-    assert not progress.hear("[aa/000001] NOTE: Process `WRITE (00000)` terminated -- Execution is retried (1)")
-    trace.write_text(trace.read_text() + "2\tbb/000002\t8\tWRITE (00000)\tCOMPLETED\n")
-    progress.look()
-    tasks = progress.stages["WRITE"]
-    assert (len(tasks.done), tasks.all) == (1, 1)
-    assert progress.stages.keys() == STAGES.keys()
-
-
-def test_a_trace_that_was_emptied_is_read_anew(tmp_path: Path) -> None:
-    trace = tmp_path / "trace.txt"
-    progress = Progress(tmp_path / "work", trace, Filtering())
-    trace.write_text(HEAD + "".join(f"{n}\taa/00000{n}\t7\tEMBED ({n})\tCOMPLETED\n" for n in range(3)))
-    progress.look()
-    trace.write_text(f"{HEAD}1\tbb/000001\t7\tWRITE (0)\tCOMPLETED\n")
-    progress.look()
-    assert (len(progress.stages["EMBED"].done), len(progress.stages["WRITE"].done)) == (3, 1)
-
-
-def test_a_run_goes_on_when_it_cannot_be_followed_any_more(tmp_path: Path) -> None:
-    stats = tmp_path / "work" / "aa" / "0000010" / "stats" / "stats_00000.json"
-    stats.parent.mkdir(parents=True)
-    stats.write_text('{"samples": 3')  # cut
-    trace = tmp_path / "trace.txt"
-    trace.write_text(f"{HEAD}1\taa/000001\t7\tEMBED (00000)\tCOMPLETED\n")
-    words = ["sh", "-c", "echo first; sleep 1.2; echo last; exit 3"]
-    said_file = io.StringIO()
-    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
-        view = LogView(console(said_file))
-        assert watch(process, Progress(tmp_path / "work", trace, Filtering()), view) == 3
-    said = said_file.getvalue().splitlines()
-    assert [said[0], said[-1]] == ["first", "last"]
-    assert len([line for line in said if line.startswith("The run goes on, but cannot be followed any more: ")]) == 1

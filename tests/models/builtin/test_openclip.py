@@ -19,17 +19,15 @@ import torch
 from hub import running_hub
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loaded import loaded
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from pictures import photographs
 from PIL import Image
 from tiny_clip import save_random, save_tiny
 
 from pycurate.errors import ModelError, UsageError
-from pycurate.filters.thresholds import MinClipScore
-from pycurate.images.loader import Loader
 from pycurate.models.batching import checked_encode
 from pycurate.models.builtin import openclip
-from pycurate.models.builtin.clip_score import ClipScore
 from pycurate.models.builtin.laion import AestheticV1B32, NsfwB32
 from pycurate.models.builtin.openclip import OpenClip, find_source, view_of
 from pycurate.models.selection import select_models
@@ -69,13 +67,6 @@ def prepared(config: dict[str, Any]) -> torch.Tensor:
     """The photographs by open_clip's own transform."""
     transform = image_transform_v2(PreprocessCfg(**config), is_train=False)
     return torch.stack([transform(Image.open(io.BytesIO(data))) for data in photographs().values()])
-
-
-def loaded(encoder: OpenClip) -> torch.Tensor:
-    """The photographs by the loader."""
-    with Loader([encoder.view], "cpu", "cpu", 100, workers=2) as loader:
-        (batch,) = loader.batches(photographs().items())
-    return batch.pixels[0]
 
 
 # --- preparation
@@ -181,17 +172,6 @@ def test_verify_tells_random_numbers_from_clip(fetched: Path, shared: Path, tmp_
     assert set(states.values()) == {"passed"}
     assert {check for check, _ in states} == {"weights", "golden", "preparation", "batches"}
     assert found.exit_code == 1
-
-
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def test_the_self_test_passes_where_loader_and_encoder_work_as_they_should(tmp_path: Path, device: str) -> None:
-    words = ["--encoder", save_tiny(tmp_path / "model"), "--device", device, "--model-dir", str(tmp_path)]
-    found = called("models", "verify", *words, "--report", str(tmp_path / "report.json"))
-    assert found.exit_code == 0, found.output
-    report = json.loads((tmp_path / "report.json").read_text())
-    passed = {(f["check"], f["subject"].rpartition(", ")[2]) for f in report["findings"] if f["state"] == "passed"}
-    assert passed >= {("preparation", "cpu"), ("preparation", "dali")}
-    assert {check for check, _ in passed} == {"weights", "batches", "preparation"} and report["device"] == device
 
 
 def test_a_preset_from_tar_to_scores_whatever_the_batch_size(fetched: Path, shared: Path, tmp_path: Path) -> None:
@@ -400,21 +380,6 @@ def test_a_model_of_the_hub_is_named_by_its_folder(tmp_path: Path) -> None:
         assert found.exit_code == 2 and "hf download someone/model --local-dir" in found.output
 
 
-# --- captions
-
-
-def test_the_clip_score_is_the_cosine_of_image_and_caption(tmp_path: Path) -> None:
-    spec = save_tiny(tmp_path / "model")
-    encoder = OpenClip(spec, NOWHERE, "cpu")
-    vectors = torch.nn.functional.normalize(encoder.encode(loaded(encoder)[:4]), dim=-1).numpy()
-    captions = ["a cat on a mat", None, "  ", "words " * 200]
-    scores = ClipScore(spec, NOWHERE, "cpu").score(vectors, captions)
-    tokens = open_clip.get_tokenizer("ViT-B-32")(["a cat on a mat", "words " * 200])
-    texts = open_clip.create_model(spec).eval().encode_text(tokens, normalize=True).detach().numpy()
-    np.testing.assert_allclose(scores[[0, 3]], [vectors[0] @ texts[0], vectors[3] @ texts[1]], atol=1e-5)
-    assert np.isnan(scores[[1, 2]]).all()
-
-
 def test_a_caption_does_not_depend_on_its_neighbours(tiny: OpenClip) -> None:
     captions = [f"picture number {number}" for number in range(70)]
     apart = [tiny.encode_text(captions[a:b]) for a, b in ((0, 1), (1, 33), (33, 70))]
@@ -423,24 +388,3 @@ def test_a_caption_does_not_depend_on_its_neighbours(tiny: OpenClip) -> None:
 
 def test_no_captions_at_all(tiny: OpenClip) -> None:
     assert tiny.encode_text([]).shape == (0, 32)
-
-
-def test_a_clip_score_needs_a_text_tower_that_is_at_hand(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="reads no captions"):
-        ClipScore("pycurate.models.builtin.efficientnet:EfficientNetLite0", tmp_path, "cpu")
-    path = tmp_path / "siglip"
-    spec = save_tiny(path)
-    config = json.loads((path / "open_clip_config.json").read_text())
-    config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "someone/tokenizer"
-    (path / "open_clip_config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="no CLIP score"):
-        OpenClip(spec, NOWHERE, "cpu").encode_text(["a cat"])
-
-
-def test_the_clip_score_filter_passes_what_has_no_score() -> None:
-    import pyarrow as pa
-
-    table = pa.table({"clip_score": pa.array([0.1, 0.3, None, float("nan")], pa.float32())})
-    assert MinClipScore(0.3).passes(table).tolist() == [False, True, True, True]
-    with pytest.raises(UsageError, match="no clip_score"):
-        MinClipScore(0.3).passes(pa.table({"aesthetic": [0.5]}))

@@ -1,0 +1,36 @@
+"""How scripts end that are stopped, or whose output nobody takes."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from flows import environment
+
+from scripts import started, words_of
+
+
+def test_output_that_nobody_takes(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = started("models", "list", stdout=full)
+    assert done.returncode == 1 and "no space is left" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("sent", "codes"), [(signal.SIGINT, (130,)), (signal.SIGTERM, (143, -15))])
+def test_a_script_that_is_stopped(sent: signal.Signals, codes: tuple[int, ...], tmp_path: Path) -> None:
+    command = words_of("report", "render", "--parameters", tmp_path / "pipe.json")
+    os.mkfifo(tmp_path / "pipe.json")  # nobody writes to it, so that the script waits
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path)
+    while True:
+        try:
+            pipe = os.open(tmp_path / "pipe.json", os.O_WRONLY | os.O_NONBLOCK)  # once it reads
+            break
+        except OSError:
+            assert process.poll() is None
+            time.sleep(0.05)
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    os.close(pipe)
+    assert process.returncode in codes and "Traceback" not in said

@@ -1,0 +1,35 @@
+"""Groups of duplicates: whatever is filtered, one of a group is kept, and all of them are listed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dedup_sets import Samples, brute_force, giant, run, write_set
+
+from pycurate.dedup.partitions import sources_of
+from pycurate.dedup.settings import Settings
+from pycurate.filters.filtering import Filtering
+from pycurate.results.tables import read_table
+from pycurate.stages import dedup
+from pycurate.stages.decide import decide
+
+
+@pytest.mark.parametrize("nsfw", [0.9, 0.01, 0.002])
+def test_giant_group_whose_best_are_filtered(tmp_path: Path, nsfw: float) -> None:
+    samples = giant(3000)
+    samples.nsfw[samples.aesthetic > 0.9] = 1  # none of those listed as duplicates of the others passes
+    got = run(tmp_path, samples, Settings(0.99, cells=2, exact=True), nsfw=nsfw)
+    assert got == brute_force(samples, 0.99, nsfw=nsfw)
+    assert sum(reason == "kept" for reason, _, _ in got.values()) == 1
+
+
+def test_groups_lists_the_largest_first(tmp_path: Path) -> None:
+    samples = Samples.of(np.repeat(np.eye(3, dtype=np.float16), [2, 5, 1], axis=0))
+    write_set(tmp_path, samples, [np.arange(8)])
+    sources = sources_of(tmp_path)
+    dedup.find_pairs(tmp_path, sources, Settings(0.9))
+    decide(tmp_path, sources, Filtering(), None, dedup=True)
+    table = read_table(tmp_path / "duplicates.parquet")
+    assert table["group"].to_pylist() == [0] * 5 + [1] * 2
+    assert table["kept"].to_pylist() == [True] + [False] * 4 + [True, False]
+    assert table["similarity"].to_pylist() == [None] + [1.0] * 4 + [None, 1.0]

@@ -1,0 +1,50 @@
+"""Vectors as they are compared: of unit length, with cosines that are exact in any order."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pycurate.dedup.vectors import Embeddings, as_compared, similarity
+
+
+def test_similarity_is_exact_in_any_order() -> None:
+    random = np.random.default_rng(0)
+    a, b = (as_compared(random.normal(size=(500, 1280))) for _ in range(2))
+    shuffled = random.permutation(1280)
+    assert np.array_equal(similarity(a, b), similarity(a[:, shuffled], b[:, shuffled]))
+    assert np.array_equal(similarity(a, b), similarity(b, a))
+    assert (similarity(a, a) == 1).all()
+
+
+def test_vectors_of_any_kind_get_unit_length() -> None:
+    tiny, huge = np.float16(6e-8), np.float16(65504)
+    odd = np.array([[3, 4], [0, 0], [np.nan, 1], [np.inf, 0], [tiny, 0], [huge, huge], [0.6, 0.8]], np.float16)
+    half = np.sqrt(0.5)
+    expected = np.array([[0.6, 0.8], [0, 0], [0, 0], [0, 0], [1, 0], [half, half], [0.6, 0.8]], np.float16)
+    assert np.array_equal(as_compared(odd), expected)
+    assert np.array_equal(as_compared(odd.astype(np.float64) * 1e30)[0], expected[0])
+    assert similarity(as_compared(odd), as_compared(odd)).tolist() == [1, 0, 0, 0, 1, 1, 1]
+
+
+def test_no_two_threads_open_embeddings_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else Python 3.11 says now and then `AST constructor recursion depth mismatch`: np.load parses its header."""
+    paths = {number: tmp_path / f"{number}.npy" for number in range(8)}
+    for path in paths.values():
+        np.save(path, np.ones((3, 4), np.float16))
+    load, alone = np.load, Lock()
+
+    def watched(*words: Any, **options: Any) -> np.ndarray:
+        assert alone.acquire(blocking=False), "two threads load at once"
+        time.sleep(0.001)
+        alone.release()
+        return load(*words, **options)
+
+    monkeypatch.setattr(np, "load", watched)
+    embeddings = Embeddings(paths)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: embeddings.dim, range(8))) == [4] * 8

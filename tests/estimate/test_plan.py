@@ -1,0 +1,63 @@
+"""A plan adds up: tasks, times and bytes."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pycurate.estimate.plan import DEDUP_BYTES, DEDUP_SECONDS, Defaults, Machine, make_estimate, makespan
+from pycurate.estimate.sampling import Interval
+from pycurate.estimate.survey import Survey
+from pycurate.shards.count import ShardCount
+from pycurate.shards.listing import Shard
+
+DEFAULTS = Defaults.read()
+
+
+@given(st.lists(st.floats(0, 100), max_size=30), st.integers(1, 10))
+def test_tasks_end_no_sooner_than_their_work_allows_and_no_later_than_needed(
+    seconds: list[float], workers: int
+) -> None:
+    longest = max(seconds, default=0)
+    end = makespan(seconds, workers)
+    assert max(longest, sum(seconds) / workers) <= end * (1 + 1e-9) + 1e-9
+    assert end <= sum(seconds) / workers + longest + 1e-6
+
+
+def planned(shards: int, gpus: list[int], machine: Machine) -> Any:
+    """The plan of so many shards of 1 GB and 10,000 images, of which the number is known to a tenth."""
+    held = [Shard(f"{at:05}.tar", Path("x"), 10**9) for at in range(shards)]
+    images = Interval(shards * 1e4, shards * 0.9e4, shards * 1.1e4)
+    read = [ShardCount(held[0], 10_000, 10_000, formats=Counter({"jpeg": 9_000, "png": 1_000}))]
+    return make_estimate(Survey(held, 0, read, images, images), machine, gpus, DEFAULTS)
+
+
+def test_a_plan_adds_up() -> None:
+    plan = planned(800, [1, 8, 1000], Machine(Interval(500, 400, 600), 512, cores=8))
+    assert (plan.tasks.count, plan.tasks.images, plan.tasks.seconds) == (200, 40_000, 80)
+    assert plan.minutes_tasks.count == 5  # of 1,800,000 images, thus 180 shards
+    one, eight, many = plan.times
+    assert (one.embed.value, one.embed.low, one.embed.high) == pytest.approx((16_000, 12_000, 22_000))
+    assert eight.embed.value == pytest.approx(2_000)
+    assert many.embed.value == pytest.approx(80)  # no more GPUs than tasks
+    assert one.dedup.value == pytest.approx(8e6 * DEDUP_SECONDS / 8)
+    assert eight.dedup.value == pytest.approx(one.dedup.value / 8)
+    assert one.all.value == pytest.approx(one.embed.value + one.dedup.value)
+    assert (one.score, one.write) == (None, None)  # nothing was measured
+    assert plan.disk.embeddings.value == 8e6 * 512 * 2
+    assert plan.disk.output == 800e9
+    assert plan.formats == {"jpeg": 0.9, "png": 0.1}
+
+
+def test_the_figures_of_the_search_are_those_of_its_document(root: Path) -> None:
+    text = (root / "docs" / "dedup.md").read_text()
+    measured = re.search(r"^\| 0\.95 \|.*? ([\d.]+) cpu-s", text, re.M)
+    hours = re.search(r"20 core hours.*?50 core hours", text, re.S)
+    assert measured and hours
+    assert float(measured[1]) / 200_000 == pytest.approx(DEDUP_SECONDS, rel=0.05)
+    assert pytest.approx(DEDUP_SECONDS, rel=0.05) == 70 * 3600 / 1e9
+    assert f"| 16.0 | {DEDUP_BYTES} |" in text

@@ -1,0 +1,52 @@
+"""A trial takes whole samples at random and finds the pace of the work."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pycurate.estimate.trial import RUNS, Run, bytes_per_row, find_pace, make_pieces
+from pycurate.shards.count import count
+from pycurate.shards.listing import find_shards
+
+
+def test_the_trial_takes_whole_samples_at_random(shared_images: Path, tmp_path: Path) -> None:
+    counts = [count(shard) for shard in find_shards(str(shared_images))]
+    pieces = make_pieces(counts, tmp_path, 30)
+    assert [images for _, images in pieces] == [30, 30, 30, 10]
+    taken = [count(shard) for shard, _ in pieces]
+    assert [one.images for one in taken] == [30, 30, 30, 10]
+    assert sum((one.errors for one in taken), Counter[str]()) == Counter()
+    assert sorted(np.concatenate([one.keys for one in taken])) == sorted(np.concatenate([one.keys for one in counts]))
+
+
+@given(rate=st.floats(1, 5000), start=st.floats(0, 3), cold=st.floats(0, 10), seconds=st.floats(1, 60))
+def test_the_pace_is_found_whatever_the_start_costs(rate: float, start: float, cold: float, seconds: float) -> None:
+    spent: list[float] = []
+
+    def run(batches: int) -> Run:
+        images = 20 * batches
+        spent.append(start + images / rate + (0 if spent else cold))
+        return Run(images, spent[-1])
+
+    pace = find_pace(run, seconds)
+    # Where the start takes nearly all of a run the rate is bounded, not known.
+    if (pace.last.images - 20) / rate > 0.101 * pace.last.seconds:
+        assert pace.rates == pytest.approx([rate] * RUNS)
+        assert pace.first == pytest.approx(start + cold, abs=1e-6)
+    assert all(0 < one <= rate * (1 + 1e-9) for one in pace.rates)
+    assert sum(spent[2:]) <= 1.5 * seconds + 2 * RUNS * (start + 40 / rate)
+
+
+def test_bytes_per_row_tell_the_size_of_a_file(tmp_path: Path) -> None:
+    source = random.Random(0)
+    table = pa.table({"uid": [f"{source.getrandbits(128):032x}" for _ in range(20_000)]})
+    pq.write_table(table, tmp_path / "t.parquet", compression="zstd")
+    assert bytes_per_row(table) * 20_000 == pytest.approx((tmp_path / "t.parquet").stat().st_size, rel=0.01)
+    assert bytes_per_row(table.slice(0, 0)) == 0

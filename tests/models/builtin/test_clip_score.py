@@ -1,0 +1,41 @@
+"""The CLIP score is the cosine of image and caption, where there is a caption."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from loaded import loaded
+from tiny_clip import save_tiny
+
+from pycurate.errors import ModelError, UsageError
+from pycurate.models.builtin.clip_score import ClipScore
+from pycurate.models.builtin.openclip import OpenClip
+
+NOWHERE = Path("/nonexistent")  # a local checkpoint needs no model folder
+
+
+def test_the_clip_score_is_the_cosine_of_image_and_caption(tmp_path: Path) -> None:
+    spec = save_tiny(tmp_path / "model")
+    encoder = OpenClip(spec, NOWHERE, "cpu")
+    vectors = torch.nn.functional.normalize(encoder.encode(loaded(encoder)[:4]), dim=-1).numpy()
+    captions = ["a cat on a mat", None, "  ", "words " * 200]
+    scores = ClipScore(spec, NOWHERE, "cpu").score(vectors, captions)
+    tokens = open_clip.get_tokenizer("ViT-B-32")(["a cat on a mat", "words " * 200])
+    texts = open_clip.create_model(spec).eval().encode_text(tokens, normalize=True).detach().numpy()
+    np.testing.assert_allclose(scores[[0, 3]], [vectors[0] @ texts[0], vectors[3] @ texts[1]], atol=1e-5)
+    assert np.isnan(scores[[1, 2]]).all()
+
+
+def test_a_clip_score_needs_a_text_tower_that_is_at_hand(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="reads no captions"):
+        ClipScore("pycurate.models.builtin.efficientnet:EfficientNetLite0", tmp_path, "cpu")
+    path = tmp_path / "siglip"
+    spec = save_tiny(path)
+    config = json.loads((path / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "someone/tokenizer"
+    (path / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="no CLIP score"):
+        OpenClip(spec, NOWHERE, "cpu").encode_text(["a cat"])

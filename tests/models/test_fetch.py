@@ -1,0 +1,125 @@
+"""A fetch brings what a run needs, leaves a list of it, and writes through no link of a stranger's."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hub import DATA, OTHER, as_root, visible
+
+from pycurate.errors import ModelError
+from pycurate.models.fetch import FETCHED, fetch_models
+from pycurate.models.presets import PRESETS, load_encoder
+from pycurate.models.selection import select_models
+from pycurate.models.weights import fetch
+from pycurate.plugins import load_class
+from scripts import called
+
+
+def test_light_is_fetched_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there
+    found = called("models", "fetch", "--preset", "light", "--model-dir", str(tmp_path))
+    assert found.exit_code == 0, found.output
+    before = tmp_path.stat().st_mtime_ns
+    assert called("models", "fetch", "--offline", "--preset", "light", "--model-dir", str(tmp_path)).exit_code == 0
+    assert tmp_path.stat().st_mtime_ns == before
+    assert load_encoder(PRESETS["light"].encoder, tmp_path, "cpu").dim == 1280
+
+
+@pytest.mark.parametrize("target", ["file", "nothing"])
+def test_a_planted_link_is_not_written_through(tmp_path: Path, target: str) -> None:
+    """As a lock or as the file itself, to what is there or what is not."""
+    folder, victim = tmp_path / "models", tmp_path / target
+    (tmp_path / "file").write_text("precious")
+    folder.mkdir()
+    (folder / FETCHED).symlink_to(victim)
+    fetch_models(select_models("light", folder, device="cpu"), offline=False)
+    assert not (folder / FETCHED).is_symlink()
+    (folder / ".lock").unlink()
+    (folder / ".lock").symlink_to(victim)
+    with pytest.raises(ModelError, match=r"cannot be written .*symbolic links.*name a folder of your own"):
+        fetch_models(select_models("light", folder, device="cpu"), offline=False)
+    (folder / ".lock").unlink()
+    (folder / ".lock").write_text("not truncated")
+    fetch_models(select_models("light", folder, device="cpu"), offline=False)
+    assert (folder / ".lock").read_text() == "not truncated"
+    assert (tmp_path / "file").read_text() == "precious"
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_the_list_of_a_folder_tells_nothing_of_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("1234")
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "planted").symlink_to(tmp_path / "secret")
+    fetch_models(select_models("light", folder, device="cpu"), offline=False)
+    assert (folder / FETCHED).read_text() == ""
+
+
+@as_root
+def test_a_folder_that_is_another_users_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "models"
+    link.symlink_to("elsewhere")
+    fetch_models(select_models("light", link, device="cpu"), offline=False)  # one's own
+    os.chown(link, OTHER, OTHER, follow_symlinks=False)
+    with pytest.raises(ModelError, match="is a link that another user made"):
+        fetch_models(select_models("light", link, device="cpu"), offline=False)
+
+
+ENCODER = ("ViT-L-14.openai.safetensors", "--encoder ViT-L-14/openai")
+
+
+HEAD = ("clip_autokeras_binary_nsfw.zip", "--encoder ViT-L-14/openai --scorer pycurate.models.builtin.laion:NsfwL14")
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("script", "words", "missing"),
+    [
+        ("models", ["fetch", "--offline", "--preset", "clip-l14"], ENCODER),
+        ("embed", ["--preset", "clip-l14"], ENCODER),
+        ("score", ["--preset", "clip-l14", "--no-aesthetic"], HEAD),
+        ("score", ["--preset", "clip-l14", "--no-aesthetic", "--no-nsfw", "--clip-score"], ENCODER),
+    ],
+)
+def test_without_a_network_the_missing_file_is_named_and_the_command_that_brings_it(
+    tmp_path: Path, script: str, words: list[str], missing: tuple[str, str]
+) -> None:
+    found = called(script, *words, "--model-dir", tmp_path / "models")
+    file, options = missing
+    assert found.exit_code == 1
+    assert f"{tmp_path}/models/{file} is missing" in found.output
+    assert f"run `bin/models.py fetch {options} --model-dir {tmp_path}/models`" in found.output
+    assert visible(tmp_path / "models") == []
+
+
+@pytest.mark.usefixtures("no_network")
+def test_what_is_there_needs_no_network(shared: Path, tmp_path: Path) -> None:
+    for name in ("sac+logos+ava1-l14-linearMSE.pth", "clip_autokeras_binary_nsfw.zip"):
+        shutil.copy(shared / "heads" / name, tmp_path)
+    models = select_models("clip-l14", tmp_path, device="cpu")
+    for spec in models.scorers:
+        for published in load_class(spec).weights:
+            fetch(published, tmp_path)
+    assert [scorer.name for scorer in models.load_embedding_scorers()] == ["aesthetic", "nsfw"]
+
+
+def test_a_fetch_leaves_a_list_that_sha256sum_reads_and_changes_nothing_the_second_time(tmp_path: Path) -> None:
+    models = select_models("light", tmp_path, device="cpu")
+    (tmp_path / "probe.npz").write_bytes(DATA)
+    fetch_models(models, offline=False)
+    check = subprocess.run(["sha256sum", "-c", FETCHED], cwd=tmp_path, capture_output=True, text=True)
+    assert check.returncode == 0 and check.stdout.count(": OK") == len(visible(tmp_path)) - 1 == 1
+    before = tmp_path.stat().st_mtime_ns
+    fetch_models(models, offline=False)
+    assert tmp_path.stat().st_mtime_ns == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = called("models", "fetch", "--model-dir", tmp_path / "file" / "models")
+    assert found.exit_code == 1 and found.output.count("\n") == 1
+    assert f"{tmp_path}/file/models cannot be written" in found.output

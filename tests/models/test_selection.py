@@ -1,0 +1,77 @@
+"""What a run scores by: each column comes from one scorer, and what is no preset or head is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from pycurate.errors import UsageError
+from pycurate.models.selection import TAKEN, select_models
+from pycurate.report.examples import EXAMPLES
+from pycurate.results.tables import DECISIONS, PLAN, SAMPLES
+from scripts import called
+
+SCORERS = """
+from pycurate.images.views import View
+class Shard:
+    name = "shard"
+class Clip:
+    name = "clip_score"
+class Nameless:
+    def __init__(self, model_dir, device):
+        self.name = "late"
+class One:
+    name = "one"
+    @staticmethod
+    def calibrate(raw): return raw
+class Raw:
+    name = "one_raw"
+class Aesthetic:
+    name = "aesthetic"
+    def __init__(self, model_dir, device): ...
+    def score(self, *given): ...
+class AestheticOfPixels(Aesthetic):
+    view = View(8, 8)
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["Shard"], "The column 'shard' of .*:Shard is that of pycurate's tables, too; give its class another `name`"),
+        (["Clip"], "The column 'clip_score' of .*:Clip is that of the CLIP score"),
+        (["Nameless"], "Nameless has no name"),
+        (["One", "Raw"], "The column 'one_raw' of .*:Raw is that of .*:One, too"),
+    ],
+)
+def test_scorers_whose_columns_collide_are_refused_at_once(tmp_path: Path, names: list[str], message: str) -> None:
+    (tmp_path / "own.py").write_text(SCORERS)
+    with pytest.raises(UsageError, match=message):
+        select_models("light", tmp_path, scorers=tuple(f"{tmp_path}/own.py:{name}" for name in names))
+
+
+def test_a_scorer_takes_the_place_of_a_presets_where_that_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(SCORERS)
+    for name, load in (("Aesthetic", "load_embedding_scorers"), ("AestheticOfPixels", "load_pixel_scorers")):
+        own = (f"{tmp_path}/own.py:{name}",)
+        both = select_models("light", tmp_path, without={"nsfw"}, scorers=own, device="cpu")
+        with pytest.raises(
+            UsageError, match=r"The column 'aesthetic' of .* is that of pycurate\.models\.builtin\.quality:Quality"
+        ):
+            getattr(both, load)()
+        alone = select_models("light", tmp_path, without={"aesthetic", "nsfw"}, scorers=own, device="cpu")
+        assert [type(scorer).__name__ for scorer in getattr(alone, load)()] == [name]
+
+
+def test_every_column_that_scores_stand_beside_is_taken() -> None:
+    for schema in (SAMPLES, DECISIONS, PLAN, EXAMPLES):
+        assert set(schema.names) <= TAKEN
+
+
+def test_wrong_use_leaves_with_2(tmp_path: Path) -> None:
+    for words in (
+        ["--preset", "lihgt"],
+        ["--encoder", "ViT-B-32/openia"],
+        ["--scorer", "pycurate.models.builtin.laion:NsfwL14"],
+    ):
+        found = called("models", "fetch", *words, "--model-dir", str(tmp_path))
+        assert found.exit_code == 2, found.output

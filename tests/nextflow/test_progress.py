@@ -1,0 +1,33 @@
+"""How far a run is, read off its output and its trace."""
+
+from pathlib import Path
+
+from flows import HEAD
+
+from pycurate.filters.filtering import Filtering
+from pycurate.nextflow.progress import STAGES, Progress
+
+
+def test_a_task_that_is_tried_again_counts_once(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.txt"
+    progress = Progress(tmp_path / "work", trace, Filtering())
+    assert progress.hear("[aa/000001] Submitted process > WRITE (00000)")
+    trace.write_text(f"{HEAD}1\taa/000001\t7\tWRITE (00000)\tFAILED\n")
+    progress.look()
+    assert progress.hear("[bb/000002] Re-submitted process > WRITE (00000)")
+    assert not progress.hear("[aa/000001] NOTE: Process `WRITE (00000)` terminated -- Execution is retried (1)")
+    trace.write_text(trace.read_text() + "2\tbb/000002\t8\tWRITE (00000)\tCOMPLETED\n")
+    progress.look()
+    tasks = progress.stages["WRITE"]
+    assert (len(tasks.done), tasks.all) == (1, 1)
+    assert progress.stages.keys() == STAGES.keys()
+
+
+def test_a_trace_that_was_emptied_is_read_anew(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.txt"
+    progress = Progress(tmp_path / "work", trace, Filtering())
+    trace.write_text(HEAD + "".join(f"{n}\taa/00000{n}\t7\tEMBED ({n})\tCOMPLETED\n" for n in range(3)))
+    progress.look()
+    trace.write_text(f"{HEAD}1\tbb/000001\t7\tWRITE (0)\tCOMPLETED\n")
+    progress.look()
+    assert (len(progress.stages["EMBED"].done), len(progress.stages["WRITE"].done)) == (3, 1)

@@ -1,0 +1,107 @@
+"""The ledger: inputs are kept and dropped samples, in every table and tar; or the run fails."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from report_run import change_column, change_decisions, lose_a_kept_sample_from_a_tar
+
+from pycurate.errors import LedgerError
+from pycurate.report import ledger
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table, write_table
+from pycurate.stages.report import Setup, write_report
+
+
+def test_the_ledger_of_a_sound_run(results: Path) -> None:
+    counts = ledger.check(results)
+    assert (counts.inputs, counts.kept) == (60, 30)
+    assert counts.dropped == {"aesthetic": 12, "nsfw": 6, "duplicate_exact": 4, "duplicate_near": 6, "unreadable": 2}
+    assert counts.unreadable == {"not_an_image": 1, "truncated": 1}
+    assert (counts.shards, counts.written_shards) == (3, 3)
+
+
+def double_a_sample(results: Path) -> None:
+    path = path_of(results, "samples", "00000")
+    write_table(path_of(results, "samples", "00001"), read_table(path).slice(5, 1))
+    change_decisions(results, lambda table: pa.concat_tables([table, table.slice(5, 1)]))
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a decision is missing": (
+        lambda results: change_decisions(results, lambda table: table.slice(0, 59)),
+        "60 samples came in, but 30 are kept and 29 dropped|samples could not be read",
+    ),
+    "a decision about another sample": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "uid", 31, "0" * 32)),
+        "1 samples have no decision",
+    ),
+    "a decision twice, another missing": (
+        lambda results: change_decisions(
+            results, lambda table: change_column(table, "uid", 31, table["uid"][32].as_py())
+        ),
+        "more than once in the decisions",
+    ),
+    "a sample twice in both tables": (double_a_sample, "more than once in the samples"),
+    "kept with a reason to drop": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "reason", 0, "nsfw")),
+        "kept for a reason to drop",
+    ),
+    "no reason": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "reason", 40, None)),
+        "has no decision",
+    ),
+    "an unreadable sample called a duplicate": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "reason", 59, "duplicate_near")),
+        "2 samples could not be read, but 1",
+    ),
+    "a kept sample that goes nowhere": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "output_shard", 0, None)),
+        "only 29 have an output shard",
+    ),
+    "a dropped sample that is written": (
+        lambda results: change_decisions(results, lambda table: change_column(table, "output_shard", 40, "00000.tar")),
+        "1 dropped samples have an output shard",
+    ),
+    "a tar with a sample too few": (lose_a_kept_sample_from_a_tar, "00001.tar should hold 10 samples, but holds 9"),
+    "a tar that was not finished": (
+        lambda results: (results / "curated" / "00002_stats.json").unlink(),
+        "00002.tar should hold 10 samples, but holds 0",
+    ),
+    "a tar of an earlier run": (
+        lambda results: (results / "curated" / "00003_stats.json").write_text('{"samples": 4, "bytes": 1}'),
+        "00003.tar should hold 0 samples, but holds 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_ledger_that_does_not_add_up_is_an_error(results: Path, fault: str) -> None:
+    damage, says = FAULTS[fault]
+    damage(results)
+    with pytest.raises(LedgerError, match=says):
+        write_report(results, Setup())
+    assert not (results / "summary.json").exists()
+    assert not (results / "report.html").exists()
+
+
+def test_uids_are_compared_in_passes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "UIDS_PER_PASS", 7)
+    ledger.check(results)
+    change_decisions(results, lambda table: change_column(table, "uid", 31, "0" * 32))
+    with pytest.raises(LedgerError, match=r"have no decision|about no sample"):
+        ledger.check(results)
+
+
+def test_a_run_that_is_to_write_nothing_adds_up_without_shards(results: Path) -> None:
+    place = read_table(results / "decisions.parquet").schema.get_field_index("output_shard")
+    nowhere = pa.nulls(60, pa.string())
+    change_decisions(results, lambda table: table.set_column(place, "output_shard", nowhere))
+    with pytest.raises(LedgerError, match=r"00000\.tar should hold 0 samples, but holds 10"):
+        ledger.check(results)
+    shutil.rmtree(results / "curated")
+    counts = ledger.check(results)
+    assert (counts.kept, counts.written_shards, counts.written_bytes) == (30, 0, 0)
+    assert write_report(results, Setup())["written"] == {"shards": 0, "bytes": 0}

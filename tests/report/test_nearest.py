@@ -1,0 +1,41 @@
+"""The nearest pairs are those of brute force."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pycurate.report.nearest import nearest_pairs
+from pycurate.results.layout import path_of
+from pycurate.results.tables import SAMPLES, write_array, write_table
+
+
+@given(st.integers(2, 40), st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 0.9, 1.1]))
+@settings(deadline=None, max_examples=25)
+def test_the_nearest_pairs_are_those_of_brute_force(count: int, seed: int, threshold: float) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(count, 4))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    uids = [f"{number:032x}" for number in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder)
+        for part, rows in (("00000", slice(0, count // 2)), ("00001", slice(count // 2, count))):
+            held = uids[rows]
+            samples = [dict.fromkeys(SAMPLES.names) | {"uid": uid, "row": row} for row, uid in enumerate(held)]
+            write_table(path_of(results, "samples", part), pa.Table.from_pylist(samples, SAMPLES))
+            write_array(path_of(results, "img_emb", part), vectors[rows])
+        found = nearest_pairs(results, uids, threshold, 3)
+    wide = vectors.astype(np.float32)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    cosines = [
+        float(wide[i] @ wide[j]) for i in range(count) for j in range(i + 1, count) if wide[i] @ wide[j] < threshold
+    ]
+    assert bool(found) == bool(cosines)
+    if found:
+        assert found[0][2] == pytest.approx(max(cosines), abs=1e-5)
+        images = [uid for pair in found for uid in pair[:2]]
+        assert len(images) == len(set(images))
+        assert [pair[2] for pair in found] == sorted((pair[2] for pair in found), reverse=True)

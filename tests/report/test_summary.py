@@ -1,0 +1,45 @@
+"""The summary says what the tables say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from report_run import THRESHOLDS, write_parameters
+
+from pycurate.report import summary
+from pycurate.results.tables import read_table
+from scripts import started
+
+
+def test_the_summary(results: Path, tmp_path: Path) -> None:
+    done = started(
+        "report",
+        *("render", "--results", results, "--parameters", write_parameters(tmp_path / "parameters.json")),
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((results / "summary.json").read_text())
+    assert facts["inputs"] == facts["kept"] + sum(facts["dropped"].values()) == 60
+    assert facts["thresholds"] == THRESHOLDS
+    assert facts["parameters"]["preset"] == "light"
+    assert facts["versions"]["pyarrow"] == pa.__version__
+    scores = read_table(results / "decisions.parquet").to_pydict()
+    for name in ("aesthetic", "aesthetic_raw", "nsfw"):
+        values = np.array([value for value in scores[name] if value is not None])
+        found = facts["scores"][name]
+        assert sum(found["histogram"]["scored"]) == len(values) == 58
+        assert sum(found["histogram"]["kept"]) == 30
+        assert found["mean"] == pytest.approx(values.mean(), abs=1e-5)
+        assert found["quantiles"]["0"] == pytest.approx(values.min(), abs=1e-5)
+        assert found["quantiles"]["1"] == pytest.approx(values.max(), abs=1e-5)
+        share_below = (values <= found["quantiles"]["0.5"] + 1e-3 * np.ptp(values)).mean()
+        assert share_below >= 0.5
+
+
+def test_a_threshold_parts_the_bins(results: Path) -> None:
+    spread = summary.histograms(results, ["aesthetic"], {"aesthetic": 0.505})["aesthetic"]
+    values = np.array(read_table(results / "decisions.parquet")["aesthetic"].drop_null().to_pylist(), np.float32)
+    above = spread.scored[spread.edges[:-1] >= np.float32(0.505)].sum()
+    assert above == (values >= np.float32(0.505)).sum() > 0
+    assert np.float32(0.505) in spread.edges

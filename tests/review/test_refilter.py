@@ -1,0 +1,37 @@
+"""`pycurate refilter` says what it lacks, and replaces all or nothing."""
+
+from pathlib import Path
+
+import pytest
+from flows import pycurate
+
+from pycurate.review.refilter import replace
+
+
+def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
+    done = pycurate("refilter", results, "--dedup")  # whose tables hold no pairs
+    assert done.returncode == 2 and "sought no duplicates" in done.stderr
+    done = pycurate("refilter", results, "--no-dedup", "--aesthetic-threshold", "0.4")
+    assert done.returncode == 2 and "no score nsfw" in done.stderr and "leave the threshold out" in done.stderr
+    done = pycurate("refilter", results, "--write", results.parent / "shards")
+    assert done.returncode == 2 and "in use" in done.stderr
+
+
+def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, work = tmp_path / "target", tmp_path / "target" / "work"
+    for folder, text in ((target, "old"), (work, "new")):
+        (folder / "curated").mkdir(parents=True)
+        for name in ("decisions.parquet", "report.html", "summary.json", "curated/00000.tar"):
+            (folder / name).write_text(text)
+    rename = Path.rename
+
+    def full(self: Path, to: Path) -> Path:
+        if self == work / "report.html":
+            raise OSError("the disk is full")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="full"):
+        replace(work, target)
+    assert {path.read_text() for path in target.glob("*.*")} == {"old"}
+    assert (target / "curated" / "00000.tar").read_text() == "old"

@@ -1,0 +1,50 @@
+"""Members become samples as webdataset groups them, each with one image."""
+
+from pathlib import Path
+
+import webdataset
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tars import jpeg, read_shard, write_tar
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "dir/a", "./c", "../up", "/abs/d", "d.e/f", "ä", ".hidden", "x" * 300]),
+            st.sampled_from(["jpg", "JPG", "txt", "json", "seg.png", "cls"]),
+        ),
+        max_size=12,
+        unique=True,
+    )
+)
+def test_keys_are_grouped_as_webdataset_groups_them(tmp_path: Path, names: list[tuple[str, str]]) -> None:
+    members = [(f"{key}.{ext}", f"{key}{ext}".encode()) for key, ext in names]
+    path = write_tar(tmp_path / "s.tar", members)
+    try:
+        expected = [
+            sample["__key__"] for sample in webdataset.WebDataset(str(path), shardshuffle=False, empty_check=False)
+        ]
+    except ValueError:  # .JPG and .jpg of one key: webdataset gives up there, pycurate marks the sample
+        assert "duplicate_key" in {sample.error for sample in read_shard(path)}
+        return
+    samples = [sample for sample in read_shard(path) if sample.error != "no_samples"]
+    assert [sample.key for sample in samples] == expected
+    assert len({sample.uid for sample in samples}) == len(expected)
+
+
+def test_a_sample_needs_exactly_one_image(tmp_path: Path) -> None:
+    members = [("a.txt", b"x"), ("b.jpg", jpeg(1)), ("b.png", b"x"), ("c.jpg", jpeg(2)), ("c.jpg", jpeg(3))]
+    members += [("d.jpg", jpeg(4)), ("e.photo.jpg", jpeg(5)), ("d.txt", b"too late")]
+    samples = read_shard(write_tar(tmp_path / "s.tar", members))
+    found = [(sample.key, sample.error) for sample in samples]
+    assert found == [
+        ("a", "no_image"),
+        ("b", "duplicate_key"),
+        ("c", "duplicate_key"),
+        ("d", None),
+        ("e", None),
+        ("d", "duplicate_key"),
+    ]
+    assert len({sample.uid for sample in samples}) == 6

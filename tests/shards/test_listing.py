@@ -1,0 +1,134 @@
+"""The input's shards: every form of --input names each file once, and nothing that a run made."""
+
+from pathlib import Path
+
+import pytest
+
+from pycurate.errors import UsageError
+from pycurate.shards.listing import find_shards, search
+
+
+def names(text: object) -> list[str]:
+    return [shard.name for shard in find_shards(str(text))]
+
+
+ALL = ["a/00000.tar", "a/00001.tar", "b/00000.tar", "b/00010.tar"]
+
+
+def test_every_form_of_input(four_shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert names(four_shards) == ALL
+    assert names(f"{four_shards}/*/*.tar") == ALL
+    assert names(f"{four_shards}/**/*.tar") == ALL
+    assert names(f"{four_shards}/a/{{00000..00001}}.tar") == ["00000.tar", "00001.tar"]
+    assert names(f"{four_shards}/{{a,b}}/00000.tar") == ["a/00000.tar", "b/00000.tar"]
+    assert names(four_shards / "a" / "00001.tar") == ["00001.tar"]
+    monkeypatch.chdir(four_shards.parent)
+    assert names("in put") == ALL
+    assert names("in put/*/*0.tar") == ["a/00000.tar", "b/00000.tar", "b/00010.tar"]
+
+
+def test_a_path_may_lead_up(four_shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (four_shards / "list.txt").write_text("a/00000.tar\n")
+    monkeypatch.chdir(four_shards / "b")
+    assert names("..") == names("../../in put") == names("../*/*.tar") == ALL
+    assert names("../a/00001.tar") == ["00001.tar"]
+    assert names("../list.txt") == ["a/00000.tar"]
+
+
+def test_a_list_names_shards_from_its_own_folder(four_shards: Path) -> None:
+    listing = four_shards / "list.txt"
+    listing.write_text(f"# mine\n\nb/00010.tar\n{four_shards}/a/00001.tar\na/{{00000..00001}}.tar\n")
+    assert names(listing) == ["a/00000.tar", "a/00001.tar", "b/00010.tar"]
+    elsewhere = four_shards.parent / "list.txt"
+    elsewhere.write_text(f"{four_shards}/b/00000.tar\n{four_shards}/b/00010.tar\n")
+    assert names(elsewhere) == ["in put/b/00000.tar", "in put/b/00010.tar"]
+
+
+def test_moving_the_root_changes_no_name(four_shards: Path) -> None:
+    before = names(four_shards)
+    assert names(four_shards.rename(four_shards.parent / "moved")) == before
+
+
+@pytest.mark.parametrize("text", ["", "nowhere", "nowhere/*.tar", "{00000..00001}.tar", "a/{00000..00002}.tar", "a/{0"])
+def test_a_missing_input_is_refused(four_shards: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(four_shards)
+    with pytest.raises(UsageError):
+        find_shards(text)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"names no \.tar shard"):
+        find_shards(str(tmp_path))
+
+
+def test_a_name_that_no_table_line_can_hold_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a\tb.tar").write_bytes(b"")
+    with pytest.raises(UsageError, match="tab"):
+        find_shards(str(tmp_path))
+
+
+def test_every_way_to_name_a_shard_names_it_once(four_shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (four_shards / "linked").symlink_to(four_shards / "a")
+    assert names(four_shards) == ALL  # the folder behind the link is met by its own name
+    listing = four_shards / "list.txt"
+    listing.write_text("\ufeffa/00000.tar\nb/../a/00000.tar\n", encoding="utf-8")
+    assert names(listing) == ["a/00000.tar"]
+
+
+def test_what_cannot_be_read_is_refused_and_not_passed_over(four_shards: Path) -> None:
+    (four_shards / "a" / "00002.tar").symlink_to("nothing")
+    for text in (four_shards, f"{four_shards}/a/*.tar", f"{four_shards}/a/{{00000..00002}}.tar"):
+        with pytest.raises(UsageError, match=r"00002\.tar"):
+            find_shards(str(text))
+    (four_shards / "packed.tar.gz").write_bytes(b"\x1f\x8b\xff\xff")
+    with pytest.raises(UsageError, match=r"neither a \.tar shard nor a text file"):
+        find_shards(f"{four_shards}/packed.tar.gz")
+
+
+def test_links_in_circles_and_to_one_file_count_once(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    for folder in ("b", "b/.hidden"):
+        (top / folder).mkdir(parents=True)
+        (top / folder / "x.tar").write_text(folder)
+    (top / "a").symlink_to(top / "b")  # before the folder itself by its name
+    (top / "b" / "round").symlink_to(top)
+    (top / "b" / "again").symlink_to("..")  # two circles: 2^40 paths for who follows them
+    (top / "link.tar").symlink_to(top / "b" / "x.tar")
+    (top / "hard.tar").hardlink_to(top / "b" / ".hidden" / "x.tar")
+    found = search(str(top))
+    assert [shard.name for shard in found.shards] == ["b/x.tar", "hard.tar"]
+    assert found.remarks == ["Each file is used once, whatever leads to it (names left out: 2)."]
+    assert names(f"{top}/**/*.tar") == ["b/x.tar", "hard.tar"]
+    assert names(f"{top}/**/a/*.tar") == ["a/x.tar"]
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "y.tar").write_text("y")
+    (top / "c").symlink_to(tmp_path / "elsewhere")
+    assert names(top) == ["b/x.tar", "c/y.tar", "hard.tar"]
+
+
+def test_what_runs_made_is_left_out_unless_it_is_named_itself(tmp_path: Path) -> None:
+    for name in ("own.tar", "curated/theirs.tar", "out/curated/1.tar", "out/odd.tar", "wd/ab/cd/x.tar"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    for earlier, mark in (("r1", "decisions.parquet"), ("r2", "summary.json"), ("w/ab/cdef", ".command.run")):
+        (tmp_path / earlier / "curated").mkdir(parents=True)
+        (tmp_path / earlier / "curated" / "0.tar").write_text(earlier)
+        (tmp_path / earlier / "beside.tar").write_text(f"{earlier}/beside")
+        (tmp_path / earlier / mark).write_text('{"inputs": 1, "kept": 1, "dropped": {}}')
+    ours = {"outdir": tmp_path / "out", "work": tmp_path / "wd"}
+    found = search(str(tmp_path), **ours)
+    beside = ["r1/beside.tar", "r2/beside.tar", "w/ab/cdef/beside.tar"]
+    assert [shard.name for shard in found.shards] == ["curated/theirs.tar", "own.tar", *beside]
+    assert sorted(found.remarks) == sorted(
+        f"'{tmp_path}/{name}' is left out ({count} .tar): a run made what it holds."
+        for name, count in (("out", 2), ("wd", 1), ("r1/curated", 1), ("r2/curated", 1), ("w/ab/cdef/curated", 1))
+    )
+    # Named by himself: an earlier set is curated again, and so it is beside an outdir above or at the input.
+    assert names(tmp_path / "r1" / "curated") == names(f"{tmp_path}/r1/curated/*.tar") == ["0.tar"]
+    above = search(str(tmp_path / "r1"), outdir=tmp_path)
+    assert [shard.name for shard in above.shards] == ["beside.tar"]
+    assert [shard.name for shard in search(str(tmp_path / "out"), outdir=tmp_path / "out").shards] == ["odd.tar"]
+    with pytest.raises(UsageError, match="lies in the curated shards of --outdir"):
+        search(f"{tmp_path}/out/curated/*.tar", **ours)
+    with pytest.raises(UsageError, match=r"names no shard but what runs made in .*r1/curated"):
+        search(f"{tmp_path}/r1/**/0.tar")

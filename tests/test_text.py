@@ -1,0 +1,27 @@
+"""Text of a stranger is escaped, once and on one line."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from terminals import ALL, harmless
+
+from pycurate.text import pad, printable, shorten
+
+
+def test_every_code_point_that_steers_or_is_not_seen_is_escaped() -> None:
+    shown = printable(ALL)
+    assert harmless(shown)
+    kept = {sign for sign in ALL if printable(sign) == sign}
+    assert {sign for sign in ALL if sign.isprintable()} - kept == {
+        *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0", *map(chr, range(0xE0100, 0xE01F0))
+    }  # fmt: skip
+    assert not set(" \\a[ü猫é\u3000\ufe0f") - kept
+    assert printable("\x1b\x9b\n\t\u202e\U000e0041\udcff\ud800") == r"\x1b\x9b\n\t\u202e\U000e0041\xff\ud800"
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_text_is_escaped_once_and_on_one_line(text: str) -> None:
+    shown = printable(text)
+    assert harmless(shown) and printable(shown) == shown and len(shown.splitlines()) <= 1
+    assert cell_len(pad(text, 12)) == max(12, cell_len(shown))
+    assert cell_len(shorten(text, 12)) <= 12
