@@ -1,4 +1,8 @@
-"""The tree shows the pipeline: a stage has one name in four places, and tests mirror the package."""
+"""The tree shows the pipeline: a stage has one name in four places, and tests mirror the package.
+
+The mirror: a folder of tests is a package of pycurate, and a file of tests is a module of that package, or crosses
+several of them and is listed as such. A module that its stage's tests reach may do without a file of its own.
+"""
 
 from pathlib import Path
 
@@ -9,14 +13,28 @@ from pycurate.results.layout import STAGES
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE, TESTS = ROOT / "pycurate", ROOT / "tests"
 
+APART = {"workflow", "project"}  # whole runs, and the project's own files
 ACROSS = {  # tests of what several modules do together
-    "dedup": {"brute_force"},
-    "estimate": {"estimate"},
-    "images": {"cases", "mutations", "odd_images"},
-    "models": {"compiled", "gpu_path"},
-    "review": {"storage"},
-    "shards": {"odd_tars", "tar_cases", "tar_fuzz"},
+    "images/test_cases.py",
+    "images/test_mutations.py",
+    "images/test_odd_images.py",
+    "models/test_compiled.py",
+    "models/test_gpu_path.py",
+    "shards/test_odd_tars.py",
+    "shards/test_tar_cases.py",
+    "shards/test_tar_fuzz.py",
 }
+MIRRORED = {
+    path.relative_to(TESTS).as_posix()
+    for path in TESTS.rglob("test_*.py")
+    if path.relative_to(TESTS).parts[0] not in APART
+}
+
+
+def module_of(test: str) -> Path:
+    """The module that a file of tests is named after."""
+    path = PACKAGE / test
+    return path.with_name(path.name.removeprefix("test_"))
 
 
 @pytest.mark.parametrize("stage", [stage.lower() for stage in STAGES])
@@ -34,12 +52,16 @@ def test_few_modules_lie_at_the_root_of_the_package() -> None:
 
 
 def test_tests_mirror_the_package() -> None:
-    for folder in (path for path in TESTS.rglob("*") if path.is_dir() and list(path.glob("test_*.py"))):
-        name = folder.relative_to(TESTS).as_posix()
-        if name in ("workflow", "project"):  # whole runs, and the project's own files
-            continue
-        modules = {path.stem for path in (PACKAGE / name).glob("*.py")} | ACROSS.get(name, set())
-        assert {path.stem.removeprefix("test_") for path in folder.glob("test_*.py")} <= modules, name
+    stray = sorted(test for test in MIRRORED - ACROSS if not module_of(test).is_file())
+    assert not stray, (
+        f"pycurate/ has no module for {stray}: name each after the module that it tests, in the folder of its package, "
+        "or list it in ACROSS if it tests several together"
+    )
+
+
+def test_what_is_listed_as_crossing_modules_does() -> None:
+    assert ACROSS <= MIRRORED, "ACROSS lists files that are not there"
+    assert not [test for test in ACROSS if module_of(test).is_file()], "these are tests of one module"
 
 
 def test_helpers_of_tests_lie_apart() -> None:
