@@ -9,7 +9,7 @@ import pytest
 
 from pycurate.fingerprint import content_hash
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 PACKAGE = ROOT / "pycurate"
