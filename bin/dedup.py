@@ -59,11 +59,12 @@ def main() -> None:
 @main.command()
 @results_option
 @search_options
-def train(results: Path, settings: Settings) -> None:
+@reference_option
+def train(results: Path, settings: Settings, references: tuple[Path, ...]) -> None:
     """Choose cells from a sample of RESULTS/img_emb; leaves RESULTS/cells and prints the number of buckets."""
     from pycurate.dedup.train import train as choose_cells
 
-    cells = choose_cells(results, sources_of(results), settings)
+    cells = choose_cells(results, sources_of(results, references), settings)
     record(results, "DEDUP_TRAIN", left=left(results, ["cells"]))
     echo(str(len(cells.buckets) - 1))
 

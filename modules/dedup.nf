@@ -39,6 +39,7 @@ process DEDUP_TRAIN {
     val images
     path samples, stageAs: 'samples/*', arity: '1..*'
     path embeddings, stageAs: 'img_emb/*', arity: '1..*'
+    path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
 
     output:
@@ -48,7 +49,7 @@ process DEDUP_TRAIN {
 
     script:
     """
-    dedup.py train ${task.ext.options} ${task.ext.args ?: ''}
+    dedup.py train ${References.options(references)} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:
@@ -130,7 +131,7 @@ workflow DEDUP {
     embeddings = Tables.column(tables, 3)
     DEDUP_PAIRS(images.filter { count -> count <= single }, samples, scores, embeddings, references, code)
 
-    DEDUP_TRAIN(images.filter { count -> count > single }, samples, embeddings, code)
+    DEDUP_TRAIN(images.filter { count -> count > single }, samples, embeddings, references, code)
     cells = DEDUP_TRAIN.out.cells
     // A reference's partition is named 1:00000 and read from its own folder.
     DEDUP_ASSIGN(

@@ -9,6 +9,7 @@ process REFERENCE_FOLDER {
     input:
     path samples, stageAs: 'staged/samples/*', arity: '1..*'
     path embeddings, stageAs: 'staged/img_emb/*', arity: '1..*'
+    val partitions // how many
 
     output:
     path 'reference', emit: folder
@@ -16,12 +17,13 @@ process REFERENCE_FOLDER {
     script:
     """
     cp -rL staged reference
+    echo '{"partitions": ${partitions}}' > reference/summary.json
     """
 
     stub:
     """
     mkdir -p reference/samples reference/img_emb
-    touch reference/samples/samples_00000.parquet reference/img_emb/img_emb_00000.npy
+    touch reference/samples/samples_00000.parquet reference/img_emb/img_emb_00000.npy reference/summary.json
     """
 }
 
@@ -33,10 +35,12 @@ workflow REFERENCE {
 
     main:
     PARTITION_REFERENCE(input, code.partition)
-    EMBED_REFERENCE(Shards.partitions(PARTITION_REFERENCE.out.partitions), models, code.embed)
+    partitions = Shards.partitions(PARTITION_REFERENCE.out.partitions)
+    EMBED_REFERENCE(partitions, models, code.embed)
     REFERENCE_FOLDER(
         Tables.sorted(EMBED_REFERENCE.out.samples.map { _number, file -> file }),
         Tables.sorted(EMBED_REFERENCE.out.embeddings.map { _number, file -> file }),
+        partitions.count(),
     )
 
     emit:

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pycurate.dedup.sets import EMBEDDINGS, one_encoder, whole
 from pycurate.dedup.vectors import Embeddings
 from pycurate.errors import TableError, UsageError
-from pycurate.results.layout import numbers, path_of
+from pycurate.results.layout import path_of
 from pycurate.results.tables import SAMPLES, read_table
 
 REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
@@ -40,7 +41,7 @@ class Source:
     @property
     def embeddings(self) -> Path:
         """float (readable samples, dim)."""
-        return path_of(self.results, "img_emb", self.name)
+        return path_of(self.results, EMBEDDINGS, self.name)
 
     def samples(self, columns: list[str]) -> pa.Table:
         """All samples of the partition, good and bad. Raises TableError."""
@@ -92,10 +93,11 @@ class Source:
 def sources_of(results: Path, references: Sequence[Path] = (), kind: str = "samples") -> list[Source]:
     """The partitions of a folder that stages share, then those of its reference sets, in order.
 
-    `kind` names the files that tell which there are. Raises TableError if one of the folders has none.
+    `kind` names the files that tell which there are. Raises TableError if one of the folders has none, or not
+    all of them (see `pycurate.dedup.sets`).
     """
     folders = enumerate([results, *references])
-    return [Source(folder, name, which) for which, folder in folders for name in numbers(folder, kind)]
+    return [Source(folder, name, which) for which, folder in folders for name in whole(folder, kind, which > 0)]
 
 
 def source_named(results: Path, references: Sequence[Path], label: str) -> Source:
@@ -107,6 +109,11 @@ def source_named(results: Path, references: Sequence[Path], label: str) -> Sourc
         if name.isdigit() and path_of(source.results, "samples", name).exists():
             return source
     raise UsageError(f"There is no partition {label}; name one such as 00000, or 1:00000 of the first reference set.")
+
+
+def check_encoder(sources: Sequence[Source]) -> None:
+    """Raise TableError if `sources` were embedded by different encoders, as `pycurate.dedup.sets` tells."""
+    one_encoder((source.results, source.name, source.reference > 0) for source in sources)
 
 
 def embeddings_of(sources: Sequence[Source]) -> Embeddings:

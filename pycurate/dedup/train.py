@@ -16,7 +16,7 @@ import torch
 from pycurate.dedup.cells import Cells, cells_path, distance_at, keys_of, visits
 from pycurate.dedup.kmeans import k_means
 from pycurate.dedup.match import SLACK
-from pycurate.dedup.partitions import Source, embeddings_of
+from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
 from pycurate.dedup.rank import scattered, shard_names
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.vectors import sample_numbers
@@ -44,8 +44,10 @@ def pair_cost(numbers: int) -> float:
 def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells:
     """Decide on directions, cells and buckets from a sample of the embeddings; write them and return them.
 
-    The sample follows from the uids, so it does not depend on how the set is split.
+    The sample follows from the uids, so it does not depend on how the set is split. Nothing is learnt from references
+    among the `sources`. Raises TableError if not all were embedded by one encoder.
     """
+    check_encoder(sources)
     embeddings = embeddings_of(sources)
     uids, numbers = _new_samples(sources)
     size = max(SAMPLE, 16 * (settings.cells or most_cells(len(uids))))

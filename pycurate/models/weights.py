@@ -115,6 +115,10 @@ class HubWeights:
         places = [self.path(model_dir, name) for name in self.names]
         return next((place for place in places if place.is_file()), places[0])
 
+    def stated(self, model_dir: Path) -> str:
+        """The SHA-256 of the file there, as the hub stated it; empty if nothing says it."""
+        return _stated(self.place(model_dir))[0]
+
 
 @contextmanager
 def opened_pair(weights: HubWeights, model_dir: Path) -> Iterator[Path]:

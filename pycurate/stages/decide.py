@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.dedup.graph import Dropped, duplicates, forget_duplicates, write_duplicates
-from pycurate.dedup.partitions import Source
+from pycurate.dedup.partitions import Source, check_encoder
 from pycurate.errors import TableError
 from pycurate.filters.filtering import Filtering, first_failed
 from pycurate.results.criteria import Criteria, write_criteria
@@ -39,8 +39,10 @@ def decide(
 
     Returns the decisions: DECISIONS with the score columns, a row per sample of those `sources` that are no references.
     Raises UsageError if a filter cannot be made or asks for a score that is not there, ModelError if one fails,
-    TableError if tables are missing or do not fit.
+    TableError if tables are missing, do not fit, or with `dedup` are of several encoders.
     """
+    if dedup:
+        check_encoder(sources)
     filters = filtering.filters()
     names = [one.reason for one in filters]
     new = [source for source in sources if not source.reference]

@@ -20,6 +20,7 @@ from pycurate.dedup.match import Query, match_cell
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, sources_of
 from pycurate.dedup.rank import checked_keep, order_of, scattered
+from pycurate.dedup.sets import check_folder
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
 from pycurate.dedup.vectors import Embeddings, sample_numbers
@@ -113,11 +114,12 @@ def dedup_embeddings(folder: Path, settings: Settings, out: Path) -> None:
     `folder` holds img_emb/*.npy, read in the order of their names; of two duplicates the earlier row is kept.
     Also leaves out/dedup.json and out/duplicates.parquet (see `pycurate.dedup.graph`), whose uids are the rows in hex.
 
-    Raises UsageError if there are no such files.
+    Raises UsageError if there are no such files, TableError if some are missing as far as their names tell.
     """
     files = sorted((folder / "img_emb").glob("*.npy"))
     if not files:
         raise UsageError(f"{folder / 'img_emb'} holds no .npy files; give the folder above the one with embeddings.")
+    check_folder(folder)
     embeddings = Embeddings(dict(enumerate(files)))
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".dedup-", dir=out) as name:

@@ -16,6 +16,7 @@ from pycurate.hardware import cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.loader import Batch, Loader
 from pycurate.models.batching import Rows, one_behind, start_encode, start_score
+from pycurate.models.identity import identity_of
 from pycurate.models.protocols import Encoder, PixelScorer
 from pycurate.results.layout import EMBEDDING, path_of
 from pycurate.results.partitions import read_partition
@@ -57,8 +58,9 @@ def embed_partition(
 ) -> None:
     """Read, decode, embed and measure the images of one partition; write its samples, measures, img_emb and metadata.
 
-    Every sample of the shards gets one row in `samples`, in the order of the shards. Raises ShardError if a shard is
-    gone or changed, ModelError if a model gives what its protocol does not allow.
+    Every sample of the shards gets one row in `samples`, in the order of the shards; the table's metadata states the
+    encoder (see `pycurate.results.encoder`). Raises ShardError if a shard is gone or changed, ModelError if a model
+    gives what its protocol does not allow.
     """
     began = time.monotonic()
     shards = read_partition(results, number)
@@ -94,7 +96,8 @@ def embed_partition(
     write_table(path_of(results, "metadata", number), metadata_table(readable_samples))
     columns = {scorer.name: np.concatenate(values) for scorer, values in zip(scorers, measures, strict=True)}
     write_table(path_of(results, "measures", number), pa.table({"uid": readable_samples["uid"], **columns}))
-    write_table(path_of(results, "samples", number), samples)
+    stated = identity_of(encoder).to_metadata("img_emb")
+    write_table(path_of(results, "samples", number), samples.replace_schema_metadata(stated))
     seconds = time.monotonic() - began
     counts = {"samples": samples.num_rows, "readable": readable_samples.num_rows, "seconds": round(seconds, 3)}
     compiled = getattr(encoder, "compiled", False)  # by torch.compile, which changes last bits

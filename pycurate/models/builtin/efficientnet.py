@@ -48,6 +48,7 @@ class EfficientNetLite0:
     name = "embedding"
     dim = 1280
     view = View(224, 224)
+    sha256 = WEIGHTS_SHA256
 
     def __init__(self, model_dir: Path, device: str) -> None:
         self._device = torch.device(device)

@@ -26,11 +26,14 @@ from pycurate.errors import ModelError, UsageError
 from pycurate.hardware import on_all_cores
 from pycurate.images.render import normalise
 from pycurate.images.views import View
+from pycurate.models.identity import sha256_of_files
 from pycurate.models.weights import HubWeights, fetch_pair, opened_pair
 
 log = logging.getLogger(__name__)
 
 LOCAL = "local-dir:"
+CONFIG = "open_clip_config.json"
+CHECKPOINTS = (".safetensors", ".bin", ".pt", ".pth")
 BLOCKS = (ResidualAttentionBlock, CustomResidualAttentionBlock, Block)  # of which the image towers are made
 TEXT_BATCH = 32  # captions in a batch; a GPU computes them together, always as many
 
@@ -49,6 +52,18 @@ class ClipSource:
     hub: HubWeights | None = None
     path: Path | None = None
 
+    @property
+    def folder(self) -> bool:
+        """Whether `path` is a folder with the configuration, and not a checkpoint alone."""
+        return self.model.startswith(LOCAL)
+
+    def files(self) -> list[Path]:
+        """The files of one's own that say what the model is: checkpoints, and of a folder its configuration too."""
+        assert self.path is not None
+        if not self.folder:
+            return [self.path]
+        return [path for path in self.path.iterdir() if path.suffix in CHECKPOINTS or path.name == CONFIG]
+
 
 def find_source(spec: str) -> ClipSource:
     """What a name means. Raises UsageError, naming the nearest right name, if it means nothing."""
@@ -59,8 +74,8 @@ def find_source(spec: str) -> ClipSource:
         )
     if spec.startswith(LOCAL):
         folder = Path(spec.removeprefix(LOCAL))
-        if not (folder / "open_clip_config.json").is_file():
-            raise UsageError(f"{folder} is no folder with an open_clip_config.json.")
+        if not (folder / CONFIG).is_file():
+            raise UsageError(f"{folder} is no folder with an {CONFIG}.")
         return ClipSource(spec, spec, {}, path=folder)
     model, _, tag = spec.partition("/")
     config = open_clip.get_pretrained_cfg(model, tag)
@@ -102,6 +117,8 @@ class OpenClip:
         source = find_source(spec)
         self.name = source.name
         self.own_weights = source.hub is None
+        # Of weights of one's own the path does not count, since they may lie elsewhere the next time.
+        self.identity = source.name if source.hub else LOCAL.rstrip(":") if source.folder else source.model
         self._device = torch.device(device)
         self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
         if self._device.type == "cpu":
@@ -111,6 +128,7 @@ class OpenClip:
         self._blocks: list[torch.nn.Module] = []
         if self._device.type == "cuda" and os.environ.get("TORCH_COMPILE_DISABLE") != "1":  # torch's own switch
             self.compile()
+        self.sha256 = source.hub.stated(model_dir) if source.hub else sha256_of_files(source.files())
         self._tokenize: Callable[[list[str]], torch.Tensor] | None = None
         self._model_name = source.model
         self.preparation: dict[str, Any] = open_clip.get_model_preprocess_cfg(self._model)

@@ -1,0 +1,114 @@
+"""Whether the sets that are compared are what they say: all of their partitions, and of one encoder."""
+
+import logging
+from collections.abc import Iterable, Set
+from pathlib import Path
+
+from pycurate.errors import TableError
+from pycurate.results.encoder import EncoderIdentity, read_encoder
+from pycurate.results.layout import numbers, path_of, paths_of
+from pycurate.results.tables import read_summary
+
+log = logging.getLogger(__name__)
+
+EMBEDDINGS = "img_emb"
+"""The kind of embeddings that are compared."""
+
+
+def whole(folder: Path, kind: str, reference: bool) -> list[str]:
+    """The numbers of a set's partitions, by its files of this kind.
+
+    How many there must be say its partition files, else its summary. A task of the workflow is given neither of the set
+    that is curated, all of whose tables come before it. A reference with neither is refused, unless its tables state no
+    encoder either: an earlier version or another tool left them, and all that is asked is that there are no gaps.
+
+    Raises TableError, naming folder and partitions, if some are missing, or there are others than those.
+    """
+    found = numbers(folder, kind)
+    shown = _shown(folder, reference)
+    expected = _stated(folder)
+    if expected is None:
+        if reference and read_encoder(path_of(folder, "samples", numbers(folder, "samples")[0]), EMBEDDINGS):
+            raise TableError(
+                f"{shown} says nowhere how many partitions it has; put the run's summary.json or its partitions/ "
+                "beside the tables."
+            )
+        expected = set(range(int(found[-1]) + 1))
+    for each in (kind, EMBEDDINGS) if reference else (kind,):
+        _compare(shown, each, _there(folder, each), expected)
+    return found
+
+
+def check_folder(folder: Path) -> None:
+    """Raise TableError, naming what is missing, if an embedding folder of any tool has not all of its img_emb.
+
+    Known are those that are numbered as clip-retrieval does (`img_emb_0.npy`, ...): from 0 up to the last number of
+    embeddings or metadata, or as many as a run of pycurate says that there are.
+    """
+    there = _there(folder, EMBEDDINGS)
+    if there:
+        last = max(there | _there(folder, "metadata"))
+        _compare(f"The folder {folder.resolve()}", EMBEDDINGS, there, _stated(folder) or set(range(last + 1)))
+
+
+def one_encoder(tables: Iterable[tuple[Path, str, bool]]) -> None:
+    """Raise TableError if the sets were embedded by different encoders.
+
+    `tables` are folder, number of the partition and whether it is of a reference; those of the set that is curated come
+    first. What states no encoder, since an earlier version or another tool left it, is taken for the same as the
+    others, with a warning for each reference.
+    """
+    known: EncoderIdentity | None = None
+    silent: set[Path] = set()
+    for folder, number, reference in tables:
+        stated = read_encoder(path_of(folder, "samples", number), EMBEDDINGS)
+        if stated is None:
+            if reference and folder not in silent:
+                log.warning(
+                    "%s does not state its encoder, since an earlier version or another tool left it; it is taken for "
+                    "that of the input.",
+                    _shown(folder, reference),
+                )
+            silent.add(folder)
+        elif known is None:
+            known = stated
+        elif stated != known:
+            raise TableError(
+                f"{_shown(folder, reference)} was embedded by {stated} in partition {number}, and what it is "
+                f"compared with by {known}; embed both with one encoder."
+            )
+
+
+def _compare(shown: str, kind: str, there: Set[int], expected: Set[int]) -> None:
+    if missing := expected - there:
+        raise TableError(
+            f"{shown} lacks {len(missing)} of its {len(expected)} partitions: there is no {kind} of "
+            f"{_listed(missing)}; let the run that makes it end, or copy all of it."
+        )
+    if beyond := there - expected:
+        raise TableError(
+            f"{shown} has {len(expected)} partitions, and {kind} of others, {_listed(beyond)}, which an earlier run "
+            "left; remove those."
+        )
+
+
+def _there(folder: Path, kind: str) -> set[int]:
+    return {int(number) for number in paths_of(folder, kind)}
+
+
+def _listed(partitions: Set[int], most: int = 3) -> str:
+    names = [f"{number:05d}" for number in sorted(partitions)[:most]]
+    return ", ".join(names) + (", ..." if len(partitions) > most else "")
+
+
+def _stated(folder: Path) -> set[int] | None:
+    if partitions := paths_of(folder, "partitions"):
+        return set(map(int, partitions))
+    if path_of(folder, "summary").exists():
+        count = read_summary(folder).get("partitions")
+        return set(range(count)) if isinstance(count, int) else None
+    return None
+
+
+def _shown(folder: Path, reference: bool) -> str:
+    return f"The reference {folder.resolve()}" if reference else f"The input in {folder.resolve()}"

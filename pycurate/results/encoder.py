@@ -1,0 +1,50 @@
+"""Which encoder made a folder of embeddings, stated in the metadata of each `samples` table, which goes with them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pycurate.errors import TableError
+from pycurate.results.tables import opened
+
+
+@dataclass(frozen=True)
+class EncoderIdentity:
+    """Two encoders are one if these are equal. The device does not count, nor where weights lie.
+
+    Attributes:
+        name: of the class or of open_clip's model.
+        sha256: of its weights; empty where its class states none.
+        view: how an image becomes its input, as pycurate.images.views.View has it.
+    """
+
+    name: str
+    sha256: str
+    view: Mapping[str, Any]
+
+    def to_metadata(self, kind: str) -> dict[bytes, bytes]:
+        """As metadata of a table's schema: the encoder of the embeddings of this kind, such as `img_emb`."""
+        return {_key(kind): json.dumps(asdict(self), sort_keys=True).encode()}
+
+    def __str__(self) -> str:
+        size = f"{self.view.get('width')}x{self.view.get('height')} {self.view.get('resize')}"
+        return f"{self.name} (weights {self.sha256[:12] or 'unknown'}, {size})"
+
+
+def read_encoder(samples: Path, kind: str) -> EncoderIdentity | None:
+    """The encoder that a `samples` table states for the embeddings of this kind; None if it states none.
+
+    Raises TableError if the table cannot be read, or states something else.
+    """
+    with opened(samples) as file:
+        text = (file.schema_arrow.metadata or {}).get(_key(kind))
+    try:
+        return EncoderIdentity(**json.loads(text)) if text else None
+    except (ValueError, TypeError) as error:
+        raise TableError(f"{samples} names no encoder ({error}); embed the partition again.") from error
+
+
+def _key(kind: str) -> bytes:
+    return f"{kind}.encoder".encode()
