@@ -1,0 +1,36 @@
+"""An encoder is known by its name, its weights and its view, wherever it runs and its weights lie."""
+
+import shutil
+from pathlib import Path
+
+from by_hand import CLASSES
+from tiny_clip import save_tiny
+
+from pycurate.models.builtin.efficientnet import WEIGHTS_SHA256
+from pycurate.models.identity import identity_of
+from pycurate.models.presets import PRESETS, load_encoder
+from pycurate.results.encoder import EncoderIdentity
+
+
+def identity(spec: str, folder: Path) -> EncoderIdentity:
+    return identity_of(load_encoder(spec, folder, "cpu"))
+
+
+def test_the_default_encoder_is_known_by_its_weights(tmp_path: Path) -> None:
+    assert identity(PRESETS["light"].encoder, tmp_path).sha256 == WEIGHTS_SHA256
+
+
+def test_a_class_of_one_s_own_is_known_by_its_name_wherever_its_file_lies(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "own.py").write_text(CLASSES + "class Other(Mean): sha256 = 'x'\n")
+    one, moved = (identity(str(tmp_path / place / "own.py:Mean"), tmp_path) for place in ("a", "b"))
+    assert one == moved != identity(str(tmp_path / "a" / "own.py:Other"), tmp_path)
+    assert (one.name, one.sha256, one.view["width"]) == ("Mean", "", 8)
+
+
+def test_a_checkpoint_of_one_s_own_is_known_by_its_bytes(tmp_path: Path) -> None:
+    one = save_tiny(tmp_path / "a")
+    moved = f"local-dir:{shutil.copytree(tmp_path / 'a', tmp_path / 'b')}"
+    other = save_tiny(tmp_path / "c", preparation={"mean": [0.1, 0.2, 0.3]})  # equal weights, other pixels
+    assert identity(one, tmp_path) == identity(moved, tmp_path) != identity(other, tmp_path)
