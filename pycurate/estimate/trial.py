@@ -145,7 +145,7 @@ def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> 
             for shard in np.unique(owner[chosen]):
                 with Source(counts[shard].shard) as source:
                     here = places[chosen[owner[chosen] == shard]].tolist()
-                    copy_samples(source, output, [(None, offset, size) for offset, size in here])
+                    copy_samples(source, output, [(offset, size, None) for offset, size in here])
             output.write(END)
             output.sha256()
         pieces.append((Shard(path.name, path, path.stat().st_size), len(chosen)))

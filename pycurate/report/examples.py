@@ -42,6 +42,7 @@ EXAMPLES = pa.schema(
         ("key", pa.string()),
         ("offset", pa.int64()),
         ("size", pa.int64()),
+        ("sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("caption", pa.string()),

@@ -9,7 +9,8 @@ from PIL import Image
 
 from pycurate.errors import PycurateError
 from pycurate.images.decode import decode
-from pycurate.shards.listing import Shard, read_bytes
+from pycurate.shards.intact import ImagePlace
+from pycurate.shards.listing import Shard, read_image
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +26,13 @@ def thumbnails(examples: pa.Table, shards: dict[str, Shard]) -> dict[str, str]:
     """
     pictures: dict[str, str] = {}
     left = BUDGET
-    for row in examples.select(["uid", "shard", "offset", "size"]).to_pylist():
+    for row in examples.select(["uid", "shard", "key", "offset", "size", "sha256"]).to_pylist():
         uid, name = row["uid"], row["shard"]
         if name not in shards:
             continue
+        image = ImagePlace(row["key"], row["offset"], row["size"], row["sha256"])
         try:
-            picture = pictures.get(uid) or data_uri(read_bytes(shards[name], row["offset"], row["size"]))
+            picture = pictures.get(uid) or data_uri(read_image(shards[name], image))
         except (PycurateError, OSError, ValueError) as error:
             log.warning("no picture of %s in %s: %s", uid, name, error)
             continue

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pycurate.files import atomic
 from pycurate.parameters import default_of
 from pycurate.results.layout import path_of, paths_of
-from pycurate.results.tables import DECISIONS, PLAN, samples_of, write_table
+from pycurate.results.tables import DECISIONS, PLACE, PLAN, samples_of, write_table
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_pe
         decisions.schema.get_field_index("output_shard"), "output_shard", pa.array(output, pa.string())
     )
 
-    places = samples_of(results, decisions, ["tar_offset", "tar_size"])
+    places = samples_of(results, decisions, PLACE)
     columns = [name for name in PLAN.names if name in DECISIONS.names]
     scores = [name for name in decisions.column_names if name not in DECISIONS.names]
     plan = decisions.select(columns + scores)
-    for name in ("tar_offset", "tar_size"):
+    for name in PLACE:
         plan = plan.append_column(name, places[name])
     plan = plan.select([*PLAN.names, *scores]).filter(decisions["kept"])
     forget_plan(results)

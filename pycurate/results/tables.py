@@ -1,7 +1,7 @@
 """The tables that stages hand to each other: their columns, reading and writing them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,9 +71,15 @@ PLAN = pa.schema(
         ("key", pa.string()),
         ("tar_offset", pa.int64()),
         ("tar_size", pa.int64()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("sha256", pa.string()),
         # the score columns stand here
     ]
 )
+
+PLACE = ("tar_offset", "tar_size", "offset", "size", "sha256")
+"""Columns of SAMPLES in PLAN by which WRITE finds a sample and knows its image; no table of an output tar has them."""
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -96,7 +102,7 @@ def read_tables(results: Path, kind: str, columns: list[str] | None = None) -> I
         yield number, read_table(path_of(results, kind, number), columns)
 
 
-def samples_of(results: Path, decisions: pa.Table, columns: list[str]) -> pa.Table:
+def samples_of(results: Path, decisions: pa.Table, columns: Sequence[str]) -> pa.Table:
     """These columns of `samples/`, and `uid`, a row for each of the decisions.
 
     Raises TableError if the decisions do not list the samples in their order.

@@ -14,7 +14,8 @@ from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
 from pycurate.results.reasons import REFERENCE
 from pycurate.results.tables import DECISIONS, SAMPLES, stream, stream_all
-from pycurate.shards.listing import Shard, read_bytes
+from pycurate.shards.intact import ImagePlace
+from pycurate.shards.listing import Shard, read_image
 from pycurate.shards.membernames import readable
 
 MOST = 20  # samples that are listed
@@ -92,7 +93,8 @@ def extract(found: Lookup, place: Path) -> Path:
         # The name in the shard is a stranger's: what is no plain extension gives way to the format.
         ext = sample["ext"] if PLAIN.fullmatch(sample["ext"]) else sample["format"] or "image"
         place = place / f"{sample['uid']}.{ext}"
-    data = read_bytes(found.shard, sample["offset"], sample["size"])
+    image = ImagePlace(sample["key"], sample["offset"], sample["size"], sample["sha256"])
+    data = read_image(found.shard, image)
     with atomic(place) as temporary:
         temporary.write_bytes(data)
     return place

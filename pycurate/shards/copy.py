@@ -11,8 +11,9 @@ from typing import BinaryIO
 from pycurate.errors import ShardError
 from pycurate.shards.grouping import passed_over
 from pycurate.shards.header import BLOCK, EXTENSIONS, LINK, number, padded, records
+from pycurate.shards.intact import ImagePlace, Images
 from pycurate.shards.links import Links
-from pycurate.shards.listing import Shard, check_unchanged
+from pycurate.shards.listing import Shard, check_size
 from pycurate.shards.membernames import key_of, readable
 from pycurate.shards.tar import Damage, walk_tar
 
@@ -21,16 +22,20 @@ Stretch = tuple[int, int]
 
 
 class Source:
-    """An open shard from which samples are copied; a context manager. `file` is its file, for reading in any order.
+    """An open shard from which samples are copied; a context manager.
 
-    Raises ShardError if the shard is gone or changed.
+    `file` is its file, for reading in any order, `images` those of its samples that are due to be copied.
+
+    Its time stamp may be another than it was, since its images are compared with those that were embedded. Raises
+    ShardError if the shard is gone or has another size.
     """
 
     def __init__(self, shard: Shard) -> None:
-        check_unchanged(shard)
+        check_size(shard)
         self.name = shard.name
         self.file = open(shard.path, "rb")
         self.links = Links(self.file)
+        self.images = Images(self.name)
 
     def __enter__(self) -> "Source":
         return self
@@ -38,12 +43,15 @@ class Source:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def pieces(self, key: str | None, start: int, size: int) -> Iterator[Stretch | bytes]:
+    def pieces(self, start: int, size: int, image: ImagePlace | None) -> Iterator[Stretch | bytes]:
         """What makes the sample that lies at `start` in so many bytes, in its order.
 
-        Raises ShardError if other headers stand there than those of one sample, of this key if it is given: the shard
-        is not what it was.
+        Its image, where it is known, is then due. Raises ShardError if other headers stand there than those of one
+        sample, of this image's key: the shard is not what it was.
         """
+        key = image.key if image else None
+        if image:
+            self.images.expect(image)
         at, members = start, 0
         for part in walk_tar(self.file, start, start + size):
             if part.start != at:

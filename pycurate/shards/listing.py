@@ -1,5 +1,6 @@
 """The shards of an input, found and named."""
 
+import hashlib
 import logging
 import os
 import re
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pycurate.errors import ShardError, UsageError
+from pycurate.shards.intact import ImagePlace, check_image
 from pycurate.shards.outputs import without_outputs
 from pycurate.shards.patterns import absolute, also_named, named
 
@@ -98,6 +100,13 @@ def _once(paths: list[Path], root: Path) -> list[Shard]:
 
 def check_unchanged(shard: Shard) -> None:
     """Raise ShardError if the shard is gone, or has another size or time stamp than when it was partitioned."""
+    check_size(shard)
+    if touched(shard):
+        raise ShardError(f"Shard {shard.name} was written to after it had been listed; run again from PARTITION.")
+
+
+def check_size(shard: Shard) -> None:
+    """Raise ShardError if the shard is gone, or has another size than when it was partitioned."""
     try:
         found = shard.path.stat()
     except OSError as error:
@@ -106,8 +115,13 @@ def check_unchanged(shard: Shard) -> None:
         raise ShardError(
             f"Shard {shard.name} had {shard.bytes} bytes and now has {found.st_size}; run again from PARTITION."
         )
-    if shard.modified is not None and not _same_time(found.st_mtime_ns, shard.modified):
-        raise ShardError(f"Shard {shard.name} was written to after it had been listed; run again from PARTITION.")
+
+
+def touched(shard: Shard) -> bool:
+    """Whether the shard is there and has another time stamp than when it was partitioned, as far as that is known."""
+    if shard.modified is None or not shard.path.exists():
+        return False
+    return not _same_time(shard.path.stat().st_mtime_ns, shard.modified)
 
 
 def _same_time(one: int, other: int) -> bool:
@@ -162,9 +176,11 @@ def _checked(path: Path) -> os.stat_result:
     return path.stat()
 
 
-def read_bytes(shard: Shard, offset: int, size: int) -> bytes:
-    """`size` bytes of the shard from `offset`. Raises ShardError if it changed since it was partitioned."""
-    check_unchanged(shard)
+def read_image(shard: Shard, image: ImagePlace) -> bytes:
+    """The bytes of an image. Raises ShardError if the shard is gone or cut, or holds other bytes there."""
+    check_size(shard)
     with open(shard.path, "rb") as file:
-        file.seek(offset)
-        return file.read(size)
+        file.seek(image.offset)
+        data = file.read(image.size)
+    check_image(shard.name, image, hashlib.sha256(data).hexdigest())
+    return data

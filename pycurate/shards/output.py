@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 from pycurate.errors import ShardError
+from pycurate.shards.copy import Source
 
 BLOCK = 1 << 20  # bytes that are written and hashed at once
 
@@ -42,12 +43,19 @@ class Output:
             self._came(len(part))
             view = view[len(part) :]
 
-    def copy(self, source: BinaryIO, start: int, stop: int, name: str) -> None:
-        """Append the bytes of an open shard from `start` up to `stop`. Raises ShardError if it does not hold them."""
+    def copy(self, source: Source, start: int, stop: int) -> None:
+        """Append the bytes of a shard from `start` up to `stop`.
+
+        Raises ShardError if it does not hold them, or one of its images that are expected among them is another.
+        """
         while start < stop:
-            done = os.preadv(source.fileno(), [self._room()[: stop - start]], start)
+            room = self._room()[: stop - start]
+            done = os.preadv(source.file.fileno(), [room], start)
             if done == 0:
-                raise ShardError(f"Shard {name} ends before byte {stop}; it changed while it was read: run again.")
+                raise ShardError(
+                    f"Shard {source.name} ends before byte {stop}; it changed while it was read: run again."
+                )
+            source.images.came(start, room[:done])
             self._came(done)
             start += done
 

@@ -19,10 +19,11 @@ from pycurate.files import atomic, write_json
 from pycurate.results.layout import KINDS, Per, numbers, path_of, paths_of
 from pycurate.results.manifest import Entry, entry_of, left
 from pycurate.results.partitions import read_all
-from pycurate.results.tables import read_table, write_table
+from pycurate.results.tables import PLACE, read_table, write_table
 from pycurate.shards.copy import Source
 from pycurate.shards.dali_index import index_path, write_index
-from pycurate.shards.listing import Shard
+from pycurate.shards.intact import ImagePlace
+from pycurate.shards.listing import Shard, touched
 from pycurate.shards.output import Output
 from pycurate.shards.tar import END, RECORD
 
@@ -42,6 +43,7 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: b
     written: list[Entry] = []
     for number in plan_numbers or numbers(results, "plan"):
         plan = read_table(path_of(results, "plan", number))
+        _warn_of_touched(shards[name] for name in pc.unique(plan["shard"]).to_pylist() if name in shards)
         for name in pc.unique(plan["output_shard"]).to_pylist():
             if not TAR.fullmatch(name or ""):
                 raise TableError(f"The plan {number} names the output {name!r}, not 00000.tar or so; run DECIDE again.")
@@ -65,7 +67,7 @@ def write_tar(results: Path, number: str, rows: pa.Table, shards: dict[str, Shar
     """
     path = path_of(results, "tars", number)
     index_path(path).unlink(missing_ok=True)  # that of an earlier tar would point into the middle of members
-    columns = ("shard", "key", "tar_offset", "tar_size")
+    columns = ("shard", "key", *PLACE)
     places = zip(*(rows[column].to_pylist() for column in columns), strict=True)
     # Not "wb": a file that was cut to nothing is written to the disk by ext4 as soon as it is closed.
     with atomic(path) as temporary, open(temporary, "r+b", buffering=0) as file, ExitStack() as stack:
@@ -74,10 +76,11 @@ def write_tar(results: Path, number: str, rows: pa.Table, shards: dict[str, Shar
         for name, samples in groupby(places, lambda place: place[0]):
             if name not in opened:
                 opened[name] = stack.enter_context(_open(name, shards))
-            copy_samples(opened[name], output, [(key, offset, size) for _, key, offset, size in samples])
+            due = [(start, size, ImagePlace(key, *image)) for _, key, start, size, *image in samples]
+            copy_samples(opened[name], output, due)
         output.write(END + bytes(-(output.size + len(END)) % RECORD))
         size, sha256 = output.size, output.sha256()
-    write_table(path_of(results, "tar_tables", number), rows.drop_columns(["output_shard", "tar_offset", "tar_size"]))
+    write_table(path_of(results, "tar_tables", number), rows.drop_columns(["output_shard", *PLACE]))
     if dali_index:
         write_index(path)
     sources = {entry["values"]: entry["counts"] for entry in rows["shard"].value_counts().to_pylist()}
@@ -87,24 +90,34 @@ def write_tar(results: Path, number: str, rows: pa.Table, shards: dict[str, Shar
     return sha256
 
 
-def copy_samples(source: Source, output: Output, samples: Iterable[tuple[str | None, int, int]]) -> None:
-    """Copy samples, each of them (key, tar_offset, tar_size), to the end of the output.
+def copy_samples(source: Source, output: Output, samples: Iterable[tuple[int, int, ImagePlace | None]]) -> None:
+    """Copy samples, each of them tar_offset, tar_size and, where it is known, its image, to the end of the output.
 
-    Raises ShardError if the shard does not hold them.
+    Raises ShardError if the shard does not hold them, or other images.
     """
     start = stop = 0  # what is to be copied next: samples that lie one behind the other make one stretch
     for sample in samples:
         for piece in source.pieces(*sample):
             if isinstance(piece, bytes):
-                output.copy(source.file, start, stop, source.name)
+                output.copy(source, start, stop)
                 output.write(piece)
                 start = stop = 0
             elif piece[0] == stop:
                 stop = piece[1]
             else:
-                output.copy(source.file, start, stop, source.name)
+                output.copy(source, start, stop)
                 start, stop = piece
-    output.copy(source.file, start, stop, source.name)
+    output.copy(source, start, stop)
+    source.images.check_all()
+
+
+def _warn_of_touched(shards: Iterable[Shard]) -> None:
+    if names := [shard.name for shard in shards if touched(shard)]:
+        log.warning(
+            "%d shards, such as %s, were written to after their images had been embedded: each image is compared with "
+            "the one that was, and sidecars are copied as they are now.",
+            *(len(names), names[0]),
+        )
 
 
 def _open(name: str, shards: dict[str, Shard]) -> Source:
