@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import webdataset
+from by_hand import call
 from curated import finished
 from odd_tars import END, part, patched
 from tars import jpeg, read_tar, write_tar
@@ -175,6 +177,83 @@ def test_a_shard_whose_samples_moved_at_equal_size_is_refused(root: Path, tmp_pa
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # else the time would tell
     with pytest.raises(ShardError, match=r"b/00000\.tar no longer holds"):
         write_curated(tmp_path / "r")
+
+
+def flip(path: Path, at: int) -> None:
+    """Change one byte, and nothing that a file system tells of the file."""
+    times = path.stat()
+    with open(path, "r+b") as file:
+        file.seek(at)
+        (value,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([value ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, int, int]]]:
+    """A run as DECIDE leaves it, its shard, and key, first and last byte of each image there. `drop` is dropped."""
+    folder = tmp_path_factory.mktemp("images")
+    large = np.random.default_rng(0).bytes((2 << 20) + 77)  # longer than what is copied at once
+    files = [("a.jpg", jpeg(0)), ("a.txt", b"a"), ("b.cls", b"1"), ("b.jpg", large), ("c.jpg", jpeg(2))]
+    path = write_tar(folder / "in" / "s.tar", [*files, ("drop.jpg", jpeg(3)), ("e.json", b"{}"), ("e.jpg", jpeg(4))])
+    with tarfile.open(path, "a") as tar:
+        link = tarfile.TarInfo("f.jpg")
+        link.type, link.linkname = tarfile.LNKTYPE, "drop.jpg"  # so that these bytes leave all the same
+        tar.addfile(link)
+    keep = {("s.tar", key) for key in "abcef"}
+    plan_output(folder / "r", finished(folder / "in", folder / "r", keep), 2, 100)
+    with tarfile.open(path) as tar:
+        places = [
+            (member.name[:-4], member.offset_data, member.offset_data + member.size - 1)
+            for member in tar
+            if member.name.endswith(".jpg") and member.isreg()
+        ]
+    return folder, places
+
+
+@given(st.data())
+def test_a_byte_of_an_image_that_changed_is_found(
+    images: tuple[Path, list[tuple[str, int, int]]], data: st.DataObject
+) -> None:
+    """Even with the size and the time stamp that the shard had."""
+    folder, places = images
+    key, first, last = data.draw(st.sampled_from(places))
+    at = data.draw(st.integers(first, last))
+    flip(folder / "in" / "s.tar", at)
+    shutil.rmtree(folder / "r" / "curated", ignore_errors=True)
+    try:
+        with pytest.raises(ShardError) as caught:
+            write_curated(folder / "r")
+    finally:
+        flip(folder / "in" / "s.tar", at)
+    assert f"Shard s.tar holds another image of '{'f' if key == 'drop' else key}' than" in str(caught.value)
+    whole = {path.name[:5] for path in folder.glob("r/curated/*_stats.json")}
+    assert {path.stem for path in folder.glob("r/curated/*.tar")} == whole < {"00000", "00001", "00002"}
+
+
+def test_a_changed_image_ends_the_script_with_a_sentence(images: tuple[Path, list[tuple[str, int, int]]]) -> None:
+    folder, places = images
+    _, first, last = places[1]
+    flip(folder / "in" / "s.tar", (first + last) // 2)
+    said = call(folder, "write", "--results", "r", code=1)
+    flip(folder / "in" / "s.tar", (first + last) // 2)
+    assert "Shard s.tar holds another image of 'b' than the one that was embedded" in said
+    assert "run the workflow again with -resume" in said and said.count("\n") == 1
+
+
+def test_a_shard_that_was_only_touched_is_copied(
+    images: tuple[Path, list[tuple[str, int, int]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, _ = images
+    tars = []
+    for touched in (False, True):
+        if touched:
+            (folder / "in" / "s.tar").touch()
+        write_curated(folder / "r")
+        assert ("1 shards, such as s.tar, were written to" in caplog.text) == touched
+        tars.append([path.read_bytes() for path in sorted(folder.glob("r/curated/*.tar"))])
+    assert tars[0] == tars[1] and len(tars[0]) == 3
 
 
 @pytest.mark.parametrize("name", ["../x.tar", "/tmp/pycurate-x.tar", "a/0.tar", "x.tar", "0.tar\n", ".tar", None])
