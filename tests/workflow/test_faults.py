@@ -46,6 +46,10 @@ FAULTS = {  # test: what goes wrong, what comes of it. docs/faults.md holds this
         "A result is cut that is a link to its task's file",
         f"The run fails and names it; with its task's folder removed, {RESUMES}.",
     ),
+    "an_image_that_changed_since_it_was_embedded_is_named": (
+        "An image changes in its shard, whose size and time stamp stay, before it is copied",
+        f"The run fails and names shard and sample; with the shard as it was, {RESUMES}.",
+    ),
 }
 
 

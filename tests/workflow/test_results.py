@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from flows import LIMIT, Flow, pycurate, tasks, wait_until
 from tars import jpeg, read_tar, write_tar
@@ -152,6 +153,37 @@ def test_a_task_s_file_that_was_cut_later_is_named(undisturbed: Flow, tmp_path: 
     shutil.rmtree(flow.out / "uids_kept.npy")
     flow.succeed("-resume")
     assert is_sound(flow.out) and tar.stat().st_size == size
+
+
+def test_an_image_that_changed_since_it_was_embedded_is_named(undisturbed: Flow, shards: Path, tmp_path: Path) -> None:
+    shard = Path(shutil.copy2(shards / "00000.tar", tmp_path))
+    flow = Flow(tmp_path / "run", (*undisturbed.options, "--input", str(shard)))
+    flow.succeed()
+    before, times = shard.read_bytes(), shard.stat()
+    samples = pq.read_table(flow.out / "samples" / "samples_00000.parquet").to_pylist()
+    kept = pq.read_table(flow.out / "decisions.parquet", filters=[("kept", "=", True)])["uid"].to_pylist()
+    image = next(sample for sample in samples if sample["uid"] == kept[3])
+    middle = image["offset"] + image["size"] // 2
+    changed = bytearray(before)
+    changed[middle] ^= 1
+    shard.write_bytes(changed)
+    os.utime(shard, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    said = f"Shard 00000.tar holds another image of '{image['key']}' than the one that was embedded"
+    done = pycurate("refilter", flow.out, "--write", tmp_path / "anew")
+    assert done.returncode == 1 and said in " ".join(done.stderr.split())
+    assert not (tmp_path / "anew" / "curated").exists()
+    assert flow.run("--images_per_tar", "7", "-resume") == 1
+    assert said in flow.text and not (flow.out / "summary.json").exists()
+
+    shard.write_bytes(before)  # with a time stamp of its own
+    flow.succeed("--images_per_tar", "7", "-resume")
+    tars = {path.name: path.read_bytes() for path in flow.out.glob("curated/*.tar")}
+    shard.touch()
+    done = pycurate("refilter", flow.out, "--write", tmp_path / "anew")
+    assert done.returncode == 0 and "1 shards, such as 00000.tar, were written to" in " ".join(done.stderr.split())
+    assert {path.name: path.read_bytes() for path in (tmp_path / "anew").glob("curated/*.tar")} == tars != {}
+    assert "data:image/jpeg" in (tmp_path / "anew" / "report.html").read_text()
 
 
 def test_what_a_run_makes_beneath_its_input_is_no_input(undisturbed: Flow, shards: Path, tmp_path: Path) -> None:
