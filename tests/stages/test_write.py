@@ -7,12 +7,15 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import webdataset
 from by_hand import call
 from curated import finished
+from hypothesis import given
+from hypothesis import strategies as st
 from odd_tars import END, part, patched
 from tars import jpeg, read_tar, write_tar
 
