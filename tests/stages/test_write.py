@@ -14,7 +14,7 @@ import pytest
 import webdataset
 from by_hand import call
 from curated import finished
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from odd_tars import END, part, patched
 from tars import jpeg, read_tar, write_tar
@@ -215,6 +215,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[s
     return folder, places
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_a_byte_of_an_image_that_changed_is_found(
     images: tuple[Path, list[tuple[str, int, int]]], data: st.DataObject
