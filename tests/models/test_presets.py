@@ -17,12 +17,17 @@ from scripts import called
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_the_parts_of_a_preset_exist_and_fit(root: Path, preset: Preset) -> None:
     found = find_preset(preset.name)
-    assert found is preset and found.scorers.keys() == set(switches().values())
+    assert found is preset
+    odd = found.scorers.keys() ^ set(switches().values())
+    assert not odd, f"{odd}: a score of presets.json has a threshold `with` it in nextflow_schema.json, and the reverse"
     entry = json.loads((root / "pycurate" / "models" / "presets.json").read_text())[preset.name]
     for column, spec in found.scorers.items():
         check_fit(spec, found.encoder)
-        assert load_class(spec).name == column
-        assert reads_pixels(spec) == (entry["scorers"][column]["reads"] == "pixels")
+        assert load_class(spec).name == column, f"{spec} has not the `name` that presets.json gives it"
+        pixels = entry["scorers"][column]["reads"] == "pixels"
+        assert reads_pixels(spec) == pixels, (
+            f"{spec} has a `view` if and only if presets.json says that it reads pixels"
+        )
     assert 0 < found.dedup_threshold < 1
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pycurate.errors import UsageError
 from pycurate.models.selection import TAKEN, select_models
+from pycurate.parameters import switches
 from pycurate.report.examples import EXAMPLES
 from pycurate.results.tables import DECISIONS, PLAN, SAMPLES
 from scripts import called
@@ -58,7 +59,7 @@ def test_a_scorer_takes_the_place_of_a_presets_where_that_is_left_out(tmp_path: 
             UsageError, match=r"The column 'aesthetic' of .* is that of pycurate\.models\.builtin\.quality:Quality"
         ):
             getattr(both, load)()
-        alone = select_models("light", tmp_path, without={"aesthetic", "nsfw"}, scorers=own, device="cpu")
+        alone = select_models("light", tmp_path, without=set(switches().values()), scorers=own, device="cpu")
         assert [type(scorer).__name__ for scorer in getattr(alone, load)()] == [name]
 
 

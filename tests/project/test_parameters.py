@@ -36,23 +36,26 @@ def configured(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 def test_defaults_of_the_configuration_are_those_of_the_schema(configured: dict[str, str]) -> None:
-    assert configured.keys() <= all_parameters().keys()
+    stray = configured.keys() - all_parameters().keys()
+    assert not stray, f"add {stray} to pycurate/nextflow_schema.json, or take it out of nextflow.config"
     for name, value in configured.items():
         default = all_parameters()[name].default
-        written = {None: "null", True: "true", False: "false"}.get(default, str(default))
-        assert value == written.replace("~", str(Path.home())), name
+        written = default if isinstance(default, str) else json.dumps(default)
+        same = value == written.replace("~", str(Path.home()))
+        assert same, f"nextflow.config sets {name} to {value}, nextflow_schema.json to {written}: give both one default"
 
 
 @EACH
 def test_each_parameter_is_described_has_a_default_and_is_read_by_somebody(one: Parameter) -> None:
     configuration = [ROOT / "nextflow.config", *(ROOT / "conf").glob("*.config")]
-    assert any(re.search(rf"^ +{one.name} += ", path.read_text(), re.MULTILINE) for path in configuration)
-    assert one.description and one.type in ("string", "boolean", "integer", "number")
+    set_there = any(re.search(rf"^ +{one.name} += ", path.read_text(), re.MULTILINE) for path in configuration)
+    assert set_there, f"add {one.name} with its default to `params` in nextflow.config"
+    assert one.description and one.type in ("string", "boolean", "integer", "number"), "mend it in nextflow_schema.json"
     assert one.default is None or not one.enum or one.default in one.enum
     assert one.switch is None or all_parameters()[one.switch].type == "boolean"
     workflow = [ROOT / "main.nf", *configuration, *(ROOT / "lib").glob("*.groovy"), *(ROOT / "modules").glob("*.nf")]
     read = any(re.search(rf"\b(params|settings|set)\.{one.name}\b", path.read_text()) for path in workflow)
-    assert read or one.tasks, "neither a task nor the workflow reads it"
+    assert read or one.tasks, "neither a task nor the workflow reads it: give it `tasks` in nextflow_schema.json"
 
 
 @pytest.mark.parametrize("script", NAMES)
@@ -60,7 +63,10 @@ def test_a_script_has_the_options_that_the_workflow_gives_it(script: str) -> Non
     found = [{option.name: option for option in command.params} for command in commands(script)]
     for one in all_parameters().values():
         mine = [options[one.name] for options in found if one.name in options]
-        assert mine or script.upper() not in one.tasks, f"{script}.py has no option {one.option}"
+        assert mine or script.upper() not in one.tasks, (
+            f"bin/{script}.py has no option {one.option}: add {one.name!r} to its @parameters(...) and an argument of "
+            "that name; for a filter, a field to Filtering in pycurate/filters/filtering.py"
+        )
         for option in mine:
             assert one.option in option.opts
             assert not one.enum or (isinstance(option.type, click.Choice) and tuple(option.type.choices) == one.enum)
@@ -68,17 +74,23 @@ def test_a_script_has_the_options_that_the_workflow_gives_it(script: str) -> Non
 
 def test_the_filters_are_those_of_the_schema() -> None:
     group = {one.name for one in all_parameters().values() if one.group == "Filters"}
-    assert group == {field.name for field in fields(Filtering)}
-    assert FILTERS.keys() == group - {"min_score", "missing_caption", "filter"}  # which have no threshold, or many
+    odd = group ^ {field.name for field in fields(Filtering)}
+    assert not odd, f"{odd}: a filter is a parameter in nextflow_schema.json and a field of Filtering in filtering.py"
+    odd = FILTERS.keys() ^ (group - {"min_score", "missing_caption", "filter"})  # which have no threshold, or many
+    assert not odd, f"say for {odd} in FILTERS of pycurate/filters/filtering.py which side of the threshold is kept"
     for name, score in switches().items():
-        assert FILTERS[name].column == score
+        assert FILTERS[name].column == score, f"{name} is a threshold on {score}: say so in FILTERS"
 
 
 def test_the_presets_give_every_score_that_can_be_switched_off() -> None:
     presets: dict[str, Any] = json.loads((ROOT / "pycurate" / "models" / "presets.json").read_text())
     assert all_parameters()["preset"].enum == tuple(presets)
-    for preset in presets.values():
-        assert set(preset["scorers"]) == set(switches().values())
+    for name, preset in presets.items():
+        odd = set(preset["scorers"]) ^ set(switches().values())
+        assert not odd, (
+            f"{odd}: give each preset in pycurate/models/presets.json (here: {name}) a scorer for it, and "
+            "nextflow_schema.json a boolean of its name and a threshold `with` it"
+        )
 
 
 # Newer versions of Nextflow leave what stands on the command line as text, as this one does when it is told to.
