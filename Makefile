@@ -49,6 +49,7 @@ bench: setup ## Measure each part against its bound
 
 bench-dedup: setup ## Measure the search for duplicates
 	python benchmarks/dedup.py centres
+	python benchmarks/dedup.py ways
 	python benchmarks/dedup.py speed --whole
 	python benchmarks/dedup.py growth
 	python benchmarks/dedup.py clusters

@@ -6,6 +6,7 @@ part and scaled, since it is quadratic: `--whole` runs all of it. Each search is
 memory is its own. Seconds are wall time; cpu-s are those of all threads, which other work on the machine disturbs less.
 """
 
+import hashlib
 import json
 import resource
 import subprocess
@@ -20,8 +21,8 @@ import click
 import numpy as np
 import torch
 from dedup_data import clip_like, write_results
+from dedup_ways import WAYS, homes_by_faiss, k_means_by_torch
 
-from pycurate.dedup import train as training
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.cells import Cells, cells_path, distance_at, keys_of, visits
 from pycurate.dedup.kmeans import k_means
@@ -34,6 +35,7 @@ from pycurate.filters.filtering import Filtering
 from pycurate.stages import dedup
 from pycurate.stages.decide import decide
 
+DEFAULT = next(iter(WAYS))
 DIM = 512
 BLOCK = 4096
 
@@ -64,18 +66,6 @@ def brute_force(vectors: np.ndarray, threshold: float, rows: int) -> tuple[float
     return wall * whole / done, cpu * whole / done
 
 
-def k_means_by_torch(keys: torch.Tensor, count: int, rounds: int = 8) -> torch.Tensor:
-    """What `k_means` does, without faiss: the other way, to compare with."""
-    centres = keys[:count].clone()
-    for _ in range(rounds if count > 1 else 0):
-        half = (centres * centres).sum(dim=1) / 2
-        home = torch.cat([(block @ centres.T - half).argmax(dim=1) for block in keys.split(8192)])
-        sums = torch.zeros_like(centres).index_add_(0, home, keys)
-        number = torch.bincount(home, minlength=count)[:, None]
-        centres = torch.where(number > 0, sums / number.clamp(min=1), centres)
-    return centres
-
-
 @click.group()
 def main() -> None:
     """Benchmarks of deduplication."""
@@ -84,11 +74,10 @@ def main() -> None:
 @main.command()
 @click.argument("folder", type=Path)
 @click.argument("threshold", type=float)
-@click.option("--by", type=click.Choice(["faiss", "torch"]), default="faiss", help="What places the centres.")
-def search(folder: Path, threshold: float, by: str) -> None:
+@click.option("--way", type=click.Choice(list(WAYS)), default=DEFAULT, show_default=True)
+def search(folder: Path, threshold: float, way: str) -> None:
     """One exact search over the results in FOLDER: its steps' seconds, cpu-s and peak memory, as JSON."""
-    if by == "torch":
-        training.k_means = k_means_by_torch
+    WAYS[way]()
     sources = sources_of(folder)
     steps: dict[str, dict[str, float]] = {}
 
@@ -112,15 +101,22 @@ def search(folder: Path, threshold: float, by: str) -> None:
     step("assign", assign)
     step("match", match)
     step("decide", lambda: decide(folder, sources, Filtering(), None, dedup=True))
+    decisions = hashlib.sha256((folder / "decisions.parquet").read_bytes()).hexdigest()
     visits = sum(len(np.load(path, mmap_mode="r")) for path in (folder / "assigned").glob("*.npy"))
     size = sum(path.stat().st_size for path in (folder / "assigned").glob("*.npy"))
-    print(json.dumps({"steps": steps, "visits": visits, "bytes": size, "cells": len(cells.centres)}))
+    found = {"steps": steps, "visits": visits, "bytes": size, "cells": len(cells.centres), "decisions": decisions}
+    print(json.dumps(found))
 
 
-def run_search(folder: Path, threshold: float, by: str = "faiss") -> dict:
+def run_search(folder: Path, threshold: float, way: str = DEFAULT) -> dict:
     """`search` in a process of its own."""
-    words = [sys.executable, __file__, "search", str(folder), str(threshold), "--by", by]
+    words = [sys.executable, __file__, "search", str(folder), str(threshold), "--way", way]
     return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+
+def cpu_of(found: dict, step: str | None = None) -> float:
+    """The cpu-s of one step of a search, or of all."""
+    return sum(one["cpu"] for name, one in found["steps"].items() if step in (None, name))
 
 
 def report(samples: int, threshold: float, found: dict) -> tuple[float, float]:
@@ -147,9 +143,6 @@ def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
         vectors = clip_like(samples, DIM)
         folder = write_results(Path(name), vectors)
         for threshold in (0.99, 0.95):
-            print("centres by torch:")
-            report(samples, threshold, run_search(folder, threshold, "torch"))
-            print("centres by faiss, as by default:")
             wall, cpu = report(samples, threshold, run_search(folder, threshold))
             slow, slow_cpu = brute_force(vectors, threshold, samples if whole else rows)
             print(
@@ -159,6 +152,31 @@ def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
                 sources = sources_of(folder)
                 done = check_decisions(sources, decide(folder, sources, Filtering(), None, dedup=True), threshold)
                 print(f"    checked: {done.pairs} pairs of kept vectors, {done.duplicates} duplicates; none missed")
+
+
+@main.command()
+@click.option("--samples", default=200_000, show_default=True)
+@click.option("--rounds", default=3, show_default=True, help="Searches each way, in turn; the best counts.")
+def ways(samples: int, rounds: int) -> None:
+    """Whole exact searches, centres and homes by faiss and by torch: their cpu-s, and times the default's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = write_results(Path(name), clip_like(samples, DIM))
+        for threshold in (0.99, 0.95):
+            found: dict[str, list[dict]] = {way: [] for way in WAYS}
+            for _ in range(rounds):
+                for way, searches in found.items():
+                    searches.append(run_search(folder, threshold, way))
+            if len({one["decisions"] for searches in found.values() for one in searches}) > 1:
+                sys.exit("The ways decide differently.")
+            best = {
+                way: {step: min(cpu_of(one, step) for one in searches) for step in ("train", "assign", None)}
+                for way, searches in found.items()
+            }
+            cells = found[DEFAULT][0]["cells"]
+            print(f"{samples} at {threshold}, {cells} cells, equal decisions; cpu-s, and times those of {DEFAULT!r}:")
+            for way, cpu in best.items():
+                shown = (f"{step or 'all'} {s:.1f} ({s / best[DEFAULT][step]:.2f})" for step, s in cpu.items())
+                print(f"    {way}: {', '.join(shown)}")
 
 
 def visits_of(keys: torch.Tensor, centres: torch.Tensor) -> None:
@@ -171,19 +189,15 @@ def visits_of(keys: torch.Tensor, centres: torch.Tensor) -> None:
 @click.option("--samples", default=32_768, show_default=True)
 def centres(samples: int) -> None:
     """The k-means of TRAIN, and the search among centres of ASSIGN, by faiss and by torch: cpu-s."""
-    import faiss
-
     vectors = torch.from_numpy(as_compared(clip_like(samples, DIM)))
     keys = keys_of(vectors, directions_of(vectors)[:, :63].contiguous())
     for cells in (64, 256, 1024, 4096):
         placed = k_means(keys, cells, 1)
-        index = faiss.IndexFlatL2(keys.shape[1])
-        index.add(placed.numpy())
         ways: dict[str, Callable[[], object]] = {
             "k-means, torch": partial(k_means_by_torch, keys, cells, 4),
             "k-means, faiss": partial(k_means, keys, cells, 4),
             "homes and visits, torch": partial(visits_of, keys, placed),
-            "homes only, faiss": partial(index.search, keys.numpy(), 1),
+            "homes only, faiss": partial(homes_by_faiss, keys, placed),
         }
         times = {name: min(timed(way)[1] for _ in range(3)) for name, way in ways.items()}
         print(f"{cells} cells: " + ", ".join(f"{name} {1000 * cpu:.0f} ms" for name, cpu in times.items()))

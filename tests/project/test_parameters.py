@@ -52,7 +52,10 @@ def test_each_parameter_is_described_has_a_default_and_is_read_by_somebody(one: 
     assert set_there, f"add {one.name} with its default to `params` in nextflow.config"
     assert one.description and one.type in ("string", "boolean", "integer", "number"), "mend it in nextflow_schema.json"
     assert one.default is None or not one.enum or one.default in one.enum
-    assert one.switch is None or all_parameters()[one.switch].type == "boolean"
+    switch = all_parameters().get(one.switch or "")
+    assert one.switch is None or (switch and switch.type == "boolean"), (
+        f"{one.name} is `with` {one.switch}: add a boolean of that name to nextflow_schema.json"
+    )
     workflow = [ROOT / "main.nf", *configuration, *(ROOT / "lib").glob("*.groovy"), *(ROOT / "modules").glob("*.nf")]
     read = any(re.search(rf"\b(params|settings|set)\.{one.name}\b", path.read_text()) for path in workflow)
     assert read or one.tasks, "neither a task nor the workflow reads it: give it `tasks` in nextflow_schema.json"
