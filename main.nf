@@ -13,6 +13,7 @@ include { WRITE                    } from './modules/write'
 include { REPORT_EXAMPLES; REPORT  } from './modules/report'
 
 workflow {
+    Call.begin()
     def settings = Typing.typed(params)                         // nothing below reads params
     if (settings.help) {
         println Parameters.help(settings.show_hidden)
@@ -21,14 +22,15 @@ workflow {
     Parameters.check(settings, args - (workflow.stubRun ? ['true'] : [])) // Nextflow takes -stub-run for an option with a value
     Paths.check(settings)
     home = Models.home(settings)
-    Results.begin(settings.outdir)
+    given = settings.testset ? null : Shards.input(settings.input, launchDir)
+    Call.take(settings.outdir, launchDir)
 
     // What each script can reach of the package: an edit of it must not be answered from the cache, nor run in an older image.
     code = Code.keys(projectDir)
     if (settings.testset) {
         TESTSET(code.testset)
     }
-    input = settings.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : Shards.input(settings.input, launchDir)
+    input = settings.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : given
 
     MODELS(Models.folder(settings), '', home, code.models)
     models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
@@ -42,8 +44,15 @@ workflow {
     MODELS_VERIFY(models, code.models)
 
     PARTITION(input, code.partition)
+    PARTITION.out.refusal.subscribe { text -> Call.refuse(text) }
     PARTITION.out.remarks.subscribe { text -> print text }      // what was named and is no input
-    partitions = Shards.partitions(PARTITION.out.partitions)    // [number, text of the partition file, mounts]
+
+    // Input, classes and models are there: only now does anything change of what an earlier run left.
+    listed = PARTITION.out.partitions
+        .map { files -> [files] }
+        .combine(scoring)
+        .map { files, _models -> Results.begin(settings.outdir, files) }    // all partition files, a list
+    partitions = Shards.partitions(listed)                      // [number, text of the partition file, mounts]
     places = partitions
         .map { _number, lines, _mounts -> lines }
         .toList()
@@ -103,7 +112,7 @@ workflow {
         Results.publish(
             new Published(settings.outdir, settings.publish_dir_mode),
             records,                                            // each names the files that its task left
-            PARTITION.out.partitions.mix(MODELS_VERIFY.out.report, REPORT.out.versions, REPORT.out.page),
+            listed.mix(MODELS_VERIFY.out.report.combine(listed.map { _files -> true }).map { file, _begun -> file }, REPORT.out.versions, REPORT.out.page),
             REPORT.out.summary,
             REPORT.out.kinds,
         )

@@ -1,4 +1,5 @@
 import java.nio.file.FileSystems
+import java.nio.file.Files
 import java.nio.file.Path
 import nextflow.exception.AbortOperationException
 import nextflow.file.FileHelper
@@ -30,6 +31,9 @@ class Paths {
             faults << "--outdir ${shown(params.outdir)}: Nextflow takes no folder with a blank at an end, or :/ in it; name another"
         }
         faults += unfit('the work folder', session.workDir, set, 'in shell commands', 'name another with -work-dir')
+        if (session.workDir.fileSystem == FileSystems.default && !Files.isWritable(session.workDir)) {
+            faults << "the work folder ${shown(session.workDir)} cannot be written; name another with -work-dir"
+        }
         faults += unfit('the project folder', session.baseDir, set + ':', 'in shell commands', 'move the project')
         if (!faults) {
             faults += unfit('--model_dir', of(params.model_dir), set, 'in shell commands', 'name another folder')

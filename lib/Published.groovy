@@ -21,7 +21,7 @@ import nextflow.exception.AbortOperationException
 class Published {
 
     /** The name of a file that is being written; pycurate/files.py makes names like it. */
-    private static final TEMPORARY = ~/\.pycurate-[0-9a-f]{16}\.tmp/
+    static final TEMPORARY = ~/\.pycurate-[0-9a-f]{16}\.tmp/
     private static final Random RANDOM = new Random()
 
     private final Path outdir
@@ -87,7 +87,7 @@ class Published {
         [name: nameOf(source), bytes: Files.size(source), sha256: sha256(source)]
     }
 
-    private static Path temporary(Path folder) {
+    static Path temporary(Path folder) {
         folder.resolve(String.format('.pycurate-%016x.tmp', RANDOM.nextLong()))
     }
 

@@ -6,9 +6,14 @@ import java.nio.file.Path
 /** The output folder when a run begins and when it is over. */
 class Results {
 
-    /** Before a run: without summary and manifest nobody takes what it leaves unfinished for the results of a run. */
-    static void begin(String outdir) {
+    /**
+     * When a call is known to be good: without summary and manifest nobody takes what it leaves unfinished for the results
+     * of a run. Gives `files`, for which the run has waited.
+     */
+    static Object begin(String outdir, Object files) {
         ['summary.json', 'manifest.tsv'].each { name -> Files.deleteIfExists(Paths.of(outdir).resolve(name)) }
+        Call.accept()
+        files
     }
 
     /**

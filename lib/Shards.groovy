@@ -1,6 +1,7 @@
 import java.nio.file.FileSystems
 import java.nio.file.Files
 import java.nio.file.Path
+import nextflow.exception.AbortOperationException
 
 /**
  * Shards on their way between stages: as text, lines of a partition file, which a task gets on its standard input.
@@ -10,9 +11,20 @@ import java.nio.file.Path
  */
 class Shards {
 
-    /** What --input names, for a task, which runs in another folder than the one that a relative path starts from. */
+    /**
+     * What --input names, for a task, which runs in another folder than the one that a relative path starts from.
+     *
+     * Stop where even the folder is not there in which a pattern would look. What the pattern finds, PARTITION sees.
+     */
     static String input(String text, Path launchDir) {
-        text.startsWith('/') ? text : "${launchDir}/${text}"
+        def whole = text.startsWith('/') ? text : "${launchDir}/${text}".toString()
+        def sure = Path.of(whole.split('/').takeWhile { part -> !(part =~ /[*?\[{]/) }.join('/') ?: '/')
+        if (!Files.exists(Path.of(whole)) && !Files.exists(sure)) {
+            throw new AbortOperationException(
+                "--input ${Paths.shown(text)}: there is no ${Paths.shown(sure)}, or you may not see it; check the path"
+            )
+        }
+        whole
     }
 
     /** The options that name the folders of this run, so that what it makes is not taken for input. */

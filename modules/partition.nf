@@ -1,4 +1,5 @@
-// Find the shards of the input and cut them into groups of about equal bytes.
+// Find the shards of the input and cut them into groups of about equal bytes. It is the first task and looks at the rest of
+// the call too: a call that is wrong is refused by what the script says of it, and is no task that failed.
 process PARTITION {
     label 'process_single'
     ext mounts: { Mounts.ofInput(input.toString()) }, options: { Options.of('PARTITION') } // in a container
@@ -9,12 +10,19 @@ process PARTITION {
     env 'PYCURATE_CODE'
 
     output:
-    path 'partitions/*.tsv', arity: '1..*', emit: partitions
+    path 'partitions/*.tsv', arity: '1..*', optional: true, emit: partitions
+    path 'refusal.txt', optional: true, emit: refusal
     stdout emit: remarks // on what was named and is no input
 
     script:
     """
-    partition.py --input ${Shell.quote(input)} ${Shards.own()} ${task.ext.options} ${task.ext.args ?: ''}
+    partition.py --input ${Shell.quote(input)} ${Shards.own()} ${task.ext.options} ${task.ext.args ?: ''} 2> refusal.txt || status=\$?
+    cat refusal.txt >&2
+    case \${status:-0} in
+        0) rm refusal.txt ;;
+        1 | 2) ;;
+        *) exit \$status ;;
+    esac
     """
 
     stub:

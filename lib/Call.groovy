@@ -1,0 +1,99 @@
+import java.nio.file.DirectoryNotEmptyException
+import java.nio.file.Files
+import java.nio.file.Path
+import java.nio.file.StandardCopyOption
+import java.util.concurrent.Executors
+import java.util.concurrent.TimeUnit
+import nextflow.exception.AbortOperationException
+import nextflow.exception.AbortSignalException
+
+/**
+ * One call of the workflow, from the first line of main.nf to the end of its process.
+ *
+ * Nextflow opens its trace before main.nf begins, and writes report and timeline whatever comes of the call. So they have
+ * temporary names (nextflow.config) and get their own only if the call turns out to be good: one that is refused changes
+ * nothing of what an earlier run left.
+ */
+class Call {
+
+    private static final List<Lock> LOCKS = []
+    private static volatile boolean good
+
+    /** See to the end of the process, however it comes: by the end of the run, a fault or a signal. */
+    static void begin() {
+        def session = nextflow.Global.session
+        def notes = notes(session)
+        Runtime.runtime.addShutdownHook(new Thread({ end(session, notes) }))
+    }
+
+    /** Take --outdir and the launch folder. Stop where a run has one of them that is not over. */
+    static void take(String outdir, Path launchDir) {
+        def results = Paths.of(outdir)
+        def notes = System.getenv('NXF_CACHE_DIR') ? Path.of(System.getenv('NXF_CACHE_DIR')) : launchDir.resolve('.nextflow')
+        def launch = "pycurate-${launchDir.toString().sha256().take(16)}.lock"
+        LOCKS << new Lock(results.resolve('.pycurate.lock'), "--outdir ${Paths.shown(outdir)}", 'name another folder').take()
+        LOCKS << new Lock(notes.resolve(launch), "the launch folder ${Paths.shown(launchDir)}", 'start in another folder').take()
+        def renewal = Executors.newSingleThreadScheduledExecutor { job -> new Thread(job).tap { daemon = true } }
+        renewal.scheduleAtFixedRate({ renew() }, Lock.RENEWAL.toSeconds(), Lock.RENEWAL.toSeconds(), TimeUnit.SECONDS)
+    }
+
+    /** From here on the call counts as good. */
+    static void accept() {
+        good = true
+        notes(nextflow.Global.session).each { name, file -> place(file, name) }
+    }
+
+    /** Stop for what a task says that looked at the call. */
+    static void refuse(Path said) {
+        throw new AbortOperationException(Files.readString(said).trim() - ~/^\w+\.py: /)
+    }
+
+    /** The temporary file of each note on a run, by the name that it is to have; those aside that a user has placed elsewhere. */
+    private static Map<String, Path> notes(Object session) {
+        def config = session.config
+        def files = ['trace.txt': config.trace?.file, 'report.html': config.report?.file, 'timeline.html': config.timeline?.file]
+        files['parameters.yaml'] = System.getenv('PYCURATE_PARAMETERS') // by `pycurate run`
+        files.findAll { _name, file -> file }
+            .collectEntries { name, file -> [name, Paths.of(file)] }
+            .findAll { _name, file -> file.fileName.toString() ==~ Published.TEMPORARY }
+    }
+
+    private static void place(Path file, String name) {
+        if (Files.exists(file)) {
+            Files.move(file, file.resolveSibling(name), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING)
+        }
+    }
+
+    private static void renew() {
+        try {
+            LOCKS*.renew()
+        }
+        catch (AbortOperationException fault) {
+            println fault.message
+            nextflow.Global.session.abort(fault)
+        }
+        catch (IOException ignored) { // the file system may answer again
+        }
+    }
+
+    private static void end(Object session, Map<String, Path> notes) {
+        try {
+            notes.each { name, file -> good ? place(file, name) : discard(file) }
+        }
+        finally {
+            LOCKS*.release()
+            if (session.error instanceof AbortSignalException) { // of which Nextflow makes 1
+                Runtime.runtime.halt(128 + new sun.misc.Signal(session.error.message - 'SIG').number)
+            }
+        }
+    }
+
+    private static void discard(Path file) {
+        Files.deleteIfExists(file)
+        try {
+            Files.deleteIfExists(file.parent)
+        }
+        catch (DirectoryNotEmptyException ignored) { // an earlier run's
+        }
+    }
+}
