@@ -3,17 +3,20 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pycurate.cli.options import parameters, stage_command
 from pycurate.cli.terminal import echo
+from pycurate.parameters import switches
 from pycurate.results.partitions import write_partitions
 from pycurate.shards.listing import search
-from pycurate.stages.partition import bytes_in, partition
+from pycurate.stages.partition import bytes_in, check_own, partition
 
 log = logging.getLogger(__name__)
 
+SCORES = dict.fromkeys(switches().values())  # each of which can be switched off
 FOLDER = click.Path(path_type=Path)  # which need not be there
 
 
@@ -22,6 +25,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--outdir", type=FOLDER, help="Where the results go: shards in it are no input.")
 @click.option("--work-dir", type=FOLDER, help="Where tasks work: shards in it are no input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
+@parameters("preset", "encoder", "scorer", "pixel_scorer", *SCORES, "clip_score_threshold", "min_score", "filter")
 def main(
     results: Path,
     source: str,
@@ -30,11 +34,14 @@ def main(
     partition_bytes: int,
     partition_minutes: float | None,
     images_per_second: float | None,
+    **own: Any,
 ) -> None:
     """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv and on, one file a group.
 
-    Prints what was named and is not taken for input.
+    Prints what was named and is not taken for input. Being the first task of a run, it also refuses classes of the
+    user's own that cannot be used, and thresholds on scores that no model gives.
     """
+    _check(**own)
     found = search(source, outdir, work_dir)
     echo(*found.remarks)
     shards = found.shards
@@ -46,6 +53,28 @@ def main(
     write_partitions(results, groups)
     total = sum(shard.bytes for shard in shards)
     log.info("%d shards, %d bytes, %d partitions", len(shards), total, len(groups))
+
+
+def _check(
+    preset: str,
+    encoder: str | None,
+    scorer: tuple[str, ...],
+    pixel_scorer: tuple[str, ...],
+    clip_score_threshold: float | None,
+    min_score: tuple[str, ...],
+    filter: tuple[str, ...],
+    **switched: bool,
+) -> None:
+    """Raise UsageError where what the user names does not fit; a preset's own models do."""
+    if not any((encoder, scorer, pixel_scorer, min_score, filter)):
+        return
+    from pycurate.filters.filtering import Filtering  # here and below, since they take time that most calls need not
+    from pycurate.models.selection import select_models
+
+    off = {score for score, on in switched.items() if not on}
+    models = select_models(preset, Path(), encoder=encoder, scorers=(*pixel_scorer, *scorer), without=off)
+    filtering = Filtering(clip_score_threshold=clip_score_threshold, min_score=min_score, filter=filter)
+    check_own(models, filtering, switched.keys() - off)
 
 
 if __name__ == "__main__":

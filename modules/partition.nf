@@ -10,7 +10,7 @@ process PARTITION {
     env 'PYCURATE_CODE'
 
     output:
-    path 'partitions/*.tsv', arity: '1..*', optional: true, emit: partitions
+    path 'partitions/*.tsv', arity: '0..*', optional: true, emit: partitions
     path 'refusal.txt', optional: true, emit: refusal
     stdout emit: remarks // on what was named and is no input
 

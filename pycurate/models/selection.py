@@ -53,6 +53,11 @@ class ModelSelection:
         """The classes of the pixel scorers; to read what they measured needs no weights."""
         return [load_class(spec) for spec in self.scorers if reads_pixels(spec)]
 
+    def columns(self) -> list[str]:
+        """The columns of scores that the scorers give. Raises UsageError as `check_columns` does."""
+        check_columns(self.scorers)
+        return [column for spec in self.scorers for column in columns_of(spec)]
+
     def load_clip_score(self) -> ClipScore:
         """Make the scorer of captions. Raises UsageError if the encoder has no text tower."""
         return ClipScore(self.encoder, self.model_dir, self.device)
@@ -90,14 +95,19 @@ def check_columns(scorers: Sequence[str]) -> None:
     """Raise UsageError unless each scorer's class has a `name`, and their columns are no other's and none of TAKEN."""
     owners = dict.fromkeys(TAKEN, "pycurate's tables") | {ClipScore.name: "the CLIP score"}
     for spec in dict.fromkeys(scorers):
-        kind = load_class(spec)
-        name = getattr(kind, "name", None)
-        if not isinstance(name, str) or not name:
-            raise UsageError(f"{spec} has no name; its class needs an attribute `name`, the column of its scores.")
-        for column in (name, f"{name}_raw") if hasattr(kind, "calibrate") else (name,):
+        for column in columns_of(spec):
             if column in owners:
                 raise UsageError(
                     f"The column {column!r} of {spec} is that of {owners[column]}, too; give its class another `name`, "
                     "or leave the other out (a preset's by --no-aesthetic, --no-nsfw)."
                 )
             owners[column] = spec
+
+
+def columns_of(spec: str) -> tuple[str, ...]:
+    """The columns of a scorer: its score, and the raw one where that is another. Raises UsageError if it has no name."""
+    kind = load_class(spec)
+    name = getattr(kind, "name", None)
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"{spec} has no name; its class needs an attribute `name`, the column of its scores.")
+    return (name, f"{name}_raw") if hasattr(kind, "calibrate") else (name,)

@@ -1,9 +1,14 @@
 """PARTITION: the input's shards, in groups of about equal bytes and in a stable order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pycurate.errors import UsageError
 from pycurate.shards.listing import Shard
+
+if TYPE_CHECKING:
+    from pycurate.filters.filtering import Filtering
+    from pycurate.models.selection import ModelSelection
 
 
 def partition(shards: Sequence[Shard], partition_bytes: int) -> list[list[Shard]]:
@@ -35,3 +40,26 @@ def bytes_in(minutes: float, images_per_second: float, shards: Sequence[Shard]) 
     if not images:
         raise UsageError("The first, middle and last shard hold no image; give --partition-bytes instead.")
     return max(1, round(minutes * 60 * images_per_second * sum(shard.bytes for shard in probes) / images))
+
+
+def check_own(models: "ModelSelection", filtering: "Filtering", wanted: Iterable[str]) -> None:
+    """See before a run that classes of the user's own can be had, and that there is each score that is asked for.
+
+    `wanted` are scores that have a threshold beside those of `filtering`. Raises UsageError where a class cannot be
+    imported, is none that is meant, or makes no filter, and where a threshold is on a score that no model gives.
+    """
+    import pyarrow as pa  # here, since most calls have nothing of their own
+
+    from pycurate.filters.thresholds import Threshold
+    from pycurate.models.builtin.clip_score import ClipScore
+    from pycurate.plugins import is_class, load_class
+    from pycurate.results.criteria import Side
+    from pycurate.results.tables import SAMPLES
+
+    if is_class(models.encoder):
+        load_class(models.encoder)
+    scores = models.columns() + ([ClipScore.name] if filtering.clip_score_threshold is not None else [])
+    nothing = pa.schema([*SAMPLES, *(pa.field(name, pa.float32()) for name in scores)]).empty_table()
+    thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]
+    for one in [*thresholds, *(Threshold(score, Side.AT_LEAST, 0) for score in wanted)]:
+        one.passes(nothing)
