@@ -38,9 +38,14 @@ class Call {
     }
 
     /** From here on the call counts as good. */
-    static void accept() {
+    static void accept(String outdir) {
         good = true
         notes(nextflow.Global.session).each { name, file -> place(file, name) }
+        def parameters = Paths.of(outdir).resolve('pipeline_info/parameters.yaml')
+        Files.deleteIfExists(parameters)
+        if (System.getenv('PYCURATE_PARAMETERS')) { // of `pycurate run`: the file that it made of its options
+            Files.copy(Path.of(System.getenv('PYCURATE_PARAMETERS')), parameters)
+        }
     }
 
     /** Stop for what a task says that looked at the call. */
@@ -52,7 +57,6 @@ class Call {
     private static Map<String, Path> notes(Object session) {
         def config = session.config
         def files = ['trace.txt': config.trace?.file, 'report.html': config.report?.file, 'timeline.html': config.timeline?.file]
-        files['parameters.yaml'] = System.getenv('PYCURATE_PARAMETERS') // by `pycurate run`
         files.findAll { _name, file -> file }
             .collectEntries { name, file -> [name, Paths.of(file)] }
             .findAll { _name, file -> file.fileName.toString() ==~ Published.TEMPORARY }

@@ -12,7 +12,7 @@ class Results {
      */
     static Object begin(String outdir, Object files) {
         ['summary.json', 'manifest.tsv'].each { name -> Files.deleteIfExists(Paths.of(outdir).resolve(name)) }
-        Call.accept()
+        Call.accept(outdir)
         files
     }
 
@@ -53,9 +53,26 @@ class Results {
         Files.isDirectory(place) && place.fileSystem == FileSystems.default && Files.getFileStore(place).usableSpace < 65536
     }
 
+    /** Why nothing was kept, and what to do. */
+    private static String nothingKept(Map summary, String outdir) {
+        if (!summary.inputs) {
+            return 'The shards hold no sample; see that --input names the right ones.'
+        }
+        def (most, count) = summary.dropped.max { _reason, count -> count }.with { entry -> [entry.key, entry.value] }
+        if (count == summary.inputs && most == 'unreadable') {
+            def codes = summary.unreadable.collect { code, samples -> "${code} ${samples}" }.join(', ')
+            return "No sample could be read (${codes}); docs/output.md tells what these codes mean, samples/ in the results which sample has which."
+        }
+        "Nothing was kept: ${most} dropped most, ${count} of ${summary.inputs}; " +
+            "try other thresholds with pycurate refilter ${Shell.quote(outdir)}, then run again with -resume."
+    }
+
     private static void print(Map summary, String outdir) {
         def rows = [inputs: summary.inputs, kept: summary.kept] + summary.dropped
         rows.each { name, count -> println "${name.toString().padRight(20)} ${count.toString().padLeft(12)}" }
+        if (!summary.kept) {
+            println nothingKept(summary, outdir)
+        }
         println((summary.written.shards ? "Curated shards: ${outdir}/curated   " : '') + "Report: ${outdir}/report.html")
     }
 }

@@ -5,15 +5,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pycurate.cli.run_options import run_options
 from pycurate.cli.terminal import console, echo
 from pycurate.errors import UsageError
-from pycurate.files import atomic
 from pycurate.nextflow.parameters import expanded, parameter_file, read_parameter_file, root, run_parameters
+
+if TYPE_CHECKING:
+    from pycurate.nextflow.progress import Progress
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -49,26 +52,35 @@ def run(
     """
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that --help need not take
     from pycurate.nextflow.progress import Progress
-    from pycurate.nextflow.view import LogView, TerminalView, watch
 
     chosen = (read_parameter_file(params_file) if params_file else {}) | given
     if "input" not in chosen and "test" not in (profile or "").split(","):
         raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
     every = {one.name: one.default for one in run_parameters()} | chosen
-    info = Path(expanded(every["outdir"])) / "pipeline_info"
-    with atomic(info / "parameters.yaml") as temporary:
-        temporary.write_text(parameter_file(chosen), encoding="utf-8")
+    trace = Path(expanded(every["outdir"])) / "pipeline_info" / "trace.txt"
+    with TemporaryDirectory(prefix="pycurate-") as folder:
+        file = Path(folder) / "parameters.yaml"
+        file.write_text(parameter_file(chosen), encoding="utf-8")
+        command = ["nextflow"]
+        for site in site_files:
+            command += ["-c", str(site)]
+        command += ["run", str(root() / "main.nf"), "-params-file", str(file)]
+        command += ["-work-dir", str(work_dir), "-ansi-log", "false"]
+        command += ["-profile", profile] if profile else []
+        command += ["-resume"] if resume else []
+        # Filters of the user's own may need what only DECIDE has; what they drop is counted when it has ended.
+        progress = Progress(work_dir, trace, Filtering.of(every | {"filter": None}))
+        progress.disregard()
+        status = _followed(command, {"PYCURATE_PARAMETERS": str(file)}, progress, ansi_log)
+    if status:
+        echo("The run stopped before its end; mend the cause, then go on with the same command and --resume.")
+        sys.exit(status)
 
-    (info / "trace.txt").unlink(missing_ok=True)  # an earlier run's, which would be taken for this one's
-    command = ["nextflow"]
-    for file in site_files:
-        command += ["-c", str(file)]
-    command += ["run", str(root() / "main.nf"), "-params-file", str(info / "parameters.yaml")]
-    command += ["-work-dir", str(work_dir), "-ansi-log", "false"]
-    command += ["-profile", profile] if profile else []
-    command += ["-resume"] if resume else []
-    # Filters of the user's own may need what only DECIDE has; what they drop is counted when it has ended.
-    progress = Progress(work_dir, info / "trace.txt", Filtering.of(every | {"filter": None}))
+
+def _followed(command: list[str], env: dict[str, str], progress: "Progress", ansi_log: bool | None) -> int:
+    """Run Nextflow and show how it goes: 0, 1, or 128 and the number of the signal that stopped it."""
+    from pycurate.nextflow.view import LogView, TerminalView, watch  # here, since rich takes time
+
     screen = console()
     view = TerminalView(screen) if (screen.is_terminal if ansi_log is None else ansi_log) else LogView(screen)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -77,19 +89,25 @@ def run(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, **env, "PATH": path},
         )
     except FileNotFoundError as error:
         raise UsageError("There is no nextflow on PATH; run make setup, or load the cluster's module.") from error
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # Nextflow then ends its tasks, and is waited for
+    stopped: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        """Let Nextflow end its tasks, and wait for it. It has heard Ctrl-C itself, and takes a second one otherwise."""
+        stopped.append(number)
+        process.terminate()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     try:
         status = watch(process, progress, view)
-    except KeyboardInterrupt:  # Nextflow was interrupted by the same key and ends its tasks
-        status = process.wait()
     finally:
         if process.poll() is None:
             process.terminate()
             process.wait()
-    if status:
-        echo("The run stopped before its end; mend the cause, then go on with the same command and --resume.")
-        sys.exit(1)
+    if status and stopped:
+        return 128 + stopped[0]
+    return status if status in (0, *(128 + number for number in (signal.SIGINT, signal.SIGTERM))) else 1

@@ -70,6 +70,11 @@ class Progress:
     _metadata: dict[str, Path] = field(default_factory=dict)  # tables that EMBED left, by the partition's number
     _read: int = 0  # bytes of the trace
     _inode: int = 0
+    _earlier: int | None = None  # inode of a trace that is none of this run's
+
+    def disregard(self) -> None:
+        """Take the trace that lies there now for an earlier run's: this one's replaces it when its call was good."""
+        self._earlier = self.trace.stat().st_ino if self.trace.exists() else None
 
     def hear(self, line: str) -> bool:
         """Take in a line that Nextflow said; False if it was about something else than the start of a task."""
@@ -90,7 +95,10 @@ class Progress:
         """Take in the tasks that have ended since the last look."""
         try:
             with open(self.trace, "rb") as file:
-                self._follow(os.fstat(file.fileno()))
+                status = os.fstat(file.fileno())
+                if status.st_ino == self._earlier:
+                    return
+                self._follow(status)
                 file.seek(self._read)
                 lines = file.read().split(b"\n")
         except FileNotFoundError:  # Nextflow has not begun

@@ -95,7 +95,7 @@ class TerminalView:
         self.live.console.print(line)
 
     def show(self, progress: Progress) -> None:
-        self.live.update(drawn(progress))
+        self.live.update(drawn(progress, self.live.console.width))
 
 
 class LogView:
@@ -126,29 +126,37 @@ class LogView:
                     self.say(counted(progress))
 
 
-def drawn(progress: Progress) -> Group:
-    """The table of the stages, and the counts so far."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("stage", "done", "", ""):
-        table.add_column(heading, justify="left", no_wrap=True)
+def drawn(progress: Progress, width: int) -> Group:
+    """The table of the stages, and the counts so far, on a terminal of so many columns, 60 or more.
+
+    Where it is narrow the bars go first, then the remarks from behind; a stage's name and its counts are never cut.
+    """
+    rows = []
     for name, tasks in progress.stages.items():
-        share = len(tasks.done) / tasks.all if tasks.all else 0.0
-        bar = Text("━" * round(20 * share), "green") + Text("━" * (20 - round(20 * share)), "dim")
-        style = "green" if tasks.finished else "bold" if tasks.started else "dim"
         done = f"{len(tasks.done)} of {tasks.all}" if tasks.all else ""
-        table.add_row(Text(printable(name), style), done, bar, ", ".join(remarks(name, tasks, progress)))
+        rows.append((printable(name), done, tasks, ", ".join(remarks(name, tasks, progress))))
+    taken = sum(max(len(row[column]) for row in rows) + 1 for column in (0, 1, 3))
+    length = min(20, width - taken)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "done", *([""] if length >= 5 else [])):
+        table.add_column(heading, no_wrap=True)
+    table.add_column()  # the one that is narrowed
+    for name, done, tasks, text in rows:
+        share = len(tasks.done) / tasks.all if tasks.all else 0.0
+        style = "green" if tasks.finished else "bold" if tasks.started else "dim"
+        full = round(length * share)
+        bar = [Text("━" * full, "green") + Text("━" * (length - full), "dim")] if length >= 5 else []
+        table.add_row(Text(name, style), done, *bar, Text(text, no_wrap=True, overflow="ellipsis"))
     return Group(table, counted(progress))
 
 
 def remarks(name: str, tasks: Tasks, progress: Progress) -> list[str]:
-    """What else is to be said of a stage."""
-    found = [f"{tasks.cached} from an earlier run"] if tasks.cached else []
+    """What else is to be said of a stage, the most important first."""
+    left = tasks.seconds_left()
+    found = [f"{duration(left)} left"] if left else []
     if name == "EMBED" and (rate := progress.rate()) and not tasks.finished:
         found.append(f"{rate:.3g} images/s")
-    left = tasks.seconds_left()
-    if left:
-        found.append(f"{duration(left)} left")
-    return found
+    return found + ([f"{tasks.cached} from an earlier run"] if tasks.cached else [])
 
 
 def counted(progress: Progress) -> str:
