@@ -21,8 +21,8 @@ workflow {
     }
     Parameters.check(settings, args - (workflow.stubRun ? ['true'] : [])) // Nextflow takes -stub-run for an option with a value
     Paths.check(settings)
-    home = Models.home(settings)
     given = settings.testset ? null : Shards.input(settings.input, launchDir)
+    home = Models.home(settings)
     Call.take(settings.outdir, launchDir)
 
     // What each script can reach of the package: an edit of it must not be answered from the cache, nor run in an older image.

@@ -105,7 +105,7 @@ def check_columns(scorers: Sequence[str]) -> None:
 
 
 def columns_of(spec: str) -> tuple[str, ...]:
-    """The columns of a scorer: its score, and the raw one where that is another. Raises UsageError if it has no name."""
+    """The columns of a scorer: its score, and the raw one where that is another. Raises UsageError without a name."""
     kind = load_class(spec)
     name = getattr(kind, "name", None)
     if not isinstance(name, str) or not name:

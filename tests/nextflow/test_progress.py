@@ -31,3 +31,15 @@ def test_a_trace_that_was_emptied_is_read_anew(tmp_path: Path) -> None:
     trace.write_text(f"{HEAD}1\tbb/000001\t7\tWRITE (0)\tCOMPLETED\n")
     progress.look()
     assert (len(progress.stages["EMBED"].done), len(progress.stages["WRITE"].done)) == (3, 1)
+
+
+def test_a_trace_of_an_earlier_run_is_not_read(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.txt"
+    progress = Progress(tmp_path / "work", trace, Filtering())
+    trace.write_text(f"{HEAD}1\taa/000001\t7\tEMBED (0)\tCOMPLETED\n")
+    progress.disregard()
+    progress.look()
+    (tmp_path / "new").write_text(f"{HEAD}1\tbb/000001\t7\tWRITE (0)\tCOMPLETED\n")
+    (tmp_path / "new").rename(trace)
+    progress.look()
+    assert (len(progress.stages["EMBED"].done), len(progress.stages["WRITE"].done)) == (0, 1)

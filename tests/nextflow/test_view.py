@@ -1,15 +1,17 @@
 """The view of a run shows data as text, and never ends the run."""
 
 import io
+import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from flows import HEAD
 from terminals import NASTY, harmless
 
 from pycurate.cli.terminal import console
 from pycurate.filters.filtering import Filtering
-from pycurate.nextflow.progress import Progress
+from pycurate.nextflow.progress import STAGES, Progress
 from pycurate.nextflow.view import LogView, TerminalView, drawn, watch
 from pycurate.text import printable
 
@@ -24,7 +26,7 @@ def test_markup_and_emoji_codes_are_literal_in_both_views(tmp_path: Path) -> Non
     with TerminalView(screen) as terminal:
         terminal.say(NASTY)
     LogView(screen).say(NASTY)
-    screen.print(drawn(progress))
+    screen.print(drawn(progress, screen.width))
     assert harmless(file.getvalue(), but="\n")
     assert file.getvalue().count(printable(NASTY)) == 3
     assert r"[red]\x9b" in file.getvalue()
@@ -44,3 +46,24 @@ def test_a_run_goes_on_when_it_cannot_be_followed_any_more(tmp_path: Path) -> No
     said = said_file.getvalue().splitlines()
     assert [said[0], said[-1]] == ["first", "last"]
     assert len([line for line in said if line.startswith("The run goes on, but cannot be followed any more: ")]) == 1
+
+
+@pytest.mark.parametrize("tasks", [7, 12_345])
+def test_a_narrow_view_shows_names_counts_and_the_time_left(tmp_path: Path, tasks: int) -> None:
+    progress = Progress(tmp_path, tmp_path / "trace.txt", Filtering())
+    progress.hear("[aa/000000] Submitted process > EMBED (0)")
+    progress.hear("[aa/000001] Cached process > EMBED (1)")
+    embed = progress.stages["EMBED"]
+    embed.total, embed.done, progress.images = tasks, embed.done | {"aa/000000"}, 1000
+    assert embed.since
+    embed.since -= 4000
+    for width in range(60, 160):
+        file = io.StringIO()
+        screen = console(file)
+        screen.width = width
+        screen.print(drawn(progress, width))
+        lines = file.getvalue().splitlines()
+        assert [line.split()[0] for line in lines[1:-1]] == list(STAGES) and max(map(len, lines)) <= width
+        line = lines[1 + list(STAGES).index("EMBED")]
+        assert f"2 of {tasks} " in line and re.search(r"\d left", line.replace(" h", "").replace(" min", "")), line
+        assert ("━" in line) <= ("from an earlier run" in line)  # the bars go first

@@ -57,3 +57,46 @@ def test_the_script_leaves_partitions_and_exit_codes(four_shards: Path, tmp_path
     missing = subprocess.run([*call, "--input", str(tmp_path / "no")], capture_output=True, text=True)
     assert missing.returncode == 2
     assert missing.stderr.startswith("partition.py: The input") and missing.stderr.count("\n") == 1
+
+
+OWN = """
+import numpy as np
+
+class Odd:
+    reason = "odd"
+    def passes(self, table): return np.ones(table.num_rows, bool)
+
+class Nothing:
+    reason = "nothing"
+
+class Probe:
+    name = "probe"
+    def calibrate(raw): return raw
+    def score(self, embeddings): return embeddings[:, 0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--filter own.py:Odd --scorer own.py:Probe --min-score probe=1,probe_raw=2,aesthetic_raw=3,width=9", None),
+        ("--encoder own.py:Odd --scorer own.py:Probe --no-aesthetic --no-nsfw", None),
+        ("--filter own.py:Off", "own.py has no class 'Off'"),
+        ("--filter own.py:Nothing", "own.py:Nothing is no filter: it needs `passes`"),
+        ("--scorer nowhere:Probe", "there is no module 'nowhere'"),
+        ("--pixel-scorer own.py:Odd", "own.py:Odd has no name"),
+        ("--encoder own.py:No --no-aesthetic --no-nsfw", "own.py has no class 'No'"),
+        ("--min-score probe=1", "There is no score probe to put a threshold on, only aesthetic, aesthetic_raw, nsfw;"),
+        ("--min-score nsfw=0.5 --no-nsfw", "There is no score nsfw"),
+        ("--encoder ViT-B-16/openai --scorer own.py:Probe --no-nsfw", "There is no score aesthetic"),
+    ],
+)
+def test_what_a_run_could_not_use_is_refused_before_it(
+    four_shards: Path, tmp_path: Path, options: str, sentence: str | None
+) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    script = Path(__file__).resolve().parents[2] / "bin" / "partition.py"
+    command = [sys.executable, str(script), "--input", str(four_shards), "--results", "out", *options.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, (tmp_path / "out").exists()) == ((2, False) if sentence else (0, True)), done.stderr
+    assert sentence is None or done.stderr.startswith(f"partition.py: {sentence}")

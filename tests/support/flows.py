@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What the person who runs the test cluster would write down for its users.
 SITE = {"slurm_queue": "cpu", "slurm_gpu_queue": "gpu", "slurm_poll": "2sec", "slurm_exit_timeout": "5sec"}
 HEAD = "task_id\thash\tnative_id\tname\tstatus\n"  # of a trace
+LOCK = ".pycurate.lock"  # in the outdir of a run
 LIMIT = 900  # seconds that a run may take on a busy machine before it is held to hang
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from flows import LIMIT, Flow, pycurate, tasks, wait_until
+from flows import LIMIT, LOCK, Flow, pycurate, tasks, wait_until
 from tars import jpeg, read_tar, write_tar
 
 from pycurate.results.manifest import LISTED, read_manifest
@@ -73,7 +73,9 @@ def test_going_back_to_earlier_settings_leaves_what_they_left(undisturbed: Flow)
     copies = list(flow.out.glob("curated/*.tar"))
     assert len(copies) > len(list(undisturbed.out.glob("curated/*.tar")))
     assert is_sound(flow.out) and all(path.stat().st_nlink == 1 for path in copies)
-    flow.succeed("--dedup", "false", "--write", "false", "--publish_dir_mode", "rellink", "-resume")
+    off = ("--dedup", "false", "--write", "false", "--publish_dir_mode", "rellink")
+    flow.succeed(*off, "--aesthetic_threshold", "1", "-resume")
+    assert counts(flow.out)["kept"] == 0 and "Nothing was kept: aesthetic dropped most, " in flow.text
     assert not list(flow.out.glob("curated/*.tar")) and not (flow.out / "pairs").exists()
     assert is_sound(flow.out) and all((flow.out / name).is_symlink() for name in read_manifest(flow.out))
     flow.succeed(*first)
@@ -114,10 +116,11 @@ def test_a_run_killed_while_it_publishes_copies_ends_whole(elsewhere: Path, tmp_
     running.wait()
     assert not (flow.out / "summary.json").exists() and not (flow.out / "manifest.tsv").exists()
     assert all((flow.out / "curated" / name).stat().st_size != 0 for name in os.listdir(flow.out / "curated"))
+    assert (flow.out / LOCK).exists()  # which hinders nobody, since its process is dead
 
     flow.succeed("-resume")
     assert "WRITE" in tasks(flow, "CACHED")
-    assert is_sound(flow.out) and not list(flow.out.rglob(".pycurate-*"))
+    assert is_sound(flow.out) and not list(flow.out.rglob(".pycurate*"))
     assert [member[:2] for tar in sorted(flow.out.glob("curated/*.tar")) for member in read_tar(tar)] == members
     assert all(path.stat().st_nlink == 1 for path in flow.out.glob("curated/*"))
 

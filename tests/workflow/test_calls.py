@@ -1,0 +1,102 @@
+"""A call that is refused spoils nothing, a folder has one run at a time, and a signal ends a run as it should."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from flows import LOCK, Flow, environment, pycurate
+from tars import write_tar
+
+NOT_SAID = re.compile(r"Error executing|Exception|Traceback|^\s*at \w+[.$]", re.MULTILINE)
+
+
+def state(results: Path) -> dict[str, tuple[str, int, int]]:
+    """Each file with its hash, inode and time."""
+    files = {path: path.stat() for path in results.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(results).as_posix(): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            status.st_ino,
+            status.st_mtime_ns,
+        )
+        for path, status in files.items()
+    }
+
+
+def foreign(lock: Path, seconds: int) -> None:
+    """A lock of a run on another machine, which was renewed so many seconds ago."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    about = {"host": "elsewhere", "process": os.getpid(), "since": "2026-01-02T03:04:05Z", "system": "another"}
+    lock.write_text(json.dumps(about))
+    os.utime(lock, (time.time() - seconds,) * 2)
+
+
+def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path: Path) -> None:
+    shard = write_tar(tmp_path / "shards" / "0.tar", [(f"{n}.jpg", b"no image") for n in range(3)])
+    models = ("--model_dir", str(undisturbed.folder / "models"))
+    flow = Flow(tmp_path / "launch", ("--input", str(shard.parent), *models))
+    foreign(flow.out / LOCK, seconds=400)
+    done = pycurate("run", *flow.options, "--outdir", flow.out, "--work-dir", flow.work, cwd=shard.parent)
+    assert done.returncode == 0, done.stdout
+    assert "No sample could be read (not_an_image 3); docs/output.md tells what these codes mean" in done.stdout
+    assert not list(flow.out.rglob(".pycurate*"))
+    before = state(flow.out)
+    assert {f"pipeline_info/{name}" for name in ("parameters.yaml", "trace.txt", "report.html")} < before.keys()
+
+    for options, sentence in (
+        (("--filter", "nowhere:Mine"), "there is no module 'nowhere'; put the folder of your own on PYTHONPATH"),
+        (("--dedup", "true", "--reference", "x"), f"--reference '{flow.folder}/x': there is no such folder"),
+        (("--input", "nowhere/{0..9}.tar"), f"there is no '{flow.folder}/nowhere', or you may not see it; check"),
+    ):
+        assert flow.run("-resume", *options) == 1
+        assert sentence in flow.text and not NOT_SAID.search(flow.text), flow.text
+        assert state(flow.out) == before
+    done = pycurate("run", *flow.options, "--outdir", flow.out, "--min-score", "probe=1", cwd=shard.parent)
+    assert done.returncode == 1 and not NOT_SAID.search(done.stdout), done.stdout
+    assert "There is no score probe to put a threshold on, only aesthetic, aesthetic_raw, nsfw;" in done.stdout
+    assert state(flow.out) == before
+
+    foreign(flow.out / LOCK, seconds=100)
+    assert flow.run("-resume") == 1
+    assert "is in use by a run on elsewhere (process " in flow.text
+    assert re.search(r"if that run is dead, the folder is free in 1\d\d s", flow.text)
+    (flow.out / LOCK).unlink()
+    assert state(flow.out) == before
+
+
+def start_nextflow(flow: Flow) -> subprocess.Popen[bytes]:
+    return flow.start("-resume")
+
+
+def start_pycurate(flow: Flow) -> subprocess.Popen[bytes]:
+    command = [Path(sys.executable).parent / "pycurate", "run", *flow.options, "--outdir", flow.outdir, "--resume"]
+    with open(flow.folder / f"{flow.outdir}.txt", "wb") as said:
+        return subprocess.Popen(command, cwd=flow.folder, env=environment(), stdout=said, stderr=subprocess.STDOUT)
+
+
+def test_a_folder_has_one_run_at_a_time_and_signals_end_it(shards: Path, undisturbed: Flow, tmp_path: Path) -> None:
+    options = ("--input", str(shards), "--model_dir", str(undisturbed.folder / "models"), "--partition_bytes", "1")
+    flow = Flow(tmp_path / "one", options)
+    other = Flow(tmp_path / "two", (*options, "--outdir", str(flow.out)))
+    flow.folder.mkdir()
+    for number, start in ((signal.SIGTERM, start_nextflow), (signal.SIGINT, start_pycurate)):
+        running = start(flow)
+        flow.await_task("embed.py", running)
+        if start is start_nextflow:
+            who = f"is in use by a run on {socket.gethostname()} (process {running.pid}, started "
+            assert other.run() == 1 and f"--outdir '{flow.out}' {who}" in other.text
+            beside = flow.beside("beside")
+            assert beside.run() == 1 and f"the launch folder '{flow.folder}' {who}" in beside.text
+            assert (flow.out / LOCK).exists() and running.poll() is None, flow.text
+        running.send_signal(number)
+        assert running.wait(60) == 128 + number, flow.text
+        assert not list(flow.tasks("embed.py"))
+        assert not (flow.out / LOCK).exists() and not list((flow.folder / ".nextflow").glob("*.lock*"))
+        assert not (flow.out / "summary.json").exists()
