@@ -48,15 +48,8 @@ class Lock {
         try {
             Files.createDirectories(file.parent)
             while (!make()) {
-                stopIfTaken()
-                // Who removes a dead run's file holds another one meanwhile and looks again: what was dead before may be a new run's.
-                def removal = new Lock(file.resolveSibling("${file.fileName}.removal"), folder, remedy).take()
-                try {
-                    stopIfTaken()
-                    Files.deleteIfExists(file)
-                }
-                finally {
-                    removal.release()
+                if (isLeft()) {
+                    removeLeft()
                 }
             }
         }
@@ -104,16 +97,30 @@ class Lock {
         true
     }
 
-    private void stopIfTaken() {
+    /** Remove a dead run's file, and no other: one at a time, since what was dead a moment ago may be a new run's now. */
+    private void removeLeft() {
+        def removal = new Lock(file.resolveSibling("${file.fileName}.removal"), folder, remedy).take()
+        try {
+            if (isLeft()) {
+                Files.delete(file)
+            }
+        }
+        finally {
+            removal.release()
+        }
+    }
+
+    /** Whether there is a file whose run is dead. Stop, and say whose it is, where the run lives. */
+    private boolean isLeft() {
         def held = content()
         if (held == null) {
-            return
+            return false
         }
         def holder = held ? (Map) new JsonSlurper().parse(held) : [:] // empty: just made
         def here = holder.system == SYSTEM
         def left = here ? null : DEATH - age()
         if (here ? !isAlive(holder) : left.negative) {
-            return
+            return true
         }
         def whose = holder ? "a run on ${holder.host} (process ${holder.process}, started ${local(Instant.parse(holder.since))})" : 'another run'
         def free = here ? '' : "; if that run is dead, the folder is free in ${left.toSeconds()} s"
@@ -138,7 +145,7 @@ class Lock {
             Duration.between(Files.getLastModifiedTime(file).toInstant(), Files.getLastModifiedTime(now).toInstant())
         }
         catch (NoSuchFileException ignored) {
-            DEATH.multipliedBy(2)
+            Duration.ZERO // who looked takes it for living, or finds at the next look that there is none
         }
         finally {
             Files.delete(now)

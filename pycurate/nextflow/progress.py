@@ -95,10 +95,10 @@ class Progress:
         """Take in the tasks that have ended since the last look."""
         try:
             with open(self.trace, "rb") as file:
-                status = os.fstat(file.fileno())
-                if status.st_ino == self._earlier:
+                about = os.fstat(file.fileno())
+                if about.st_ino == self._earlier:
                     return
-                self._follow(status)
+                self._follow(about)
                 file.seek(self._read)
                 lines = file.read().split(b"\n")
         except FileNotFoundError:  # Nextflow has not begun

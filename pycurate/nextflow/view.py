@@ -134,14 +134,14 @@ def drawn(progress: Progress, width: int) -> Group:
     rows = []
     for name, tasks in progress.stages.items():
         done = f"{len(tasks.done)} of {tasks.all}" if tasks.all else ""
-        rows.append((printable(name), done, tasks, ", ".join(remarks(name, tasks, progress))))
-    taken = sum(max(len(row[column]) for row in rows) + 1 for column in (0, 1, 3))
+        rows.append((printable(name), done, ", ".join(remarks(name, tasks, progress))))
+    taken = sum(max(map(len, texts)) + 1 for texts in zip(*rows, strict=True))
     length = min(20, width - taken)
     table = Table(box=None, pad_edge=False)
     for heading in ("stage", "done", *([""] if length >= 5 else [])):
         table.add_column(heading, no_wrap=True)
     table.add_column()  # the one that is narrowed
-    for name, done, tasks, text in rows:
+    for (name, done, text), tasks in zip(rows, progress.stages.values(), strict=True):
         share = len(tasks.done) / tasks.all if tasks.all else 0.0
         style = "green" if tasks.finished else "bold" if tasks.started else "dim"
         full = round(length * share)

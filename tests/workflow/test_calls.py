@@ -30,6 +30,12 @@ def state(results: Path) -> dict[str, tuple[str, int, int]]:
     }
 
 
+def command(flow: Flow, *more: str) -> list[str]:
+    """The call of a flow as `pycurate run` has it."""
+    options = ("run", *flow.options, "--outdir", str(flow.out), "--work-dir", str(flow.work), *more)
+    return [option.replace("_", "-") if option.startswith("--") else option for option in options]
+
+
 def foreign(lock: Path, seconds: int) -> None:
     """A lock of a run on another machine, which was renewed so many seconds ago."""
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +49,7 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
     models = ("--model_dir", str(undisturbed.folder / "models"))
     flow = Flow(tmp_path / "launch", ("--input", str(shard.parent), *models))
     foreign(flow.out / LOCK, seconds=400)
-    done = pycurate("run", *flow.options, "--outdir", flow.out, "--work-dir", flow.work, cwd=shard.parent)
+    done = pycurate(*command(flow), cwd=shard.parent)
     assert done.returncode == 0, done.stdout
     assert "No sample could be read (not_an_image 3); docs/output.md tells what these codes mean" in done.stdout
     assert not list(flow.out.rglob(".pycurate*"))
@@ -58,7 +64,7 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
         assert flow.run("-resume", *options) == 1
         assert sentence in flow.text and not NOT_SAID.search(flow.text), flow.text
         assert state(flow.out) == before
-    done = pycurate("run", *flow.options, "--outdir", flow.out, "--min-score", "probe=1", cwd=shard.parent)
+    done = pycurate(*command(flow, "--min-score", "probe=1"), cwd=shard.parent)
     assert done.returncode == 1 and not NOT_SAID.search(done.stdout), done.stdout
     assert "There is no score probe to put a threshold on, only aesthetic, aesthetic_raw, nsfw;" in done.stdout
     assert state(flow.out) == before
@@ -76,9 +82,9 @@ def start_nextflow(flow: Flow) -> subprocess.Popen[bytes]:
 
 
 def start_pycurate(flow: Flow) -> subprocess.Popen[bytes]:
-    command = [Path(sys.executable).parent / "pycurate", "run", *flow.options, "--outdir", flow.outdir, "--resume"]
+    words = [str(Path(sys.executable).parent / "pycurate"), *command(flow, "--resume")]
     with open(flow.folder / f"{flow.outdir}.txt", "wb") as said:
-        return subprocess.Popen(command, cwd=flow.folder, env=environment(), stdout=said, stderr=subprocess.STDOUT)
+        return subprocess.Popen(words, cwd=flow.folder, env=environment(), stdout=said, stderr=subprocess.STDOUT)
 
 
 def test_a_folder_has_one_run_at_a_time_and_signals_end_it(shards: Path, undisturbed: Flow, tmp_path: Path) -> None:
