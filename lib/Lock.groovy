@@ -145,7 +145,7 @@ class Lock {
             Duration.between(Files.getLastModifiedTime(file).toInstant(), Files.getLastModifiedTime(now).toInstant())
         }
         catch (NoSuchFileException ignored) {
-            Duration.ZERO // who looked takes it for living, or finds at the next look that there is none
+            Duration.ZERO // its run ended this moment
         }
         finally {
             Files.delete(now)

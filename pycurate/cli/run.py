@@ -96,7 +96,7 @@ def _followed(command: list[str], env: dict[str, str], progress: "Progress", ans
     stopped: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
-        """Let Nextflow end its tasks, and wait for it. It has heard Ctrl-C itself, and takes a second one otherwise."""
+        """Let Nextflow end its tasks. Not by SIGINT, which it has already had where the key was pressed on a terminal."""
         stopped.append(number)
         process.terminate()
 
@@ -110,4 +110,4 @@ def _followed(command: list[str], env: dict[str, str], progress: "Progress", ans
             process.wait()
     if status and stopped:
         return 128 + stopped[0]
-    return status if status in (0, *(128 + number for number in (signal.SIGINT, signal.SIGTERM))) else 1
+    return status if status in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM) else 1

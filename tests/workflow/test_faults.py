@@ -49,6 +49,14 @@ FAULTS = {  # test: what goes wrong, what comes of it. docs/faults.md holds this
     "an_image_that_changed_since_it_was_embedded_is_named": (
         "An image changes in its shard, whose size and time stamp stay, before it is copied",
         f"The run fails and names shard and sample; with the shard as it was, {RESUMES}.",
+    # Those of test_calls.py:
+    "a_refused_call_leaves_every_file_as_it_was": (
+        "A call with a typing error, into the results of an earlier run",
+        "It is refused in a sentence; every file of the results stays as it was.",
+    ),
+    "a_folder_has_one_run_at_a_time_and_signals_end_it": (
+        "A second run in the same `--outdir` or launch folder; Ctrl-C or SIGTERM for the first",
+        f"The second is refused, and told who is at work; the first ends its tasks and exits with 130 or 143, and {RESUMES}.",
     ),
 }
 
@@ -212,5 +220,7 @@ def test_the_docs_hold_the_table_of_every_fault(capsys: pytest.CaptureFixture[st
         print(f"\n{table()}")
     assert table() in (ROOT / "docs" / "faults.md").read_text()
     tested = {strike.__name__ for strike in STRIKES} | {name.removeprefix("test_") for name in globals()}
-    tested |= set(re.findall(r"^def test_(\w+)", Path(__file__).with_name("test_results.py").read_text(), re.MULTILINE))
+    for other in ("test_results.py", "test_calls.py"):
+        text = Path(__file__).with_name(other).read_text()
+        tested |= set(re.findall(r"^def test_(\w+)", text, re.MULTILINE))
     assert set(FAULTS) <= tested
