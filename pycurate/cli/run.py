@@ -96,7 +96,7 @@ def _followed(command: list[str], env: dict[str, str], progress: "Progress", ans
     stopped: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
-        """Let Nextflow end its tasks. Not by SIGINT, which it has already had where the key was pressed on a terminal."""
+        """Let Nextflow end its tasks. Not by SIGINT, which it has had already where a terminal sent it."""
         stopped.append(number)
         process.terminate()
 

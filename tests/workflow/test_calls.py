@@ -106,3 +106,5 @@ def test_a_folder_has_one_run_at_a_time_and_signals_end_it(shards: Path, undistu
         assert not list(flow.tasks("embed.py"))
         assert not (flow.out / LOCK).exists() and not list((flow.folder / ".nextflow").glob("*.lock*"))
         assert not (flow.out / "summary.json").exists()
+    flow.succeed("-resume")
+    assert pycurate("verify", flow.out).returncode == 0

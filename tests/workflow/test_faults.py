@@ -56,7 +56,7 @@ FAULTS = {  # test: what goes wrong, what comes of it. docs/faults.md holds this
     ),
     "a_folder_has_one_run_at_a_time_and_signals_end_it": (
         "A second run in the same `--outdir` or launch folder; Ctrl-C or SIGTERM for the first",
-        f"The second is refused, and told who is at work; the first ends its tasks and exits with 130 or 143, and {RESUMES}.",
+        f"The second is refused and told who works there; the first ends its tasks, leaves with 130 or 143, and {RESUMES}.",
     ),
 }
 
