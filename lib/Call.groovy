@@ -83,12 +83,24 @@ class Call {
     private static void end(Object session, Map<String, Path> notes) {
         try {
             notes.each { name, file -> good ? place(file, name) : discard(file) }
+            if (!good) {
+                forget(session.runName)
+            }
         }
         finally {
             LOCKS*.release()
             if (session.error instanceof AbortSignalException) { // of which Nextflow makes 1
                 Runtime.runtime.halt(128 + new sun.misc.Signal(session.error.message - 'SIG').number)
             }
+        }
+    }
+
+    /** Take the call out of Nextflow's history: -resume goes on with the last one there, and so would do all again. */
+    private static void forget(String name) {
+        def history = nextflow.util.HistoryFile.DEFAULT
+        def entry = history.getByName(name)
+        if (entry) {
+            history.deleteEntry(entry)
         }
     }
 

@@ -49,11 +49,12 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
     models = ("--model_dir", str(undisturbed.folder / "models"))
     flow = Flow(tmp_path / "launch", ("--input", str(shard.parent), *models))
     foreign(flow.out / LOCK, seconds=400)
-    done = pycurate(*command(flow), cwd=shard.parent)
+    done = pycurate(*command(flow), cwd=flow.folder)
     assert done.returncode == 0, done.stdout
     assert "No sample could be read (not_an_image 3); docs/output.md tells what these codes mean" in done.stdout
     assert not list(flow.out.rglob(".pycurate*"))
-    before = state(flow.out)
+    before, history = state(flow.out), flow.folder / ".nextflow" / "history"
+    runs = history.read_text()
     assert {f"pipeline_info/{name}" for name in ("parameters.yaml", "trace.txt", "report.html")} < before.keys()
 
     for options, sentence in (
@@ -61,20 +62,21 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
         (("--dedup", "true", "--reference", "x"), f"--reference '{flow.folder}/x': there is no such folder"),
         (("--input", "nowhere/{0..9}.tar"), f"there is no '{flow.folder}/nowhere', or you may not see it; check"),
     ):
-        assert flow.run("-resume", *options) == 1
+        assert flow.run(*options) == 1
         assert sentence in flow.text and not NOT_SAID.search(flow.text), flow.text
         assert state(flow.out) == before
-    done = pycurate(*command(flow, "--min-score", "probe=1"), cwd=shard.parent)
+    done = pycurate(*command(flow, "--min-score", "probe=1"), cwd=flow.folder)
     assert done.returncode == 1 and not NOT_SAID.search(done.stdout), done.stdout
     assert "There is no score probe to put a threshold on, only aesthetic, aesthetic_raw, nsfw;" in done.stdout
     assert state(flow.out) == before
 
     foreign(flow.out / LOCK, seconds=100)
-    assert flow.run("-resume") == 1
+    assert flow.run() == 1
     assert "is in use by a run on elsewhere (process " in flow.text
     assert re.search(r"if that run is dead, the folder is free in 1\d\d s", flow.text)
     (flow.out / LOCK).unlink()
     assert state(flow.out) == before
+    assert history.read_text() == runs  # -resume still goes on with the run
 
 
 def start_nextflow(flow: Flow) -> subprocess.Popen[bytes]:

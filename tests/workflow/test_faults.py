@@ -56,7 +56,8 @@ FAULTS = {  # test: what goes wrong, what comes of it. docs/faults.md holds this
     ),
     "a_folder_has_one_run_at_a_time_and_signals_end_it": (
         "A second run in the same `--outdir` or launch folder; Ctrl-C or SIGTERM for the first",
-        f"The second is refused and told who works there; the first ends its tasks, leaves with 130 or 143, and {RESUMES}.",
+        "The second is refused and told who works there; "
+        f"the first ends its tasks, exits with 130 or 143, and {RESUMES}.",
     ),
 }
 
