@@ -126,7 +126,7 @@ def test_a_folder_of_weights_that_is_closed_and_not_filled(user: User) -> None:
     assert earlier.read_text() == "an earlier run's"
     # A ~ that no shell has expanded is the home here, and one folder for all that a run leaves.
     words = command("run", "--output-path", "~/out", "--model-dir", user.place / "file")
-    said = user.refused([*words, "--input-path", "~"])
+    said = user.refused([*words, "--input-path", "~/"])
     assert f"--model_dir '{user.place}/file': '{user.place}/file' is a file, {remedy}" in said
     said = user.refused([*words, "--input-path", "~/in/*.tar"])
     missing = f"{user.place}/home/in"
