@@ -49,6 +49,7 @@ FAULTS = {  # test: what goes wrong, what comes of it. docs/faults.md holds this
     "an_image_that_changed_since_it_was_embedded_is_named": (
         "An image changes in its shard, whose size and time stamp stay, before it is copied",
         f"The run fails and names shard and sample; with the shard as it was, {RESUMES}.",
+    ),
     # Those of test_calls.py:
     "a_refused_call_leaves_every_file_as_it_was": (
         "A call with a typing error, into the results of an earlier run",
