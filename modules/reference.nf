@@ -35,6 +35,7 @@ workflow REFERENCE {
 
     main:
     PARTITION_REFERENCE(input, code.partition)
+    PARTITION_REFERENCE.out.refusal.subscribe { text -> Call.refuse(text) }
     partitions = Shards.partitions(PARTITION_REFERENCE.out.partitions)
     EMBED_REFERENCE(partitions, models, code.embed)
     REFERENCE_FOLDER(

@@ -135,7 +135,7 @@ def drawn(progress: Progress, width: int) -> Group:
     for name, tasks in progress.stages.items():
         done = f"{len(tasks.done)} of {tasks.all}" if tasks.all else ""
         rows.append((printable(name), done, ", ".join(remarks(name, tasks, progress))))
-    taken = sum(max(map(len, texts)) + 1 for texts in zip(*rows, strict=True))
+    taken = sum(max(map(len, texts)) + 2 for texts in zip(*rows, strict=True))
     length = min(20, width - taken)
     table = Table(box=None, pad_edge=False)
     for heading in ("stage", "done", *([""] if length >= 5 else [])):
