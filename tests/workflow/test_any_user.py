@@ -43,7 +43,7 @@ class User:
     def folder(self, *parts: str) -> Path:
         """A folder in which this user may write."""
         folder = self.place.joinpath(*parts)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # a refused call leaves its outdir empty
         folder.chmod(0o777)
         return folder
 
