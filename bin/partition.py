@@ -19,8 +19,8 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 
 @stage_command
 @click.option("--input", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file.")
-@click.option("--outdir", type=FOLDER, help="Where the results go: shards in it are no input.")
-@click.option("--work-dir", type=FOLDER, help="Where tasks work: shards in it are no input.")
+@click.option("--outdir", type=FOLDER, help="Output directory of the run; shards in it are not input.")
+@click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 def main(
     results: Path,
@@ -31,16 +31,16 @@ def main(
     partition_minutes: float | None,
     images_per_second: float | None,
 ) -> None:
-    """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv and on, one file a group.
+    """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv, ..., one file per partition.
 
-    Prints what was named and is not taken for input.
+    Prints which shards were left out of the input, and why.
     """
     found = search(source, outdir, work_dir)
     echo(*found.remarks)
     shards = found.shards
     if partition_minutes is not None:
         if images_per_second is None:
-            raise click.UsageError("--partition-minutes needs --images-per-second.")
+            raise click.UsageError("--partition-minutes requires --images-per-second.")
         partition_bytes = bytes_in(partition_minutes, images_per_second, shards)
     groups = partition(shards, partition_bytes)
     write_partitions(results, groups)

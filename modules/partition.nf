@@ -1,4 +1,4 @@
-// Find the shards of the input and cut them into groups of about equal bytes.
+// Find the shards of the input and split them into groups of about equal size.
 process PARTITION {
     label 'process_single'
     ext mounts: { Mounts.ofInput(input.toString()) }, options: { Options.of('PARTITION') } // in a container

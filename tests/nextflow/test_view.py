@@ -43,4 +43,7 @@ def test_a_run_goes_on_when_it_cannot_be_followed_any_more(tmp_path: Path) -> No
         assert watch(process, Progress(tmp_path / "work", trace, Filtering()), view) == 3
     said = said_file.getvalue().splitlines()
     assert [said[0], said[-1]] == ["first", "last"]
-    assert len([line for line in said if line.startswith("The run goes on, but cannot be followed any more: ")]) == 1
+    assert (
+        len([line for line in said if line.startswith("The run continues, but its progress can no longer be shown: ")])
+        == 1
+    )

@@ -266,7 +266,7 @@ def test_an_output_outside_the_results_is_refused(root: Path, tmp_path: Path, na
     plan = pq.read_table(path_of(tmp_path / "r", "plan", "00000"))
     column = pa.array([name] * plan.num_rows, pa.string())
     write_table(path_of(tmp_path / "r", "plan", "00000"), plan.set_column(0, "output_shard", column))
-    with pytest.raises(TableError, match="names the output"):
+    with pytest.raises(TableError, match="has the output"):
         write_curated(tmp_path / "r")
     assert not list(tmp_path.glob("*.tar")) and not (tmp_path / "r" / "curated").exists()
 
