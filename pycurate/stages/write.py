@@ -116,8 +116,8 @@ def copy_samples(source: Source, output: Output, samples: Iterable[tuple[int, in
 def _warn_of_touched(shards: Iterable[Shard]) -> None:
     if names := [shard.name for shard in shards if touched(shard)]:
         log.warning(
-            "%d shards, such as %s, were written to after their images had been embedded: each image is compared with "
-            "the one that was, and sidecars are copied as they are now.",
+            "%d shards, such as %s, were modified after their images had been embedded: each image is compared with "
+            "the one that was embedded, and sidecars are copied as they are now.",
             *(len(names), names[0]),
         )
 

@@ -56,8 +56,8 @@ FAULTS = {  # test: the fault, its result. docs/faults.md holds this table.
         f"The run fails and names it; once its task folder is removed, {RESUMES}.",
     ),
     "an_image_that_changed_since_it_was_embedded_is_named": (
-        "An image changes in its shard, whose size and time stamp stay, before it is copied",
-        f"The run fails and names shard and sample; with the shard as it was, {RESUMES}.",
+        "An image in a shard is altered before it is copied, while size and modification time stay the same",
+        f"The run fails and names the shard and the sample; once the shard is restored, {RESUMES}.",
     ),
 }
 

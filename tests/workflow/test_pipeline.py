@@ -294,7 +294,7 @@ def test_a_reference_outranks_the_input_and_is_never_written(
         partial = shutil.copytree(reference, tmp_path / "partial")
         (partial / "samples" / "samples_00001.parquet").unlink()
         assert flow.run("--reference", str(partial), "--dedup_single", "0", "-resume") == 1
-        assert f"The reference {partial} lacks 1 of its 2 partitions: there is no samples of 00001;" in flow.text
+        assert f"The reference {partial} lacks 1 of its 2 partitions: no samples file for 00001;" in flow.text
     named = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
     assert named and named <= kept
     if not embedded:  # every readable sample of the input is in the reference, byte for byte
