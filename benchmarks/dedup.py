@@ -158,7 +158,7 @@ def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
 @click.option("--samples", default=200_000, show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="Searches per way, alternating; the fastest counts.")
 def ways(samples: int, rounds: int) -> None:
-    """Time complete exact searches with centres and home cells by faiss and by torch, and compare them with the default."""
+    """Time complete exact searches with centres and home cells by faiss and by torch, next to the default."""
     with tempfile.TemporaryDirectory() as name:
         folder = write_results(Path(name), clip_like(samples, DIM))
         for threshold in (0.99, 0.95):

@@ -18,9 +18,9 @@ EMBEDDINGS = "img_emb"
 def whole(folder: Path, kind: str, reference: bool) -> list[str]:
     """The numbers of a set's partitions, by its files of this kind.
 
-    Its partition files, or else its summary, say how many there must be. A task of the workflow receives neither for the
-    set that is curated, whose tables are all written before it starts. A reference with neither is refused, unless its
-    tables record no encoder either: then an earlier version or another tool wrote them, and only gaps are refused.
+    Its partition files, or else its summary, say how many there must be. A task of the workflow receives neither for
+    the set that is curated, whose tables are all written before it starts. A reference with neither is refused, unless
+    its tables record no encoder either: then an earlier version or another tool wrote them, and only gaps are refused.
 
     Raises TableError, naming folder and partitions, if some are missing or unexpected.
     """

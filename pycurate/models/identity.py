@@ -25,6 +25,6 @@ def identity_of(encoder: Encoder) -> EncoderIdentity:
 
 
 def sha256_of_files(files: Sequence[Path]) -> str:
-    """One SHA-256 for several files, independent of their names: the hash of their sorted hashes; for one file, its own."""
+    """One SHA-256 for files, independent of their names: that of their sorted hashes; for one file, its own."""
     found = sorted(map(sha256_of, files))
     return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()

@@ -182,7 +182,7 @@ def _checked(path: Path) -> os.stat_result:
 
 
 def read_image(shard: Shard, image: ImagePlace) -> bytes:
-    """The bytes of an image. Raises ShardError if the shard is gone or truncated, or the image is not the embedded one."""
+    """The bytes of an image. Raises ShardError if the shard is gone or truncated, or the image has changed."""
     check_size(shard)
     with open(shard.path, "rb") as file:
         file.seek(image.offset)

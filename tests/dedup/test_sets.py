@@ -138,7 +138,7 @@ def test_a_reference_that_says_nowhere_how_large_it_is(sets: Path) -> None:
     search(sets, "same")  # nothing tells that its last partition is gone
     shutil.rmtree(sets / "mine" / "cells")
     without(sets / "same", 3)
-    assert "no samples of 00003" in refusal(sets, "same")
+    assert "no samples file for 00003" in refusal(sets, "same")
 
 
 def test_what_an_earlier_run_left_beyond_a_set_is_refused(sets: Path) -> None:
@@ -161,7 +161,7 @@ def test_gaps_in_an_embedding_folder_of_another_tool_are_refused(tmp_path: Path)
     (tmp_path / "img_emb" / "img_emb_3.npy").rename(tmp_path / "img_emb" / "img_emb_2.npy")
     (tmp_path / "metadata").mkdir()
     (tmp_path / "metadata" / "metadata_3.parquet").touch()  # the last embeddings are gone: the metadata tell
-    assert "no img_emb of 00003;" in refused()
+    assert "no img_emb file for 00003;" in refused()
     (tmp_path / "metadata" / "metadata_3.parquet").unlink()
     dedup_embeddings(tmp_path, Settings(0.9), tmp_path / "out")
     for path in (tmp_path / "img_emb").iterdir():  # numbers in other names may mean anything

@@ -134,7 +134,7 @@ def test_a_hash_that_another_user_wrote_is_asked_of_the_hub(source: Path, tmp_pa
 def test_a_hash_of_another_file_says_nothing(tmp_path: Path) -> None:
     path = fetch_pair(PAIR, tmp_path / "models")
     path.with_name("Model.tag.bin.sha256").write_text(f"{SHA256}  Other.tag.bin\n")
-    with pytest.raises(ModelError, match=r"sha256 does not say what Model\.tag\.bin should be"):
+    with pytest.raises(ModelError, match=r"sha256 does not state the hash of Model\.tag\.bin"):
         read_pair(tmp_path / "models")
 
 

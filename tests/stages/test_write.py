@@ -131,7 +131,7 @@ def test_a_changed_shard_is_refused_and_leaves_no_tar(root: Path, tmp_path: Path
 
 def test_decisions_that_do_not_fit_the_samples_are_refused(root: Path, tmp_path: Path) -> None:
     decisions = finished(root, tmp_path / "r", set(ALL))
-    with pytest.raises(TableError, match="in their order"):
+    with pytest.raises(TableError, match="in input order"):
         plan_output(tmp_path / "r", decisions.slice(1), 5, 5)
 
 
