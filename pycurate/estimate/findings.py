@@ -103,5 +103,5 @@ def _of_keys(survey: Survey) -> Iterator[Finding]:
     each = [np.unique(one.keys) for one in survey.counts]
     _, number = np.unique(np.concatenate(each), return_counts=True)
     if repeated := int(number[number > 1].sum()):
-        meaning = "samples with the same key never share an output tar, so tars may be smaller"
+        meaning = "their samples go to different tars, which may be smaller"
         yield Finding(repeated, int(number.sum()), "keys, of those compared, occur in several shards", meaning)
