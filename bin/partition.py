@@ -38,8 +38,8 @@ def main(
 ) -> None:
     """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv, ..., one file per partition.
 
-    Prints which shards were left out of the input, and why. As the first task of a run, it also refuses user classes that
-    cannot be used, and thresholds on scores that no model computes.
+    Prints which shards were left out of the input, and why. As the first task of a run, it also refuses user classes
+    that cannot be used, and thresholds on scores that no model computes.
     """
     _check(**own)
     found = search(source, outdir, work_dir)
