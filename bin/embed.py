@@ -30,13 +30,14 @@ def main(
 ) -> None:
     """Embed the images of RESULTS/partitions.
 
-    Leaves RESULTS/samples, measures, img_emb and metadata: a row for every sample, readable or not.
+    Leaves RESULTS/samples, measures, metadata and img_emb, and dedup_emb of a --dedup-encoder: a row for every sample,
+    readable or not.
     """
-    encoder = models.load_encoder()
+    encoders = models.load_encoders()
     scorers = models.load_pixel_scorers()
     options = LoaderOptions.fill(loader, models.device, batch_size, max_pixels, workers)
     for number in partitions or numbers(results, "partitions"):
-        embed_partition(results, number, encoder, scorers, options)
+        embed_partition(results, number, encoders, scorers, options)
         record(results, "EMBED", number, left(results, kinds_of("EMBED"), number))
 
 

@@ -29,9 +29,9 @@ def main() -> None:
 @main.command("list")
 @click.option("--encoders", "text", is_flag=False, flag_value="", help="open_clip's pairs instead, with TEXT in them.")
 def list_models(text: str | None) -> None:
-    """List presets and heads, or with --encoders [TEXT] the MODEL/TAG pairs of open_clip."""
+    """List presets, duplicate descriptors and heads, or with --encoders [TEXT] the MODEL/TAG pairs of open_clip."""
     from pycurate.models.builtin.laion import HEADS
-    from pycurate.models.presets import PRESETS
+    from pycurate.models.presets import DESCRIPTORS, PRESETS
 
     if text is not None:
         import open_clip
@@ -49,6 +49,11 @@ def list_models(text: str | None) -> None:
     )
     echo("")
     _table(
+        ["DESCRIPTOR", "ENCODER", "DUPLICATES FROM"],
+        [[name, one.encoder, f"{one.dedup_threshold:.2f}"] for name, one in DESCRIPTORS.items()],
+    )
+    echo("")
+    _table(
         ["SCORER", "FITS", "FILE", "BYTES", "LICENCE"],
         [
             [f"pycurate.models.builtin.laion:{h.__name__}", ", ".join(h.encoders), w.file, str(w.size), w.licence]
@@ -62,7 +67,7 @@ def list_models(text: str | None) -> None:
 @model_options
 @click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing and how to bring it.")
 def fetch(models: ModelSelection, offline: bool) -> None:
-    """Bring the weights of a preset, an encoder or scorers to --model-dir, and make each model once."""
+    """Bring the weights of a preset, encoders or scorers to --model-dir, and make each model once."""
     from pycurate.models.fetch import fetch_models
 
     fetch_models(models, offline)
