@@ -13,7 +13,7 @@ from pycurate.images.jpeg import LUMINANCE, scale_of
 from pycurate.images.views import TILE, TILES_ACROSS, corners
 
 BLOCK = 8  # the side of a DCT block, which JPEG has as well
-FLAT = 10  # levels between the darkest and the brightest pixel of a row that belongs to a plain border
+FLAT = 4  # levels between the darkest and the brightest pixel of a row that belongs to a plain border
 UNKNOWN = 75.0  # the JPEG quality that other lossy formats, which do not tell, count as
 LEAST_BORDER = 0.08  # of the area; less is no border but an uneven edge
 _SIDE = TILE * TILES_ACROSS
@@ -94,7 +94,7 @@ def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
     coarsest = min([told, *known])
     coarseness = np.log2(max(5.8, LUMINANCE.mean() * scale_of(coarsest) / 100))  # finer ones leave no trace
     grey = bool((red == green).all() and (green == blue).all())
-    loss = coarseness + 1.5 * again + 8 * float(levels[1] - levels[0]) + 16 * grey
+    loss = coarseness + 1.5 * again + 6 * float(levels[1] - levels[0]) + 16 * grey
     return Evidence(width * height * share * 2**-blurred, float(loss), min(known, default=None))
 
 

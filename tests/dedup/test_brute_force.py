@@ -46,7 +46,7 @@ def test_shapes_of_groups(tmp_path: Path, vectors: np.ndarray, cells: int) -> No
     assert run(tmp_path, samples, Settings(0.9, cells=cells, exact=True)) == brute_force(samples, 0.9)
 
 
-@pytest.mark.parametrize("keep", ["best", "first", "largest"])
+@pytest.mark.parametrize("keep", ["best", "aesthetic", "largest", "first"])
 def test_keep_and_filters(tmp_path: Path, keep: str) -> None:
     samples = Samples.of(clustered(600, 64, seed=3))
     choice = Settings(0.9, keep, cells=4, exact=True)  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def test_keep_and_filters(tmp_path: Path, keep: str) -> None:
     n=st.integers(1, 250),
     dim=st.sampled_from([2, 5, 40]),
     threshold=st.sampled_from([0.8, 0.9, 0.99, 0.999, 1.0]),
-    keep=st.sampled_from(["best", "first", "largest"]),
+    keep=st.sampled_from(["best", "aesthetic", "largest", "first"]),
     cells=st.sampled_from([1, 3, 8, 64]),
     buckets=st.sampled_from([1, 3]),
     parts=st.integers(1, 4),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pycurate.images.decode import ImageInfo
+from pycurate.images.evidence import Evidence
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
 from pycurate.results.tables import DECISIONS, write_table
@@ -23,7 +24,9 @@ def finished(root: Path, results: Path, keep: set[tuple[str, str]]) -> pa.Table:
         samples = list(read_samples(shard.path, shard.name))
         write_table(
             path_of(results, "samples", f"{number:05}"),
-            samples_table(samples, [ImageInfo(64, 48, "jpeg")] * len(samples)),
+            samples_table(
+                samples, *([one] * len(samples) for one in (ImageInfo(64, 48, "jpeg"), Evidence(1.0, 0.0, None)))
+            ),
         )
         decisions += [
             {"uid": s.uid, "shard": s.shard, "key": s.key, "kept": (s.shard, s.key) in keep, "aesthetic": 0.5}
