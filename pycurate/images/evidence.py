@@ -108,9 +108,9 @@ def _transformed(luminance: np.ndarray) -> np.ndarray:
 def _content(luminance: np.ndarray, length: int) -> tuple[int, int]:
     """The first row of the image that is no plain border, and the one behind the last; all rows if all are plain."""
     at = np.add.outer(corners(length), np.arange(min(TILE, length))).ravel()
-    lines = luminance.reshape(TILES_ACROSS, TILE, _SIDE)[:, : min(TILE, length)].reshape(len(at), _SIDE)
-    if _plain(lines[:1])[0] or _plain(lines[-1:])[0]:
-        rich = np.flatnonzero(~_plain(lines))
+    places = np.add.outer(TILE * np.arange(TILES_ACROSS), np.arange(min(TILE, length))).ravel()
+    if _plain(luminance[:1])[0] or _plain(luminance[places[-1:]])[0]:
+        rich = np.flatnonzero(~_plain(luminance[places]))
         if len(rich):
             first, last = rich[0], rich[-1]
             return int(at[first]) if first else 0, int(at[last]) + 1 if last < len(at) - 1 else length
@@ -133,7 +133,8 @@ def _inside(content: tuple[int, int], length: int) -> np.ndarray:
 
 def _levels(coefficients: np.ndarray) -> np.ndarray:
     """float64 (7,): log2 of the mean energy of a coefficient in each band but that of the mean."""
-    energy = (coefficients * coefficients).mean(axis=(0, 2))
+    count = len(coefficients) * coefficients.shape[2]
+    energy = (coefficients * coefficients).sum(axis=0).sum(axis=1) / count
     total = np.bincount(_BAND.ravel(), energy.ravel())[1:]
     return np.log2(total / np.bincount(_BAND.ravel())[1:] + 0.02)
 
@@ -141,8 +142,11 @@ def _levels(coefficients: np.ndarray) -> np.ndarray:
 def _resampling(luminance: np.ndarray) -> float:
     """0-4, bits by which one frequency of the second differences, those of JPEG's blocks aside, exceeds the others."""
     power = np.zeros(_SPAN // 2 + 1)
-    for lines in (luminance.astype(np.int16), luminance.T.astype(np.int16)):
-        differences = np.abs(lines[:, :-2] - 2 * lines[:, 1:-1] + lines[:, 2:]).mean(axis=0, dtype=np.float32)
+    signed = luminance.astype(np.int16)
+    twice = 2 * signed
+    across = np.abs(signed[:, :-2] - twice[:, 1:-1] + signed[:, 2:]).mean(axis=0, dtype=np.float32)
+    down = np.abs(signed[:-2] - twice[1:-1] + signed[2:]).mean(axis=1, dtype=np.float32)
+    for differences in (across, down):
         along = np.log(np.pad(differences, 1) + 0.3).reshape(TILES_ACROSS, TILE)[:, 4 : 4 + _SPAN]
         spectrum = np.fft.rfft((along - along.mean(axis=1, keepdims=True)) * _WINDOW)
         power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0)

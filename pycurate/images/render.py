@@ -77,13 +77,13 @@ def render(pixels: np.ndarray, view: View) -> torch.Tensor:
 
 def _tiles(pixels: np.ndarray, view: View) -> np.ndarray:
     """The tiles of an image, side by side: uint8 (3, view.height, view.width)."""
-    planes = np.zeros((3, view.height, view.width), np.uint8)
+    tiles = np.zeros((view.height, view.width, 3), np.uint8)
     height, width = min(TILE, pixels.shape[0]), min(TILE, pixels.shape[1])
     for down, top in enumerate(corners(pixels.shape[0])):
         for across, left in enumerate(corners(pixels.shape[1])):
-            tile = pixels[top : top + height, left : left + width].transpose(2, 0, 1)
-            planes[:, down * TILE : down * TILE + height, across * TILE : across * TILE + width] = tile
-    return planes
+            tile = pixels[top : top + height, left : left + width]
+            tiles[down * TILE : down * TILE + height, across * TILE : across * TILE + width] = tile
+    return np.ascontiguousarray(tiles.transpose(2, 0, 1))
 
 
 def _window(pixels: np.ndarray, view: View, at: Placement) -> torch.Tensor:
