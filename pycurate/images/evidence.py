@@ -14,7 +14,8 @@ from pycurate.images.views import TILE, TILES_ACROSS, corners
 
 BLOCK = 8  # the side of a DCT block, which JPEG has as well
 FLAT = 4  # levels between the darkest and the brightest pixel of a row that belongs to a plain border
-UNKNOWN = 75.0  # the JPEG quality that other lossy formats, which do not tell, count as
+UNKNOWN = 75.0  # the JPEG quality that other lossy formats, and GIF with its few colours, count as
+TINT = 12  # levels between the colours of a pixel that is grey, after compression too
 LEAST_BORDER = 0.08  # of the area; less is no border but an uneven edge
 _SIDE = TILE * TILES_ACROSS
 _COUNT = _SIDE // BLOCK
@@ -47,7 +48,9 @@ def _combs() -> tuple[np.ndarray, np.ndarray]:
 
 
 _COMB, _COUNTED = _combs()
-_TABLES = np.array([scale_of(quality) * LUMINANCE / 100 + 0.5 for quality in _QUALITIES]).astype(int).clip(1, _STEPS)
+_TABLES = (
+    np.array([scale_of(quality) * LUMINANCE / 100 + 0.5 for quality in _QUALITIES.tolist()]).astype(int).clip(1, _STEPS)
+)
 _PROBED_STEPS = np.stack([_TABLES[:, u, v] for u, v in _PROBED], axis=1)  # (qualities, probed)
 
 
@@ -89,12 +92,15 @@ def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
 
     past = _past_quality(coefficients)
     known = [quality for quality in (past, info.table_quality) if quality is not None]
-    told = info.table_quality or (UNKNOWN if info.format in ("webp", "avif", "jp2") else 100.0)
-    again = past is not None and past < told - 2  # compressed once more, or kept without loss since
+    told = info.table_quality or (UNKNOWN if info.format in ("webp", "avif", "jp2", "gif") else 100.0)
+    again = 0.0
+    if past is not None and past < told - 2:  # compressed once more, or kept without loss since
+        again = 1.5 if told < 100 else 0.1
     coarsest = min([told, *known])
     coarseness = np.log2(max(5.8, LUMINANCE.mean() * scale_of(coarsest) / 100))  # finer ones leave no trace
-    grey = bool((red == green).all() and (green == blue).all())
-    loss = coarseness + 1.5 * again + 6 * float(levels[1] - levels[0]) + 16 * grey
+    spread = tiles.max(axis=0) - tiles.min(axis=0)
+    grey = bool(spread.max() <= TINT)
+    loss = coarseness + again + 6 * float(levels[1] - levels[0]) + 16 * grey
     return Evidence(width * height * share * 2**-blurred, float(loss), min(known, default=None))
 
 

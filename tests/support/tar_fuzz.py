@@ -236,10 +236,8 @@ def check(path: Path, tar: bytes) -> None:
     for sample in samples:
         assert 0 <= sample.tar_offset <= sample.tar_offset + sample.tar_size <= len(tar)
         _check_sample(sample, tar)
-    assert isinstance(
-        samples_table(samples, *([one] * len(samples) for one in (ImageInfo(0, 0, ""), Evidence(1.0, 0.0, None)))),
-        pa.Table,
-    )
+    told = [Evidence(1.0, 0.0, None)] * len(samples)
+    assert isinstance(samples_table(samples, [ImageInfo(0, 0, "")] * len(samples), told), pa.Table)
     if expected := by_tarfile(tar):
         assert by_pycurate(path, expected[1]) == expected[0]
 
