@@ -99,7 +99,7 @@ def copies(truth: Rows, rows: Rows) -> Iterator[str]:
 
 
 def originals(truth: Rows, rows: Rows) -> tuple[int, int]:
-    """(kept, passed the filters) among the photographs: the file that they came in, or one without loss of its pixels."""
+    """(kept, passed the filters) among the photographs: the file that they came in, or a lossless one of its pixels."""
     passed, kept = set(), set()
     for uid, row in rows.items():
         record = truth[uid]
