@@ -51,6 +51,12 @@ class Results {
     private static void print(Map summary, String outdir) {
         def rows = [inputs: summary.inputs, kept: summary.kept] + summary.dropped
         rows.each { name, count -> println "${name.toString().padRight(20)} ${count.toString().padLeft(12)}" }
+        advise(summary)
         println((summary.written.shards ? "Curated shards: ${outdir}/curated   " : '') + "Report: ${outdir}/report.html")
+    }
+
+    /** Name a threshold that dropped nearly everything, and what others would keep. */
+    private static void advise(Map summary) {
+        ((List<String>) (summary.advice ?: [])).each { sentence -> println sentence }
     }
 }
