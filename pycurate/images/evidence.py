@@ -16,6 +16,7 @@ BLOCK = 8  # the side of a DCT block, which JPEG has as well
 FLAT = 4  # levels between the darkest and the brightest pixel of a row that belongs to a plain border
 UNKNOWN = 75.0  # the JPEG quality that other lossy formats, and GIF with its few colours, count as
 TINT = 12  # levels between the colours of a pixel that is grey, after compression too
+FLOOR = 0.2  # energy of a coefficient, in levels squared, that rounding and fine compression may have left
 LEAST_BORDER = 0.08  # of the area; less is no border but an uneven edge
 _SIDE = TILE * TILES_ACROSS
 _COUNT = _SIDE // BLOCK
@@ -138,11 +139,11 @@ def _inside(content: tuple[int, int], length: int) -> np.ndarray:
 
 
 def _levels(coefficients: np.ndarray) -> np.ndarray:
-    """float64 (7,): log2 of the mean energy of a coefficient in each band but that of the mean."""
+    """float64 (7,): log2 of the mean energy of a coefficient in each band but that of the mean, and of FLOOR."""
     count = len(coefficients) * coefficients.shape[2]
     energy = (coefficients * coefficients).sum(axis=0).sum(axis=1) / count
     total = np.bincount(_BAND.ravel(), energy.ravel())[1:]
-    return np.log2(total / np.bincount(_BAND.ravel())[1:] + 0.02)
+    return np.log2(total / np.bincount(_BAND.ravel())[1:] + FLOOR)
 
 
 def _resampling(luminance: np.ndarray) -> float:
@@ -153,7 +154,7 @@ def _resampling(luminance: np.ndarray) -> float:
     across = np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]).sum(axis=0, dtype=np.int32)
     down = np.abs(columns[:-2] - 2 * columns[1:-1] + columns[2:]).sum(axis=1, dtype=np.int32)
     for differences in (across, down):
-        along = np.log(differences / len(rows) + 0.3)
+        along = np.log(differences / len(rows) + 1.0)
         along = np.concatenate((along[:1], along, along[-1:])).reshape(TILES_ACROSS, TILE)[:, 4 : 4 + _SPAN]
         spectrum = np.fft.rfft((along - along.mean(axis=1, keepdims=True)) * _WINDOW)
         power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
