@@ -95,7 +95,7 @@ def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
     known = [quality for quality in (past, info.table_quality) if quality is not None]
     told = info.table_quality or (UNKNOWN if info.format in ("webp", "avif", "jp2", "gif") else 100.0)
     again = 0.0
-    if past is not None and past < told - 2:  # compressed once more, or kept without loss since
+    if past is not None and past < told - 4:  # compressed once more, or kept without loss since
         again = 1.5 if told < 100 else 0.1
     coarsest = min([told, *known])
     coarseness = np.log2(max(5.8, LUMINANCE.mean() * scale_of(coarsest) / 100))  # finer ones leave no trace

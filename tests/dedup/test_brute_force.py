@@ -17,6 +17,7 @@ from pycurate.dedup.train import train
 from pycurate.errors import LedgerError, TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table, write_table
 from pycurate.stages import dedup
 from pycurate.stages.decide import decide
 
@@ -156,3 +157,15 @@ def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path)
         wrong = [row | change.get(i, {}) for i, row in enumerate(rows)]
         with pytest.raises(LedgerError, match="wrong"):
             check_decisions(sources, pa.Table.from_pylist(wrong, decisions.schema), 0.9)
+
+
+def test_results_of_an_earlier_version_rank_as_they_did(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(200, 16, seed=5))
+    write_set(tmp_path, samples, [np.arange(200)])
+    path = path_of(tmp_path, "samples", "00000")
+    write_table(path, read_table(path).drop_columns(["detail", "loss", "jpeg_quality"]))
+    sources = sources_of(tmp_path)
+    dedup.find_pairs(tmp_path, sources, Settings(0.9))
+    assert decided(decide(tmp_path, sources, Filtering(0.3), None, dedup=True)) == brute_force(
+        samples, 0.9, "aesthetic", 0.3
+    )
