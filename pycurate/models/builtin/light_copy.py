@@ -30,6 +30,9 @@ MATRICES = Path(__file__).with_name("light_copy.npz")
 SIDE = 160  # pixels, of what the network sees
 GRID = 32  # cells to a side, of the layout; each is of 2 x 2 pixels
 PLAIN = 2.0  # levels of 255 by which a line of a border may differ from one colour, on average
+LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+FAINT = 2.0  # the length of the vector of edges below which there are hardly any
+COLOUR = 0.05  # the square of the mean colour's weight, that of the edges being 1
 LEAST = 8  # the share of a side, one in so many, that must be left between two borders
 
 
@@ -79,19 +82,25 @@ class LightCopy:
 
 
 class Projection:
-    """The learned part: both halves projected to 256 numbers each, and weighed."""
+    """The learned part: what becomes of both halves, and the share of each."""
 
     def __init__(self, file: io.BytesIO) -> None:
         with np.load(file) as arrays:
             self._arrays = {name: arrays[name].astype(np.float32) for name in arrays.files}
 
     def __call__(self, content: np.ndarray, laid_out: np.ndarray) -> np.ndarray:
-        """float32 (1280,) and (1030,) -> float32 (512,), unit length."""
+        """float32 (1280,) and (1030,), as `pooled` and `layout` give them -> float32 (512,), unit length.
+
+        The cosine of two layouts comes to be about exp(-d^2 / 2), d the distance of their projections: random Fourier
+        features (Rahimi and Recht, NeurIPS 2007), since two drawings of one kind may have a cosine of 0.8, and those
+        of copies lie close to 1.
+        """
         a = self._arrays
-        content, laid_out = content - a["content_mean"], laid_out - a["layout_mean"]
+        content = content - a["mean"]
         share = 1 / (1 + np.exp(-(content @ a["share"] + a["bias"])))
-        halves = _unit(content @ a["content"]), _unit(laid_out @ a["layout"])
-        return np.concatenate([np.sqrt(share) * halves[0], np.sqrt(1 - share) * halves[1]]).astype(np.float32)
+        angles = laid_out @ a["layout"]
+        waves = np.concatenate([np.cos(angles), np.sin(angles)]) / np.sqrt(np.float32(len(angles)))
+        return np.concatenate([np.sqrt(share) * _unit(content @ a["content"]), np.sqrt(1 - share) * waves])
 
 
 def inner(pixels: np.ndarray) -> np.ndarray:
@@ -131,20 +140,23 @@ def pooled(maps: np.ndarray) -> np.ndarray:
 def layout(pixels: np.ndarray) -> np.ndarray:
     """uint8 (3, h, w) -> float32 (1030,), unit length, the same for a mirror image.
 
-    Across and down: the square root of the mean difference between neighbouring pixels of the luminance, in each cell
-    of the grid, added to that of the mirrored cell. Then the mean colour as angles, which alone tells two plain colours
-    apart and hardly counts in any other picture.
+    Across and down: how much neighbouring pixels of the luminance differ in each cell of the grid, its fourth root as
+    faint lines count almost as strong ones, added to that of the mirrored cell. Then the mean colour as angles, which
+    tells plain pictures apart and hardly counts in any other.
     """
     image = resized(pixels, 2 * GRID).astype(np.float32)
-    luminance = np.tensordot(np.float32([0.299, 0.587, 0.114]), image, 1)
+    luminance = np.tensordot(LUMINANCE, image, 1)
     edges = []
     for axis in (1, 0):
         steps = np.abs(np.diff(luminance, axis=axis, append=luminance.take([-1], axis=axis)))
-        cells = np.sqrt(steps.reshape(GRID, 2, GRID, 2).mean(axis=(1, 3)))
+        cells = steps.reshape(GRID, 2, GRID, 2).mean(axis=(1, 3)) ** 0.25
         half = (cells + cells[:, ::-1])[:, : GRID // 2].ravel()
         edges.append(half - half.mean())
+    lines = np.concatenate(edges)
+    lines /= max(float(np.linalg.norm(lines)), FAINT)
     angles = image.mean(axis=(1, 2)) * np.float32(1.5 * np.pi / 255)
-    return _unit(np.concatenate([*edges, 2 * np.cos(angles), 2 * np.sin(angles)]))
+    colour = np.concatenate([np.cos(angles), np.sin(angles)]) * np.float32((COLOUR / 3) ** 0.5)
+    return _unit(np.concatenate([lines, colour]))
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
