@@ -9,7 +9,7 @@ Two halves are joined so that their cosine is a weighted sum of both halves' cos
              and codes apart
 
 The share of each is learned, too: a drawing counts mostly by its layout, a photograph by its content. A border of one
-colour is cut off first, and everything is symmetric or learned to be indifferent to a mirror. benchmarks/light_copy.py
+colour is cut off first, and everything is symmetric or learned to be indifferent to a mirror. benchmarks/train_light_copy.py
 made light_copy.npz and says of which pictures.
 """
 
@@ -77,8 +77,12 @@ class LightCopy:
 
     def _encode_one(self, pixels: np.ndarray) -> np.ndarray:
         image = inner(pixels)
+        return self._projection(pooled(self.maps(image)), layout(image))
+
+    def maps(self, image: np.ndarray) -> np.ndarray:
+        """uint8 (3, h, w) -> float32 (1280, 5, 5), on the CPU: the network's last features, from 0 to 6."""
         (maps,) = self._session.run(None, {"pixels": resized(image, SIDE)[np.newaxis]})
-        return self._projection(pooled(maps[0]), layout(image))
+        return maps[0]
 
 
 class Projection:
@@ -134,7 +138,8 @@ def resized(pixels: np.ndarray, side: int) -> np.ndarray:
 
 def pooled(maps: np.ndarray) -> np.ndarray:
     """float32 (1280, h, w), from 0 to 6 -> float32 (1280,), unit length: the square roots of the cubic means."""
-    return _unit((maps.reshape(len(maps), -1) ** 3).mean(axis=1) ** (1 / 6))
+    flat = maps.reshape(len(maps), -1)
+    return _unit((flat * flat * flat).mean(axis=1) ** (1 / 6))
 
 
 def layout(pixels: np.ndarray) -> np.ndarray:
