@@ -6,7 +6,7 @@ reaches the descriptor's threshold. False pairs are counted among photographs of
 graphics of tests/support/graphics.py within each kind; of these, what a run would drop wrongly is counted, too.
 
 Photographs are all images of the folders given, tars of them included: else ../shared/images and scikit-image's.
-Give --copies fewer than there are to edit that many, evenly chosen, and use the rest for false pairs alone.
+--copies of them, evenly chosen, are edited; the others serve for false pairs alone.
 """
 
 import io
@@ -31,7 +31,7 @@ from pycurate.stages.embed import normalised
 
 DESCRIPTORS = {
     "light": ("pycurate.models.builtin.efficientnet:EfficientNetLite0", 0.90),
-    "light-copy": ("pycurate.models.builtin.light_copy:LightCopy", 0.55),
+    "light-copy": ("pycurate.models.builtin.light_copy:LightCopy", 0.52),
     "clip-b32": ("ViT-B-32/openai", 0.95),
     "clip-l14": ("ViT-L-14/openai", 0.95),
 }
@@ -170,7 +170,7 @@ def show(measured: dict[str, tuple[Cosines, float]], pictures: Pictures) -> None
         print(f"\n{name}; the greatest cosine of two photographs is {cosines.photographs.max():.3f}\n")
         print("| threshold | " + " | ".join(GROUPS) + " | false pairs of photographs | graphics dropped |")
         print("|---|---|---|---|---|---|")
-        for threshold in sorted({at, *np.round(np.arange(at - 0.2, min(at + 0.21, 1), 0.05), 2)}):
+        for threshold in np.round(at + np.arange(-6, 7) * 0.02, 2):
             shares = " | ".join(f"{cosines.found(group, threshold):.3f}" for group in GROUPS)
             false = f"{cosines.false_photographs(threshold)} | {cosines.false_graphics(threshold)}"
             print(f"| {threshold:.2f} | {shares} | {false} |")
@@ -196,15 +196,18 @@ def main(folders: tuple[Path, ...], copies: int, model_dir: Path, also: tuple[st
     if not folders:
         found |= dict(packaged())
     pictures = make_pictures(found, copies)
-    named = DESCRIPTORS | {text.rpartition("=")[0]: (text.rpartition("=")[0], float(text.rpartition("=")[2])) for text in also}
+    named = dict(DESCRIPTORS)
+    for text in also:
+        encoder, _, threshold = text.rpartition("=")
+        named[encoder] = encoder, float(threshold)
     measured = {}
     for name, (spec, threshold) in named.items():
         try:
-            encoder = load_encoder(spec, model_dir, "cpu")
+            model = load_encoder(spec, model_dir, "cpu")
         except ModelError as error:
             print(f"{name} left out: {error}\n")
             continue
-        measured[name] = measure(encoder, pictures), threshold
+        measured[name] = measure(model, pictures), threshold
     show(measured, pictures)
 
 

@@ -2,14 +2,14 @@
 """Train light-copy: learn the matrices of pycurate/models/builtin/light_copy.npz from folders of photographs.
 
 Each photograph and each drawn graphic (training_pictures.py) is edited several times at random; what light-copy sees of
-all of them is computed once and kept in --cache, from where it goes on if it was stopped. Then the matrices are fitted:
-copies are to have a cosine above, and different pictures one below the same number, wherever they come from. Photographs
-begin with a whitening of the differences between copies; graphics of one style stand in one batch.
+them is computed once and kept in --cache, from where it goes on if it was stopped. Then the matrices are fitted: the
+cosine of copies is to be above a number, that of different pictures below it. That of photographs begins as a whitening
+of the differences between copies; graphics of one style meet in one batch.
 
-The committed matrices came of 706 photographs of BSDS500 (the folder `images` of github.com/BIDS/BSDS500), of Flickr8k
-(1,000 in github.com/quantumnaan/sic_translator), of MS COCO 2014 (100 in github.com/ManaviAgrawal/VQA), of VOC 2007
-(github.com/yddcode/yolo-keras) and of Debian's wallpapers (gnome-backgrounds, lomiri-wallpapers-16.04 and -20.04,
-plasma-workspace-wallpapers, ukui-wallpapers), and of 47 styles of graphics. None of these is measured on.
+The committed matrices came of 706 of these photographs and of 47 styles of graphics: BSDS500 (github.com/BIDS/BSDS500),
+1,000 of Flickr8k (github.com/quantumnaan/sic_translator), 100 of MS COCO 2014 (github.com/ManaviAgrawal/VQA), 62 of VOC
+2007 (github.com/yddcode/yolo-keras) and Debian's wallpapers (gnome-backgrounds, lomiri-wallpapers-16.04 and -20.04,
+plasma-workspace-wallpapers, ukui-wallpapers). None of them is measured on.
 """
 
 import zlib
@@ -175,19 +175,21 @@ def loss_of(rows: torch.Tensor, picture: torch.Tensor, families: torch.Tensor) -
 def main(folders: tuple[Path, ...], cache: Path, families: int, seed: int, out: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     found = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    chunks: dict[Path, Sequence[Path | int]] = {}
+    for kind, jobs in (("photographs", found), ("graphics", range(families))):
+        for at in range(0, len(jobs), CHUNK):
+            chunks[cache / f"{kind}_{at:06}.npz"] = jobs[at : at + CHUNK]
     with ProcessPoolExecutor(cores()) as pool:
-        for kind, jobs in (("photographs", found), ("graphics", list(range(families)))):
-            for at in range(0, len(jobs), CHUNK):
-                path = cache / f"{kind}_{at:06}.npz"
-                if not path.exists():
-                    pool.submit(make_chunk, path, jobs[at : at + CHUNK], found[:: max(1, len(found) // 24)])
-    loaded = [np.load(path) for path in sorted(cache.glob("*.npz"))]
+        missing = [path for path in chunks if not path.exists()]
+        beside = found[:: max(1, len(found) // 24)]
+        list(pool.map(make_chunk, missing, [chunks[path] for path in missing], [beside] * len(missing)))
+    loaded = [np.load(path) for path in chunks]
     content, pixels, names, kinds = (
         np.concatenate([one[name] for one in loaded]) for name in ("content", "pixels", "picture", "family")
     )
     _, first, picture = np.unique(names, return_index=True, return_inverse=True)
     named, numbers = np.unique(kinds[first], return_inverse=True)
-    numbers -= len(named) - np.count_nonzero(named)  # photographs have no family, and "" comes first
+    numbers -= int("" in named)  # which comes first, and is that of photographs
     laid_out = np.stack([layout(one) for one in pixels]).astype(np.float32)
     fit(content.astype(np.float32), laid_out, picture, numbers, seed).save(out)
 

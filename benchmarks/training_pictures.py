@@ -83,7 +83,9 @@ def _cells(style: _Style, random: Random) -> Image.Image:
     count = 6 + style.count
     cells = random.random((count, count)) < 0.5
     cells[: style.line + 2, : style.line + 2] = True
-    image = Image.fromarray(np.where(cells, 0, 255).astype(np.uint8)).resize((count * 10,) * 2, Image.Resampling.NEAREST)
+    image = Image.fromarray(np.where(cells, 0, 255).astype(np.uint8)).resize(
+        (count * 10,) * 2, Image.Resampling.NEAREST
+    )
     return ImageOps.expand(ImageOps.colorize(image, style.ink, style.paper), style.margin, style.paper)
 
 

@@ -1,4 +1,4 @@
-"""Drawn pictures that are no photographs, by kind: all of a kind are alike in style, and no two are the same picture."""
+"""Drawn pictures that are no photographs, by kind: those of a kind are alike in style, and no two are the same."""
 
 import math
 from collections.abc import Callable
@@ -146,7 +146,7 @@ PLAIN = 12
 
 
 def graphics(each: int = 12, seed: int = 0) -> dict[str, list[Image.Image]]:
-    """By kind, `each` different pictures of it (12 of `plain colour`, which has no more); equal seeds, equal pictures."""
+    """By kind, `each` different pictures of it, and all 12 of `plain colour`; equal seeds give equal pictures."""
     found: dict[str, list[Image.Image]] = {}
     for place, (kind, draw) in enumerate(KINDS.items()):
         random, different = np.random.default_rng((seed, place)), {}

@@ -9,8 +9,8 @@ Two halves are joined so that their cosine is a weighted sum of both halves' cos
              and codes apart
 
 The share of each is learned, too: a drawing counts mostly by its layout, a photograph by its content. A border of one
-colour is cut off first, and everything is symmetric or learned to be indifferent to a mirror. benchmarks/train_light_copy.py
-made light_copy.npz and says of which pictures.
+colour is cut off first. The layout is that of a mirror image as well; the content has learned to be nearly so.
+benchmarks/train_light_copy.py made light_copy.npz and says of which pictures.
 """
 
 import hashlib

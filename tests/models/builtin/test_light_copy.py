@@ -14,10 +14,10 @@ from loaded import load, members
 from pictures import encode, photographs
 from PIL import Image, ImageOps
 
-from pycurate.models.builtin.light_copy import SIDE, LightCopy, inner, layout, resized
 from pycurate.models.builtin.efficientnet import Lite0
+from pycurate.models.builtin.light_copy import SIDE, LightCopy, inner, layout, resized
 
-THRESHOLD = 0.55
+THRESHOLD = 0.52
 NOWHERE = Path("/nonexistent")  # the weights are an installed package's
 
 
