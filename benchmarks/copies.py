@@ -170,10 +170,10 @@ def show(measured: dict[str, tuple[Cosines, float]], pictures: Pictures) -> None
         print(f"\n{name}; the greatest cosine of two photographs is {cosines.photographs.max():.3f}\n")
         print("| threshold | " + " | ".join(GROUPS) + " | false pairs of photographs | graphics dropped |")
         print("|---|---|---|---|---|---|")
-        for threshold in np.round(at + np.arange(-6, 7) * 0.02, 2):
-            shares = " | ".join(f"{cosines.found(group, threshold):.3f}" for group in GROUPS)
+        for threshold in np.round(np.arange(at - 0.12, min(at + 0.13, 1), 0.02), 2):
+            groups = " | ".join(f"{cosines.found(group, threshold):.3f}" for group in GROUPS)
             false = f"{cosines.false_photographs(threshold)} | {cosines.false_graphics(threshold)}"
-            print(f"| {threshold:.2f} | {shares} | {false} |")
+            print(f"| {threshold:.2f} | {groups} | {false} |")
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -198,8 +198,8 @@ def main(folders: tuple[Path, ...], copies: int, model_dir: Path, also: tuple[st
     pictures = make_pictures(found, copies)
     named = dict(DESCRIPTORS)
     for text in also:
-        encoder, _, threshold = text.rpartition("=")
-        named[encoder] = encoder, float(threshold)
+        encoder, _, cosine = text.rpartition("=")
+        named[encoder] = encoder, float(cosine)
     measured = {}
     for name, (spec, threshold) in named.items():
         try:

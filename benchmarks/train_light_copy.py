@@ -65,9 +65,9 @@ def make_chunk(path: Path, jobs: Sequence[Path | int], others: Sequence[Path]) -
 
 
 def opened(path: Path) -> Image.Image:
-    image = Image.open(path)
-    image.draft("RGB", (LONGEST, LONGEST))
-    image = image.convert("RGB")
+    file = Image.open(path)
+    file.draft("RGB", (LONGEST, LONGEST))
+    image = file.convert("RGB")
     image.thumbnail((LONGEST, LONGEST))
     return image
 
@@ -93,10 +93,12 @@ class Projections(torch.nn.Module):
         return torch.cat([share.sqrt() * normalize(content @ self.content), (1 - share).sqrt() * waves], 1)
 
     def save(self, path: Path) -> None:
-        arrays = {"mean": self.mean, "content": self.content, "layout": self.layout}
-        arrays |= {"share": 20 * self.share, "bias": self.bias}
+        mean, content, laid_out, share, bias = (
+            one.detach().numpy().astype(np.float16)
+            for one in (self.mean, self.content, self.layout, 20 * self.share, self.bias)
+        )
         with atomic(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{name: one.detach().numpy().astype(np.float16) for name, one in arrays.items()})
+            np.savez(file, mean=mean, content=content, layout=laid_out, share=share, bias=bias)
 
 
 def whitening(rows: np.ndarray, picture: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -112,12 +112,12 @@ def _shapes(style: _Style, random: Random) -> Image.Image:
         elif kind == 1:
             draw.arc(box, int(random.integers(360)), int(random.integers(360)), colour, style.line)
         elif kind == 2:
-            draw.ellipse(box, **look)  # type: ignore[arg-type]
+            draw.ellipse(box, **look)
         elif kind == 3:
             points = [(int(random.integers(x, x + wide)), int(random.integers(y, y + high))) for _ in range(4)]
-            draw.polygon(points, **look)  # type: ignore[arg-type]
+            draw.polygon(points, **look)
         else:
-            draw.rectangle(box, **look)  # type: ignore[arg-type]
+            draw.rectangle(box, **look)
     return image
 
 
@@ -140,9 +140,9 @@ def _chart(style: _Style, random: Random) -> Image.Image:
         for at, y in enumerate(np.linspace(top, bottom, count + 1)[:-1]):
             draw.rectangle([left, y + 2, left + values[at] * (right - left), y + 8], style.colours[1])
     elif kind == 2:
-        for x, y in random.random((count * 5, 2)):
-            at = left + x * (right - left), top + y * (bottom - top)
-            draw.ellipse([at[0] - 3, at[1] - 3, at[0] + 3, at[1] + 3], style.colours[2])
+        for across, down in random.random((count * 5, 2)):
+            x, y = left + across * (right - left), top + down * (bottom - top)
+            draw.ellipse([x - 3, y - 3, x + 3, y + 3], style.colours[2])
     elif kind == 3:
         walk = np.cumsum(random.normal(size=count * 3))
         walk = bottom - (walk - walk.min()) / max(float(np.ptp(walk)), 1e-6) * (bottom - top)

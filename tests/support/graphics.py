@@ -149,7 +149,8 @@ def graphics(each: int = 12, seed: int = 0) -> dict[str, list[Image.Image]]:
     """By kind, `each` different pictures of it, and all 12 of `plain colour`; equal seeds give equal pictures."""
     found: dict[str, list[Image.Image]] = {}
     for place, (kind, draw) in enumerate(KINDS.items()):
-        random, different = np.random.default_rng((seed, place)), {}
+        random = np.random.default_rng((seed, place))
+        different: dict[bytes, Image.Image] = {}
         while len(different) < each:
             image = draw(random)
             different.setdefault(image.tobytes(), image)

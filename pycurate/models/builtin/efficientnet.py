@@ -37,7 +37,8 @@ class Lite0(nn.Module):
 
     def maps(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 (n, 3, h, w), RGB -> float32 (n, 1280, h / 32, w / 32): what is pooled to features."""
-        return self.body.forward_features((pixels.float() - 127) / 128)
+        maps: torch.Tensor = self.body.forward_features((pixels.float() - 127) / 128)  # type: ignore[operator]
+        return maps
 
 
 class EfficientNetLite0:
