@@ -9,7 +9,7 @@ Two halves are joined so that their cosine is a weighted sum of both halves' cos
              and codes apart
 
 The share of each is learned, too: a drawing counts mostly by its layout, a photograph by its content. A border of one
-colour is cut off first. Layout and content are nearly those of a mirror image.
+colour is cut off first.
 benchmarks/train_light_copy.py made light_copy.npz and says of which pictures.
 """
 
@@ -143,10 +143,10 @@ def pooled(maps: np.ndarray) -> np.ndarray:
 
 
 def layout(pixels: np.ndarray) -> np.ndarray:
-    """uint8 (3, h, w) -> float32 (1030,), unit length, nearly the same for a mirror image.
+    """uint8 (3, h, w) -> float32 (1030,), unit length.
 
     Across and down: how much neighbouring pixels of the luminance differ in each cell of the grid, its fourth root as
-    faint lines count almost as strong ones, added to that of the mirrored cell. Then the mean colour as angles, which
+    faint lines count almost as strong ones, added to that of the mirrored cell, since a mirror image is a copy. Then the mean colour as angles, which
     tells plain pictures apart and hardly counts in any other.
     """
     image = resized(pixels, 2 * GRID).astype(np.float32)

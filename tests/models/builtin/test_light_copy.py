@@ -15,7 +15,7 @@ from pictures import encode, photographs
 from PIL import Image, ImageOps
 
 from pycurate.models.builtin.efficientnet import Lite0
-from pycurate.models.builtin.light_copy import SIDE, LightCopy, inner, layout, resized
+from pycurate.models.builtin.light_copy import SIDE, LightCopy, inner, resized
 
 THRESHOLD = 0.52
 NOWHERE = Path("/nonexistent")  # the weights are an installed package's
@@ -97,11 +97,6 @@ def test_a_border_is_cut_off(border: tuple[int, int, int, int], colour: tuple[in
 def test_a_plain_image_stays_whole(colour: tuple[int, int, int]) -> None:
     plain = np.asarray(Image.new("RGB", (50, 40), colour)).transpose(2, 0, 1)
     assert inner(plain).shape == plain.shape
-
-
-def test_the_layout_of_a_mirror_image_is_nearly_the_same(pixels: torch.Tensor) -> None:
-    for image in pixels.numpy():
-        assert layout(image) @ layout(image[:, :, ::-1]) > 0.9
 
 
 def test_the_network_is_that_of_torch(encoder: LightCopy, pixels: torch.Tensor) -> None:
