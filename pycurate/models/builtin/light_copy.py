@@ -146,8 +146,8 @@ def layout(pixels: np.ndarray) -> np.ndarray:
     """uint8 (3, h, w) -> float32 (1030,), unit length.
 
     Across and down: how much neighbouring pixels of the luminance differ in each cell of the grid, its fourth root as
-    faint lines count almost as strong ones, added to that of the mirrored cell, since a mirror image is a copy. Then the mean colour as angles, which
-    tells plain pictures apart and hardly counts in any other.
+    faint lines count almost as strong ones, added to that of the mirrored cell, since a mirror image is a copy. Then
+    the mean colour as angles, which tells plain pictures apart and hardly counts in any other.
     """
     image = resized(pixels, 2 * GRID).astype(np.float32)
     luminance = np.tensordot(LUMINANCE, image, 1)
