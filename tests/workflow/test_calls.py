@@ -98,11 +98,16 @@ def test_a_folder_has_one_run_at_a_time_and_signals_end_it(shards: Path, undistu
         running = start(flow)
         flow.await_task("embed.py", running)
         if start is start_nextflow:
+            asleep = list(flow.tasks("embed.py"))  # so that the run outlasts the two others
+            for task in asleep:
+                os.kill(task.pid, signal.SIGSTOP)
             who = f"is in use by a run on {socket.gethostname()} (process {running.pid}, started "
             assert other.run() == 1 and f"--outdir '{flow.out}' {who}" in other.text
             beside = flow.beside("beside")
             assert beside.run() == 1 and f"the launch folder '{flow.folder}' {who}" in beside.text
             assert (flow.out / LOCK).exists() and running.poll() is None, flow.text
+            for task in asleep:
+                os.kill(task.pid, signal.SIGCONT)
         running.send_signal(number)
         assert running.wait(60) == 128 + number, flow.text
         assert not list(flow.tasks("embed.py"))
