@@ -58,7 +58,8 @@ class Results {
         if (!summary.inputs) {
             return 'The shards hold no sample; see that --input names the right ones.'
         }
-        def (most, count) = summary.dropped.max { _reason, count -> count }.with { entry -> [entry.key, entry.value] }
+        def largest = summary.dropped.max { entry -> entry.value }
+        def (most, count) = [largest.key, largest.value]
         if (count == summary.inputs && most == 'unreadable') {
             def codes = summary.unreadable.collect { code, samples -> "${code} ${samples}" }.join(', ')
             return "No sample could be read (${codes}); docs/output.md tells what these codes mean, samples/ in the results which sample has which."

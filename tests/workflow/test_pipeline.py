@@ -237,8 +237,8 @@ def test_an_encoder_of_ones_own_and_what_it_is_scored_by(shared_images: Path, tm
     flow = Flow(tmp_path, ("--input", f"{shared_images}/00000.tar", *models, *chosen), text)
     assert flow.run() != 0
     assert "There is no score nsfw to put a threshold on, only red, red_raw, first;" in flow.text
-    flow.succeed("--aesthetic", "false", "--nsfw", "false", "-resume")  # which have nothing to do with this encoder
-    assert {"EMBED", "SCORE", "MODELS_VERIFY"} <= tasks(flow, "CACHED")
+    assert "EMBED" not in flow.text  # it is refused before
+    flow.succeed("--aesthetic", "false", "--nsfw", "false")  # which have nothing to do with this encoder
     assert json.loads((flow.out / "summary.json").read_text())["parameters"]["nsfw"] is False
     reasons = {row["reason"] for row in decisions(flow)}
     assert reasons == {"kept", "red", "wide"}
@@ -248,10 +248,12 @@ def test_an_encoder_of_ones_own_and_what_it_is_scored_by(shared_images: Path, tm
 
 
 def test_a_missing_input_is_named(tmp_path: Path) -> None:
-    flow = Flow(tmp_path, ("--input", "nowhere/*.tar"))
-    assert flow.run() != 0
-    assert "nowhere/*.tar' matches no file" in flow.text
-    assert not (tmp_path / "results" / "curated").exists()
+    (tmp_path / "empty").mkdir()
+    for pattern, cause in (("nowhere/*.tar", "there is no '"), ("empty/*.tar", "matches no file")):
+        flow = Flow(tmp_path, ("--input", pattern))
+        assert flow.run() == 1
+        assert pattern in flow.text and cause in flow.text
+        assert not (tmp_path / "results" / "curated").exists()
 
 
 def test_help_names_every_parameter(tmp_path: Path) -> None:
