@@ -156,9 +156,9 @@ def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
 
 @main.command()
 @click.option("--samples", default=200_000, show_default=True)
-@click.option("--rounds", default=3, show_default=True, help="Searches each way, in turn; the best counts.")
+@click.option("--rounds", default=3, show_default=True, help="Searches per way, alternating; the fastest counts.")
 def ways(samples: int, rounds: int) -> None:
-    """Whole exact searches, centres and homes by faiss and by torch: their cpu-s, and times the default's."""
+    """Time complete exact searches with centres and home cells by faiss and by torch, next to the default."""
     with tempfile.TemporaryDirectory() as name:
         folder = write_results(Path(name), clip_like(samples, DIM))
         for threshold in (0.99, 0.95):
@@ -167,13 +167,13 @@ def ways(samples: int, rounds: int) -> None:
                 for way, searches in found.items():
                     searches.append(run_search(folder, threshold, way))
             if len({one["decisions"] for searches in found.values() for one in searches}) > 1:
-                sys.exit("The ways decide differently.")
+                sys.exit("The ways lead to different decisions.")
             best = {
                 way: {step: min(cpu_of(one, step) for one in searches) for step in ("train", "assign", None)}
                 for way, searches in found.items()
             }
             cells = found[DEFAULT][0]["cells"]
-            print(f"{samples} at {threshold}, {cells} cells, equal decisions; cpu-s, and times those of {DEFAULT!r}:")
+            print(f"{samples} at {threshold}, {cells} cells, equal decisions; cpu-s, and as multiples of {DEFAULT!r}:")
             for way, cpu in best.items():
                 shown = (f"{step or 'all'} {s:.1f} ({s / best[DEFAULT][step]:.2f})" for step, s in cpu.items())
                 print(f"    {way}: {', '.join(shown)}")

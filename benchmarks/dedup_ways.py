@@ -1,4 +1,4 @@
-"""The other ways to place the centres of cells and to look among them, to measure the default against."""
+"""Alternative ways to place the centres of cells and to search among them, to compare the default with."""
 
 import faiss
 import torch
@@ -61,4 +61,4 @@ WAYS = {
     "centres by torch, homes by torch": _centres_by_torch,
     "centres by faiss, homes by faiss": _homes_by_faiss,
 }
-"""What turns this process to each way."""
+"""The function that switches this process to each way."""

@@ -28,10 +28,10 @@ def main(
     write: bool,
     references: tuple[Path, ...],
 ) -> None:
-    """Apply the filters and drop duplicates; leaves RESULTS/decisions.parquet, decisions.json, uids_*.npy and plan.
+    """Apply the filters and drop duplicates; writes RESULTS/decisions.parquet, decisions.json, uids_*.npy and plan.
 
-    It reads samples and scores, and of duplicates the pairs that dedup.py left. Where the best of many near-copies
-    fail a filter, it reads assigned and img_emb too.
+    Reads samples, scores and the pairs found by dedup.py; also assigned and img_emb if the best of many
+    near-duplicates fail a filter.
     """
     layout = Layout(images_per_tar, tars_per_task) if write else None
     decide(results, sources_of(results, references), filtering, layout, dedup)

@@ -49,10 +49,10 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(cls=Group, context_settings={"max_content_width": 110})
 def main() -> None:
-    """Find the duplicates among all samples; decide.py then drops them.
+    """Find duplicates among all samples; decide.py then drops them.
 
-    `pairs` finds them in one process; `train`, then `assign` for each partition, then `match` for each bucket do the
-    same as separate tasks. `all` deduplicates an embedding folder of another tool; `check` looks at what was decided.
+    `pairs` does it in one process; `train`, then `assign` for each partition, then `match` for each bucket do the
+    same in separate tasks. `all` deduplicates an embedding folder of another tool; `check` verifies the decisions.
     """
 
 
@@ -61,7 +61,7 @@ def main() -> None:
 @search_options
 @reference_option
 def train(results: Path, settings: Settings, references: tuple[Path, ...]) -> None:
-    """Choose cells from a sample of RESULTS/img_emb; leaves RESULTS/cells and prints the number of buckets."""
+    """Compute cells from a sample of RESULTS/img_emb; writes RESULTS/cells and prints the number of buckets."""
     from pycurate.dedup.train import train as choose_cells
 
     cells = choose_cells(results, sources_of(results, references), settings)
@@ -74,9 +74,9 @@ def train(results: Path, settings: Settings, references: tuple[Path, ...]) -> No
 @partition_option
 @reference_option
 def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, ...]) -> None:
-    """Send each vector of a partition to the cells that it visits; leaves RESULTS/assigned.
+    """Assign each vector of a partition to the cells that it visits; writes RESULTS/assigned.
 
-    A partition of the first reference set is named 1:00000, and so on.
+    Partitions of the first reference set are numbered 1:00000, 1:00001, ...
     """
     from pycurate.dedup.cells import Cells, cells_path
     from pycurate.stages import dedup
@@ -89,10 +89,12 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 
 @main.command()
 @results_option
-@click.option("--bucket", "buckets", type=int, multiple=True, help="A bucket, from 0 on; else all of them.")
+@click.option(
+    "--bucket", "buckets", type=int, multiple=True, help="Number of a bucket, from 0; repeatable.  [default: all]"
+)
 @reference_option
 def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...]) -> None:
-    """Find the duplicates that meet in a bucket of cells; leaves RESULTS/pairs. Reads assigned, cells and img_emb."""
+    """Find the duplicates within a bucket of cells; writes RESULTS/pairs. Reads assigned, cells and img_emb."""
     from pycurate.dedup.cells import Cells, cells_path
     from pycurate.stages import dedup
 
@@ -108,7 +110,7 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
 @search_options
 @reference_option
 def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> None:
-    """Find all duplicates in this process; leaves RESULTS/pairs, cells and assigned."""
+    """Find all duplicates in one process; writes RESULTS/pairs, cells and assigned."""
     from pycurate.stages.dedup import find_pairs
 
     find_pairs(results, sources_of(results, references), settings)
@@ -121,16 +123,16 @@ def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> No
     "--embeddings",
     required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with img_emb/*.npy, such as clip-retrieval leaves.",
+    help="Folder with img_emb/*.npy, in clip-retrieval's layout.",
 )
 @click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where decisions.parquet goes."
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for decisions.parquet."
 )
 def all_steps(settings: Settings, embeddings: Path, out: Path) -> None:
-    """Deduplicate the vectors of an embedding folder that another tool left.
+    """Deduplicate an embedding folder of another tool.
 
-    They have neither scores nor sizes: the earlier of two duplicates is kept. OUT/decisions.parquet has a row per
-    vector, in order: kept, duplicate_of (a row) and similarity.
+    Without scores and image sizes, the earlier of two duplicates is kept. OUT/decisions.parquet has one row per
+    vector, in order: kept, duplicate_of (a row number) and similarity.
     """
     from pycurate.stages.dedup import dedup_embeddings
 
@@ -140,9 +142,11 @@ def all_steps(settings: Settings, embeddings: Path, out: Path) -> None:
 @main.command()
 @results_option
 @reference_option
-@click.option("--dedup-threshold", type=float, help="Cosine of duplicates.  [default: that of RESULTS/pairs]")
+@click.option(
+    "--dedup-threshold", type=float, help="Cosine at which two images are duplicates.  [default: as in RESULTS/pairs]"
+)
 def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | None) -> None:
-    """Compare all kept samples with each other, and each duplicate with what it names; fails if a decision is wrong."""
+    """Compare all kept samples, and each duplicate with the sample that it names; fails if a decision is wrong."""
     from pycurate.dedup.brute_force import check_decisions
 
     threshold = read_pairs(results)[0].threshold if dedup_threshold is None else dedup_threshold

@@ -18,7 +18,7 @@ from pycurate.stages.embed import LoaderOptions, embed_partition
 @model_options
 @partition_option
 @parameters("loader", "batch_size", "max_pixels")
-@click.option("--workers", type=click.IntRange(1), help="Decoding workers.  [default: one a core]")
+@click.option("--workers", type=click.IntRange(1), help="Number of decoding workers.  [default: one per core]")
 def main(
     results: Path,
     models: ModelSelection,
@@ -28,9 +28,9 @@ def main(
     max_pixels: int,
     workers: int | None,
 ) -> None:
-    """Embed the images of RESULTS/partitions.
+    """Embed the images of the shards in RESULTS/partitions.
 
-    Leaves RESULTS/samples, measures, img_emb and metadata: a row for every sample, readable or not.
+    Writes RESULTS/img_emb, metadata and measures, and samples with a row for every sample, readable or not.
     """
     encoder = models.load_encoder()
     scorers = models.load_pixel_scorers()

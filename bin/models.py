@@ -20,16 +20,23 @@ from pycurate.text import pad
 
 @click.group(cls=Group, context_settings={"max_content_width": 110})
 def main() -> None:
-    """List models, bring their weights to a folder, test that they give what was published.
+    """List models, download their weights, and test them against published results.
 
-    Only `fetch` touches the network. On a cluster run it where there is one; EMBED and SCORE need the folder alone.
+    Only `fetch` accesses the network. On a cluster, run it where there is a network; EMBED and SCORE need only the
+    folder.
     """
 
 
 @main.command("list")
-@click.option("--encoders", "text", is_flag=False, flag_value="", help="open_clip's pairs instead, with TEXT in them.")
+@click.option(
+    "--encoders",
+    "text",
+    is_flag=False,
+    flag_value="",
+    help="List open_clip's encoders instead, those with TEXT in their name.",
+)
 def list_models(text: str | None) -> None:
-    """List presets and heads, or with --encoders [TEXT] the MODEL/TAG pairs of open_clip."""
+    """List presets and scoring heads, or with --encoders [TEXT] the encoders of open_clip as MODEL/TAG."""
     from pycurate.models.builtin.laion import HEADS
     from pycurate.models.presets import PRESETS
 
@@ -60,9 +67,9 @@ def list_models(text: str | None) -> None:
 
 @main.command()
 @model_options
-@click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing and how to bring it.")
+@click.option("--offline", is_flag=True, help="Download nothing; name what is missing and how to get it.")
 def fetch(models: ModelSelection, offline: bool) -> None:
-    """Bring the weights of a preset, an encoder or scorers to --model-dir, and make each model once."""
+    """Download the weights of a preset, an encoder or scorers to --model-dir, and load each model once."""
     from pycurate.models.fetch import fetch_models
 
     fetch_models(models, offline)
@@ -70,9 +77,11 @@ def fetch(models: ModelSelection, offline: bool) -> None:
 
 @main.command()
 @model_options
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found as JSON, too.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the findings to this JSON file."
+)
 def verify(models: ModelSelection, report: Path | None) -> None:
-    """Test the models in --model-dir: hashes, known scores, preparation, batches. Leaves with 1 if a check fails."""
+    """Test the models in --model-dir: hashes, known scores, preparation, batches. Exits with 1 if a check fails."""
     from pycurate.models.selftest import self_test as run_checks
 
     findings: list[dict[str, Any]] = []

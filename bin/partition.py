@@ -22,8 +22,8 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 
 @stage_command
 @click.option("--input", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file.")
-@click.option("--outdir", type=FOLDER, help="Where the results go: shards in it are no input.")
-@click.option("--work-dir", type=FOLDER, help="Where tasks work: shards in it are no input.")
+@click.option("--outdir", type=FOLDER, help="Output directory of the run; shards in it are not input.")
+@click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "scorer", "pixel_scorer", *SCORES, "clip_score_threshold", "min_score", "filter")
 def main(
@@ -36,10 +36,10 @@ def main(
     images_per_second: float | None,
     **own: Any,
 ) -> None:
-    """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv and on, one file a group.
+    """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv, ..., one file per partition.
 
-    Prints what was named and is not taken for input. Being the first task of a run, it also refuses classes of the
-    user's own that cannot be used, and thresholds on scores that no model gives.
+    Prints which shards were left out of the input, and why. As the first task of a run, it also refuses user classes
+    that cannot be used, and thresholds on scores that no model computes.
     """
     _check(**own)
     found = search(source, outdir, work_dir)
@@ -47,7 +47,7 @@ def main(
     shards = found.shards
     if partition_minutes is not None:
         if images_per_second is None:
-            raise click.UsageError("--partition-minutes needs --images-per-second.")
+            raise click.UsageError("--partition-minutes requires --images-per-second.")
         partition_bytes = bytes_in(partition_minutes, images_per_second, shards)
     groups = partition(shards, partition_bytes)
     write_partitions(results, groups)

@@ -22,18 +22,18 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.group(cls=Group, context_settings=WIDE)
 def main() -> None:
-    """The last stage of a run, in two steps: select example images, then render the report.
+    """Summarise a run, in two steps: select example images, then render the report.
 
-    Both work on the tables in --results. The first can be left out; the report then shows no pictures.
+    Both read the tables in --results. Without the first step, the report has no images.
     """
 
 
 @main.command("examples", context_settings=WIDE)
 @results_option
 def examples_command(results: Path) -> None:
-    """Select example images: leaves RESULTS/examples.parquet, and examples.tsv, the shards they lie in.
+    """Select example images; writes RESULTS/examples.parquet, and examples.tsv with the shards that contain them.
 
-    Reads decisions.json for the thresholds on whose sides they lie.
+    Reads the thresholds, on whose sides the examples are, from decisions.json.
     """
     chosen = select_examples(results)
     log.info("%d example images", chosen.num_rows)
@@ -41,10 +41,14 @@ def examples_command(results: Path) -> None:
 
 @main.command("render", context_settings=WIDE)
 @results_option
-@click.option("--partitions", type=int, help="How many partitions there are; fewer tables are a loss.")
-@click.option("--parameters", type=FILE, help="JSON object of names and values: how the run was set up.")
-@click.option("--kinds", type=click.Path(dir_okay=False, path_type=Path), help="Write what names of results look like.")
-@click.option("--model-dir", type=FOLDER, help="Folder of the run's weights, whose hashes are to be shown.")
+@click.option("--partitions", type=int, help="Number of partitions; fewer tables are an error.")
+@click.option("--parameters", type=FILE, help="JSON file with the parameters of the run, to be shown.")
+@click.option(
+    "--kinds",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the file name patterns of results to this JSON file.",
+)
+@click.option("--model-dir", type=FOLDER, help="Folder of the run's weights, to show their hashes.")
 def render_command(
     results: Path,
     partitions: int | None,
@@ -54,7 +58,7 @@ def render_command(
 ) -> None:
     """Check that inputs = kept + dropped, then write RESULTS/summary.json and RESULTS/report.html.
 
-    By what was decided it reads in decisions.json. If the sum is wrong, nothing is written and the exit code is 1.
+    Reads the criteria from decisions.json. If the counts do not add up, nothing is written and the exit code is 1.
     """
     setup = Setup(
         read_parameters(parameters) if parameters else {},

@@ -18,10 +18,12 @@ from pycurate.stages.score import score_partition
 @model_options
 @partition_option
 @click.option(
-    "--clip-score", is_flag=True, help="Score how well each caption fits its image, with the encoder's text tower."
+    "--clip-score",
+    is_flag=True,
+    help="Also compute how well each caption fits its image, with the encoder's text tower.",
 )
 def main(results: Path, models: ModelSelection, partitions: tuple[str, ...], clip_score: bool) -> None:
-    """Score the samples that RESULTS/img_emb and measures hold; leaves RESULTS/scores."""
+    """Compute the scores of all samples in RESULTS/img_emb and measures; writes RESULTS/scores."""
     measured = models.pixel_scorer_classes()
     scorers = models.load_embedding_scorers()
     clip = models.load_clip_score() if clip_score else None

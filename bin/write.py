@@ -11,10 +11,16 @@ from pycurate.stages.write import write_curated
 
 
 @stage_command
-@click.option("--plan", "plans", multiple=True, metavar="NUMBER", help="A plan to carry out, such as 00000; else all.")
+@click.option(
+    "--plan",
+    "plans",
+    multiple=True,
+    metavar="NUMBER",
+    help="Number of a plan, such as 00000; repeatable.  [default: all]",
+)
 @parameters("dali_index")
 def main(results: Path, plans: tuple[str, ...], dali_index: bool) -> None:
-    """Carry out RESULTS/plan: copy the kept samples out of the shards of RESULTS/partitions into RESULTS/curated."""
+    """Copy the kept samples, as listed in RESULTS/plan, from the shards in RESULTS/partitions to RESULTS/curated."""
     left = write_curated(results, plans, dali_index)
     record(results, "WRITE", plans[0] if plans else "00000", left)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hold a run on the demo's shards against their truth.json, and print what became of what was planted."""
+"""Compare a run on the demo's shards with their truth.json, and print the results."""
 
 import json
 import tarfile
@@ -37,11 +37,11 @@ def accounting(summary: dict[str, Any], truth: Rows, rows: Rows) -> Iterator[str
     """inputs = kept + dropped, and each sample has its row."""
     dropped = sum(summary["dropped"].values())
     if not summary["inputs"] == summary["kept"] + dropped == len(truth):
-        yield f"{len(truth)} samples went in, and {summary['kept']} kept + {dropped} dropped do not make that."
+        yield f"{len(truth)} input samples, but {summary['kept']} kept + {dropped} dropped."
     for uid in truth.keys() - rows.keys():
-        yield f"{_name(truth[uid])} is in no row of the decisions."
+        yield f"{_name(truth[uid])} is missing from the decisions."
     for uid in rows.keys() - truth.keys():
-        yield f"The decisions have a sample {rows[uid]['key']!r} of {rows[uid]['shard']} that was never planted."
+        yield f"The decisions have a sample {rows[uid]['key']!r} of {rows[uid]['shard']} that is not in the truth."
 
 
 def broken(truth: Rows, rows: Rows) -> Iterator[str]:
@@ -50,7 +50,7 @@ def broken(truth: Rows, rows: Rows) -> Iterator[str]:
         errors = truth[uid]["errors"]
         if (row["reason"] == "unreadable") != bool(errors) or (errors and row["error"] not in errors):
             wanted = " or ".join(errors) or "no error"
-            yield f"{_name(truth[uid])} is in the ledger as {row['reason']} with {row['error']}, not with {wanted}."
+            yield f"{_name(truth[uid])} has the reason {row['reason']} with {row['error']} instead of {wanted}."
 
 
 def duplicates(truth: Rows, rows: Rows) -> Iterator[str]:
@@ -58,9 +58,9 @@ def duplicates(truth: Rows, rows: Rows) -> Iterator[str]:
     for uid, row in rows.items():
         if other := row["duplicate_of"]:
             if truth[uid]["source"] != truth[other]["source"]:
-                yield f"{_name(truth[uid])} is called a duplicate of {_name(truth[other])}."
+                yield f"{_name(truth[uid])} is wrongly a duplicate of {_name(truth[other])}."
             if not rows[other]["kept"]:
-                yield f"{_name(truth[uid])} is dropped for {_name(truth[other])}, which is not kept."
+                yield f"{_name(truth[uid])} is dropped as a duplicate of {_name(truth[other])}, which is not kept."
 
 
 def planted_copies(truth: Rows, rows: Rows) -> dict[str, tuple[int, int]]:
@@ -92,7 +92,7 @@ def copies(truth: Rows, rows: Rows) -> Iterator[str]:
     for kind, (found, passed) in planted_copies(truth, rows).items():
         needed = 1.0 if kind == "byte copies" else FOUND
         if passed == 0:
-            yield f"No {kind} passed the filters, so nothing is known of them."
+            yield f"No {kind} passed the filters, so they cannot be checked."
         elif found < needed * passed:
             yield f"{found} of {passed} {kind} were found, fewer than {needed:.0%}."
 
@@ -108,12 +108,12 @@ def untouched(results: Path, shards: Path, rows: Rows) -> Iterator[str]:
             if row["shard"] not in inputs:
                 inputs[row["shard"]] = members(shards / row["shard"])
             if output.pop(row["key"], None) != inputs[row["shard"]][row["key"]]:
-                yield f"The sample {row['key']!r} of {row['shard']} is not in {path.name} as it came."
+                yield f"The sample {row['key']!r} of {row['shard']} is not in {path.name} unchanged."
         for key in output:
-            yield f"The sample {key!r} of {path.name} stands in no table."
+            yield f"The sample {key!r} of {path.name} is in no table."
     kept = {uid for uid, row in rows.items() if row["kept"]}
     if written != kept:
-        yield f"Of {len(kept)} kept samples {len(written & kept)} are written, and {len(written - kept)} others."
+        yield f"{len(written & kept)} of {len(kept)} kept samples are written, and {len(written - kept)} others."
 
 
 def members(path: Path) -> dict[str, dict[str, bytes]]:
@@ -169,7 +169,7 @@ def _name(record: dict[str, Any]) -> str:
 @click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("shards", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(results: Path, shards: Path) -> None:
-    """Print what a run on the demo's SHARDS kept and dropped; leave with 1 if RESULTS do not meet the truth."""
+    """Print what a run on the demo's SHARDS kept and dropped; exit with 1 if RESULTS are wrong."""
     try:
         truth, rows = read_truth(shards), read_decisions(results)
     except (PycurateError, OSError) as error:

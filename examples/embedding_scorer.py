@@ -1,8 +1,8 @@
-"""A scorer of your own, computed from embeddings: a linear probe, such as scikit-learn's logistic regression gives.
+"""An example scorer on embeddings: a linear probe, for example from scikit-learn's logistic regression.
 
     bin/score.py --scorer examples/embedding_scorer.py:Probe --model-dir models ...
 
-It runs in SCORE, on what EMBED has stored: a finished run gets the new column without embedding anything again.
+It runs in SCORE, on the embeddings stored by EMBED, so it can be added to a finished run without embedding again.
 Needs models/probe.npz with `weight` (dim,) and `bias` (), trained on unit embeddings of the run's encoder.
 """
 
@@ -14,13 +14,13 @@ from pycurate.errors import ModelError
 
 
 class Probe:
-    """A logistic probe. Implements pycurate.models.protocols.EmbeddingScorer: it has no `view`, so it is given
-    embeddings.
+    """A logistic probe. Implements pycurate.models.protocols.EmbeddingScorer: it has no `view`, so it
+    receives embeddings.
     """
 
-    name = "probe"  # of the column, and so of decide.py --min-score probe=0.5
+    name = "probe"  # of the score column, as in decide.py --min-score probe=0.5
 
-    # Name the encoders that the probe was trained on, and any other pairing is refused; leave it out for any encoder.
+    # List the encoders that the probe was trained on to refuse any others; leave it out to accept any encoder.
     # encoders = ("ViT-L-14/openai",)
 
     def __init__(self, model_dir: Path, device: str) -> None:

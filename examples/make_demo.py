@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the demo's shards: WebDataset tars of about 300 samples, derived from 17 real photographs.
+"""Create the demo's shards: WebDataset tars of about 300 samples, derived from 17 real photographs.
 
 The photographs come inside the package scikit-image. Each gives its own file, byte copies, re-encoded, resized,
 cropped, flipped, blurred and dark versions, with captions and other sidecars; broken files of many kinds lie between
@@ -248,10 +248,12 @@ def make(out: Path, seed: int) -> list[dict[str, Any]]:
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo/shards"), show_default=True, help="Folder.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides which sample lies where.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("demo/shards"), show_default=True, help="Output folder."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for the order of samples.")
 def main(out: Path, seed: int) -> None:
-    """Make WebDataset shards for a first run, and truth.json with what each sample is."""
+    """Create WebDataset shards for a first run, and truth.json, which describes each sample."""
     click.echo(f"{len(make(out, seed))} samples in {len(SHARDS) + 1} shards: {out}")
 
 

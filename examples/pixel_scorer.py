@@ -1,9 +1,9 @@
-"""A scorer of your own, measured on pixels: how bright an image is.
+"""An example scorer on pixels: the brightness of an image.
 
     bin/embed.py --scorer examples/pixel_scorer.py:Brightness ...
     bin/score.py --scorer examples/pixel_scorer.py:Brightness ...
 
-It runs in EMBED, in the same decode as the encoder; SCORE puts what was measured beside the other scores.
+It runs in EMBED, on the images that are decoded for the encoder; SCORE adds its results to the other scores.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from pycurate.images.views import View
 
 
 class Brightness:
-    """Mean luminance. Implements pycurate.models.protocols.PixelScorer: its `view` says how it wants the pixels."""
+    """Mean luminance. Implements pycurate.models.protocols.PixelScorer: its `view` defines the size of the images."""
 
-    name = "brightness"  # of the column
+    name = "brightness"  # of the score column
     view = View(64, 64, resize="squash", interpolation="bilinear")
 
     def __init__(self, model_dir: Path, device: str) -> None:
-        """This one needs neither weights nor a device."""
+        """This scorer needs neither weights nor a device."""
 
     def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
         """uint8 (n, 3, 64, 64), RGB -> float32 (n,), 0-255: Rec. 601 luma of the mean colour."""

@@ -1,8 +1,8 @@
-"""An encoder of your own: a timm model, its pooled features as embeddings.
+"""An example encoder: the pooled features of a timm model.
 
     bin/embed.py --encoder examples/timm_encoder.py:TimmEncoder --model-dir models ...
 
-Needs the model's weights as models/timm_encoder.safetensors, saved once where there is a network:
+Needs the model's weights in models/timm_encoder.safetensors. Save them once, with network access:
 
     import timm
     from safetensors.torch import save_file
@@ -31,7 +31,7 @@ class TimmEncoder:
     def __init__(self, model_dir: Path, device: str) -> None:
         weights = model_dir / "timm_encoder.safetensors"
         if not weights.is_file():
-            raise ModelError(f"{weights} is missing; the top of {__file__} says how to make it.")
+            raise ModelError(f"{weights} is missing; see the top of {__file__} for how to create it.")
         model = timm.create_model(ARCHITECTURE, num_classes=0)
         model.load_state_dict(load_file(weights))
         self._model = model.eval().to(device)

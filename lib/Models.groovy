@@ -36,10 +36,10 @@ class Models {
             place = place.parent
         }
         if (!Files.isDirectory(place) || !Files.isWritable(place)) {
-            def cause = Files.isDirectory(place) ? 'cannot be written' : 'is a file'
+            def cause = Files.isDirectory(place) ? 'is not writable' : 'is a file'
             throw new AbortOperationException(
-                "--model_dir ${Paths.shown(given)}: ${Paths.shown(place)} ${cause}, and the weights are not there yet; " +
-                    'name a folder of your own, or let its owner fetch them'
+                "--model_dir ${Paths.shown(given)}: ${Paths.shown(place)} ${cause}, and the weights are missing; " +
+                    'use a folder of your own, or let its owner fetch them'
             )
         }
     }

@@ -51,7 +51,7 @@ class Mounts {
             def found = MEANING[engine()]?.toList()?.findAll { one -> place.contains(one) }
             if (found) {
                 throw new AbortOperationException(
-                    "the folder ${Paths.shown(place)} of shards holds ${found.join(' ')}, which ${engine()} cannot mount; rename it"
+                    "the folder of shards ${Paths.shown(place)} contains ${found.join(' ')}, which ${engine()} cannot mount; rename it"
                 )
             }
             def text = Shell.quote(place)

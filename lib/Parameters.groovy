@@ -11,7 +11,7 @@ class Parameters {
     /** Stop with every fault of the call, if there is one. `args` is what stood on the command line beside options. */
     static void check(Map params, List args) {
         def known = Schema.properties()
-        def faults = args ? ["'${args.first()}' is no option; quote a pattern, as in --input 'shards/*.tar'"] : []
+        def faults = args ? ["'${args.first()}' is not an option; quote patterns, as in --input 'shards/*.tar'"] : []
         // Nextflow turns --images-per-tar into a second parameter, imagesPerTar; one fault is enough.
         def unknown = params.keySet() - known.keySet()
         def twins = unknown.findAll { name -> name.contains('-') }.collect { name -> camel(name) }
@@ -27,38 +27,38 @@ class Parameters {
             faults << "--input is missing: ${known.input.description}"
         }
         set.findAll { _name, value -> value instanceof CharSequence && value =~ /[\t\r\n]/ }.each { name, value ->
-            faults << "--${name} ${Paths.shown(value)}: holds a tab or a line break"
+            faults << "--${name} ${Paths.shown(value)}: contains a tab or a line break"
         }
         set.subMap(['input', 'model_dir', 'reference']).each { name, value ->
             (name == 'reference' ? parts(value) : [value]).findAll { part -> part ==~ '~(/.*)?' }.each { part ->
-                faults << "--${name} ${Paths.shown(part)}: no shell has put your home for ~; write the whole path"
+                faults << "--${name} ${Paths.shown(part)}: ~ was not expanded by the shell; write the full path"
             }
         }
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
-            faults << "--scratch ${Paths.shown(set.scratch)}: is no folder of plain characters, such as /local or '\$TMPDIR'"
+            faults << "--scratch ${Paths.shown(set.scratch)}: is not a folder with a plain name, such as /local or '\$TMPDIR'"
         }
         if (!params.model_dir) {
-            faults << '--model_dir is missing: HOME is not set, so there is no ~/.cache/pycurate; name a folder for the weights'
+            faults << '--model_dir is missing: HOME is not set, so there is no ~/.cache/pycurate; give a folder for the weights'
         }
         if (params.encoder && !params.scorer && !params.pixel_scorer && (params.aesthetic || params.nsfw)) {
-            faults << '--encoder brings no scorers: add --aesthetic false --nsfw false, or a --scorer for each'
+            faults << '--encoder has no scorers: add --aesthetic false --nsfw false, or a --scorer for each'
         }
         if (params.clip_score_threshold != null && !params.encoder && !Presets.readsText(params.preset)) {
-            faults << '--clip_score_threshold needs a CLIP model: add --preset clip-b32, say'
+            faults << '--clip_score_threshold requires a CLIP model: add for example --preset clip-b32'
         }
         if (params.partition_minutes && !params.images_per_second) {
-            faults << '--partition_minutes needs --images_per_second: the report of an earlier run says it'
+            faults << '--partition_minutes requires --images_per_second: see the report of an earlier run'
         }
         if (params.reference && !params.dedup) {
-            faults << '--reference does nothing without --dedup true'
+            faults << '--reference has no effect without --dedup true'
         }
         ['encoder', 'scorer', 'pixel_scorer', 'filter'].each { name ->
             parts(set[name]).findAll { part -> part ==~ /[^\/].*\.py:[^:]*/ }.each { part ->
-                faults << "--${name} ${part}: write the whole path, from / on, since tasks run in folders of their own"
+                faults << "--${name} ${part}: write the absolute path, since tasks run in their own folders"
             }
         }
         parts(set.min_score).findAll { part -> !(part ==~ /[^=]+=.+/ && part.split('=', 2)[1].isDouble()) }.each { part ->
-            faults << "--min_score ${part}: is no COLUMN=NUMBER"
+            faults << "--min_score ${part}: is not COLUMN=NUMBER"
         }
         if (faults) {
             throw new nextflow.exception.AbortOperationException(faults.join('\n') + '\nSee --help.')
@@ -101,10 +101,10 @@ class Parameters {
             number : { it instanceof Number },
         ]
         if (!kinds[property.type](value)) {
-            return "is no ${property.type}"
+            return "is not of type ${property.type}"
         }
         if (property.enum && !(value.toString() in property.enum)) {
-            return "is none of ${property.enum.join(', ')}${nearest(value.toString(), property.enum)}"
+            return "is not one of ${property.enum.join(', ')}${nearest(value.toString(), property.enum)}"
         }
         if (value instanceof Number && !inRange(value.toDouble(), property)) {
             return "is not in the range ${property.minimum} to ${property.maximum ?: 'any'}"

@@ -26,23 +26,23 @@ class Paths {
         def session = nextflow.Global.session
         def executor = session.config.navigate('process.executor') ?: 'local'
         def set = Mounts.engine() || params.scratch || executor != 'local' ? TWICE : SHELL
-        def faults = unfit('--outdir', params.outdir, /\p{Cntrl}/, 'as its name', 'name another folder')
+        def faults = unfit('--outdir', params.outdir, /\p{Cntrl}/, 'in its name', 'choose another folder')
         if (params.outdir != params.outdir.trim() || params.outdir =~ /^\/.*:\//) {
-            faults << "--outdir ${shown(params.outdir)}: Nextflow takes no folder with a blank at an end, or :/ in it; name another"
+            faults << "--outdir ${shown(params.outdir)}: Nextflow does not accept a folder that begins or ends with a blank or contains :/; choose another"
         }
-        faults += unfit('the work folder', session.workDir, set, 'in shell commands', 'name another with -work-dir')
+        faults += unfit('the work folder', session.workDir, set, 'in shell commands', 'choose another with -work-dir')
         if (session.workDir.fileSystem == FileSystems.default && !Files.isWritable(session.workDir)) {
-            faults << "the work folder ${shown(session.workDir)} cannot be written; name another with -work-dir"
+            faults << "the work folder ${shown(session.workDir)} is not writable; choose another with -work-dir"
         }
         faults += unfit('the project folder', session.baseDir, set + ':', 'in shell commands', 'move the project')
         if (!faults) {
-            faults += unfit('--model_dir', of(params.model_dir), set, 'in shell commands', 'name another folder')
+            faults += unfit('--model_dir', of(params.model_dir), set, 'in shell commands', 'choose another folder')
             faults += References.folders(params.reference).findAll { folder -> References.embedded(folder) }.collectMany { folder ->
-                unfit('--reference', folder, set, 'in shell commands', 'rename it, or name it by a link from elsewhere')
+                unfit('--reference', folder, set, 'in shell commands', 'rename it, or give a link to it')
             }
         }
         if (Mounts.engine()) {
-            faults += unfit('--container', params.container, TWICE.replace(':', ''), 'in shell commands', 'name another image')
+            faults += unfit('--container', params.container, TWICE.replace(':', ''), 'in shell commands', 'choose another image')
         }
         if (faults) {
             throw new AbortOperationException(faults.join('\n'))
@@ -59,6 +59,6 @@ class Paths {
             return []
         }
         def found = place.toString().findAll("[${characters}]").unique().collect { one -> shown(one) }
-        found ? ["${what} ${shown(place)}: holds ${found.join(' ')}, which Nextflow cannot carry ${where}; ${remedy}".toString()] : []
+        found ? ["${what} ${shown(place)}: contains ${found.join(' ')}, which Nextflow cannot handle ${where}; ${remedy}".toString()] : []
     }
 }

@@ -103,7 +103,7 @@ class Published {
             }
             catch (Throwable fault) {
                 faults << new AbortOperationException(
-                    "${outdir}/${name} cannot be published (${fault.class.simpleName}: ${fault.message}); mend the cause and go on with -resume",
+                    "${outdir}/${name} cannot be published (${fault.class.simpleName}: ${fault.message}); fix the cause and run again with -resume",
                     fault,
                 )
             }
@@ -135,7 +135,7 @@ class Published {
         if (cut || (modified(source) > ended && sha256(source) != entry.sha256)) {
             throw new AbortOperationException(
                 "${source} was changed after its task ended" + (cut ? ": it has ${size} bytes of ${entry.bytes}" : '') +
-                    "; remove the folder ${folder} and go on with -resume"
+                    "; remove the folder ${folder} and run again with -resume"
             )
         }
     }

@@ -17,7 +17,7 @@ class References {
 
     private static Path existing(Path folder) {
         if (!Files.isDirectory(folder)) {
-            throw new nextflow.exception.AbortOperationException("--reference ${Paths.shown(folder)}: there is no such folder")
+            throw new nextflow.exception.AbortOperationException("--reference ${Paths.shown(folder)}: this folder does not exist")
         }
         folder
     }

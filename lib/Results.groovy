@@ -38,7 +38,7 @@ class Results {
         if (!success) {
             [('--outdir'): Paths.of(outdir), 'the work folder': nextflow.Global.session.workDir].each { what, place ->
                 if (full(place)) {
-                    println "${what} ${Paths.shown(place)}: no space is left on its disk; free some, then go on with -resume"
+                    println "${what} ${Paths.shown(place)}: no space is left on its disk; free some space, then run again with -resume"
                 }
             }
         }

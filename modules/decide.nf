@@ -1,4 +1,4 @@
-// Ask the filters, drop duplicates by rank, decide about every sample, and plan the output.
+// Apply the filters, drop duplicates by rank, decide about every sample, and plan the output.
 process DECIDE {
     label 'process_high'
     ext options: { Options.of('DECIDE') }

@@ -1,5 +1,5 @@
-// Duplicates over the whole input: pairs know no threshold but the cosine's, the filters act in DECIDE alone.
-// A set of moderate size is searched in one task, a large one is fanned out; both give the same decisions.
+// Find duplicates in the whole input, before filtering; the filters are applied in DECIDE.
+// A set of moderate size is searched in one task, a large one in many; both give the same decisions.
 
 // The whole search in one task.
 process DEDUP_PAIRS {
@@ -30,7 +30,7 @@ process DEDUP_PAIRS {
     """
 }
 
-// Choose cells from a sample of the embeddings.
+// Compute cells from a sample of the embeddings.
 process DEDUP_TRAIN {
     label 'process_gpu'
     ext options: { Options.of('DEDUP') }
@@ -60,8 +60,8 @@ process DEDUP_TRAIN {
     """
 }
 
-// Send each vector of a partition to the cells that it visits: one file, sorted by cell. Of a reference's partition no file
-// comes: it is read from the reference.
+// Assign each vector of a partition to the cells that it visits: one file, sorted by cell. Partitions of a reference set are
+// read from its folder, not from input files.
 process DEDUP_ASSIGN {
     tag "${number}"
     label 'process_medium'
@@ -88,7 +88,7 @@ process DEDUP_ASSIGN {
     """
 }
 
-// Find the pairs that meet in a bucket of cells; of each file only the bucket's slice is read.
+// Find the pairs within a bucket of cells; of each file only the bucket's slice is read.
 process DEDUP_MATCH {
     tag "${bucket}"
     label 'process_gpu'

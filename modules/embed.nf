@@ -1,4 +1,4 @@
-// Everything that needs pixels: one decode, embeddings, measures on pixels.
+// Everything that needs pixels: decode each image once, compute embeddings and pixel scores.
 process EMBED {
     tag "${number}"
     label 'process_gpu'

@@ -1,5 +1,5 @@
-// Bring the weights of the run's models, before any GPU is asked for. They go to where they stay, and not by way of the
-// task's folder: so a fetch that broke off goes on, and of two runs that begin at once one waits for the other.
+// Download the weights of the run's models before any GPU is requested. They are written to --model_dir directly rather than
+// to the task's folder, so that an interrupted download can resume, and of two runs that start at once one waits for the other.
 process MODELS {
     tag "${name}"
     label 'process_single'
@@ -26,7 +26,7 @@ process MODELS {
     """
 }
 
-// See that the models give what was published; what is found goes to pipeline_info.
+// Test that the models give the published results; the findings go to pipeline_info.
 process MODELS_VERIFY {
     label 'process_low'
     ext options: { Options.of('MODELS') }

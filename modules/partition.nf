@@ -1,5 +1,5 @@
-// Find the shards of the input and cut them into groups of about equal bytes. It is the first task and looks at the rest of
-// the call too: a call that is wrong is refused by what the script says of it, and is no task that failed.
+// Find the shards of the input and split them into groups of about equal size. The first task also checks the user's classes
+// and scores; what is wrong with them is printed as one sentence instead of as a failed task.
 process PARTITION {
     label 'process_single'
     ext mounts: { Mounts.ofInput(input.toString()) }, options: { Options.of('PARTITION') } // in a container

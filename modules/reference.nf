@@ -1,4 +1,4 @@
-// A reference set that is still shards: embedded like the input, and gathered as a run leaves it.
+// A reference set that consists of shards: embedded like the input, and collected into a results folder.
 
 include { PARTITION as PARTITION_REFERENCE } from './partition'
 include { EMBED as EMBED_REFERENCE         } from './embed'

@@ -1,4 +1,4 @@
-// The images that the report shows are chosen first, so that only their shards are read.
+// Select the images for the report first, so that only their shards are read.
 process REPORT_EXAMPLES {
     label 'process_low'
 
@@ -22,7 +22,7 @@ process REPORT_EXAMPLES {
     """
 }
 
-// Check that every sample is accounted for, sum up, and show the run on one page.
+// Check that every sample is accounted for, summarise the run, and render the report.
 process REPORT {
     label 'process_low'
     ext mounts: { mounts } // of the shards, in a container

@@ -1,4 +1,4 @@
-// Each scorer's column, from embeddings and what EMBED measured on pixels.
+// Compute each scorer's column from embeddings and from EMBED's pixel scores.
 process SCORE {
     tag "${number}"
     label 'process_low'

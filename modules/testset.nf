@@ -1,4 +1,4 @@
-// A tiny set of shards, drawn on the spot (-profile test).
+// Generate a tiny set of shards (-profile test).
 process TESTSET {
     label 'process_single'
 

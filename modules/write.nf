@@ -1,4 +1,4 @@
-// Copy the kept samples of one run of output tars out of the shards.
+// Copy the kept samples of one plan from the input shards to output tars.
 process WRITE {
     tag "${number}"
     label 'process_low'

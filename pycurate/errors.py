@@ -44,16 +44,16 @@ class ManifestError(PycurateError):
 
 
 _FAULTS: dict[int | None, tuple[str, str]] = {
-    None: ("not all of it was written", "see that its disk has space left"),  # numpy's, which names no cause
-    errno.ENOSPC: ("no space is left on its disk", "free some, or choose a folder on another disk"),
-    errno.EDQUOT: ("your quota of disk space is used up", "free some, or choose a folder on another disk"),
-    errno.EROFS: ("its file system can only be read", "choose a folder that can be written"),
-    errno.EACCES: ("you have no permission", "have it given to you, or choose another folder"),
-    errno.EPERM: ("it is not permitted", "have it permitted, or choose another folder"),
-    errno.ENOENT: ("there is no such file or folder", "check the path"),
-    errno.ENOTDIR: ("a file is where a folder should be", "move that file away, or choose another folder"),
-    errno.EEXIST: ("a file is where a folder should be", "move that file away, or choose another folder"),
-    errno.EISDIR: ("a folder is where a file should be", "move that folder away, or choose another name"),
+    None: ("it was not written completely", "check that its disk has space left"),  # numpy's, which names no cause
+    errno.ENOSPC: ("no space is left on its disk", "free some space, or choose a folder on another disk"),
+    errno.EDQUOT: ("your disk quota is exceeded", "free some space, or choose a folder on another disk"),
+    errno.EROFS: ("its file system is read-only", "choose a writable folder"),
+    errno.EACCES: ("you lack the permission", "ask for it, or choose another folder"),
+    errno.EPERM: ("the operation is not permitted", "ask for the permission, or choose another folder"),
+    errno.ENOENT: ("it does not exist", "check the path"),
+    errno.ENOTDIR: ("a file is in place of a folder", "move that file away, or choose another folder"),
+    errno.EEXIST: ("a file is in place of a folder", "move that file away, or choose another folder"),
+    errno.EISDIR: ("a folder is in place of a file", "move that folder away, or choose another name"),
     errno.ENAMETOOLONG: ("its name is too long", "choose a shorter one"),
     errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
     errno.EFBIG: ("it is too large for its file system", "choose a folder on another disk"),
@@ -66,5 +66,5 @@ def explained(error: OSError, doing: str = "") -> str:
     `doing` says what failed, such as `x.npy cannot be written`; without it, the file that the error names does.
     """
     what = doing or (f"{error.filename} cannot be used" if error.filename else "A file or the output cannot be used")
-    cause, remedy = _FAULTS.get(error.errno, ("the system reports an error", "see that the disk is sound"))
+    cause, remedy = _FAULTS.get(error.errno, ("the system reports an error", "check the disk"))
     return f"{what}, since {cause} ({error.strerror or error}): {remedy}."

@@ -89,7 +89,7 @@ def open_regular(path: Path) -> BinaryIO:
     opened = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
         opened.close()
-        raise OSError(errno.EINVAL, "This is no regular file", os.fspath(path))
+        raise OSError(errno.EINVAL, "This is not a regular file", os.fspath(path))
     return opened
 
 

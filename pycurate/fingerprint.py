@@ -38,6 +38,6 @@ def check_version() -> None:
     wanted, *parts = os.environ.get(VARIABLE, "").split(":")
     if wanted and wanted != content_hash(Path(__file__).parent, parts):
         raise UsageError(
-            f"This pycurate ({Path(__file__).parent}) is not the one beside main.nf; "
-            "it was edited during the run, or the container image or .venv is of another checkout: build that anew."
+            f"This pycurate ({Path(__file__).parent}) differs from the one next to main.nf: it was edited during the "
+            "run, or the container image or .venv belongs to another checkout; rebuild it."
         )

@@ -29,7 +29,7 @@ _BUILT_IN_MODULES = [
 
 
 @contextmanager
-def called(what: str, wrong: type[PycurateError], remedy: str = "mend it there") -> Iterator[None]:
+def called(what: str, wrong: type[PycurateError], remedy: str = "fix it there") -> Iterator[None]:
     """Raise `wrong` with `what`, the cause and the remedy for whatever the block raises, a call of sys.exit too.
 
     Errors of pycurate and Ctrl-C pass.
@@ -75,7 +75,7 @@ def load_class(spec: str) -> type[Any]:
     """
     module_name, _, class_name = spec.rpartition(":")
     if not module_name or not class_name:
-        raise UsageError(f"{spec!r} names no class; write it as module:Class or path/to/file.py:Class.")
+        raise UsageError(f"{spec!r} does not name a class; write it as module:Class or path/to/file.py:Class.")
     with called(f"{module_name} cannot be imported: it", UsageError):
         module = _module_of_file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
     classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
@@ -97,8 +97,8 @@ def _module(name: str) -> ModuleType:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise  # the module is there; something that it imports is not
         raise UsageError(
-            f"there is no module {name!r}{nearest(name, _BUILT_IN_MODULES)}; put the folder of your own on PYTHONPATH "
-            "or name its file as path/to/file.py:Class."
+            f"there is no module {name!r}{nearest(name, _BUILT_IN_MODULES)}; add your folder to PYTHONPATH, "
+            "or give the file as path/to/file.py:Class."
         ) from error
 
 

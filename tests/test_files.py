@@ -99,16 +99,16 @@ def test_a_full_and_a_read_only_disk(disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     done = started("testset", "--out", disk / "other")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "can only be read" in done.stderr and "choose a folder that can be written" in done.stderr
+    assert "is read-only" in done.stderr and "choose a writable folder" in done.stderr
 
 
 def test_names_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     for place, cause in (
-        (tmp_path / "file" / "x.json", "a file is where a folder should be"),
-        (tmp_path / "file" / "deep" / "x.json", "a file is where a folder should be"),
-        (tmp_path / "folder", "a folder is where a file should be"),
+        (tmp_path / "file" / "x.json", "a file is in place of a folder"),
+        (tmp_path / "file" / "deep" / "x.json", "a file is in place of a folder"),
+        (tmp_path / "folder", "a folder is in place of a file"),
         (tmp_path / ("n" * 300), "its name is too long"),
     ):
         with pytest.raises(StorageError, match=cause) as caught:
@@ -123,7 +123,7 @@ def test_a_missing_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     os.seteuid(65534)
     try:
-        with pytest.raises(StorageError, match=r"you have no permission .*choose another folder") as caught:
+        with pytest.raises(StorageError, match=r"you lack the permission .*choose another folder") as caught:
             write_json(tmp_path / "x.json", {})
     finally:
         os.seteuid(0)

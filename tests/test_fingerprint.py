@@ -35,5 +35,5 @@ def test_a_script_refuses_a_package_that_is_not_the_workflows(tmp_path: Path, sa
     command = [sys.executable, str(ROOT / "bin" / "testset.py"), "--out", str(tmp_path / "shards")]
     done = subprocess.run(command, env=os.environ | {"PYCURATE_CODE": code}, capture_output=True, text=True)
     assert done.returncode == (0 if same else 2), done.stderr
-    assert same or "is not the one beside main.nf" in done.stderr
+    assert same or "differs from the one next to main.nf" in done.stderr
     assert (tmp_path / "shards").exists() == same

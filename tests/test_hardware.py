@@ -11,7 +11,7 @@ from scripts import called
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("gpu", "'gpu' is no device; give cpu, cuda"),
+        ("gpu", "'gpu' is not a device; give cpu, cuda"),
         ("cuda:64", "There is no device cuda:64 here"),
         pytest.param(
             "cuda",

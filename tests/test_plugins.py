@@ -26,11 +26,11 @@ from pycurate.stages.score import columns_of
             "pycurate.models.builtin.layon:NsfwL14",
             r"no module 'pycurate\.models\.builtin\.layon'; did you mean 'pycurate\.models\.builtin\.laion'\?",
         ),
-        ("no_such_module:Thing", "no module 'no_such_module'; put the folder of your own on PYTHONPATH"),
+        ("no_such_module:Thing", "no module 'no_such_module'; add your folder to PYTHONPATH"),
         ("no/such/file.py:Thing", r"no file no/such/file\.py"),
-        (":Thing", "names no class"),
-        ("pycurate.models.builtin.laion:", "names no class"),
-        ("pycurate.models.builtin.laion", "names no class"),
+        (":Thing", "does not name a class"),
+        ("pycurate.models.builtin.laion:", "does not name a class"),
+        ("pycurate.models.builtin.laion", "does not name a class"),
         ("pycurate.models.presets:PRESETS", "has no class 'PRESETS'"),
     ],
 )
@@ -60,7 +60,7 @@ def test_a_fault_inside_a_users_module_is_named_with_its_line(
     (tmp_path / f"{name}.py").write_text(f"\n{fault}\nclass Thing: ...\n")
     monkeypatch.syspath_prepend(tmp_path)
     for spec in (f"{name}:Thing", f"{tmp_path}/{name}.py:Thing"):
-        with pytest.raises(UsageError, match=rf"{name}(\.py)? cannot be imported: it {cause}; mend it there\."):
+        with pytest.raises(UsageError, match=rf"{name}(\.py)? cannot be imported: it {cause}; fix it there\."):
             load_class(spec)
 
 
@@ -83,9 +83,9 @@ def test_a_users_constructor_that_fails_is_named_with_its_line(body: str, tmp_pa
         lambda: load_encoder(spec, tmp_path, "cpu"),
         lambda: load_scorer(spec, tmp_path, "cpu", "any"),
     ):
-        with pytest.raises(ModelError, match=f"own.py:Own cannot be made: it {BODIES[body]}; mend it there"):
+        with pytest.raises(ModelError, match=f"own.py:Own cannot be created: it {BODIES[body]}; fix it there"):
             load()
-    with pytest.raises(UsageError, match=f"does not make a filter: it {BODIES[body]}; write module:Class"):
+    with pytest.raises(UsageError, match=f"cannot be created as a filter: it {BODIES[body]}; write module:Class"):
         load_filter(spec)
 
 

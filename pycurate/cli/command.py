@@ -48,7 +48,7 @@ class _Ends:
             echo(_sentence(explained(error)), err=True)
             _give_up_stdout()
         except Exception:
-            log.critical("This is a fault of pycurate's own; please report it with the lines below.", exc_info=True)
+            log.critical("This is a bug in pycurate; please report it with the lines below.", exc_info=True)
         sys.exit(status)
 
 

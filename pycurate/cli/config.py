@@ -12,26 +12,28 @@ from pycurate.files import atomic
 from pycurate.nextflow.parameters import parameter_file
 
 
-@click.command(epilog="Every parameter of docs/usage.md is an option, also those not shown, such as --min-side 200.")
+@click.command(
+    epilog="Every parameter in docs/usage.md is an option, including those not shown here, such as --min-side 200."
+)
 @click.option(
     "--output-file",
     type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
     default=Path("image_pipeline.yaml"),
     show_default=True,
-    help="The file; - prints it.",
+    help="File to write; - prints to standard output.",
 )
 @run_options
 def config(given: dict[str, Any], output_file: Path) -> None:
     """Write a commented parameter file for `pycurate run --params-file` or `nextflow run -params-file`.
 
-    What is not given stands in it as a comment with its default.
+    Parameters that are not given are included as comments with their defaults.
     """
     if "input" not in given:
-        raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
+        raise UsageError("Give the input shards, for example --input-path 'shards/*.tar'.")
     text = parameter_file(given)
     if str(output_file) == "-":
         echo(*text.split("\n"))
         return
     with atomic(output_file) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    echo(f"{output_file} is written. Next: pycurate run --params-file {output_file}")
+    echo(f"Wrote {output_file}. Next: pycurate run --params-file {output_file}")

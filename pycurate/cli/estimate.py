@@ -24,7 +24,9 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
     "--input-path", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file."
 )
 @model_options
-@click.option("--gpus", default="1,8,64", show_default=True, help="Numbers of GPUs, separated by commas.")
+@click.option(
+    "--gpus", default="1,8,64", show_default=True, help="Numbers of GPUs to estimate for, separated by commas."
+)
 @click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="Length of the trial.")
 @click.option("--shards", default=50, show_default=True, type=click.IntRange(10), help="Shards whose headers are read.")
 @click.option("--all", "everything", is_flag=True, help="Read the headers of all shards.")

@@ -23,11 +23,11 @@ WIDTH = 13  # of the headings
 @click.command()
 @click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("name", metavar="[UID|KEY|SHARD/KEY]", required=False)
-@click.option("--extract", "place", type=click.Path(path_type=Path), help="Write the image to this file or folder.")
+@click.option("--extract", "place", type=click.Path(path_type=Path), help="Save the image to this file or folder.")
 def inspect(results: Path, name: str | None, place: Path | None) -> None:
-    """Say why a sample of RESULTS was kept or dropped, and where its bytes came from and went.
+    """Show why a sample of RESULTS was kept or dropped, and where its bytes are in the input and the output.
 
-    Without a name: what became of all samples.
+    Without a uid or key: counts of kept and dropped samples.
     """
     from pycurate.results.tables import read_summary
     from pycurate.review.earlier import criteria_of  # here, since it takes a second
@@ -41,10 +41,10 @@ def inspect(results: Path, name: str | None, place: Path | None) -> None:
         return
     rows = matching(results, name)
     if len(rows) > 1:
-        echo(f"{name} names {len(rows)} samples or more; name one by its uid or SHARD/KEY:")
+        echo(f"{name} matches {len(rows)} or more samples; give the uid or SHARD/KEY of one:")
         for row in rows:
             echo(f"  {row['uid']}  {row['shard']}/{row['key']}")
-        raise UsageError(f"{name} is not one sample.")
+        raise UsageError(f"{name} matches more than one sample.")
     found = look_up(results, rows[0]["uid"])
     for heading, text in described(found, criteria_of(results)):
         echo(f"{pad(heading, WIDTH)} {text}")
@@ -70,7 +70,7 @@ def described(found: "Lookup", criteria: "Criteria") -> list[tuple[str, str]]:
         where = f"{other['shard']}/{other['key']} " if other else "a reference set's "
         lines += [("duplicate of", f"{where}{decision['duplicate_of']}, cosine {decision['similarity']:.4f}")]
     if found.copied:
-        lines += [("duplicates", f"{number(found.copied)} dropped in its favour")]
+        lines += [("duplicates", f"{number(found.copied)} dropped as duplicates of it")]
         lines += [("", f"{one['shard']}/{one['key']}, cosine {one['similarity']:.4f}") for one in found.copies]
     path = found.shard.path if found.shard else sample["shard"]
     stop = sample["tar_offset"] + sample["tar_size"]
@@ -100,4 +100,4 @@ def _scored(value: float | None, rules: Sequence["Rule"]) -> str:
 def _whole(summary: dict[str, Any], results: Path) -> None:
     for name, count in {"inputs": summary["inputs"], "kept": summary["kept"], **summary["dropped"]}.items():
         echo(f"{pad(name, 20)} {count:>12,}")
-    echo(f"Of one sample: pycurate inspect {results} UID. The report: {path_of(results, 'page')}")
+    echo(f"For one sample: pycurate inspect {results} UID. Report: {path_of(results, 'page')}")

@@ -8,13 +8,13 @@ import pycurate
 from pycurate.cli.command import Group
 
 COMMANDS = {  # in the order in which they are used
-    "stages": "Say what each stage does and takes.",
-    "estimate": "Survey the input and say what a run will take.",
+    "stages": "List the stages and the resources they need.",
+    "estimate": "Inspect the input and estimate time and disk space of a run.",
     "config": "Write a commented parameter file for a run.",
-    "run": "Run the workflow and show how it goes.",
-    "inspect": "Say why an image was kept or dropped.",
-    "refilter": "Choose anew with other thresholds, embedding nothing.",
-    "verify": "Say whether results are as their run left them.",
+    "run": "Run the workflow and show its progress.",
+    "inspect": "Explain why an image was kept or dropped.",
+    "refilter": "Try other thresholds without embedding again.",
+    "verify": "Check that the results are complete and unchanged.",
 }
 
 
@@ -38,7 +38,7 @@ class Commands(Group):
 @click.group(cls=Commands, context_settings={"max_content_width": 110})
 @click.version_option(pycurate.__version__, prog_name="pycurate")
 def main() -> None:
-    """Make a clean training set out of shards of images: good looking, safe, without duplicates."""
+    """Curate training images in WebDataset shards: filter by aesthetic and NSFW scores, remove duplicates."""
 
 
 if __name__ == "__main__":

@@ -32,12 +32,12 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
         )
         return function(models=models, **options)
 
-    on = click.option("--device", help="cuda, cpu, ...  [default: cuda where there is one]")
+    on = click.option("--device", help="cuda, cpu, ...  [default: cuda if available]")
     return parameters(*MODELS)(on(run))
 
 
 def _weights(folder: str) -> Path:
     """The folder of weights. Raises UsageError where it lies in a home that is not there."""
     if folder.startswith("~/") and not os.environ.get("HOME"):
-        raise UsageError(f"HOME is not set, so there is no {folder}; name a folder of weights by --model-dir.")
+        raise UsageError(f"HOME is not set, so there is no {folder}; give a folder for weights by --model-dir.")
     return Path(folder).expanduser()

@@ -15,7 +15,7 @@ results_option = click.option(
     "--results",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="Folder that the stages share; each adds its files to it.  [default: the current folder]",
+    help="Folder shared by the stages; each adds its files.  [default: the current folder]",
 )
 
 
@@ -83,7 +83,11 @@ def _split(_context: click.Context, _parameter: click.Parameter, given: tuple[st
 
 
 partition_option = click.option(
-    "--partition", "partitions", multiple=True, metavar="NUMBER", help="A partition, such as 00000; else all of them."
+    "--partition",
+    "partitions",
+    multiple=True,
+    metavar="NUMBER",
+    help="Number of a partition, such as 00000; repeatable.  [default: all]",
 )
 
 reference_option = click.option(
@@ -91,5 +95,5 @@ reference_option = click.option(
     "references",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Results folder of a set that outranks this one and is never written; repeatable.",
+    help="Results folder of a set that takes precedence over this one and is never written; repeatable.",
 )

@@ -40,7 +40,7 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     "--write",
     "target",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Make the curated set anew in this folder; RESULTS itself is replaced.",
+    help="Write the curated set to this new folder, or replace the one in RESULTS.",
 )
 @click.pass_obj
 def refilter(
@@ -51,9 +51,9 @@ def refilter(
     images_per_tar: int,
     target: Path | None,
 ) -> None:
-    """Say what other thresholds would keep of the run in RESULTS, at once; with --write make it so.
+    """Show what other thresholds would keep of the run in RESULTS; with --write, write that set.
 
-    Nothing is embedded, scored or compared again. What is not given stays as it was in the run.
+    Nothing is embedded, scored or compared again. Options that are not given keep the values of the run.
     """
     from pycurate.results.plan import Layout
     from pycurate.results.reasons import in_order
@@ -64,6 +64,6 @@ def refilter(
     echo(f"{'':20} {'run':>12} {'now':>12}")
     for reason in in_order([*change.before, *change.after], [rule.reason for rule in filtering.rules()]):
         echo(f"{pad(reason, 20)} {change.before.get(reason, 0):>12,} {change.after.get(reason, 0):>12,}")
-    echo(f"{change.gained:,} more would be kept, {change.lost:,} no longer.")
+    echo(f"{change.gained:,} samples added, {change.lost:,} removed.")
     if target:
         echo(f"Curated shards: {target / 'curated'}   Report: {path_of(target, 'page')}")

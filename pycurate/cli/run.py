@@ -21,18 +21,24 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command(epilog="Every parameter of docs/usage.md is an option, also those not shown, such as --min-side 200.")
-@click.option("--params-file", type=FILE, help="Parameters, as `pycurate config` writes them; options count more.")
-@click.option("--profile", help="Of Nextflow: slurm, apptainer, ...; several with commas.")
-@click.option("--resume", is_flag=True, help="Go on where an earlier run was, and use what it made.")
+@click.command(
+    epilog="Every parameter in docs/usage.md is an option, including those not shown here, such as --min-side 200."
+)
+@click.option(
+    "--params-file", type=FILE, help="Parameter file, such as from `pycurate config`; options take precedence."
+)
+@click.option("--profile", help="Nextflow profile: slurm, apptainer, ...; separate several by commas.")
+@click.option("--resume", is_flag=True, help="Continue an earlier run, reusing finished work.")
 @click.option(
     "--work-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("work"),
     show_default=True,
-    help="Where tasks work.",
+    help="Nextflow's work directory.",
 )
-@click.option("--site", "site_files", type=FILE, multiple=True, help="One more Nextflow configuration; repeatable.")
+@click.option(
+    "--site", "site_files", type=FILE, multiple=True, help="Additional Nextflow configuration file; repeatable."
+)
 @click.option(
     "--ansi-log/--no-ansi-log", default=None, help="Live table or log lines.  [default: a table on a terminal]"
 )
@@ -46,16 +52,16 @@ def run(
     site_files: tuple[Path, ...],
     ansi_log: bool | None,
 ) -> None:
-    """Run the workflow and show how it goes: stage by stage, images a second, kept and dropped, time left.
+    """Run the workflow and show, per stage, progress, images per second, kept and dropped samples, and time left.
 
-    The parameters are left in pipeline_info/parameters.yaml of the results.
+    The parameters are saved in pipeline_info/parameters.yaml of the results.
     """
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that --help need not take
     from pycurate.nextflow.progress import Progress
 
     chosen = (read_parameter_file(params_file) if params_file else {}) | given
     if "input" not in chosen and "test" not in (profile or "").split(","):
-        raise UsageError("Name the shards: --input-path 'shards/*.tar'.")
+        raise UsageError("Give the input shards, for example --input-path 'shards/*.tar'.")
     every = {one.name: one.default for one in run_parameters()} | chosen
     trace = Path(expanded(every["outdir"])) / "pipeline_info" / "trace.txt"
     with TemporaryDirectory(prefix="pycurate-") as folder:
@@ -73,7 +79,7 @@ def run(
         progress.disregard()
         status = _followed(command, {"PYCURATE_PARAMETERS": str(file)}, progress, ansi_log)
     if status:
-        echo("The run stopped before its end; mend the cause, then go on with the same command and --resume.")
+        echo("The run stopped early; fix the cause, then run the same command with --resume.")
         sys.exit(status)
 
 
@@ -92,7 +98,7 @@ def _followed(command: list[str], env: dict[str, str], progress: "Progress", ans
             env={**os.environ, **env, "PATH": path},
         )
     except FileNotFoundError as error:
-        raise UsageError("There is no nextflow on PATH; run make setup, or load the cluster's module.") from error
+        raise UsageError("nextflow was not found on PATH; run make setup, or load your cluster's module.") from error
     stopped: list[int] = []
 
     def stop(number: int, _frame: object) -> None:

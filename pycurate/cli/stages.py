@@ -9,14 +9,14 @@ from pycurate.text import duration, size
 
 
 @click.command()
-@click.option("--verbose", is_flag=True, help="Every process, with what it was measured to take.")
+@click.option("--verbose", is_flag=True, help="Show every process, with its measured usage.")
 @click.option(
     "--results",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="With --verbose: measured by this run, in place of the one that pycurate comes with.",
+    help="With --verbose: show the usage measured in this run instead of the one shipped with pycurate.",
 )
 def stages(verbose: bool, results: Path | None) -> None:
-    """Say what each stage does and what its tasks ask for."""
+    """List the stages and the resources that their tasks request."""
     from rich.table import Table
 
     from pycurate.nextflow.processes import measured_costs, processes, summed_up
@@ -31,7 +31,7 @@ def stages(verbose: bool, results: Path | None) -> None:
     screen = console()
     screen.print(table)
     if not verbose:
-        screen.print("What tasks ask for at first; killed ones ask for more. All processes: --verbose.")
+        screen.print("Initial requests; tasks that are killed request more when retried. All processes: --verbose.")
         return
     about, found = measured_costs(results)
     on_gpu = {one.name for one in known if one.resources.gpu}

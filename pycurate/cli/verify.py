@@ -11,11 +11,11 @@ from pycurate.text import number, size
 
 @click.command()
 @click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--quick", is_flag=True, help="Look at names and sizes only; read no file.")
+@click.option("--quick", is_flag=True, help="Compare names and sizes only, without reading the files.")
 def verify(results: Path, quick: bool) -> None:
-    """Hold the files in RESULTS against the manifest that their run left; leaves with 1 if one is not as it was.
+    """Check the files in RESULTS against the manifest of their run; exits with 1 if one differs.
 
-    Named are files that are missing, cut, changed or left over from another run. Files of your own are not looked at.
+    Lists files that are missing, truncated, changed or left over from another run. Files of your own are ignored.
     """
     from pycurate.results.manifest import read_manifest
     from pycurate.review.verify import verify as deviations

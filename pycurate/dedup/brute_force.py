@@ -48,7 +48,7 @@ def check_decisions(sources: Sequence[Source], decisions: pa.Table, threshold: f
     stated = dropped["similarity"].to_numpy()
     place = _places(dropped["uid"], uids.take(own))
     if (place < 0).any():
-        raise LedgerError("Decisions name samples that the tables do not have; run DECIDE again.")
+        raise LedgerError("The decisions contain samples that are not in the tables; run DECIDE again.")
     this = own[place]
     true = np.zeros(len(this), bool)
     for which in np.unique(owner):  # each set numbers its samples by itself, so that a uid may stand in several
@@ -64,11 +64,11 @@ def check_decisions(sources: Sequence[Source], decisions: pa.Table, threshold: f
         true[rows] |= good
     wrong = dropped.filter(pa.array(~true))
     pairs = zip(wrong["uid"].to_pylist(), wrong["duplicate_of"].to_pylist(), strict=True)
-    faults += [f"{a} is not what its decision says it is of {b}" for a, b in pairs]
+    faults += [f"{a} does not match its decision relative to {b}" for a, b in pairs]
 
     values, count = np.unique(contents[stays], return_counts=True)
     twice = np.isin(contents, values[count > 1]) & kept
-    faults += [f"{uids[int(i)]} is kept and so is a byte-equal image" for i in np.flatnonzero(twice)]
+    faults += [f"{uids[int(i)]} is kept, as is a byte-equal image" for i in np.flatnonzero(twice)]
     for i, j in _alike(embeddings.take(numbers[stays]), threshold):
         i, j = stays[i], stays[j]
         close = embeddings.similarity(numbers[i], numbers[j]) >= np.float32(threshold)

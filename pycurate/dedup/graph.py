@@ -121,7 +121,7 @@ class Index:
         known[known] = self.numbers[source[known]] == samples[known] >> ROW_BITS
         row = samples & ((1 << ROW_BITS) - 1)
         if not known.all() or (row >= np.diff(self.bases)[source]).any():
-            raise TableError("The pairs name samples that the tables do not have; run match again.")
+            raise TableError("The pairs contain samples that are not in the tables; run dedup.py match again.")
         return self.bases[source] + row
 
 
@@ -145,7 +145,7 @@ def duplicates(
         if not len(graph.walk.cut):
             return graph.dropped(), search, recall
         limit *= 2  # so that the rounds are few, whatever the data
-        log.info("%d samples look further than their first %d duplicates", len(graph.walk.cut), limit // 2)
+        log.info("%d samples need more than their first %d duplicates", len(graph.walk.cut), limit // 2)
         pairs = match_again(results, graph, search.threshold, embeddings_of(sources), limit)
 
 
@@ -167,7 +167,7 @@ class Graph:
         later, earlier = (self._node[np.searchsorted(self._sorted, number)] for number in numbers)
         if (earlier >= later).any():
             raise TableError(
-                "The pairs do not follow the rank of the samples, whose scores changed since; run train again."
+                "The pairs do not match the ranks of the samples, whose scores changed; run dedup.py train again."
             )
         exact = pairs["exact"].to_numpy()
         self.leader = _leaders(len(place), later[exact], earlier[exact])

@@ -51,7 +51,7 @@ class Search:
         try:
             return cls(**json.loads(table.schema.metadata[b"pycurate"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise TableError("A table of pairs does not say how they were found; run dedup.py match again.") from error
+            raise TableError("A pairs table lacks the settings of its search; run dedup.py match again.") from error
 
 
 def read_pairs(results: Path) -> tuple[Search, pa.Table]:
@@ -60,7 +60,7 @@ def read_pairs(results: Path) -> tuple[Search, pa.Table]:
     tables = [read_table(path_of(results, "pairs", f"{bucket:05d}")) for bucket in range(search.buckets)]
     if {Search.of(table) for table in tables} != {search}:
         raise TableError(
-            "The pairs of the buckets are of different searches; run dedup.py match again for all of them."
+            "The pairs of the buckets come from different searches; run dedup.py match again for all of them."
         )
     return search, pa.concat_tables(tables)
 

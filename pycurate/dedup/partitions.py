@@ -55,7 +55,9 @@ class Source:
         samples = self.samples([*columns, "row"])
         samples = samples.filter(pc.is_valid(samples["row"])).sort_by("row")
         if not np.array_equal(samples["row"].to_numpy(), np.arange(samples.num_rows)):
-            raise TableError(f"The samples of partition {self.name} do not name each embedding once; embed it again.")
+            raise TableError(
+                f"The samples of partition {self.name} do not refer to each embedding once; embed it again."
+            )
         return samples.drop_columns("row")
 
     def facts(self) -> pa.Table:
@@ -108,7 +110,7 @@ def source_named(results: Path, references: Sequence[Path], label: str) -> Sourc
         source = Source(folders[int(which or 0)], name, int(which or 0))
         if name.isdigit() and path_of(source.results, "samples", name).exists():
             return source
-    raise UsageError(f"There is no partition {label}; name one such as 00000, or 1:00000 of the first reference set.")
+    raise UsageError(f"There is no partition {label}; give one such as 00000, or 1:00000 for the first reference set.")
 
 
 def check_encoder(sources: Sequence[Source]) -> None:

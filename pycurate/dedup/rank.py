@@ -20,9 +20,7 @@ RANK = np.dtype([("new", "?"), ("first", "<f8"), ("second", "<f8"), ("uid", "<u8
 def checked_keep(keep: str) -> Keep:
     """`keep` if it names a policy, else UsageError."""
     if keep not in get_args(Keep):
-        raise UsageError(
-            f"There is no policy {keep!r} to keep one of several duplicates; choose best, first or largest."
-        )
+        raise UsageError(f"There is no keep policy {keep!r}; choose best, first or largest.")
     return keep  # type: ignore[return-value]
 
 
@@ -58,7 +56,7 @@ def order_of(
             return result
         place = pc.index_in(samples["shard"], value_set=pa.array(shards, pa.string()))
         if place.null_count:
-            raise TableError("A shard was unknown when the cells were made; run dedup.py train again.")
+            raise TableError("A shard was added after the cells were computed; run dedup.py train again.")
         result["first"] = place.to_numpy()
         result["second"] = samples["tar_offset"].to_numpy()
         return result

@@ -1,4 +1,4 @@
-"""Whether the sets that are compared are what they say: all of their partitions, and of one encoder."""
+"""Checks that the sets that are compared are complete and were embedded by the same encoder."""
 
 import logging
 from collections.abc import Iterable, Set
@@ -18,11 +18,11 @@ EMBEDDINGS = "img_emb"
 def whole(folder: Path, kind: str, reference: bool) -> list[str]:
     """The numbers of a set's partitions, by its files of this kind.
 
-    How many there must be say its partition files, else its summary. A task of the workflow is given neither of the set
-    that is curated, all of whose tables come before it. A reference with neither is refused, unless its tables state no
-    encoder either: an earlier version or another tool left them, and all that is asked is that there are no gaps.
+    Its partition files, or else its summary, say how many there must be. A task of the workflow receives neither for
+    the set that is curated, whose tables are all written before it starts. A reference with neither is refused, unless
+    its tables record no encoder either: then an earlier version or another tool wrote them, and only gaps are refused.
 
-    Raises TableError, naming folder and partitions, if some are missing, or there are others than those.
+    Raises TableError, naming folder and partitions, if some are missing or unexpected.
     """
     found = numbers(folder, kind)
     shown = _shown(folder, reference)
@@ -30,8 +30,8 @@ def whole(folder: Path, kind: str, reference: bool) -> list[str]:
     if expected is None:
         if reference and read_encoder(path_of(folder, "samples", numbers(folder, "samples")[0]), EMBEDDINGS):
             raise TableError(
-                f"{shown} says nowhere how many partitions it has; put the run's summary.json or its partitions/ "
-                "beside the tables."
+                f"{shown} does not say how many partitions it has; put the run's summary.json or its partitions/ "
+                "next to the tables."
             )
         expected = set(range(int(found[-1]) + 1))
     for each in (kind, EMBEDDINGS) if reference else (kind,):
@@ -40,10 +40,10 @@ def whole(folder: Path, kind: str, reference: bool) -> list[str]:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise TableError, naming what is missing, if an embedding folder of any tool has not all of its img_emb.
+    """Raise TableError, naming what is missing, if an embedding folder of any tool lacks files of img_emb.
 
-    Known are those that are numbered as clip-retrieval does (`img_emb_0.npy`, ...): from 0 up to the last number of
-    embeddings or metadata, or as many as a run of pycurate says that there are.
+    This is known of files that are numbered as by clip-retrieval (`img_emb_0.npy`, ...): from 0 to the last number of
+    embeddings or metadata, or as many as a run of pycurate recorded.
     """
     there = _there(folder, EMBEDDINGS)
     if there:
@@ -55,8 +55,8 @@ def one_encoder(tables: Iterable[tuple[Path, str, bool]]) -> None:
     """Raise TableError if the sets were embedded by different encoders.
 
     `tables` are folder, number of the partition and whether it is of a reference; those of the set that is curated come
-    first. What states no encoder, since an earlier version or another tool left it, is taken for the same as the
-    others, with a warning for each reference.
+    first. Sets that record no encoder, since an earlier version or another tool wrote them, are assumed to have
+    the same one, with a warning for each reference.
     """
     known: EncoderIdentity | None = None
     silent: set[Path] = set()
@@ -65,8 +65,8 @@ def one_encoder(tables: Iterable[tuple[Path, str, bool]]) -> None:
         if stated is None:
             if reference and folder not in silent:
                 log.warning(
-                    "%s does not state its encoder, since an earlier version or another tool left it; it is taken for "
-                    "that of the input.",
+                    "%s does not record its encoder, since an earlier version or another tool wrote it; it is assumed "
+                    "to be that of the input.",
                     _shown(folder, reference),
                 )
             silent.add(folder)
@@ -74,21 +74,21 @@ def one_encoder(tables: Iterable[tuple[Path, str, bool]]) -> None:
             known = stated
         elif stated != known:
             raise TableError(
-                f"{_shown(folder, reference)} was embedded by {stated} in partition {number}, and what it is "
-                f"compared with by {known}; embed both with one encoder."
+                f"{_shown(folder, reference)} was embedded by {stated} in partition {number}, but the set "
+                f"that it is compared with by {known}; embed both with the same encoder."
             )
 
 
 def _compare(shown: str, kind: str, there: Set[int], expected: Set[int]) -> None:
     if missing := expected - there:
         raise TableError(
-            f"{shown} lacks {len(missing)} of its {len(expected)} partitions: there is no {kind} of "
-            f"{_listed(missing)}; let the run that makes it end, or copy all of it."
+            f"{shown} lacks {len(missing)} of its {len(expected)} partitions: no {kind} file for "
+            f"{_listed(missing)}; let the run that writes it finish, or copy all of it."
         )
     if beyond := there - expected:
         raise TableError(
-            f"{shown} has {len(expected)} partitions, and {kind} of others, {_listed(beyond)}, which an earlier run "
-            "left; remove those."
+            f"{shown} has {len(expected)} partitions, but also {kind} files for {_listed(beyond)}, left by an earlier "
+            "run; remove those files."
         )
 
 

@@ -29,7 +29,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
-            raise UsageError(f"The duplicate threshold is a cosine above 0 and at most 1, not {self.threshold}.")
+            raise UsageError(f"The duplicate threshold must be a cosine above 0 and at most 1, not {self.threshold}.")
         for name, value in (("cells", self.cells), ("buckets", self.buckets)):
             if value is not None and value < 1:
                 raise UsageError(f"There must be at least one of {name}, not {value}.")

@@ -59,7 +59,10 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
     exact = settings.exact is not False
     fit = fit_cells(coarse, len(uids), settings, 1.0 if exact else FAST)
     if settings.exact is None and fit.visits > MOST_VISITS:
-        log.warning("An exact search would cost %.0f visits per vector; searching fast, and measuring.", fit.visits)
+        log.warning(
+            "An exact search would cost %.0f visits per vector; using the fast search and measuring its recall.",
+            fit.visits,
+        )
         exact, fit = False, fit_cells(coarse, len(uids), settings, FAST)
     directions = choose_directions(vectors, spread, fit.pairs, len(uids), settings.threshold)
     keys = keys_of(vectors, directions)

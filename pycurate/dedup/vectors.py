@@ -71,7 +71,7 @@ class Embeddings:
 
     def _open_file(self, partition: int) -> np.ndarray:
         if partition not in self.paths:
-            raise TableError(f"There are no embeddings of partition {partition}; they belong beside its table.")
+            raise TableError(f"There are no embeddings of partition {partition}; run embed.py for it first.")
         with self._one:
             return read_embeddings(self.paths[partition])
 
@@ -84,7 +84,9 @@ class Embeddings:
         """Dimension of the vectors. Raises TableError if the partitions differ in it."""
         dims = {self._open(partition).shape[1] for partition in self.paths}
         if len(dims) != 1:
-            raise TableError(f"The embeddings have vectors of {sorted(dims)} dimensions; embed all with one model.")
+            raise TableError(
+                f"The embeddings have different dimensions ({sorted(dims)}); embed all partitions with the same model."
+            )
         return dims.pop()
 
     def block(self, partition: int, start: int, stop: int) -> np.ndarray:

@@ -38,7 +38,9 @@ def members_of(results: Path, partitions: Iterable[int], start: int, stop: int) 
         path = path_of(results, "assigned", f"{number:05d}")
         there = read_array(path)
         if there.dtype.names != member_dtype(1).names or there.ndim != 1:
-            raise TableError(f"{path} holds no visits but {there.dtype} {there.shape}; run dedup.py assign again.")
+            raise TableError(
+                f"{path} does not contain visits but {there.dtype} {there.shape}; run dedup.py assign again."
+            )
         # numpy's own search would read the whole column; this one touches a few of its pages.
         first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))
         parts.append(there[first:last])

@@ -26,23 +26,26 @@ class Finding:
 
 
 SHARDS = {  # error codes that concern a shard: what is so, and what it means
-    "shard_truncated": ("are cut or damaged up to their end", "their whole samples count, the rest becomes a row each"),
-    "shard_corrupt": ("are damaged inside", "what is damaged becomes rows, the rest counts"),
-    "no_samples": ("are tars without a sample", "a row each"),
+    "shard_truncated": (
+        "are truncated or damaged up to the end",
+        "their complete samples are used, the rest is reported",
+    ),
+    "shard_corrupt": ("are damaged inside", "damaged parts are reported, the rest is used"),
+    "no_samples": ("are tars without samples", "reported as one row each"),
 }
 SAMPLES = {  # error codes of samples
-    "no_image": ("have no image", "rows with that reason"),
-    "duplicate_key": ("have several images, or a key that came before in the shard", "rows with that reason"),
-    "link": ("hold links that cannot be followed within their shard", "rows with that reason"),
-    "empty": ("have an image of 0 bytes", "rows with that reason"),
-    "not_an_image": ("have an image that begins like none (HTML, say)", "rows with that reason"),
-    "unsupported": ("are stored in a way that is not decoded:", "convert them, or do without"),
-    "too_large": ("have an image of over 1 GiB", "rows with that reason"),
+    "no_image": ("have no image", "dropped as unreadable"),
+    "duplicate_key": ("have several images, or a key that occurred earlier in the shard", "dropped as unreadable"),
+    "link": ("contain links that cannot be followed within their shard", "dropped as unreadable"),
+    "empty": ("have an image of 0 bytes", "dropped as unreadable"),
+    "not_an_image": ("have an image that is not one (for example HTML)", "dropped as unreadable"),
+    "unsupported": ("have a format that is not decoded:", "convert them, or they are dropped as unreadable"),
+    "too_large": ("have an image larger than 1 GiB", "dropped as unreadable"),
 }
 
 
 def findings(survey: Survey, partition_bytes: int) -> list[Finding]:
-    """What there is to say, what stops a run first; nothing for an input without fault."""
+    """The problems found in the input, those that stop a run first."""
     return sorted(
         [*_of_shards(survey, partition_bytes), *_of_samples(survey), *_of_keys(survey)],
         key=lambda finding: not finding.fatal,
@@ -52,11 +55,11 @@ def findings(survey: Survey, partition_bytes: int) -> list[Finding]:
 def _of_shards(survey: Survey, partition_bytes: int) -> Iterator[Finding]:
     shards, read = len(survey.shards), len(survey.counts)
     if closed := sum(UNREADABLE in one.errors for one in survey.counts):
-        yield Finding(closed, read, "shards cannot be read", "EMBED stops there; mend them or leave them out", True)
+        yield Finding(closed, read, "shards cannot be read", "EMBED fails on them; repair them or leave them out", True)
     if empty := sum(not shard.bytes for shard in survey.shards):
-        yield Finding(empty, shards, "shards are empty files", "a row each")
+        yield Finding(empty, shards, "shards are empty files", "reported as one row each")
     if survey.not_tars:
-        meaning = "a row each, and what tar follows; unpack compressed ones"
+        meaning = "reported; decompress shards that are compressed"
         yield Finding(survey.not_tars, shards, "shards do not begin like a tar", meaning)
     for code, (what, meaning) in SHARDS.items():
         if found := sum(code in one.errors for one in survey.counts):
@@ -65,10 +68,8 @@ def _of_shards(survey: Survey, partition_bytes: int) -> Iterator[Finding]:
     middle = median(sizes) if sizes else 0
     if large := sum(size >= UNEVEN * middle for size in sizes):
         longest = max(sizes) / partition_bytes
-        meaning = (
-            f"a task never splits a shard: one takes {longest:.1f} times as long" if longest > 1.5 else "no matter"
-        )
-        yield Finding(large, shards, f"shards have over {UNEVEN} times the median's bytes", meaning)
+        meaning = f"a task never splits a shard: one takes {longest:.1f} times as long" if longest > 1.5 else "harmless"
+        yield Finding(large, shards, f"shards have more than {UNEVEN} times the median size", meaning)
 
 
 def _of_samples(survey: Survey) -> Iterator[Finding]:
@@ -81,14 +82,14 @@ def _of_samples(survey: Survey) -> Iterator[Finding]:
                 what = " ".join([what, *sorted(name for name in formats if name and name not in DECODED)])
             yield Finding(errors[code], samples, f"samples {what}", meaning)
     if renamed := sum(one.renamed for one in survey.counts):
-        yield Finding(renamed, images, "images are of another format than their name says", "no matter: bytes decide")
+        yield Finding(renamed, images, "images have a wrong extension", "harmless: formats are detected from the bytes")
     captioned = sum(one.captioned for one in survey.counts)
     if images / 2 < captioned < images:
         meaning = "kept, unless --missing_caption drop"
-        yield Finding(images - captioned, images, "samples lack the caption that most have", meaning)
+        yield Finding(images - captioned, images, "samples lack a caption, which most have", meaning)
     if huge := sum(one.huge for one in survey.counts):
-        meaning = "EMBED holds some of them in memory at a time"
-        yield Finding(huge, samples, f"samples have over {HUGE // 10**6} MB", meaning)
+        meaning = "EMBED holds several of them in memory at once"
+        yield Finding(huge, samples, f"samples are larger than {HUGE // 10**6} MB", meaning)
 
 
 def _of_keys(survey: Survey) -> Iterator[Finding]:
@@ -102,5 +103,5 @@ def _of_keys(survey: Survey) -> Iterator[Finding]:
     each = [np.unique(one.keys) for one in survey.counts]
     _, number = np.unique(np.concatenate(each), return_counts=True)
     if repeated := int(number[number > 1].sum()):
-        meaning = "two of a key never share an output tar, so tars may hold fewer"
-        yield Finding(repeated, int(number.sum()), "keys looked at stand in several shards", meaning)
+        meaning = "their samples go to different tars, which may be smaller"
+        yield Finding(repeated, int(number.sum()), "keys, of those compared, occur in several shards", meaning)

@@ -122,11 +122,11 @@ def try_out(counts: Sequence[ShardCount], models: ModelSelection, batch_size: in
             return pool.submit(measure, Path(name), pieces, models, options, seconds, began).result()
         except BrokenProcessPool as error:
             raise PycurateError(
-                "The trial of EMBED was killed, perhaps for want of memory; try it on a larger node, "
+                "The trial of EMBED was killed, perhaps because it ran out of memory; run it on a larger node, "
                 "or give --images-per-second."
             ) from error
         except (OSError, StorageError) as error:
-            raise PycurateError(f"The trial failed on a file ({error}); if {name} lacks room, set TMPDIR.") from error
+            raise PycurateError(f"The trial failed on a file ({error}); if {name} is full, set TMPDIR.") from error
 
 
 def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> list[tuple[Shard, int]]:

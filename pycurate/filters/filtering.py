@@ -126,8 +126,8 @@ class Filtering:
             reason = getattr(one, "reason", None)
             if not isinstance(reason, str) or not reason or reason in RESERVED:
                 raise UsageError(
-                    f"{_name(one)} has the reason {reason!r}; give it a `reason` to drop a sample for, in words: "
-                    f"any but {', '.join(RESERVED)}."
+                    f"{_name(one)} has the reason {reason!r}; its `reason` must be a text "
+                    f"other than {', '.join(RESERVED)}."
                 )
         return made
 
@@ -166,7 +166,7 @@ def _passes(one: Filter, table: pa.Table, partition: str) -> np.ndarray:
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (table.num_rows,):
         gave = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
         raise ModelError(
-            f"{_name(one)} gave {gave} where a numpy array of bool ({table.num_rows},) is due (partition {partition})."
+            f"{_name(one)} gave {gave} instead of a numpy array of bool ({table.num_rows},) (partition {partition})."
         )
     return mask
 
@@ -195,9 +195,9 @@ def load_filter(spec: str) -> Filter:
     """
     name, given, value = spec.partition("=")
     kind = load_class(name)
-    with called(f"{spec!r} does not make a filter: it", UsageError, "write module:Class or module:Class=NUMBER"):
+    with called(f"{spec!r} cannot be created as a filter: it", UsageError, "write module:Class or module:Class=NUMBER"):
         made: Filter = kind(float(value)) if given else kind()
         passes, _ = getattr(made, "passes", None), getattr(made, "reason", None)  # which may be properties that raise
     if not callable(passes):
-        raise UsageError(f"{spec} is no filter: it needs `passes`; see Filter in pycurate/filters/metadata.py.")
+        raise UsageError(f"{spec} is not a filter: it needs `passes`; see Filter in pycurate/filters/metadata.py.")
     return made

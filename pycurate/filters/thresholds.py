@@ -21,7 +21,7 @@ class MinClipScore:
     def passes(self, table: pa.Table) -> np.ndarray:
         """bool (n,). Raises UsageError if there is no column clip_score."""
         if self.reason not in table.column_names:
-            raise UsageError("There is no clip_score to put a threshold on; score with --clip-score first.")
+            raise UsageError("--clip-score-threshold requires a CLIP score; run score.py with --clip-score first.")
         # Scores are stored as float32: the threshold is rounded alike, so that a score printed as 0.3 passes 0.3.
         return ~(table[self.reason].to_numpy().astype(np.float64) < np.float32(self.minimum))
 
@@ -53,8 +53,8 @@ class Threshold:
         if self.column not in scores.column_names:
             there = ", ".join(name for name in scores.column_names if name not in SAMPLES.names) or "none"
             raise UsageError(
-                f"There is no score {self.column} to put a threshold on, only {there}; "
-                "leave the threshold out or score with a model that gives it."
+                f"There is no score {self.column}, only {there}; "
+                "leave out its threshold, or add a scorer that computes it."
             )
         values = scores[self.column].to_numpy().astype(np.float64)
         # Scores are stored as float32: the threshold is rounded alike, so that a score printed as 0.7 passes 0.7.
@@ -69,4 +69,4 @@ def minimum_of(text: str) -> Rule:
     try:
         return Rule("min_score", column, column, Side.AT_LEAST, float(number if column and equals else ""))
     except ValueError as error:
-        raise UsageError(f"{text!r} is no minimum of a score; write COLUMN=NUMBER, such as probe=0.5.") from error
+        raise UsageError(f"{text!r} is not a minimum score; write COLUMN=NUMBER, such as probe=0.5.") from error

@@ -115,7 +115,7 @@ class DaliBackend:
             rows = [*self._fetch()]
             self.running.popleft()
         except FAILURES as error:
-            log.warning("DALI failed on a run of %d images (%s); looking for the cause.", len(run), _cause(error))
+            log.warning("DALI failed on a batch of %d images (%s); looking for the cause.", len(run), _cause(error))
         if rows is None:  # below the handler, since the exception holds what _fetch had of DALI's memory
             self.waiting.extendleft(reversed(self.running))  # they ended with the pipeline
             self.running.clear()
@@ -150,7 +150,7 @@ class DaliBackend:
             try:
                 self._schedule(self.waiting[0])
             except FAILURES as error:  # as a rule the run before it has failed meanwhile; _collect redoes both
-                log.debug("DALI took no further run: %s", _cause(error))
+                log.debug("DALI accepted no further batch: %s", _cause(error))
                 self.stuck = True
                 return
             self.running.append(self.waiting.popleft())

@@ -42,11 +42,11 @@ MAX_PIXELS: int = default_of("max_pixels")
 
 CODES = {
     "empty": "the file has no bytes",
-    "not_an_image": "the bytes begin like no image format",
-    "unsupported": "an image of a kind that pycurate does not decode, or in more parts than an honest one has",
-    "too_large": "more pixels than allowed, or more scans over them; never decoded",
+    "not_an_image": "the bytes do not begin like any image format",
+    "unsupported": "an image format that pycurate does not decode, or an image with implausibly many parts",
+    "too_large": "more pixels than allowed, or too many scans for them; never decoded",
     "truncated": "the file ends before the image does",
-    "corrupt": "damaged so that the decoder gives up",
+    "corrupt": "damaged in a way that the decoder cannot handle",
 }
 """Every value of `ImageInfo.error`, with its meaning."""
 
@@ -185,7 +185,7 @@ def _judge(
         message = _sentence(error)
         code = "truncated" if "truncated" in message.lower() else "corrupt"
         if "MAX_TEXT" in message:
-            code, message = "unsupported", f"a PNG whose text or colour profile is beyond Pillow's limit ({message})"
+            code, message = "unsupported", f"a PNG whose text or colour profile exceeds Pillow's limit ({message})"
         return ImageInfo(width, height, name, code, message), None
     if pixels is not None:
         height, width = pixels.shape[:2]
@@ -197,10 +197,10 @@ def _allow(data: bytes, width: int, height: int, name: str, max_pixels: int) -> 
     pixels, size = limits.most(data, name)
     limit = min(max_pixels, pixels)
     if width * height > limit:
-        slow = f" in the format {name}" if limit < max_pixels else ""
-        raise UnreadableError("too_large", f"{width} x {height} pixels are more than the {limit} allowed{slow}")
+        slow = f" for {name}" if limit < max_pixels else ""
+        raise UnreadableError("too_large", f"{width} x {height} pixels exceed the limit of {limit}{slow}")
     if len(data) > size:
-        raise UnreadableError("too_large", f"{len(data)} bytes are more than the {size} allowed in the format {name}")
+        raise UnreadableError("too_large", f"{len(data)} bytes exceed the limit of {size} for {name}")
 
 
 def _sentence(error: Exception) -> str:
@@ -286,7 +286,7 @@ def _rgb(part: Image.Image, image: Image.Image) -> np.ndarray:
         grey = (np.asarray(part).astype(np.uint16) >> max(0, min(bits, 16) - 8)).astype(np.uint8)
         part = Image.fromarray(255 - grey if inverted else grey)
     elif part.mode in ("I", "F"):
-        raise UnreadableError("unsupported", f"{image.format} of 32-bit samples, which have no agreed range")
+        raise UnreadableError("unsupported", f"{image.format} with 32-bit samples, which have no standard range")
     return np.array(part.convert("RGB"))
 
 

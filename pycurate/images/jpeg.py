@@ -73,7 +73,7 @@ def read_header(data: bytes) -> JpegHeader:
         at = found.start()
         marker = data[at + 1]
         if marker == _SOI:
-            raise ValueError("the JPEG begins twice (a second SOI marker)")
+            raise ValueError("the JPEG has a second start marker (SOI)")
         if marker == _EOI:
             raise ValueError("the JPEG has no image data")
         if marker == _SOS:
@@ -99,7 +99,7 @@ def read_header(data: bytes) -> JpegHeader:
     if data.rfind(b"\xff\xd9", at) < 0:
         raise EOFError("the JPEG ends before its end marker")
     if frame is None or not (frame[2] and frame[3]):
-        raise ValueError("the JPEG does not say its size")
+        raise ValueError("the JPEG does not state its size")
     kind, bits, height, width, components = frame
     blocks = [block for block in exifs if block.startswith(b"Exif\0\0")]
     block = b"".join((*blocks[:1], *(block[6:] for block in blocks[1:])))

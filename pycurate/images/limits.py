@@ -88,7 +88,7 @@ def _png(data: bytes) -> None:
         at += 12 + int.from_bytes(data[at : at + 4], "big")
         found += 1
         if found > limit:
-            raise UnreadableError("unsupported", f"the PNG is cut into more than {limit} chunks")
+            raise UnreadableError("unsupported", f"the PNG has more than {limit} chunks")
 
 
 def _gif(data: bytes) -> None:
@@ -110,19 +110,19 @@ def _gif(data: bytes) -> None:
 
 def _bmp(data: bytes) -> None:
     if data[14:15] > b"\x0c" and data[30:34] in (b"\1\0\0\0", b"\2\0\0\0") and len(data) > IN_PYTHON:
-        raise UnreadableError("unsupported", f"a BMP in run-length code of more than {IN_PYTHON} bytes")
+        raise UnreadableError("unsupported", f"a run-length encoded BMP of more than {IN_PYTHON} bytes")
 
 
 def _ppm(data: bytes) -> None:
     """Pillow decodes in Python what is written out, and what is to be scaled to 255."""
     header = _PPM.match(data[:_HEADER])
     if not header:
-        raise UnreadableError("corrupt", f"the PPM does not say its size within {_HEADER} bytes")
+        raise UnreadableError("corrupt", f"the PPM does not state its size within {_HEADER} bytes")
     kind, most = data[1:2], int(header[1] or 0)
     slow = kind in b"123" or (kind in b"56" and most != 255 and (kind, most) != (b"5", 65535))
     if slow and len(data) > IN_PYTHON:
         raise UnreadableError(
-            "unsupported", f"a PPM in letters or of {most + 1} levels, of more than {IN_PYTHON} bytes"
+            "unsupported", f"a PPM in ASCII or with {most + 1} levels, of more than {IN_PYTHON} bytes"
         )
     if slow and data.count(b"#") > COMMENTS and kind in b"123":
         raise UnreadableError("unsupported", f"the PPM has more than {COMMENTS} comments")
@@ -158,7 +158,7 @@ def _tiff(data: bytes) -> None:
         pair = tuple(tag for tag in _TIFF_PARTS if tags.get(tag))
         starts, sizes = (tags[tag] for tag in pair) if pair in (_TIFF_PARTS[:2], _TIFF_PARTS[2:]) else ((), ())
         if not starts or len(starts) != len(sizes) or sum(sizes) > len(data):
-            raise UnreadableError("unsupported", "a TIFF of JPEGs that share their bytes, or do not say where they end")
+            raise UnreadableError("unsupported", "a TIFF of JPEGs that share bytes or have no stated end")
         scans = sum(data.count(b"\xff\xda", start, start + size) for start, size in zip(starts, sizes, strict=True))
         if scans * part > SCANNED:
             raise UnreadableError(

@@ -79,7 +79,7 @@ class Loader:
             if value < 1:
                 raise UsageError(f"{name} is {value}; give 1 or more.")
         if not views:
-            raise UsageError("The loader has no view to compute; give one at least.")
+            raise UsageError("The loader has no view to compute; give at least one.")
         self.device, self.batch_size = torch.device(device), batch_size
         self._stream: Generator[Batch, None, None] | None = None
         self._backend: Backend
@@ -92,7 +92,7 @@ class Loader:
 
             self._backend = DaliBackend(distinct, device, batch_size, max_pixels, workers)
         else:
-            raise UsageError(f"The loader has no backend {backend!r}; take cpu or dali.")
+            raise UsageError(f"The loader has no backend {backend!r}; use cpu or dali.")
 
     def __enter__(self) -> Self:
         return self

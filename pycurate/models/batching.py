@@ -123,11 +123,11 @@ def _start(
         except torch.OutOfMemoryError as error:
             if size == 1:
                 raise ModelError(
-                    f"{_name(model)} has not memory enough for one image (partition {partition}, sample "
-                    f"{samples[start]}); take a smaller model or a larger GPU."
+                    f"{_name(model)} does not have enough memory for one image (partition {partition}, sample "
+                    f"{samples[start]}); use a smaller model or a larger GPU."
                 ) from error
             _smaller[type(model)] = size // 2
-            log.warning("%s: no memory for %d at once, going on with %d", _name(model), size, size // 2)
+            log.warning("%s: not enough memory for a batch of %d, continuing with %d", _name(model), size, size // 2)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -204,16 +204,16 @@ def _checked(rows: object, shape: tuple[int, ...], model: object, partition: str
     """`rows` as float32. `samples` may be fewer than rows: what fills up a batch is not looked at."""
     if not isinstance(rows, np.ndarray):
         raise ModelError(
-            f"{_name(model)} gave a {type(rows).__name__} where an array is due (partition {partition}, "
+            f"{_name(model)} gave a {type(rows).__name__} instead of an array (partition {partition}, "
             f"{_these(samples)})."
         )
     if rows.shape != shape:
         raise ModelError(
-            f"{_name(model)} gave shape {rows.shape} where {shape} is due (partition {partition}, {_these(samples)})."
+            f"{_name(model)} gave shape {rows.shape} instead of {shape} (partition {partition}, {_these(samples)})."
         )
     if rows.dtype.kind not in "fiu":
         raise ModelError(
-            f"{_name(model)} gave {rows.dtype} where float32 is due (partition {partition}, {_these(samples)})."
+            f"{_name(model)} gave {rows.dtype} instead of float32 (partition {partition}, {_these(samples)})."
         )
     finite = np.isfinite(rows[: len(samples)].reshape(len(samples), -1)).all(axis=1)
     if not finite.all():

@@ -30,7 +30,7 @@ def download(url: str, path: Path, sha256: str, size: int, timeout: float = 30.0
     64 KiB in `timeout` seconds. Raises ModelError if the address does not exist, fails for good, or has other bytes,
     and OSError if `path` cannot be written.
     """
-    log.info("fetching %s (%d bytes) from %s", path.name, size, url)
+    log.info("downloading %s (%d bytes) from %s", path.name, size, url)
     for attempt in range(ATTEMPTS):
         try:
             with atomic(path) as temporary:
@@ -42,7 +42,7 @@ def download(url: str, path: Path, sha256: str, size: int, timeout: float = 30.0
                 if have < size:
                     raise _Failed(f"broke off at {have} of {size} bytes")
                 if digest.hexdigest() != sha256:
-                    raise _Failed(f"has SHA-256 {digest.hexdigest()} where {sha256} is published")
+                    raise _Failed(f"has SHA-256 {digest.hexdigest()} instead of the published {sha256}")
             return
         except _Failed as error:
             if attempt == ATTEMPTS - 1:
@@ -50,7 +50,7 @@ def download(url: str, path: Path, sha256: str, size: int, timeout: float = 30.0
                     f"{url} {error}, {ATTEMPTS} times; try again later, or bring the right file to {path} by other "
                     "means."
                 ) from error
-            log.warning("%s %s; fetching it once more", url, error)
+            log.warning("%s %s; downloading it again", url, error)
             time.sleep(pause * 2**attempt)
 
 
@@ -70,5 +70,5 @@ def _blocks(url: str, size: int, timeout: float) -> Iterator[bytes]:
                     raise _Failed(f"broke off, since it brought only {have} bytes in {time.monotonic() - began:.0f} s")
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError) and error.code in LASTING:
-            raise ModelError(f"{url} cannot be had ({error}); is the address still right?") from error
+            raise ModelError(f"{url} cannot be downloaded ({error}); check the URL.") from error
         raise _Failed(f"broke off ({error or type(error).__name__})") from error

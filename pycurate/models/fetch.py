@@ -30,7 +30,7 @@ def fetch_models(models: ModelSelection, offline: bool) -> None:
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             if folder.is_symlink() and folder.lstat().st_uid not in believed(folder.absolute().parent):
-                raise ModelError(f"{folder} is a link that another user made; name a folder of your own.")
+                raise ModelError(f"{folder} is a link created by another user; use a folder of your own.")
             stack.enter_context(exclusive(folder / ".lock"))
             for spec in () if offline else (models.encoder, *models.scorers):
                 _fetch(spec, models)
@@ -39,7 +39,7 @@ def fetch_models(models: ModelSelection, offline: bool) -> None:
             load_scorer(spec, folder, "cpu", models.encoder)
         with _writing(folder):
             _note(folder)
-    log.info("%s holds what %s needs", folder, ", ".join((models.encoder, *models.scorers)))
+    log.info("%s contains what %s needs", folder, ", ".join((models.encoder, *models.scorers)))
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ModelError(
-            f"{folder} cannot be written ({error}); name a folder of your own, or let its owner fetch there."
+            f"{folder} cannot be written ({error}); use a folder of your own, or let its owner fetch the weights."
         ) from error
 
 

@@ -54,8 +54,8 @@ class HubFile:
                 path = _patiently(partial(self._download, anew))
             except Exception as error:
                 raise ModelError(
-                    f"{self.name} of {self.repository} cannot be fetched from the model hub ({_first_line(error)}); "
-                    "run the same command again, or name another cache by HF_HOME if that is what fails."
+                    f"{self.name} of {self.repository} cannot be downloaded from the Hugging Face Hub "
+                    f"({_first_line(error)}); run the command again, or set HF_HOME to another cache if that fails."
                 ) from error
             yield Path(path)
 
@@ -81,14 +81,14 @@ def find(repository: str, names: tuple[str, ...]) -> HubFile:
                 log.info("%s of %s is taken from the hub's cache (%s)", cached.name, repository, _first_line(error))
                 return cached
             raise ModelError(
-                f"the model hub does not answer for {repository} ({_first_line(error)}), and its cache here has no "
-                "such file; fetch where there is a network, or copy the folder of weights from a machine that has it; "
+                f"the Hugging Face Hub does not answer for {repository} ({_first_line(error)}), and its cache lacks "
+                "the file; fetch on a machine with network access, or copy the folder of weights from one that has it; "
                 "if the repository is gated, log in by `hf auth login` or set HF_TOKEN."
             ) from error
         if stated.etag is None or len(stated.etag) != 64 or stated.size is None:
-            raise ModelError(f"the model hub states no SHA-256 for {name} in {repository}; it is not fetched.")
+            raise ModelError(f"the Hugging Face Hub states no SHA-256 for {name} in {repository}; it is not used.")
         return HubFile(repository, name, stated.etag, stated.size)
-    raise ModelError(f"{repository} on the model hub has none of {', '.join(names)}.")
+    raise ModelError(f"{repository} on the Hugging Face Hub has none of {', '.join(names)}.")
 
 
 def _cached(repository: str, name: str) -> HubFile | None:
@@ -104,7 +104,7 @@ def _cached(repository: str, name: str) -> HubFile | None:
     said = [link, *(folder for folder in link.parents if folder.is_relative_to(cache) and folder != cache)]
     sha256 = Path(os.readlink(link)).name
     if not re.fullmatch("[0-9a-f]{64}", sha256) or any(path.lstat().st_uid not in believed(cache) for path in said):
-        log.warning("%s is passed by, since nobody says its hash who can be believed", link)
+        log.warning("%s is not used, since no trusted source states its hash", link)
         return None
     return HubFile(repository, name, sha256, link.stat().st_size, link)
 
@@ -117,7 +117,7 @@ def _patiently(ask: Callable[[], T]) -> T:
         except HfHubHTTPError as error:
             if error.response.status_code < 500:
                 raise
-            log.warning("%s; asking once more", _first_line(error))
+            log.warning("%s; trying again", _first_line(error))
             time.sleep(pause)
     return ask()
 

@@ -1,4 +1,4 @@
-"""What makes an encoder the one it is, so that its embeddings are compared with no other's."""
+"""What identifies an encoder, so that embeddings of different encoders are not compared."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from pycurate.results.encoder import EncoderIdentity
 
 
 def identity_of(encoder: Encoder) -> EncoderIdentity:
-    """Of any encoder: its class, or what it states as `identity`; the SHA-256 that it states as `sha256`; its view.
+    """Identity of an encoder: its `identity` or else its class, its `sha256`, and its view.
 
-    A class that states no `sha256` but names its published files in `weights` is known by theirs.
+    For a class without `sha256`, the hashes of its published files in `weights` take its place.
     """
     kind = type(encoder)
     published = "".join(weights.sha256 for weights in getattr(encoder, "weights", ()))
     sha256 = getattr(encoder, "sha256", "") or (hashlib.sha256(published.encode()).hexdigest() if published else "")
-    # A class out of a file is known by its name alone: the file may lie elsewhere the next time.
+    # A class in a file is identified by its name alone, since the file may be moved.
     module = "" if kind.__module__.startswith("pycurate_user_") else f"{kind.__module__}:"
     name = getattr(encoder, "identity", f"{module}{kind.__qualname__}")
     return EncoderIdentity(str(name), str(sha256), asdict(encoder.view))
 
 
 def sha256_of_files(files: Sequence[Path]) -> str:
-    """One SHA-256 for files, whatever they are called: that of the sorted list of theirs, or of one file its own."""
+    """One SHA-256 for files, independent of their names: that of their sorted hashes; for one file, its own."""
     found = sorted(map(sha256_of, files))
     return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()

@@ -67,7 +67,7 @@ def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
     check_device(device)
     if is_class(spec):
         kind = load_class(spec)
-        with called(f"{spec} cannot be made: it", ModelError):
+        with called(f"{spec} cannot be created: it", ModelError):
             made: Encoder = kind(model_dir, device)
             fits = isinstance(getattr(made, "dim", None), SupportsIndex) and isinstance(
                 getattr(made, "view", None), View
@@ -75,7 +75,7 @@ def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
             fits = fits and callable(getattr(made, "encode", None))
         if not fits:
             raise UsageError(
-                f"{spec} is no encoder: it needs `dim`, how many numbers an embedding has, `view`, a "
+                f"{spec} is not an encoder: it needs `dim`, the dimension of an embedding, `view`, a "
                 "pycurate.images.views.View, and `encode`; see Encoder in pycurate/models/protocols.py."
             )
         return made
@@ -93,12 +93,10 @@ def check_device(device: str) -> None:
     try:
         wanted = torch.device(device)
     except RuntimeError as error:
-        raise UsageError(f"{device!r} is no device; give cpu, cuda, or one GPU of several as cuda:1.") from error
+        raise UsageError(f"{device!r} is not a device; give cpu, cuda, or a specific GPU such as cuda:1.") from error
     found = torch.cuda.device_count()
     if wanted.type == "cuda" and (wanted.index or 0) >= found:
-        raise UsageError(
-            f"There is no device {device} here: torch finds {found} GPUs. See what nvidia-smi says, or take cpu."
-        )
+        raise UsageError(f"There is no device {device} here: torch finds {found} GPUs. See nvidia-smi, or use cpu.")
 
 
 def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelScorer | EmbeddingScorer:
@@ -109,7 +107,7 @@ def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelS
     """
     check_fit(spec, encoder)
     kind, pixels = load_class(spec), reads_pixels(spec)
-    with called(f"{spec} cannot be made: it", ModelError):
+    with called(f"{spec} cannot be created: it", ModelError):
         made: PixelScorer | EmbeddingScorer = kind(model_dir, device)
         view, score = getattr(made, "view", None), getattr(made, "score", None)
     if pixels and not isinstance(view, View):
@@ -117,7 +115,9 @@ def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelS
             f"The `view` of {spec} is no pycurate.images.views.View; see PixelScorer in pycurate/models/protocols.py."
         )
     if not callable(score):
-        raise UsageError(f"{spec} is no scorer: it needs `score`; see the protocols in pycurate/models/protocols.py.")
+        raise UsageError(
+            f"{spec} is not a scorer: it needs `score`; see the protocols in pycurate/models/protocols.py."
+        )
     return made
 
 
@@ -135,7 +135,7 @@ def check_fit(spec: str, encoder: str) -> None:
     # QuickGELU follows from the tag, so both names of an open_clip model mean the same encoder.
     if encoders is not None and encoder.replace("-quickgelu/", "/") not in encoders:
         raise UsageError(
-            f"{spec} was trained on embeddings of {' or '.join(encoders)} and says nothing about those of {encoder}; "
+            f"{spec} was trained on embeddings of {' or '.join(encoders)} and cannot score those of {encoder}; "
             f"pairs that fit: {'; '.join(fitting_pairs())}."
         )
 

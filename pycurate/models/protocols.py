@@ -8,7 +8,7 @@ A class may have besides
                it; None if it computes each row by itself. Without it, an image is alone on a CPU (see
                pycurate.models.batching)
     encoders   scorers: the names of the encoders that it fits; any other is refused
-    sha256     encoders: the SHA-256 of its weights, by which sets of embeddings know it; without it, that of `weights`
+    sha256     encoders: the SHA-256 of its weights, recorded with its embeddings; by default, that of `weights`
     weights    the published files that it needs, as pycurate.models.weights.Weights; `models.py fetch` brings them
 """
 

@@ -98,7 +98,7 @@ def check_columns(scorers: Sequence[str]) -> None:
         for column in columns_of(spec):
             if column in owners:
                 raise UsageError(
-                    f"The column {column!r} of {spec} is that of {owners[column]}, too; give its class another `name`, "
+                    f"The column {column!r} of {spec} is also that of {owners[column]}; give its class another `name`, "
                     "or leave the other out (a preset's by --no-aesthetic, --no-nsfw)."
                 )
             owners[column] = spec

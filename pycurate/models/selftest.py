@@ -51,7 +51,7 @@ def self_test(models: ModelSelection) -> Iterator[Difference]:
     encoder: Encoder | None = None
     try:
         encoder = load_encoder(models.encoder, models.model_dir, models.device)
-        yield Difference("weights", models.encoder, "passed", f"made on {models.device}")
+        yield Difference("weights", models.encoder, "passed", f"built on {models.device}")
     except ModelError as error:
         missing = "is missing" in str(error)
         yield Difference("weights", models.encoder, "skipped" if missing else "failed", str(error))
@@ -77,7 +77,7 @@ def _scorer(spec: str, models: ModelSelection) -> Iterator[Difference]:
         yield Difference("weights", spec, "failed", str(error))
         return
     published = [weight.file for weight in getattr(kind, "weights", ())]
-    yield Difference("weights", spec, "passed", ", ".join(published) or "no file of its own in the model folder")
+    yield Difference("weights", spec, "passed", ", ".join(published) or "has no files in the model folder")
     yield from _golden(spec, scorer)
 
 
@@ -102,7 +102,7 @@ def _batches(encoder: Encoder, photographs: dict[str, bytes], models: ModelSelec
     alone = np.concatenate([encoded(kind, kind + 1) for kind in range(kinds)])
     whole = [slice(start, start + size) for start in range(kinds)]
     equal = all(np.array_equal(encoded(part.start, part.stop), alone[which[part]]) for part in whole)
-    detail = "the same bits" if equal else "an image depends on its neighbours or its place"
+    detail = "bit-identical" if equal else "an embedding depends on the other images or the position"
     return _within("batches", models.encoder, equal, detail)
 
 
@@ -131,7 +131,7 @@ def _preparation(
 
 def _captions(encoder: Any, photographs: dict[str, bytes], models: ModelSelection) -> Difference:
     if encoder.own_weights:
-        return Difference("captions", models.encoder, "skipped", "a checkpoint of your own may not know these words")
+        return Difference("captions", models.encoder, "skipped", "your own checkpoint may not know these words")
     try:
         texts = encoder.encode_text(list(CAPTIONS.values()))
     except ModelError as error:

@@ -151,8 +151,8 @@ def fetch_pair(weights: HubWeights, model_dir: Path) -> Path:
     here = _holds(path, found.sha256) or _adopted(path, found.sha256, found.size)
     if not here and not any(link_from_sibling(file, path, found.sha256, found.size) for file in found.files()):
         raise ModelError(
-            f"{found.name} of {weights.repository} has not the SHA-256 {found.sha256} that the model hub states; try "
-            "again later, or bring the right file to the hub's cache by other means."
+            f"{found.name} of {weights.repository} does not have the SHA-256 {found.sha256} that the Hugging Face Hub "
+            "states; try again later, or copy the right file to the hub's cache."
         )
     with atomic(_hash_file(path)) as written:
         written.write_text(f"{found.sha256}  {path.name}\n")
@@ -173,14 +173,14 @@ def _stated(path: Path) -> tuple[str, str]:
     try:
         with open_regular(hash_file) as file:
             if not changed_only_by(file, believed(path.parent.resolve().parent)):
-                return "", f"{hash_file}, which says what {path.name} should be, may have been written by another user"
+                return "", f"{hash_file}, which states the hash of {path.name}, may have been written by another user"
             words = file.read(4096).decode(errors="replace").split()
     except FileNotFoundError:
-        return "", f"{hash_file} is missing, which says what {path.name} should be"
+        return "", f"{hash_file} is missing, which states the hash of {path.name}"
     except OSError as error:
-        return "", f"{hash_file}, which says what {path.name} should be, cannot be read ({error.strerror})"
+        return "", f"{hash_file}, which states the hash of {path.name}, cannot be read ({error.strerror})"
     if len(words) != 2 or words[1].lstrip("*") != path.name:
-        return "", f"{hash_file} does not say what {path.name} should be"
+        return "", f"{hash_file} does not state the hash of {path.name}"
     return words[0], ""
 
 
@@ -209,9 +209,9 @@ def _intact(path: Path, sha256: str, wanted_by: str) -> Iterator[Path]:
         except OSError as error:
             raise ModelError(f"{path} cannot be read ({error.strerror}); delete it, then {how}.") from error
         if found != sha256:
-            raise ModelError(f"{path} has SHA-256 {found} where {sha256} is due; delete it, then {how}.")
+            raise ModelError(f"{path} has SHA-256 {found} instead of {sha256}; delete it, then {how}.")
         yield name
 
 
 def _how(wanted_by: str, model_dir: Path) -> str:
-    return f"where there is a network, run `bin/models.py fetch {wanted_by} --model-dir {model_dir}`"
+    return f"on a machine with network access, run `bin/models.py fetch {wanted_by} --model-dir {model_dir}`"

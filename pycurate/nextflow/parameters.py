@@ -18,7 +18,7 @@ def root() -> Path:
     """The folder of main.nf. Raises UsageError if the package was installed without the workflow."""
     folder = Path(__file__).resolve().parents[2]
     if not (folder / "main.nf").exists():
-        raise UsageError(f"There is no main.nf beside {folder / 'pycurate'}; call pycurate from a checkout's .venv.")
+        raise UsageError(f"There is no main.nf next to {folder / 'pycurate'}; call pycurate from a checkout's .venv.")
     return folder
 
 

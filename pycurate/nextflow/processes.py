@@ -90,5 +90,5 @@ def measured_costs(results: Path | None) -> tuple[str, list[Cost]]:
     try:
         stages = [Cost(**entry) for entry in summary["stages"]]
     except (KeyError, TypeError) as error:
-        raise TableError(f"{results} says nothing of its stages ({error!r}); run REPORT again.") from error
+        raise TableError(f"{results} has no times of its stages ({error!r}); run REPORT again.") from error
     return f"the run in {results}, {summary['inputs']} samples", stages

@@ -66,7 +66,7 @@ def _follow(progress: Progress, view: RunView) -> bool:
         progress.look()
         view.show(progress)
     except (PycurateError, OSError, ValueError, KeyError) as error:
-        view.say(f"The run goes on, but cannot be followed any more: {error}")
+        view.say(f"The run continues, but its progress can no longer be shown: {error}")
         return False
     return True
 
@@ -156,18 +156,18 @@ def remarks(name: str, tasks: Tasks, progress: Progress) -> list[str]:
     found = [f"{duration(left)} left"] if left else []
     if name == "EMBED" and (rate := progress.rate()) and not tasks.finished:
         found.append(f"{rate:.3g} images/s")
-    return found + ([f"{tasks.cached} from an earlier run"] if tasks.cached else [])
+    return found + ([f"{tasks.cached} cached"] if tasks.cached else [])
 
 
 def counted(progress: Progress) -> str:
     """The counts so far as a sentence."""
     counts = dict(progress.counts)
     if not progress.decided and not progress.scored:
-        return "Nothing is decided yet."
+        return "No decisions yet."
     kept = counts.pop(KEPT, 0)
     filters = [rule.reason for rule in progress.filtering.rules()]
     reasons = ", ".join(f"{reason} {counts[reason]:,}" for reason in in_order(counts, filters) if counts[reason])
     dropped = f"{sum(counts.values()):,} dropped" + (f" ({reasons})" if reasons else "")
     if progress.decided:
         return f"Kept {kept:,}, {dropped}."
-    return f"So far {kept:,} pass the filters, {dropped}; duplicates come later."
+    return f"So far {kept:,} pass the filters, {dropped}; duplicates are removed later."

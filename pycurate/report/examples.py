@@ -158,7 +158,7 @@ def _pairs_above(results: Path) -> pa.Table:
 
 
 def _pairs_below(results: Path, threshold: float | None) -> pa.Table:
-    """The kept images most like each other: the pairs just below the threshold. Needs the embeddings."""
+    """The kept images most similar to each other: the pairs just below the threshold. Needs the embeddings."""
     if threshold is None or not paths_of(results, "img_emb"):
         return _pairs("below", [])
     kept = Draw("", "", COMPARED)

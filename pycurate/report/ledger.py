@@ -40,7 +40,7 @@ def read_stats(results: Path) -> dict[str, dict[str, int]]:
             entry = json.loads(path.read_text(encoding="utf-8"))
             stats[path_of(results, "tars", number).name] = {name: int(entry[name]) for name in ("samples", "bytes")}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TableError(f"{path} holds no counts ({error}); run WRITE again.") from error
+            raise TableError(f"{path} contains no counts ({error}); run WRITE again.") from error
     return stats
 
 
@@ -58,7 +58,7 @@ def check(results: Path, partitions: int | None = None) -> Counts:
     counts = Counts(partitions=len(numbers(results, "samples")))
     _demand(
         partitions in (None, counts.partitions),
-        f"there are {partitions} partitions, but samples tables of {counts.partitions}",
+        f"there are {partitions} partitions, but {counts.partitions} samples tables",
     )
     _count_samples(results, counts)
     outputs = _count_decisions(results, counts)
@@ -66,7 +66,7 @@ def check(results: Path, partitions: int | None = None) -> Counts:
     dropped = sum(counts.dropped.values())
     _demand(
         counts.inputs == counts.kept + dropped,
-        f"{counts.inputs} samples came in, but {counts.kept} are kept and {dropped} dropped",
+        f"{counts.inputs} input samples, but {counts.kept} are kept and {dropped} dropped",
     )
     unread, called = sum(counts.unreadable.values()), counts.dropped.get(UNREADABLE, 0)
     _demand(unread == called, f"{unread} samples could not be read, but {called} are dropped as unreadable")
@@ -75,7 +75,7 @@ def check(results: Path, partitions: int | None = None) -> Counts:
     _demand(sent in (0, counts.kept), f"{counts.kept} samples are kept, but only {sent} have an output shard")
     for name in sorted(outputs.keys() | curated.keys()):
         wanted, held = outputs.get(name, 0), curated.get(name, {}).get("samples", 0)
-        _demand(wanted == held, f"{name} should hold {wanted} samples, but holds {held}")
+        _demand(wanted == held, f"{name} should contain {wanted} samples, but contains {held}")
     counts.written_shards = len(curated)
     counts.written_bytes = sum(stats["bytes"] for stats in curated.values())
     return counts
@@ -100,7 +100,7 @@ def _count_decisions(results: Path, counts: Counts) -> dict[str, int]:
         wrong = pc.not_equal(pc.equal(batch["reason"], KEPT), batch["kept"])
         _demand(
             batch["reason"].null_count == batch["kept"].null_count == 0 and not pc.any(wrong).as_py(),
-            "a sample is kept for a reason to drop it, dropped for none, or has no decision",
+            "a sample is kept with a reason to drop it, dropped without a reason, or has no decision",
         )
         _add(counts.dropped, batch.filter(pc.invert(batch["kept"]))["reason"])
         stray = batch.filter(pc.and_(pc.invert(batch["kept"]), pc.is_valid(batch["output_shard"])))
@@ -122,10 +122,10 @@ def _check_uids(results: Path, inputs: int) -> None:
         decided = _uids(stream(path_of(results, "decisions"), ["uid"]), part, passes)
         for uids, table in ((came, "samples"), (decided, "decisions")):
             repeated = uids[1:][uids[1:] == uids[:-1]]
-            _demand(not len(repeated), f"uid {_text(repeated)} stands more than once in the {table}")
+            _demand(not len(repeated), f"uid {_text(repeated)} occurs more than once in the {table}")
         lost, new = np.setdiff1d(came, decided, True), np.setdiff1d(decided, came, True)
         _demand(not len(lost), f"{len(lost)} samples have no decision, such as uid {_text(lost)}")
-        _demand(not len(new), f"{len(new)} decisions are about no sample, such as uid {_text(new)}")
+        _demand(not len(new), f"{len(new)} decisions do not belong to any sample, such as uid {_text(new)}")
 
 
 def _uids(batches: Iterator[pa.RecordBatch], part: int, passes: int) -> np.ndarray:
@@ -147,4 +147,4 @@ def _text(uids: np.ndarray) -> str:
 
 def _demand(holds: bool, fault: str) -> None:
     if not holds:
-        raise LedgerError(f"The ledger does not add up: {fault}. Do not use this output; run again from EMBED.")
+        raise LedgerError(f"The counts do not add up: {fault}. Do not use this output; run again from EMBED.")

@@ -60,7 +60,7 @@ def _vectors(results: Path, uids: Collection[str]) -> tuple[list[str], np.ndarra
             parts.append(embeddings[table["row"].to_numpy()].astype(np.float32))
         except IndexError as error:
             raise TableError(
-                f"The samples of partition {number} name no rows of img_emb ({error}); embed it again."
+                f"The samples of partition {number} do not refer to rows of img_emb ({error}); embed it again."
             ) from error
         names += table["uid"].to_pylist()
     order = np.argsort(np.array(names, "U32"), kind="stable")

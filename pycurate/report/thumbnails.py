@@ -34,11 +34,11 @@ def thumbnails(examples: pa.Table, shards: dict[str, Shard]) -> dict[str, str]:
         try:
             picture = pictures.get(uid) or data_uri(read_image(shards[name], image))
         except (PycurateError, OSError, ValueError) as error:
-            log.warning("no picture of %s in %s: %s", uid, name, error)
+            log.warning("no image of %s in %s: %s", uid, name, error)
             continue
         left -= len(picture)  # an image that stands in two places of the page is in it twice
         if left < 0:
-            log.warning("the report has its fill of pictures; it shows the first %d", len(pictures))
+            log.warning("the report reached its size limit for images; it shows the first %d", len(pictures))
             break
         pictures[uid] = picture
     return pictures

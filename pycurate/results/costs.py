@@ -72,7 +72,7 @@ def read_times(results: Path) -> list[Cost]:
             told = json.loads(path.read_text(encoding="utf-8"))
             cost = Cost(**{name: value for name, value in told.items() if name != "files"})
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise TableError(f"{path} holds no times ({error}); remove it, or run its stage again.") from error
+            raise TableError(f"{path} contains no times ({error}); remove it, or run its stage again.") from error
         stage = stages.setdefault(cost.name, Cost(cost.name))
         for name in ("tasks", "seconds", "cpu_seconds"):
             setattr(stage, name, getattr(stage, name) + getattr(cost, name))

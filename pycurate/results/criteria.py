@@ -106,4 +106,4 @@ def read_criteria(results: Path) -> Criteria:
             Layout(**facts["layout"]) if facts["layout"] else None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TableError(f"{path} does not say what decided ({error}); run DECIDE again.") from error
+        raise TableError(f"{path} does not contain the criteria of a run ({error}); run DECIDE again.") from error

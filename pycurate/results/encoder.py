@@ -1,4 +1,4 @@
-"""Which encoder made a folder of embeddings, stated in the metadata of each `samples` table, which goes with them."""
+"""The encoder of a folder of embeddings, recorded in the metadata of each `samples` table next to them."""
 
 import json
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from pycurate.results.tables import opened
 
 @dataclass(frozen=True)
 class EncoderIdentity:
-    """Two encoders are one if these are equal. The device does not count, nor where weights lie.
+    """What identifies an encoder. The device and the location of the weights are not part of it.
 
     Attributes:
         name: of the class or of open_clip's model.
-        sha256: of its weights; empty where its class states none.
-        view: how an image becomes its input, as pycurate.images.views.View has it.
+        sha256: of its weights; empty if its class states none.
+        view: how an image becomes its input: the fields of pycurate.images.views.View.
     """
 
     name: str
@@ -25,7 +25,7 @@ class EncoderIdentity:
     view: Mapping[str, Any]
 
     def to_metadata(self, kind: str) -> dict[bytes, bytes]:
-        """As metadata of a table's schema: the encoder of the embeddings of this kind, such as `img_emb`."""
+        """Metadata for a table's schema, as the encoder of embeddings of this kind, such as `img_emb`."""
         return {_key(kind): json.dumps(asdict(self), sort_keys=True).encode()}
 
     def __str__(self) -> str:
@@ -34,16 +34,16 @@ class EncoderIdentity:
 
 
 def read_encoder(samples: Path, kind: str) -> EncoderIdentity | None:
-    """The encoder that a `samples` table states for the embeddings of this kind; None if it states none.
+    """The encoder that a `samples` table records for embeddings of this kind; None if it records none.
 
-    Raises TableError if the table cannot be read, or states something else.
+    Raises TableError if the table cannot be read, or the record is invalid.
     """
     with opened(samples) as file:
         text = (file.schema_arrow.metadata or {}).get(_key(kind))
     try:
         return EncoderIdentity(**json.loads(text)) if text else None
     except (ValueError, TypeError) as error:
-        raise TableError(f"{samples} names no encoder ({error}); embed the partition again.") from error
+        raise TableError(f"{samples} does not record a valid encoder ({error}); embed the partition again.") from error
 
 
 def _key(kind: str) -> bytes:

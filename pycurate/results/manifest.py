@@ -71,12 +71,12 @@ def read_manifest(results: Path) -> dict[str, Entry]:
             raise ValueError(f"it begins with {head}")
         entries = {name: Entry(name, int(size), sha256) for name, size, sha256 in rows}
         if strange := next((name for name in entries if not listed(name)), None):
-            raise ValueError(f"it lists {strange!r}, which no run leaves")
+            raise ValueError(f"it lists {strange!r}, which no run writes")
         return entries
     except (OSError, ValueError) as error:
         raise TableError(
-            f"{path} cannot be read as a manifest ({error}); name the folder of --outdir of a run that ended, "
-            "or let the run end by -resume."
+            f"{path} cannot be read as a manifest ({error}); give the --outdir of a finished run, "
+            "or finish the run with -resume."
         ) from error
 
 

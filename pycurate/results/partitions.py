@@ -33,7 +33,7 @@ def read_partition(results: Path, number: str) -> list[Shard]:
         lines = path.read_bytes().decode("utf-8").split("\n")
         return [_shard_of(*line.split("\t")) for line in lines if line]
     except (OSError, ValueError, TypeError) as error:
-        raise TableError(f"{path} is no partition file ({error}); run partition.py again.") from error
+        raise TableError(f"{path} is not a partition file ({error}); run partition.py again.") from error
 
 
 def read_all(results: Path) -> dict[str, Shard]:

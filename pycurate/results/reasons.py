@@ -15,7 +15,7 @@ _WORDS = {
     "aesthetic": "aesthetic filter",
     "nsfw": "NSFW filter",
     EXACT: "exact duplicate",
-    NEAR: "near duplicate",
+    NEAR: "near-duplicate",
     REFERENCE: "duplicate of a reference",
 }
 

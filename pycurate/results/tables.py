@@ -109,7 +109,7 @@ def samples_of(results: Path, decisions: pa.Table, columns: Sequence[str]) -> pa
     """
     samples = pa.concat_tables([table for _, table in read_tables(results, "samples", ["uid", *columns])])
     if not samples["uid"].equals(decisions["uid"]):
-        raise TableError("The decisions do not list all samples in their order; run DECIDE again.")
+        raise TableError("The decisions do not list all samples in input order; run DECIDE again.")
     return samples
 
 
@@ -120,7 +120,7 @@ def read_summary(results: Path) -> dict[str, Any]:
         return summary
     except (OSError, ValueError) as error:
         raise TableError(
-            f"{results} holds no summary of a run ({error}); name the folder of --outdir, and see that the run ended."
+            f"{results} contains no summary of a run ({error}); give the --outdir of a finished run."
         ) from error
 
 
@@ -150,7 +150,7 @@ def read_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
     array = read_array(path)
     if array.ndim != 2 or array.dtype.kind != "f":
         raise TableError(
-            f"{path} holds no table of vectors but {array.dtype} {array.shape}; embed the partition again."
+            f"{path} does not contain a table of vectors but {array.dtype} {array.shape}; embed the partition again."
         )
     if rows not in (None, len(array)):
         raise TableError(f"{path} has {len(array)} rows for {rows} readable samples; embed the partition again.")

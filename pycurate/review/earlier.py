@@ -22,7 +22,7 @@ def criteria_of(results: Path) -> Criteria:
         return by_summary(summary)
     except (KeyError, TypeError) as error:
         raise TableError(
-            f"{results} holds no decisions.json, and its summary does not say what decided ({error!r}); "
+            f"{results} contains no decisions.json, and its summary lacks the criteria ({error!r}); "
             "run the workflow again with -resume, or DECIDE and REPORT."
         ) from error
 

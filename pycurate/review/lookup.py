@@ -53,7 +53,7 @@ def matching(results: Path, name: str) -> list[dict[str, Any]]:
         if len(rows) >= MOST:
             break
     if not rows:
-        raise UsageError(f"No sample of {results} has the uid or key {name!r}; SHARD/KEY is understood, too.")
+        raise UsageError(f"No sample of {results} has the uid or key {name!r}; SHARD/KEY is accepted, too.")
     return rows[:MOST]
 
 
@@ -88,7 +88,7 @@ def extract(found: Lookup, place: Path) -> Path:
     """
     sample = found.sample
     if found.shard is None or not sample["size"]:
-        raise ShardError(f"There is no image of {sample['key']!r} to be had from {sample['shard']}.")
+        raise ShardError(f"The image of {sample['key']!r} cannot be read from {sample['shard']}.")
     if place.is_dir():
         # The name in the shard is a stranger's: what is no plain extension gives way to the format.
         ext = sample["ext"] if PLAIN.fullmatch(sample["ext"]) else sample["format"] or "image"

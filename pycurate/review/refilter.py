@@ -77,7 +77,7 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
     """
     here = target.resolve() == results.resolve()
     if not here and target.exists() and any(target.iterdir()):
-        raise UsageError(f"{target} is in use; name a new folder, or {results} itself to replace what it holds.")
+        raise UsageError(f"{target} is not empty; give a new folder, or {results} itself to replace its contents.")
     target.mkdir(parents=True, exist_ok=True)
     summary = read_summary(results)
     with _workplace(target) as work:
@@ -111,7 +111,7 @@ def _entries(results: Path, work: Path, written: Iterable[Entry], here: bool) ->
 
 def _decide(results: Path, work: Path, wanted: Wanted) -> None:
     if wanted.dedup and not paths_of(results, "pairs"):
-        raise UsageError("That run sought no duplicates; run the workflow again with --dedup true and -resume.")
+        raise UsageError("That run did not deduplicate; run the workflow again with --dedup true and -resume.")
     # Without duplicates a reference decides nothing, and need not be there.
     sources = sources_of(work, _references(results) if wanted.dedup else ())
     decide(work, sources, wanted.filtering, wanted.layout, wanted.dedup)
@@ -122,16 +122,14 @@ def _references(results: Path) -> list[Path]:
     folders = [Path(name) for name in criteria_of(results).references]
     for folder in folders:
         if not paths_of(folder, "samples"):
-            raise UsageError(
-                f"The reference {folder} is no folder of results here; use the workflow with -resume in place of this."
-            )
+            raise UsageError(f"The reference {folder} is not a results folder; use the workflow with -resume instead.")
     return folders
 
 
 def _change(results: Path, work: Path) -> Change:
     before, after = (read_table(path_of(folder, "decisions"), ["uid", "kept"]) for folder in (results, work))
     if not before["uid"].equals(after["uid"]):
-        raise TableError(f"The decisions of {results} are not about its samples; run the workflow again.")
+        raise TableError(f"The decisions of {results} do not match its samples; run the workflow again.")
     old, new = (np.asarray(pc.fill_null(table["kept"], False)) for table in (before, after))
     return Change(decided(results), decided(work), int((new & ~old).sum()), int((old & ~new).sum()))
 

@@ -35,7 +35,7 @@ def verify(results: Path, entries: Mapping[str, Entry], quick: bool = False) -> 
             yield deviation
         else:
             sound.append(entry)
-    yield from (Deviation(name, "left over: this run left none") for name in names_in(results) if name not in entries)
+    yield from (Deviation(name, "left over from another run") for name in names_in(results) if name not in entries)
     if not quick:
         yield from _by_hash(results, sound)
 
@@ -50,7 +50,8 @@ def _by_size(results: Path, entry: Entry) -> Deviation | None:
     if found == entry.bytes:
         return None
     return Deviation(
-        entry.name, f"{'cut' if found < entry.bytes else 'changed'}: {number(found)} of {number(entry.bytes)} bytes"
+        entry.name,
+        f"{'truncated' if found < entry.bytes else 'changed'}: {number(found)} of {number(entry.bytes)} bytes",
     )
 
 
@@ -60,7 +61,7 @@ def _by_hash(results: Path, entries: list[Entry]) -> Iterator[Deviation]:
             same = sha256_of(results / entry.name) == entry.sha256
         except OSError as error:
             return Deviation(entry.name, f"not readable: {error.strerror}")
-        return None if same else Deviation(entry.name, "changed: its SHA-256 is another")
+        return None if same else Deviation(entry.name, "changed: its SHA-256 differs")
 
     whole, done, said = sum(entry.bytes for entry in entries), 0, time.monotonic()
     with ThreadPoolExecutor(cores()) as pool:  # hashing frees the interpreter's lock

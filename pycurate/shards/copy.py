@@ -24,10 +24,10 @@ Stretch = tuple[int, int]
 class Source:
     """An open shard from which samples are copied; a context manager.
 
-    `file` is its file, for reading in any order, `images` those of its samples that are due to be copied.
+    `file` is its file, for reading in any order; `images` are those of its samples that are to be copied.
 
-    Its time stamp may be another than it was, since its images are compared with those that were embedded. Raises
-    ShardError if the shard is gone or has another size.
+    Its modification time may have changed, since its images are compared with those that were embedded. Raises
+    ShardError if the shard is gone or its size has changed.
     """
 
     def __init__(self, shard: Shard) -> None:
@@ -46,8 +46,8 @@ class Source:
     def pieces(self, start: int, size: int, image: ImagePlace | None) -> Iterator[Stretch | bytes]:
         """What makes the sample that lies at `start` in so many bytes, in its order.
 
-        Its image, where it is known, is then due. Raises ShardError if other headers stand there than those of one
-        sample, of this image's key: the shard is not what it was.
+        Its image, if known, is then expected. Raises ShardError if the headers there are not those of one sample with
+        this image's key: the shard has changed.
         """
         key = image.key if image else None
         if image:

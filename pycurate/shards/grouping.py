@@ -28,20 +28,20 @@ class Group:
         if member.type == LINK and (followed := links.follow(member)):
             member = followed
         elif member.type == LINK:
-            fault = "link", f"The member {name!r} is a hard link to what does not stand before it in the shard."
+            fault = "link", f"The member {name!r} is a hard link to something that does not precede it in the shard."
         elif member.type == SYMBOLIC_LINK:
             fault = "link", f"The member {name!r} is a symbolic link, which is not followed."
         elif not member.regular:
             kind = member.type.decode("latin-1")
             fault = (
                 "unsupported",
-                f"The member {name!r} is of type {kind!r}, which not all readers take for a file.",
+                f"The member {name!r} is of type {kind!r}, which not all readers treat as a file.",
             )
         if extension in self.members:
-            fault = fault or ("duplicate_key", f"The member {name!r} comes twice in the sample.")
+            fault = fault or ("duplicate_key", f"The member {name!r} occurs twice in the sample.")
         # WRITE copies any other member as it is stored, map and all; what a link stands for it could not.
         if member.sparse and (extension in ("txt", "json") or linked):
-            fault = fault or ("unsupported", f"The member {name!r} is stored as a sparse one, which is not read.")
+            fault = fault or ("unsupported", f"The member {name!r} is stored as a sparse file, which is not supported.")
         self.members.setdefault(extension, member)
         self.end, self.fault = member.end, self.fault or fault
 

@@ -1,4 +1,4 @@
-"""Whether the images that are read from a shard again are those that were embedded, by their SHA-256."""
+"""Checks by SHA-256 that the images that are read from a shard again are those that were embedded."""
 
 import hashlib
 from collections import deque
@@ -18,17 +18,16 @@ class ImagePlace:
 
 
 def check_image(shard: str, image: ImagePlace, sha256: str) -> None:
-    """Raise ShardError if the shard's bytes there, which have this SHA-256, are not the image's."""
+    """Raise ShardError if `sha256`, that of the shard's bytes at this place, is not the image's."""
     if sha256 != image.sha256:
         raise ShardError(
-            f"Shard {shard} holds another image of {image.key!r} than the one that was embedded (its SHA-256 differs); "
-            "bring the shard back as it was, or `touch` it and run the workflow again with -resume, which embeds what "
-            "it holds now."
+            f"In shard {shard}, the image of {image.key!r} is not the one that was embedded (its SHA-256 differs); "
+            "restore the shard, or `touch` it and run the workflow again with -resume to embed its present images."
         )
 
 
 class Images:
-    """The images of one shard on their way to a copy, hashed as the bytes that hold them come by."""
+    """The images of one shard that are to be copied, hashed while their bytes are copied."""
 
     def __init__(self, shard: str) -> None:
         self._shard = shard
@@ -36,11 +35,11 @@ class Images:
         self._digest = hashlib.sha256()
 
     def expect(self, image: ImagePlace) -> None:
-        """An image whose bytes come after those of all that were expected before."""
+        """Add an image, whose bytes come after those of all images added before."""
         self._due.append(image)
 
     def came(self, start: int, data: memoryview) -> None:
-        """Bytes of the shard that are copied, from `start` on. Raises ShardError where an image is another."""
+        """Take in bytes of the shard, from `start` on. Raises ShardError if an image is not the embedded one."""
         stop = start + len(data)
         while self._due and self._due[0].offset < stop:
             image = self._due[0]
@@ -55,6 +54,6 @@ class Images:
             self._digest = hashlib.sha256()
 
     def check_all(self) -> None:
-        """Raise ShardError if an image has not come, since its sample holds other members than it did."""
+        """Raise ShardError if an image is missing, since its sample has other members than before."""
         if self._due:
             check_image(self._shard, self._due[0], "")

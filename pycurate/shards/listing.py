@@ -54,7 +54,9 @@ def search(text: str, outdir: Path | None = None, work: Path | None = None) -> F
     paths, root, remarks = _paths(text, outdir, work)
     unique = _once(paths, root)
     if len(unique) < len(paths):
-        remarks.append(f"Each file is used once, whatever leads to it (names left out: {len(paths) - len(unique)}).")
+        remarks.append(
+            f"Files listed or linked several times are used once (names left out: {len(paths) - len(unique)})."
+        )
     return Found(unique, remarks)
 
 
@@ -66,15 +68,18 @@ def _paths(text: str, outdir: Path | None, work: Path | None) -> tuple[list[Path
     else:
         paths, root = named(text)
     if not paths:
-        raise UsageError(f"The input {text!r} names no .tar shard; give a folder, a glob, a brace range or a list.")
+        raise UsageError(
+            f"The input {text!r} contains no .tar shard; give a folder, a glob, a brace range or a list file."
+        )
     kept, left = without_outputs(paths, root, outdir, work)
     remarks = [
-        f"{str(folder)!r} is left out ({number} .tar): a run made what it holds." for folder, number in left.items()
+        f"{str(folder)!r} is left out ({number} .tar): it contains the output of a run."
+        for folder, number in left.items()
     ]
     if not kept:
         raise UsageError(
-            f"The input {text!r} names no shard but what runs made in {', '.join(map(str, left))}; to curate "
-            "such shards again, name their folder itself."
+            f"The input {text!r} contains only output of earlier runs in {', '.join(map(str, left))}; to curate "
+            "it again, give that folder itself."
         )
     return kept, root, remarks
 
@@ -102,7 +107,7 @@ def check_unchanged(shard: Shard) -> None:
     """Raise ShardError if the shard is gone, or has another size or time stamp than when it was partitioned."""
     check_size(shard)
     if touched(shard):
-        raise ShardError(f"Shard {shard.name} was written to after it had been listed; run again from PARTITION.")
+        raise ShardError(f"Shard {shard.name} was modified after it had been listed; run again from PARTITION.")
 
 
 def check_size(shard: Shard) -> None:
@@ -110,7 +115,7 @@ def check_size(shard: Shard) -> None:
     try:
         found = shard.path.stat()
     except OSError as error:
-        raise ShardError(f"Shard {shard.name} is gone ({error}); bring it back and run again.") from error
+        raise ShardError(f"Shard {shard.name} is gone ({error}); restore it and run again.") from error
     if found.st_size != shard.bytes:
         raise ShardError(
             f"Shard {shard.name} had {shard.bytes} bytes and now has {found.st_size}; run again from PARTITION."
@@ -118,7 +123,7 @@ def check_size(shard: Shard) -> None:
 
 
 def touched(shard: Shard) -> bool:
-    """Whether the shard is there and has another time stamp than when it was partitioned, as far as that is known."""
+    """Whether the shard exists and its modification time differs from the one that was recorded, if one was."""
     if shard.modified is None or not shard.path.exists():
         return False
     return not _same_time(shard.path.stat().st_mtime_ns, shard.modified)
@@ -142,8 +147,8 @@ def _listed(listing: Path) -> tuple[list[Path], Path]:
     for entry in literal:
         if more := [path for path in also_named(entry) if path not in listed]:
             raise UsageError(
-                f"The entry {entry!r} of the list is a shard, and a pattern that names {len(more)} more; "
-                "write [*], [?] or [{] in the name of the one."
+                f"The entry {entry!r} of the list is a shard, but also a pattern that matches {len(more)} more; "
+                "escape the name of the single shard by [*], [?] or [{]."
             )
     root = absolute(str(listing.parent))
     if not all(path.is_relative_to(root) for path in paths):
@@ -166,18 +171,18 @@ def _entries(listing: Path) -> Iterator[str]:
 def _checked(path: Path) -> os.stat_result:
     """What the file is. Raises UsageError if it is none, or no line of a partition file can hold its path."""
     if any(character in str(path) for character in "\t\r\n"):
-        raise UsageError(f"The shard {str(path)!r} holds a tab or a line break in its path; rename it.")
+        raise UsageError(f"The shard {str(path)!r} has a tab or a line break in its path; rename it.")
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise UsageError(f"The shard {str(path)!r} holds bytes that are not UTF-8 in its path; rename it.") from error
+        raise UsageError(f"The shard {str(path)!r} has bytes that are not UTF-8 in its path; rename it.") from error
     if not path.is_file():
-        raise UsageError(f"The shard {str(path)!r} cannot be opened: it is a link to nothing, or no file.")
+        raise UsageError(f"The shard {str(path)!r} cannot be opened: it is a dangling link, or not a file.")
     return path.stat()
 
 
 def read_image(shard: Shard, image: ImagePlace) -> bytes:
-    """The bytes of an image. Raises ShardError if the shard is gone or cut, or holds other bytes there."""
+    """The bytes of an image. Raises ShardError if the shard is gone or truncated, or the image has changed."""
     check_size(shard)
     with open(shard.path, "rb") as file:
         file.seek(image.offset)

@@ -46,7 +46,7 @@ class Output:
     def copy(self, source: Source, start: int, stop: int) -> None:
         """Append the bytes of a shard from `start` up to `stop`.
 
-        Raises ShardError if it does not hold them, or one of its images that are expected among them is another.
+        Raises ShardError if it does not contain them, or one of the images among them is not the embedded one.
         """
         while start < stop:
             room = self._room()[: stop - start]

@@ -24,7 +24,7 @@ def without_outputs(
     own = {_real(folder) for folder in (outdir, work) if folder}
     if outdir:
         if top.is_relative_to(_real(outdir) / CURATED):
-            raise UsageError(f"The input lies in the curated shards of --outdir {outdir}; choose another --outdir.")
+            raise UsageError(f"The input is in the curated shards of --outdir {outdir}; choose another --outdir.")
         if top.is_relative_to(_real(outdir)):
             own.add(_real(outdir) / CURATED)
     folders: dict[Path, list[Path]] = {}

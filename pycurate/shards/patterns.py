@@ -57,7 +57,7 @@ def _matching(text: str) -> tuple[list[Path], Path]:
         exact = os.path.lexists(whole) and not _wild(piece)
         found = [whole] if exact else _globbed(folder, piece)
         if not found:
-            raise UsageError(f"The input {whole!r} matches no file; check the path, and that braces are closed.")
+            raise UsageError(f"The input {whole!r} matches no file; check the path and the braces.")
         paths += [absolute(name) for name in found if not os.path.isdir(name)]
     return paths, absolute(folder)
 

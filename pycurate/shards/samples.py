@@ -65,7 +65,7 @@ def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterato
     try:
         file = open(path, "rb")
     except OSError as error:
-        raise ShardError(f"Shard {shard} cannot be opened ({error}); see that it is there and readable.") from error
+        raise ShardError(f"Shard {shard} cannot be opened ({error}); check that it exists and is readable.") from error
     with file:
         repeats: dict[bytes, int] = {}
         try:
@@ -78,12 +78,12 @@ def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterato
                     sample.error = None  # a sidecar that came too late lacks an image too, but this tells more
                     sample.fail(
                         "duplicate_key",
-                        f"The key {sample.key!r} came before in this shard, and webdataset groups only neighbours.",
+                        f"The key {sample.key!r} occurred earlier in the shard; only adjacent members are grouped.",
                     )
                 yield sample
         except OSError as error:
             raise ShardError(
-                f"Shard {shard} cannot be read to its end ({error}); see that its disk is sound, or leave it out."
+                f"Shard {shard} cannot be read to its end ({error}); check its disk, or leave the shard out."
             ) from error
 
 
@@ -105,7 +105,7 @@ class _Reader:
             apart, place = part.start != place, part.end
             cut = isinstance(part, Damage) and place == self.length  # more may be lost than its beginning tells
             if passed_over(part) and not cut:
-                self.noted["files of macOS (._*, .DS_Store, __MACOSX) are passed over."] += 1
+                self.noted["macOS metadata files (._*, .DS_Store, __MACOSX) are skipped."] += 1
                 continue
             split = key_of(part.name) if part.name is not None else None
             if isinstance(part, Damage) and split is None:
@@ -137,7 +137,7 @@ class _Reader:
         elif group:  # without the empty block behind the last member nobody knows what is missing
             yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
         if not found:
-            yield self._lost(0, self.length, "no_samples", "The shard is a tar file without any sample.")
+            yield self._lost(0, self.length, "no_samples", "The shard is a tar file without samples.")
         for what, count in self.noted.items():
             log.warning("%s: %d %s", self.shard, count, what)
 
@@ -149,10 +149,10 @@ class _Reader:
         if part.start == 0 and part.name is None:
             self.file.seek(0)
             packed = self.file.read(2) in (b"\x1f\x8b", b"BZ", b"\xfd7", b"\x28\xb5")
-            hint = "it looks compressed: unpack it" if packed else "see where it came from"
+            hint = "it looks compressed: decompress it" if packed else "check where it came from"
             return "not_a_tar", f"The shard does not begin like a tar file; {hint}."
         if part.end == self.length:
-            return "shard_truncated", f"The shard is cut or damaged from byte {part.start} to its end."
+            return "shard_truncated", f"The shard is truncated or damaged from byte {part.start} to its end."
         return "shard_corrupt", f"Bytes {part.start} to {part.end} of the shard are damaged."
 
     def _stretch(self, part: Damage) -> Sample:
@@ -178,7 +178,9 @@ class _Reader:
 
     def _sample(self, group: Group, uncertain: bool) -> Sample:
         if uncertain:
-            return self._failed(group, "shard_corrupt", "Damage before this sample may have cost it members.")
+            return self._failed(
+                group, "shard_corrupt", "Damage before this sample may have destroyed some of its members."
+            )
         if group.fault:
             return self._failed(group, *group.fault)
         # `a.jpg` before `a.crop.jpg`: the plain extension is the image, the longer one a sidecar.
@@ -187,16 +189,16 @@ class _Reader:
         ]
         if not images:
             held = ", ".join(sorted(readable(ext) for ext in group.members))
-            return self._failed(group, "no_image", f"The sample holds no image, only {held}.")
+            return self._failed(group, "no_image", f"The sample contains no image, only {held}.")
         if len(images) > 1:
             held = ", ".join(readable(ext) for ext in images)
-            return self._failed(group, "duplicate_key", f"The sample holds several images: {held}.")
+            return self._failed(group, "duplicate_key", f"The sample contains several images: {held}.")
         member = group.members[images[0]]
         record = self._record(group)
         sample = self._placed(group, record)
         sample.ext, sample.offset, sample.size = readable(images[0]), member.data, member.size
         if member.sparse:
-            sample.fail("unsupported", "The image is stored as a sparse member of the tar.")
+            sample.fail("unsupported", "The image is stored as a sparse file in the tar.")
             return sample
         if member.size > MAX_IMAGE_BYTES:
             sample.fail("too_large", f"The image has {member.size} bytes, over the limit of {MAX_IMAGE_BYTES}.")
@@ -212,7 +214,7 @@ class _Reader:
         member = group.members.get("txt")
         text = caption_text(self._read(member, MAX_CAPTION_BYTES)) if member else None
         if member and member.size > MAX_CAPTION_BYTES:
-            self.noted[f"captions of over {MAX_CAPTION_BYTES} bytes are cut there."] += 1
+            self.noted[f"captions of more than {MAX_CAPTION_BYTES} bytes are truncated."] += 1
         return text or record_caption(record) or text
 
     def _record(self, group: Group) -> dict[str, Any]:
@@ -221,7 +223,7 @@ class _Reader:
         if member is None or member.sparse:
             return {}
         if member.size > MAX_JSON_BYTES:
-            self.noted[f".json of over {MAX_JSON_BYTES} bytes are not read."] += 1
+            self.noted[f".json members of more than {MAX_JSON_BYTES} bytes are ignored."] += 1
             return {}
         return json_record(self._read(member))
 

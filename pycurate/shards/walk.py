@@ -35,7 +35,7 @@ def _unlinked(
             with os.scandir(place or ".") as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            raise UsageError(f"{place!r} cannot be listed ({error.strerror}); see that it can be read.") from error
+            raise UsageError(f"{place!r} cannot be listed ({error.strerror}); check that it is readable.") from error
         names = []
         for entry in entries:
             if entry.name.startswith(".") and not hidden:

@@ -75,7 +75,7 @@ def _of_partition(source: Source, failed: np.ndarray, filters: Sequence[str], dr
     here = dropped.within(source.number)
     samples = source.samples(["uid", "shard", "key", "status", "row"])
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):
-        raise TableError(f"Partition {source.name} has samples that are ok without an embedding; embed it again.")
+        raise TableError(f"Partition {source.name} has readable samples without an embedding; embed it again.")
     scores = source.scores(source.readable(["uid"])["uid"])
     names = [*filters, KEPT, EXACT, NEAR, REFERENCE]
     exact, near, reference = range(len(filters) + 1, len(names))

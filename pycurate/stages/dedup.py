@@ -83,7 +83,7 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     """
     buckets = len(cells.buckets) - 1
     if not 0 <= bucket < buckets:
-        raise UsageError(f"There is no bucket {bucket}: train made {buckets}, from 0 on.")
+        raise UsageError(f"There is no bucket {bucket}: there are {buckets}, numbered from 0.")
     members = members_of(results, embeddings.paths, *cells.buckets[bucket : bucket + 2].tolist())
     lookup = Query(cells.threshold, LIMIT, embeddings.similarity, default_device())
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
@@ -118,7 +118,7 @@ def dedup_embeddings(folder: Path, settings: Settings, out: Path) -> None:
     """
     files = sorted((folder / "img_emb").glob("*.npy"))
     if not files:
-        raise UsageError(f"{folder / 'img_emb'} holds no .npy files; give the folder above the one with embeddings.")
+        raise UsageError(f"{folder / 'img_emb'} contains no .npy files; give the folder that contains img_emb.")
     check_folder(folder)
     embeddings = Embeddings(dict(enumerate(files)))
     out.mkdir(parents=True, exist_ok=True)

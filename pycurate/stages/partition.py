@@ -38,7 +38,7 @@ def bytes_in(minutes: float, images_per_second: float, shards: Sequence[Shard]) 
     probes = {shards[at] for at in (0, len(shards) // 2, -1)}
     images = sum(count(shard).images for shard in probes)
     if not images:
-        raise UsageError("The first, middle and last shard hold no image; give --partition-bytes instead.")
+        raise UsageError("The first, middle and last shard contain no image; use --partition-bytes instead.")
     return max(1, round(minutes * 60 * images_per_second * sum(shard.bytes for shard in probes) / images))
 
 

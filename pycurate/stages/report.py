@@ -130,9 +130,9 @@ def read_parameters(path: Path) -> dict[str, Any]:
     try:
         parameters = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is no JSON file ({error}); give one object of names and values.") from error
+        raise UsageError(f"{path} is not a JSON file ({error}); give one object of names and values.") from error
     if not isinstance(parameters, dict):
-        raise UsageError(f"{path} holds no JSON object; give one object of names and values.")
+        raise UsageError(f"{path} does not contain a JSON object; give one object of names and values.")
     return parameters
 
 

@@ -35,8 +35,8 @@ def score_partition(
     for kind in measured:
         if kind.name not in measures.column_names:
             raise TableError(
-                f"Partition {number} has no measure {kind.name!r}; run embed.py with this scorer, which reads pixels "
-                "(in the workflow name it as --pixel_scorer)."
+                f"Partition {number} has no measure {kind.name!r}; this scorer reads pixels: run embed.py with it "
+                "(in the workflow, use --pixel_scorer)."
             )
         columns |= columns_of(kind, measures[kind.name].to_numpy(), number, uids)
     if scorers or clip:
@@ -67,7 +67,7 @@ def columns_of(
     with called(f"{name} (partition {partition})", ModelError):
         scores = np.asarray(calibrate(raw)).astype(np.float32)
     if scores.shape != raw.shape:
-        raise ModelError(f"{name} gave shape {scores.shape} where {raw.shape} is due (partition {partition}).")
+        raise ModelError(f"{name} gave shape {scores.shape} instead of {raw.shape} (partition {partition}).")
     if not np.isfinite(scores).all():
         sample = samples[int(np.argmin(np.isfinite(scores)))]
         raise ModelError(f"{name} gave a value that is not finite (partition {partition}, sample {sample}).")

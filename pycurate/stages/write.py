@@ -46,7 +46,9 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: b
         _warn_of_touched(shards[name] for name in pc.unique(plan["shard"]).to_pylist() if name in shards)
         for name in pc.unique(plan["output_shard"]).to_pylist():
             if not TAR.fullmatch(name or ""):
-                raise TableError(f"The plan {number} names the output {name!r}, not 00000.tar or so; run DECIDE again.")
+                raise TableError(
+                    f"The plan {number} has the output {name!r} instead of one such as 00000.tar; run DECIDE again."
+                )
             rows = plan.filter(pc.equal(plan["output_shard"], name))
             tar = Path(name).stem
             sha256 = write_tar(results, tar, rows, shards, dali_index)
@@ -114,13 +116,13 @@ def copy_samples(source: Source, output: Output, samples: Iterable[tuple[int, in
 def _warn_of_touched(shards: Iterable[Shard]) -> None:
     if names := [shard.name for shard in shards if touched(shard)]:
         log.warning(
-            "%d shards, such as %s, were written to after their images had been embedded: each image is compared with "
-            "the one that was, and sidecars are copied as they are now.",
+            "%d shards, such as %s, were modified after their images had been embedded: each image is compared with "
+            "the one that was embedded, and sidecars are copied as they are now.",
             *(len(names), names[0]),
         )
 
 
 def _open(name: str, shards: dict[str, Shard]) -> Source:
     if name not in shards:
-        raise TableError(f"No partition names the shard {name}, from which samples are to be copied.")
+        raise TableError(f"No partition contains the shard {name}, from which samples are to be copied.")
     return Source(shards[name])

@@ -49,4 +49,4 @@ def test_each_error_says_what_to_do(tmp_path: Path) -> None:
     for command in ("inspect .", "refilter .", "stages --verbose --results ."):
         done = pycurate(*command.split(), cwd=tmp_path)
         assert done.returncode == 1 and "Traceback" not in done.stderr
-        assert "no summary of a run" in done.stderr and "folder of --outdir" in done.stderr
+        assert "no summary of a run" in done.stderr and "--outdir of a finished run" in done.stderr

@@ -92,7 +92,7 @@ def test_another_encoder_of_the_same_width_is_refused(sets: Path) -> None:
     for step in ("pairs", "train"):
         said = call(sets / "mine", "dedup", step, "--reference", sets / "other", code=1)
         assert f"The reference {sets / 'other'} was embedded by Other (weights {12 * 'a'}, 8x8 shortest)" in said
-        assert "by Mean (weights unknown, 8x8 shortest); embed both with one encoder." in said
+        assert "by Mean (weights unknown, 8x8 shortest); embed both with the same encoder." in said
         assert said.count("\n") == 1 and not (sets / "mine" / "cells").exists()
     assert "by Turned (weights unknown, 8x8 squash)" in refusal(sets, "turned")
 
@@ -109,7 +109,7 @@ def test_a_reference_that_states_no_encoder_is_taken_with_a_warning(
     silenced(sets / "other")
     search(sets, "other")
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert f"{sets / 'other'} does not state its encoder" in said
+    assert f"{sets / 'other'} does not record its encoder" in said
 
 
 @pytest.mark.parametrize("told", ["partitions", "summary"])
@@ -119,7 +119,7 @@ def test_a_set_without_all_partitions_is_refused(sets: Path, which: str, told: s
     if told == "summary":
         write_json(path_of(sets / which, "summary"), {"partitions": PARTITIONS})
         shutil.rmtree(sets / which / "partitions")
-    lacks = f"{sets / which} lacks 5 of its 8 partitions: there is no samples of 00000, 00004, 00005, ...;"
+    lacks = f"{sets / which} lacks 5 of its 8 partitions: no samples file for 00000, 00004, 00005, ...;"
     assert lacks in refusal(sets, "same")
     if told == "partitions":
         assert lacks in call(sets / "mine", "dedup", "pairs", "--reference", sets / "same", code=1)
@@ -127,23 +127,23 @@ def test_a_set_without_all_partitions_is_refused(sets: Path, which: str, told: s
 
 def test_a_reference_without_one_file_of_embeddings_is_refused(sets: Path) -> None:
     path_of(sets / "same", "img_emb", "00007").unlink()
-    assert "lacks 1 of its 8 partitions: there is no img_emb of 00007;" in refusal(sets, "same")
+    assert "lacks 1 of its 8 partitions: no img_emb file for 00007;" in refusal(sets, "same")
 
 
 def test_a_reference_that_says_nowhere_how_large_it_is(sets: Path) -> None:
     shutil.rmtree(sets / "same" / "partitions")
-    assert f"{sets / 'same'} says nowhere how many partitions it has" in refusal(sets, "same")
+    assert f"{sets / 'same'} does not say how many partitions it has" in refusal(sets, "same")
     silenced(sets / "same")
     without(sets / "same", 7)
     search(sets, "same")  # nothing tells that its last partition is gone
     shutil.rmtree(sets / "mine" / "cells")
     without(sets / "same", 3)
-    assert "no samples of 00003" in refusal(sets, "same")
+    assert "no samples file for 00003" in refusal(sets, "same")
 
 
 def test_what_an_earlier_run_left_beyond_a_set_is_refused(sets: Path) -> None:
     path_of(sets / "same", "partitions", "00007").unlink()
-    assert "has 7 partitions, and samples of others, 00007" in refusal(sets, "same")
+    assert "has 7 partitions, but also samples files for 00007" in refusal(sets, "same")
 
 
 def test_gaps_in_an_embedding_folder_of_another_tool_are_refused(tmp_path: Path) -> None:
@@ -157,11 +157,11 @@ def test_gaps_in_an_embedding_folder_of_another_tool_are_refused(tmp_path: Path)
     for name in ("img_emb_0", "img_emb_1", "img_emb_3"):
         np.save(tmp_path / "img_emb" / f"{name}.npy", np.eye(4, dtype=np.float16))
     said = call(tmp_path, "dedup", "all", "--embeddings", tmp_path, "--out", "out", code=1)
-    assert f"{tmp_path} lacks 1 of its 4 partitions: there is no img_emb of 00002;" in said and refused() in said
+    assert f"{tmp_path} lacks 1 of its 4 partitions: no img_emb file for 00002;" in said and refused() in said
     (tmp_path / "img_emb" / "img_emb_3.npy").rename(tmp_path / "img_emb" / "img_emb_2.npy")
     (tmp_path / "metadata").mkdir()
     (tmp_path / "metadata" / "metadata_3.parquet").touch()  # the last embeddings are gone: the metadata tell
-    assert "no img_emb of 00003;" in refused()
+    assert "no img_emb file for 00003;" in refused()
     (tmp_path / "metadata" / "metadata_3.parquet").unlink()
     dedup_embeddings(tmp_path, Settings(0.9), tmp_path / "out")
     for path in (tmp_path / "img_emb").iterdir():  # numbers in other names may mean anything

@@ -48,10 +48,10 @@ def test_each_trouble_of_shards_is_named(tmp_path: Path) -> None:
     assert said == {
         "shards are empty files": 1,
         "shards do not begin like a tar": 2,
-        "shards are cut or damaged up to their end": 1,
+        "shards are truncated or damaged up to the end": 1,
         "shards are damaged inside": 1,
-        "shards are tars without a sample": 1,
-        "shards have over 4 times the median's bytes": 1,
+        "shards are tars without samples": 1,
+        "shards have more than 4 times the median size": 1,
     }
 
 
@@ -83,13 +83,13 @@ def test_each_trouble_of_samples_is_named(tmp_path: Path) -> None:
     write_tar(tmp_path / "0.tar", members)
     assert found(tmp_path) == {
         "samples have no image": 1,
-        "samples have several images, or a key that came before in the shard": 1,
-        "samples have an image that begins like none (HTML, say)": 1,
+        "samples have several images, or a key that occurred earlier in the shard": 1,
+        "samples have an image that is not one (for example HTML)": 1,
         "samples have an image of 0 bytes": 1,
-        "samples are stored in a way that is not decoded: heic jxl": 2,
-        "images are of another format than their name says": 1,
-        "samples lack the caption that most have": 2,
-        f"samples have over {HUGE // 10**6} MB": 1,
+        "samples have a format that is not decoded: heic jxl": 2,
+        "images have a wrong extension": 1,
+        "samples lack a caption, which most have": 2,
+        f"samples are larger than {HUGE // 10**6} MB": 1,
     }
 
 
@@ -97,4 +97,4 @@ def test_keys_that_come_again_in_another_shard_are_named(tmp_path: Path) -> None
     for shard in range(3):
         write_tar(tmp_path / f"{shard}.tar", [(f"{at:05}.jpg", b"\xff\xd8\xff") for at in range(SKETCH * 2)])
     write_tar(tmp_path / "other.tar", [(f"other{at:05}.jpg", b"\xff\xd8\xff") for at in range(SKETCH)])
-    assert found(tmp_path) == {"keys looked at stand in several shards": 3 * SKETCH}
+    assert found(tmp_path) == {"keys, of those compared, occur in several shards": 3 * SKETCH}

@@ -8,5 +8,5 @@ from pycurate.filters.filtering import load_filter
 
 @pytest.mark.parametrize("spec", ["MinSide=wide", "HasCaption=3", "MinSide="])
 def test_a_filter_that_cannot_be_made(spec: str) -> None:
-    with pytest.raises(UsageError, match="does not make a filter"):
+    with pytest.raises(UsageError, match="cannot be created as a filter"):
         load_filter(f"pycurate.filters.metadata:{spec}")

@@ -11,5 +11,5 @@ def test_the_clip_score_filter_passes_what_has_no_score() -> None:
 
     table = pa.table({"clip_score": pa.array([0.1, 0.3, None, float("nan")], pa.float32())})
     assert MinClipScore(0.3).passes(table).tolist() == [False, True, True, True]
-    with pytest.raises(UsageError, match="no clip_score"):
+    with pytest.raises(UsageError, match="requires a CLIP score"):
         MinClipScore(0.3).passes(pa.table({"aesthetic": [0.5]}))

@@ -128,47 +128,55 @@ def odd() -> dict[str, tuple[Callable[[], bytes], str, str]]:
     """Kind: how to make a file of it, `read` or a code, and what more the table says."""
     small = photograph().resize(SIZE)
     return {
-        "JPEG, progressive, damaged behind a warning": (foreign, "corrupt", "never a part of its pixels"),
-        "JPEG, progressive, that ends after its first scan": (first_scan, READ, "as coarse as it is"),
+        "Progressive JPEG, damaged so that libjpeg only warns": (foreign, "corrupt", "partial pixels are never used"),
+        "Progressive JPEG that ends after its first scan": (first_scan, READ, "at the quality of that scan"),
         "JPEG with bytes between its segments": (lambda: jpeg()[:20] + b"\1\2\3" + jpeg()[20:], READ, ""),
-        "JPEG that begins twice": (lambda: jpeg()[:2] + jpeg(), "corrupt", "the message names the cause"),
-        "JPEG without its end": (lambda: jpeg()[:-2], "truncated", ""),
-        "JPEG whose tables are nonsense": (lambda: without_tables(jpeg()), "corrupt", ""),
-        "JPEG without a table that its scans need": (lambda: lacking(jpeg()), "corrupt", "never given to DALI"),
-        "JPEG with colour sampled more often than luma": (lambda: sampled(b"\x11\x22\x22"), READ, ""),
-        "JPEG with three samplings": (lambda: sampled(b"\x22\x21\x11"), READ, ""),
-        "JPEG, CMYK": (lambda: encode(small.convert("CMYK"), "JPEG"), READ, "as RGB by Pillow"),
+        "JPEG with two start markers": (lambda: jpeg()[:2] + jpeg(), "corrupt", "the message names the cause"),
+        "JPEG without its end marker": (lambda: jpeg()[:-2], "truncated", ""),
+        "JPEG with invalid tables": (lambda: without_tables(jpeg()), "corrupt", ""),
+        "JPEG that lacks a table its scans need": (lambda: lacking(jpeg()), "corrupt", "never passed to DALI"),
+        "JPEG with chroma sampled more finely than luma": (lambda: sampled(b"\x11\x22\x22"), READ, ""),
+        "JPEG with three different sampling factors": (lambda: sampled(b"\x22\x21\x11"), READ, ""),
+        "CMYK JPEG": (lambda: encode(small.convert("CMYK"), "JPEG"), READ, "converted to RGB by Pillow"),
         f"JPEG of more than {SCANS} scans": (lambda: many_scans(SCANS), "too_large", "never decoded"),
         "JPEG of 40 scans over 160 megapixels": (
             lambda: claiming(many_scans(30), 16000, 10000),
             "too_large",
-            "scans times pixels are bounded",
+            "scans times pixels are limited",
         ),
-        "Orientation as LONG": (lambda: turned(4, ">"), READ, "turned"),
-        "Orientation as BYTE": (lambda: turned(1, "<"), READ, "not turned, as in Pillow"),
-        "Two EXIF blocks": (lambda: two_exifs(1, 6), READ, "the first counts"),
-        "JPEG with broken EXIF": (lambda: broken_exif("JPEG"), READ, "as stored"),
-        "PNG with broken EXIF": (lambda: broken_exif("PNG"), READ, "as stored"),
-        "WebP with broken EXIF": (lambda: broken_exif("WEBP"), READ, "as stored"),
-        "TIFF, grey of 12 bits": (twelve_bits, READ, "the upper 8"),
-        "TIFF, grey of 16 bits": (lambda: grey16(False), READ, "the upper 8"),
-        "TIFF, grey of 16 bits, white is zero": (lambda: grey16(True), READ, "the upper 8, not as a negative"),
-        "TIFF of floats": (lambda: encode(Image.new("F", (9, 9)), "TIFF"), "unsupported", "no agreed range"),
-        "PGM of 16 bits": (
+        "EXIF orientation stored as LONG": (lambda: turned(4, ">"), READ, "applied"),
+        "EXIF orientation stored as BYTE": (lambda: turned(1, "<"), READ, "not applied, as in Pillow"),
+        "Two EXIF blocks": (lambda: two_exifs(1, 6), READ, "the first is used"),
+        "JPEG with broken EXIF": (lambda: broken_exif("JPEG"), READ, "no orientation applied"),
+        "PNG with broken EXIF": (lambda: broken_exif("PNG"), READ, "no orientation applied"),
+        "WebP with broken EXIF": (lambda: broken_exif("WEBP"), READ, "no orientation applied"),
+        "TIFF, 12-bit grey": (twelve_bits, READ, "the upper 8 bits"),
+        "TIFF, 16-bit grey": (lambda: grey16(False), READ, "the upper 8 bits"),
+        "TIFF, 16-bit grey, white is zero": (lambda: grey16(True), READ, "the upper 8 bits, not inverted"),
+        "TIFF with floating-point pixels": (
+            lambda: encode(Image.new("F", (9, 9)), "TIFF"),
+            "unsupported",
+            "no standard range",
+        ),
+        "16-bit PGM": (
             lambda: b"P5 64 64 65535\n" + (ramp().astype(np.uint16) << 8 | 7).astype(">u2").tobytes(),
             READ,
-            "the upper 8",
+            "the upper 8 bits",
         ),
         "PPM with more than 1000 comments": (
             lambda: b"P3 2 2 255\n" + b"#\n" * 2000 + b"1 " * 12,
             "unsupported",
             "",
         ),
-        "PNG of 1 bit": (lambda: encode(small.convert("1"), "PNG"), READ, ""),
-        "PNG with text of 80 MB": (texted, "unsupported", "the message names the cause"),
+        "1-bit PNG": (lambda: encode(small.convert("1"), "PNG"), READ, ""),
+        "PNG with 80 MB of text": (texted, "unsupported", "the message names the cause"),
         "PNG of more than 10,000 chunks": (lambda: chunked(11_000), "unsupported", ""),
-        "PNG, palette with transparency": (lambda: encode(small.quantize(64), "PNG", transparency=3), READ, "no alpha"),
-        "GIF or WebP, animated": (
+        "Palette PNG with transparency": (
+            lambda: encode(small.quantize(64), "PNG", transparency=3),
+            READ,
+            "alpha is ignored",
+        ),
+        "Animated GIF or WebP": (
             lambda: encode(small, "WEBP", save_all=True, append_images=[Image.new("RGB", SIZE)]),
             READ,
             "the first frame",
@@ -200,7 +208,7 @@ def both() -> Iterator[Both]:
 
 def test_what_becomes_of_every_odd_image_is_in_the_docs(both: Both, capsys: pytest.CaptureFixture[str]) -> None:
     files = [make() for make, _, _ in odd().values()]
-    rows = ["| An image that is | `cpu` | `dali` | |", "| --- | --- | --- | --- |"]
+    rows = ["| Image | `cpu` | `dali` | Notes |", "| --- | --- | --- | --- |"]
     seen = zip(odd().items(), both.results(0, files), both.results(1, files), strict=True)
     for (kind, (_, code, note)), (info, _), (other, _) in seen:
         assert (info.error or READ) == (other.error or READ) == code, (kind, info, other)
@@ -212,7 +220,7 @@ def test_what_becomes_of_every_odd_image_is_in_the_docs(both: Both, capsys: pyte
     assert table in (ROOT / "docs" / "inputs.md").read_text()
 
 
-GREYS = ("TIFF, grey of 12 bits", "TIFF, grey of 16 bits", "TIFF, grey of 16 bits, white is zero", "PGM of 16 bits")
+GREYS = ("TIFF, 12-bit grey", "TIFF, 16-bit grey", "TIFF, 16-bit grey, white is zero", "16-bit PGM")
 
 
 @pytest.mark.parametrize("kind", GREYS)
@@ -229,8 +237,8 @@ def test_odd_images_have_pillows_pixels(kind: str) -> None:
 
 def test_what_is_refused_names_its_cause() -> None:
     causes = {
-        "JPEG that begins twice": "SOI",
-        "PNG with text of 80 MB": "text",
+        "JPEG with two start markers": "SOI",
+        "PNG with 80 MB of text": "text",
         f"JPEG of more than {SCANS} scans": "scans",
         "PNG of more than 10,000 chunks": "chunks",
         "PPM with more than 1000 comments": "comments",

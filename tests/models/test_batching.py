@@ -146,7 +146,7 @@ def test_no_memory_for_one_image() -> None:
         def encode(self, pixels: torch.Tensor) -> torch.Tensor:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    with pytest.raises(ModelError, match=r"Huge has not memory enough for one image .*00007, sample sample-0"):
+    with pytest.raises(ModelError, match=r"Huge does not have enough memory for one image .*00007, sample sample-0"):
         encode(Huge())
 
 
@@ -163,11 +163,11 @@ def broken(rows: object) -> object:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (torch.zeros(BATCH, 3), r"gave shape \(10, 3\) where \(10, 2\) is due"),
+        (torch.zeros(BATCH, 3), r"gave shape \(10, 3\) instead of \(10, 2\)"),
         (torch.zeros(BATCH - 1, 2), r"gave shape \(9, 2\)"),
         (torch.zeros(BATCH), r"gave shape \(10,\)"),
-        (torch.zeros(BATCH, 2, dtype=torch.bool), "gave bool where float32 is due"),
-        ([[0.0, 0.0]] * BATCH, "gave a list where an array is due"),
+        (torch.zeros(BATCH, 2, dtype=torch.bool), "gave bool instead of float32"),
+        ([[0.0, 0.0]] * BATCH, "gave a list instead of an array"),
         (None, "gave a NoneType"),
     ],
 )
@@ -250,5 +250,5 @@ def test_a_column_where_a_row_is_due_is_refused() -> None:
         def score(self, embeddings: np.ndarray) -> np.ndarray:
             return embeddings[:, :1]
 
-    with pytest.raises(ModelError, match=r"Column gave shape \(1024, 1\) where \(1024,\) is due"):
+    with pytest.raises(ModelError, match=r"Column gave shape \(1024, 1\) instead of \(1024,\)"):
         checked_embedding_score(Column(), np.ones((25, 3), dtype=np.float32), "0", NAMES)

@@ -70,7 +70,7 @@ def test_where_nothing_can_be_compiled_the_run_goes_on_and_says_so(
     assert not encoder.compiled
     assert np.array_equal(found, eager)
     (said,) = [record.getMessage() for record in caplog.records if record.name == "pycurate.models.builtin.openclip"]
-    assert "goes on without torch.compile, which failed: InvalidCxxCompiler: " in said
+    assert "continues without torch.compile, which failed: InvalidCxxCompiler: " in said
 
 
 def test_more_sizes_than_torch_compiles_end_the_compiling_and_not_the_run(

@@ -39,7 +39,7 @@ def test_a_planted_link_is_not_written_through(tmp_path: Path, target: str) -> N
     assert not (folder / FETCHED).is_symlink()
     (folder / ".lock").unlink()
     (folder / ".lock").symlink_to(victim)
-    with pytest.raises(ModelError, match=r"cannot be written .*symbolic links.*name a folder of your own"):
+    with pytest.raises(ModelError, match=r"cannot be written .*symbolic links.*use a folder of your own"):
         fetch_models(select_models("light", folder, device="cpu"), offline=False)
     (folder / ".lock").unlink()
     (folder / ".lock").write_text("not truncated")
@@ -65,7 +65,7 @@ def test_a_folder_that_is_another_users_link_is_refused(tmp_path: Path) -> None:
     link.symlink_to("elsewhere")
     fetch_models(select_models("light", link, device="cpu"), offline=False)  # one's own
     os.chown(link, OTHER, OTHER, follow_symlinks=False)
-    with pytest.raises(ModelError, match="is a link that another user made"):
+    with pytest.raises(ModelError, match="is a link created by another user"):
         fetch_models(select_models("light", link, device="cpu"), offline=False)
 
 

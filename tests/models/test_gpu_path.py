@@ -170,7 +170,7 @@ def test_where_triton_finds_no_driver_the_run_goes_on_and_says_so(
         rows = encoder.encode(torch.zeros(GPU_BATCH, 3, 224, 224, dtype=torch.uint8, device="cuda"))
     assert rows.shape == (GPU_BATCH, encoder.dim) and not encoder.compiled
     (said,) = [record.getMessage() for record in caplog.records if record.name == "pycurate.models.builtin.openclip"]
-    assert "goes on without torch.compile, which failed: RuntimeError: Found no NVIDIA driver" in said
+    assert "continues without torch.compile, which failed: RuntimeError: Found no NVIDIA driver" in said
     torch._dynamo.reset()
 
 

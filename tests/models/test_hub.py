@@ -34,7 +34,9 @@ def test_a_hub_that_is_out_of_order_for_a_moment(
     assert fetch_pair(PAIR, tmp_path / "models").read_bytes() == DATA
     hub.files[served].failures = 99
     shutil.rmtree(tmp_path / "cache")
-    with pytest.raises(ModelError, match=r"cannot be fetched from the model hub \(.*503.*\); run the same command"):
+    with pytest.raises(
+        ModelError, match=r"cannot be downloaded from the Hugging Face Hub \(.*503.*\); run the command"
+    ):
         fetch_pair(PAIR, tmp_path / "others" / "models")
 
 
@@ -43,7 +45,9 @@ def test_a_hub_that_sends_other_bytes_than_it_states_is_refused(
     hub: Hub, source: Path, tmp_path: Path, data: bytes
 ) -> None:
     hub.serve(f"/store/{SHA256}", data)
-    with pytest.raises(ModelError, match=f"has not the SHA-256 {SHA256} that the model hub states") as refused:
+    with pytest.raises(
+        ModelError, match=f"does not have the SHA-256 {SHA256} that the Hugging Face Hub states"
+    ) as refused:
         fetch_pair(PAIR, tmp_path / "models")
     assert gets(hub) == [[0, 0]]  # once more, since the cache may have been spoilt
     assert "\n" not in str(refused.value)
@@ -70,7 +74,7 @@ def test_who_has_the_weights_in_the_hubs_cache_fetches_nothing(
     assert gets(hub) == [[0]]
     blob.unlink()
     blob.write_bytes(b"spoilt")
-    with pytest.raises(ModelError, match="has not the SHA-256"):
+    with pytest.raises(ModelError, match="does not have the SHA-256"):
         fetch_pair(PAIR, tmp_path / "spoilt" / "models")
     assert not list(tmp_path.glob("spoilt/models/*"))
 
@@ -84,7 +88,7 @@ def test_the_hubs_own_switch_is_heeded(hub: Hub, source: Path, tmp_path: Path) -
     }
     command = [sys.executable, "-c", FETCH, str(tmp_path / "models")]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert "ModelError: the model hub does not answer for someone/model" in done.stderr
+    assert "ModelError: the Hugging Face Hub does not answer for someone/model" in done.stderr
     assert gets(hub) == []
 
 

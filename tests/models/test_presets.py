@@ -57,18 +57,18 @@ def test_a_head_is_refused_on_an_encoder_it_was_not_trained_on(head: type, tmp_p
 
 def test_what_is_no_scorer_and_no_filter_is_refused_when_it_is_made(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("class Own:\n    def __init__(self, *_): ...\n    score = passes = 3\n")
-    with pytest.raises(UsageError, match=r"own\.py:Own is no scorer: it needs `score`"):
+    with pytest.raises(UsageError, match=r"own\.py:Own is not a scorer: it needs `score`"):
         load_scorer(f"{tmp_path}/own.py:Own", tmp_path, "cpu", "any")
-    with pytest.raises(UsageError, match=r"own\.py:Own is no filter: it needs `passes`"):
+    with pytest.raises(UsageError, match=r"own\.py:Own is not a filter: it needs `passes`"):
         load_filter(f"{tmp_path}/own.py:Own")
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("dim = 8", "is no encoder: it needs `dim`"),
-        ("dim, view = [8], View(8, 8)", "is no encoder"),
-        ("dim, view = 8, (8, 8)", "is no encoder"),
+        ("dim = 8", "is not an encoder: it needs `dim`"),
+        ("dim, view = [8], View(8, 8)", "is not an encoder"),
+        ("dim, view = 8, (8, 8)", "is not an encoder"),
         ("dim, view = 8, View(8, 8, 'crop')", "A View has the resize 'crop'; it is one of shortest, squash, longest"),
         ("dim, view = 8, View(8, 8, interpolation='area')", "A View has the interpolation 'area'"),
     ],

@@ -38,10 +38,10 @@ class AestheticOfPixels(Aesthetic):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["Shard"], "The column 'shard' of .*:Shard is that of pycurate's tables, too; give its class another `name`"),
-        (["Clip"], "The column 'clip_score' of .*:Clip is that of the CLIP score"),
+        (["Shard"], "The column 'shard' of .*:Shard is also that of pycurate's tables; give its class another `name`"),
+        (["Clip"], "The column 'clip_score' of .*:Clip is also that of the CLIP score"),
         (["Nameless"], "Nameless has no name"),
-        (["One", "Raw"], "The column 'one_raw' of .*:Raw is that of .*:One, too"),
+        (["One", "Raw"], "The column 'one_raw' of .*:Raw is also that of .*:One;"),
     ],
 )
 def test_scorers_whose_columns_collide_are_refused_at_once(tmp_path: Path, names: list[str], message: str) -> None:
@@ -56,7 +56,7 @@ def test_a_scorer_takes_the_place_of_a_presets_where_that_is_left_out(tmp_path: 
         own = (f"{tmp_path}/own.py:{name}",)
         both = select_models("light", tmp_path, without={"nsfw"}, scorers=own, device="cpu")
         with pytest.raises(
-            UsageError, match=r"The column 'aesthetic' of .* is that of pycurate\.models\.builtin\.quality:Quality"
+            UsageError, match=r"The column 'aesthetic' of .* is also that of pycurate\.models\.builtin\.quality:Quality"
         ):
             getattr(both, load)()
         alone = select_models("light", tmp_path, without=set(switches().values()), scorers=own, device="cpu")

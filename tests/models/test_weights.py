@@ -28,7 +28,7 @@ def test_published_weights_are_opened_only_if_intact(hub: Hub, tmp_path: Path) -
     assert hub.files["/head.pth"].starts == [0]
     (tmp_path / "head.pth").write_bytes(DATA[:-1])
     with (
-        pytest.raises(ModelError, match=f"has SHA-256 .* where {SHA256} is due; delete it"),
+        pytest.raises(ModelError, match=f"has SHA-256 .* instead of {SHA256}; delete it"),
         opened(published, tmp_path, "--scorer a:B"),
     ):
         pass
@@ -101,7 +101,7 @@ def test_without_a_network_no_folder_beside_is_believed(
     fetch_pair(PAIR, tmp_path / "home" / "one")
     shutil.rmtree(tmp_path / "cache")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(ModelError, match="the model hub does not answer"):
+    with pytest.raises(ModelError, match="the Hugging Face Hub does not answer"):
         fetch_pair(PAIR, tmp_path / "home" / "other")
     assert not list(tmp_path.glob("home/other/*"))
 
@@ -117,7 +117,9 @@ def test_a_hash_that_another_user_wrote_is_asked_of_the_hub(source: Path, tmp_pa
         path.write_bytes(b"planted")
         beside.write_text(f"{hashlib.sha256(b'planted').hexdigest()}  Model.tag.bin\n")
         plant()
-        with pytest.raises(ModelError, match="may have been written by another user; where there is a network, run"):
+        with pytest.raises(
+            ModelError, match="may have been written by another user; on a machine with network access, run"
+        ):
             read_pair(folder)
         fetch_pair(PAIR, folder)
         assert read_pair(folder) == DATA
@@ -132,7 +134,7 @@ def test_a_hash_that_another_user_wrote_is_asked_of_the_hub(source: Path, tmp_pa
 def test_a_hash_of_another_file_says_nothing(tmp_path: Path) -> None:
     path = fetch_pair(PAIR, tmp_path / "models")
     path.with_name("Model.tag.bin.sha256").write_text(f"{SHA256}  Other.tag.bin\n")
-    with pytest.raises(ModelError, match=r"sha256 does not say what Model\.tag\.bin should be"):
+    with pytest.raises(ModelError, match=r"sha256 does not state the hash of Model\.tag\.bin"):
         read_pair(tmp_path / "models")
 
 

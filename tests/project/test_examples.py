@@ -130,7 +130,7 @@ def test_a_scorer_that_fails_names_itself_partition_and_sample(results: Path, mo
     [
         (
             "return torch.zeros(len(pixels), 3)",
-            rf"Faulty gave shape \({CPU_BATCH}, 3\) where \({CPU_BATCH}, 2\) is due",
+            rf"Faulty gave shape \({CPU_BATCH}, 3\) instead of \({CPU_BATCH}, 2\)",
         ),
         ("return torch.full((len(pixels), 2), torch.nan)", "Faulty gave a value that is not finite"),
         ("raise KeyError('colour')", r"Faulty raised KeyError: 'colour' \(.*faulty\.py, line \d+\)"),
@@ -178,7 +178,7 @@ def test_examples_say_what_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return raw[:1]", r"gave shape \(1,\) where \(3,\) is due \(partition 00007\)"),
+        ("return raw[:1]", r"gave shape \(1,\) instead of \(3,\) \(partition 00007\)"),
         ("return np.where(raw == 1, np.nan, raw)", r"not finite \(partition 00007, sample b\)"),
         ("raise KeyError('colour')", r"\(partition 00007\) raised KeyError: 'colour' \(.*scale\.py, line 6\)"),
     ],
@@ -225,9 +225,9 @@ class Strict:
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("Kept", UsageError, "Kept has the reason 'kept'; give it a `reason`"),
+        ("Kept", UsageError, "Kept has the reason 'kept'; its `reason` must be a text"),
         ("Nameless", UsageError, "Nameless has the reason None"),
-        ("Integers", ModelError, r"Integers gave int8 \(3,\) where .* bool \(3,\) is due \(partition 00007\)"),
+        ("Integers", ModelError, r"Integers gave int8 \(3,\) instead of .* bool \(3,\) \(partition 00007\)"),
         ("Short", ModelError, r"Short gave bool \(2,\) where"),
         ("Arrow", ModelError, "Arrow gave ChunkedArray where"),
         ("Strict", ModelError, r"Strict raised KeyError: 'colour' \(.*, line \d+\) \(partition 00007, sample c\)"),

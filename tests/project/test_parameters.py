@@ -113,13 +113,13 @@ def test_values_on_the_command_line_mean_the_same_typed_and_as_text(tmp_path: Pa
     # Only how a number too large for an integer is written may differ.
     said = re.findall(r"^--(\w+) (?:\S+: )?(is .*?)(?:: .*)?$", done.stderr, re.MULTILINE)
     assert sorted(said) == [
-        ("batch_size", "is no integer"),
-        ("images_per_tar", "is no integer"),
+        ("batch_size", "is not of type integer"),
+        ("images_per_tar", "is not of type integer"),
         ("input", "is missing"),
         ("min_side", "is not in the range 1 to any"),
-        ("nsfw_threshold", "is no number"),
-        ("tars_per_task", "is no integer"),
-        ("write", "is no boolean"),
+        ("nsfw_threshold", "is not of type number"),
+        ("tars_per_task", "is not of type integer"),
+        ("write", "is not of type boolean"),
     ]
 
 

@@ -32,7 +32,7 @@ def double_a_sample(results: Path) -> None:
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a decision is missing": (
         lambda results: change_decisions(results, lambda table: table.slice(0, 59)),
-        "60 samples came in, but 30 are kept and 29 dropped|samples could not be read",
+        "60 input samples, but 30 are kept and 29 dropped|samples could not be read",
     ),
     "a decision about another sample": (
         lambda results: change_decisions(results, lambda table: change_column(table, "uid", 31, "0" * 32)),
@@ -47,7 +47,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a sample twice in both tables": (double_a_sample, "more than once in the samples"),
     "kept with a reason to drop": (
         lambda results: change_decisions(results, lambda table: change_column(table, "reason", 0, "nsfw")),
-        "kept for a reason to drop",
+        "kept with a reason to drop",
     ),
     "no reason": (
         lambda results: change_decisions(results, lambda table: change_column(table, "reason", 40, None)),
@@ -65,14 +65,17 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda results: change_decisions(results, lambda table: change_column(table, "output_shard", 40, "00000.tar")),
         "1 dropped samples have an output shard",
     ),
-    "a tar with a sample too few": (lose_a_kept_sample_from_a_tar, "00001.tar should hold 10 samples, but holds 9"),
+    "a tar with a sample too few": (
+        lose_a_kept_sample_from_a_tar,
+        "00001.tar should contain 10 samples, but contains 9",
+    ),
     "a tar that was not finished": (
         lambda results: (results / "curated" / "00002_stats.json").unlink(),
-        "00002.tar should hold 10 samples, but holds 0",
+        "00002.tar should contain 10 samples, but contains 0",
     ),
     "a tar of an earlier run": (
         lambda results: (results / "curated" / "00003_stats.json").write_text('{"samples": 4, "bytes": 1}'),
-        "00003.tar should hold 0 samples, but holds 4",
+        "00003.tar should contain 0 samples, but contains 4",
     ),
 }
 
@@ -91,7 +94,7 @@ def test_uids_are_compared_in_passes(results: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ledger, "UIDS_PER_PASS", 7)
     ledger.check(results)
     change_decisions(results, lambda table: change_column(table, "uid", 31, "0" * 32))
-    with pytest.raises(LedgerError, match=r"have no decision|about no sample"):
+    with pytest.raises(LedgerError, match=r"have no decision|do not belong to any sample"):
         ledger.check(results)
 
 
@@ -99,7 +102,7 @@ def test_a_run_that_is_to_write_nothing_adds_up_without_shards(results: Path) ->
     place = read_table(results / "decisions.parquet").schema.get_field_index("output_shard")
     nowhere = pa.nulls(60, pa.string())
     change_decisions(results, lambda table: table.set_column(place, "output_shard", nowhere))
-    with pytest.raises(LedgerError, match=r"00000\.tar should hold 0 samples, but holds 10"):
+    with pytest.raises(LedgerError, match=r"00000\.tar should contain 0 samples, but contains 10"):
         ledger.check(results)
     shutil.rmtree(results / "curated")
     counts = ledger.check(results)

@@ -45,4 +45,4 @@ def test_a_shard_that_changed_costs_its_pictures_only(results: Path) -> None:
     shard.write_bytes(shard.read_bytes() + bytes(512))
     write_report(results, Setup())
     page = (results / "report.html").read_text()
-    assert "no picture" in page and "data:image/jpeg" in page
+    assert "no image" in page and "data:image/jpeg" in page

@@ -19,7 +19,7 @@ def test_times_by_stage(tmp_path: Path) -> None:
     assert (embed.name, embed.tasks, embed.seconds, embed.longest) == ("EMBED", 2, 120.0, 62.0)
     assert (embed.cpu_seconds, embed.peak_bytes, write.name) == (180.0, 2 << 30, "WRITE")
     (tmp_path / "times" / "WRITE_00000.json").write_text('{"name": "WRITE", "when": 1}')
-    with pytest.raises(TableError, match="holds no times"):
+    with pytest.raises(TableError, match="contains no times"):
         read_times(tmp_path)
 
 

@@ -31,4 +31,4 @@ def test_results_of_the_version_before_are_read_by_their_summary(results: Path, 
     assert (found.search, found.layout) == (None, Layout())
     (old / "summary.json").write_text('{"inputs": 60}')
     done = pycurate("inspect", old, "kept00")
-    assert done.returncode == 1 and "does not say what decided" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "lacks the criteria" in done.stderr and "Traceback" not in done.stderr

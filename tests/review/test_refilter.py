@@ -10,11 +10,11 @@ from pycurate.review.refilter import replace
 
 def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
     done = pycurate("refilter", results, "--dedup")  # whose tables hold no pairs
-    assert done.returncode == 2 and "sought no duplicates" in done.stderr
+    assert done.returncode == 2 and "did not deduplicate" in done.stderr
     done = pycurate("refilter", results, "--no-dedup", "--aesthetic-threshold", "0.4")
-    assert done.returncode == 2 and "no score nsfw" in done.stderr and "leave the threshold out" in done.stderr
+    assert done.returncode == 2 and "no score nsfw" in done.stderr and "leave out its threshold" in done.stderr
     done = pycurate("refilter", results, "--write", results.parent / "shards")
-    assert done.returncode == 2 and "in use" in done.stderr
+    assert done.returncode == 2 and "is not empty" in done.stderr
 
 
 def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,9 +58,9 @@ def test_whatever_happens_to_a_file_is_found(made: Path, data: st.DataObject) ->
     flip = data.draw(st.integers(0, len(whole) - 1))
     try:
         path.write_bytes(whole[:cut])
-        assert found(made)[name].startswith("cut: ") and found(made, quick=True).keys() == {name}
+        assert found(made)[name].startswith("truncated: ") and found(made, quick=True).keys() == {name}
         path.write_bytes(whole[:flip] + bytes([whole[flip] ^ 1]) + whole[flip + 1 :])
-        assert found(made, quick=True) == {} and found(made) == {name: "changed: its SHA-256 is another"}
+        assert found(made, quick=True) == {} and found(made) == {name: "changed: its SHA-256 differs"}
         path.write_bytes(whole + b"\0")
         assert found(made)[name].startswith("changed: ")
         path.unlink()
@@ -77,7 +77,7 @@ def test_what_another_run_left_is_found_and_a_file_of_ones_own_is_not(results: P
         return
     path.parent.mkdir(exist_ok=True)
     path.write_text("old")
-    assert listed(name) and found(results) == {name: "left over: this run left none"}
+    assert listed(name) and found(results) == {name: "left over from another run"}
     path.rename(path.with_name(f"my_{path.name}"))
     assert found(results) == {}
 
@@ -91,10 +91,10 @@ def test_every_way_to_deviate_is_told_with_the_name_and_fails(results: Path) -> 
     done = pycurate("verify", results)
     assert done.returncode == 1
     assert sorted(done.stdout.splitlines()) == [
-        "curated/00000.tar: cut: 1,000 of " + f"{size:,} bytes",
+        "curated/00000.tar: truncated: 1,000 of " + f"{size:,} bytes",
         "curated/00001.parquet: missing",
-        "curated/00077.tar: left over: this run left none",
-        "decisions.parquet: changed: its SHA-256 is another",
+        "curated/00077.tar: left over from another run",
+        "decisions.parquet: changed: its SHA-256 differs",
     ]
     assert "4 files of" in done.stderr and "-resume" in done.stderr and done.stderr.count("\n") == 1
     assert len(pycurate("verify", results, "--quick").stdout.splitlines()) == 3

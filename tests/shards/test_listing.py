@@ -57,7 +57,7 @@ def test_a_missing_input_is_refused(four_shards: Path, text: str, monkeypatch: p
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"names no \.tar shard"):
+    with pytest.raises(UsageError, match=r"contains no \.tar shard"):
         find_shards(str(tmp_path))
 
 
@@ -97,7 +97,7 @@ def test_links_in_circles_and_to_one_file_count_once(tmp_path: Path) -> None:
     (top / "hard.tar").hardlink_to(top / "b" / ".hidden" / "x.tar")
     found = search(str(top))
     assert [shard.name for shard in found.shards] == ["b/x.tar", "hard.tar"]
-    assert found.remarks == ["Each file is used once, whatever leads to it (names left out: 2)."]
+    assert found.remarks == ["Files listed or linked several times are used once (names left out: 2)."]
     assert names(f"{top}/**/*.tar") == ["b/x.tar", "hard.tar"]
     assert names(f"{top}/**/a/*.tar") == ["a/x.tar"]
     (tmp_path / "elsewhere").mkdir()
@@ -120,7 +120,7 @@ def test_what_runs_made_is_left_out_unless_it_is_named_itself(tmp_path: Path) ->
     beside = ["r1/beside.tar", "r2/beside.tar", "w/ab/cdef/beside.tar"]
     assert [shard.name for shard in found.shards] == ["curated/theirs.tar", "own.tar", *beside]
     assert sorted(found.remarks) == sorted(
-        f"'{tmp_path}/{name}' is left out ({count} .tar): a run made what it holds."
+        f"'{tmp_path}/{name}' is left out ({count} .tar): it contains the output of a run."
         for name, count in (("out", 2), ("wd", 1), ("r1/curated", 1), ("r2/curated", 1), ("w/ab/cdef/curated", 1))
     )
     # Named by himself: an earlier set is curated again, and so it is beside an outdir above or at the input.
@@ -128,7 +128,7 @@ def test_what_runs_made_is_left_out_unless_it_is_named_itself(tmp_path: Path) ->
     above = search(str(tmp_path / "r1"), outdir=tmp_path)
     assert [shard.name for shard in above.shards] == ["beside.tar"]
     assert [shard.name for shard in search(str(tmp_path / "out"), outdir=tmp_path / "out").shards] == ["odd.tar"]
-    with pytest.raises(UsageError, match="lies in the curated shards of --outdir"):
+    with pytest.raises(UsageError, match="is in the curated shards of --outdir"):
         search(f"{tmp_path}/out/curated/*.tar", **ours)
-    with pytest.raises(UsageError, match=r"names no shard but what runs made in .*r1/curated"):
+    with pytest.raises(UsageError, match=r"contains only output of earlier runs in .*r1/curated"):
         search(f"{tmp_path}/r1/**/0.tar")

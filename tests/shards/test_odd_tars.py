@@ -22,7 +22,7 @@ def seen(samples: list[Sample], caption: bool) -> str:
 
 def _said(samples: list[Sample], caption: bool) -> Iterator[str]:
     for sample in samples:
-        name = f"`{sample.key[:9]}`" if sample.key else "a stretch"
+        name = f"`{sample.key[:9]}`" if sample.key else "a region"
         if caption:
             text = (
                 sample.caption
@@ -37,7 +37,7 @@ def _said(samples: list[Sample], caption: bool) -> Iterator[str]:
 
 def table(folder: Path) -> str:
     """The odd tars as a table in Markdown."""
-    rows = [("Kind", "What becomes of it", "Read"), ("---", "---", "---")]
+    rows = [("Tar", "Handling", "Samples read"), ("---", "---", "---")]
     for number, (kind, (make, text)) in enumerate(ODD.items()):
         path = folder / f"{number}.tar"
         path.write_bytes(make(folder / str(number)))

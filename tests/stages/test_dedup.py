@@ -71,7 +71,7 @@ def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
     assert "no bucket 5" in said("dedup", "match", "--results", tmp_path, "--bucket", "5", code=2)
     assert "no partition 7" in said("dedup", "assign", "--results", tmp_path, "--partition", "7", code=2)
     assert "--out" in said("dedup", "all", "--embeddings", tmp_path, code=2)
-    assert "holds no .npy files" in said(
+    assert "contains no .npy files" in said(
         "dedup", "all", "--embeddings", tmp_path / "scores", "--out", tmp_path / "o", code=2
     )
 

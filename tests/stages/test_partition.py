@@ -45,7 +45,7 @@ def test_partitions_by_time_hold_what_a_task_embeds_in_it(tmp_path: Path) -> Non
 
 def test_partitions_by_time_need_an_image(tmp_path: Path) -> None:
     write_tar(tmp_path / "0.tar", [("a.txt", b"x")])
-    with pytest.raises(UsageError, match="hold no image"):
+    with pytest.raises(UsageError, match="contain no image"):
         bytes_in(1, 40, find_shards(str(tmp_path)))
 
 

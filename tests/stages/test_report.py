@@ -30,7 +30,7 @@ def test_the_script_without_a_sum_fails(results: Path) -> None:
     lose_a_kept_sample_from_a_tar(results)
     done = started("report", "render", "--results", results)
     assert done.returncode == 1
-    assert "should hold 10 samples, but holds 9" in done.stderr
+    assert "should contain 10 samples, but contains 9" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -39,7 +39,7 @@ def test_the_script_used_wrongly(results: Path, tmp_path: Path) -> None:
     (results / "decisions.json").write_text('{"filters": [')
     for step in ("examples", "render"):
         done = started("report", step, "--results", results)
-        assert done.returncode == 1 and "decisions.json does not say what decided" in done.stderr
+        assert done.returncode == 1 and "decisions.json does not contain the criteria" in done.stderr
         assert "run DECIDE again" in done.stderr and "Traceback" not in done.stderr
     decide_by(results)
     (tmp_path / "list.json").write_text("[1]")
@@ -61,6 +61,6 @@ def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> No
     assert facts["weights"] == {"head.pth": hashlib.sha256(b"abc").hexdigest()}
     assert [stage["name"] for stage in facts["stages"]] == ["EMBED"]
     page = (results / "report.html").read_text()
-    for text in ("60 in = 30 kept + 30 dropped", "2 min 00 s", hashlib.sha256(b"abc").hexdigest(), "not_an_image"):
+    for text in ("60 inputs = 30 kept + 30 dropped", "2 min 00 s", hashlib.sha256(b"abc").hexdigest(), "not_an_image"):
         assert text in page
-    assert "No pictures" in page and "data:image" not in page  # nothing was chosen
+    assert "No images" in page and "data:image" not in page  # nothing was chosen

@@ -80,118 +80,127 @@ NAMED = part((f"b{'n' * 200}.jpg", b""), format=tarfile.GNU_FORMAT)
 Make = Callable[[Path], bytes]
 
 HEADERS: dict[str, tuple[Make, str]] = {  # what is odd: how it is made, what becomes of it
-    "A size that is negative": (lambda _: around(sized(b"\xff" * 12)), "only that sample is lost"),
-    "A size that no file has, as octal or binary number": (
+    "A negative size": (lambda _: around(sized(b"\xff" * 12)), "only that sample is lost"),
+    "An impossible size, as an octal or binary number": (
         lambda _: around(sized(b"\x80" + bytes(3) + b"\x40" + bytes(7))),
         "only that sample is lost",
     ),
-    "A size beyond the file, or no number, in a pax header": (
+    "A size in a pax header that exceeds the file or is not a number": (
         lambda _: around(pax("size", "9" * 5000)),
         "only that sample is lost",
     ),
-    "Anything behind the NUL of a number": (
+    "Bytes after the NUL that ends a number": (
         lambda _: around(sized(b"%o\0junk" % len(jpeg(1)))),
-        "no matter, as to tarfile",
+        "ignored, as by tarfile",
     ),
     "A header with a wrong checksum": (
         lambda _: around(b"\xee" * 9 + B[9:]),
-        "its neighbours are lost too, since it may have been a member of theirs",
+        "adjacent samples are lost too, since the member may have belonged to them",
     ),
-    "A pax header that is none": (
+    "A pax header that cannot be parsed": (
         lambda _: around(pax("comment", "x").replace(b"comment=x", b"comment x")),
-        "as a wrong checksum",
+        "same as a wrong checksum",
     ),
-    "A name over 4096 bytes": (
+    "A name of more than 4096 bytes": (
         lambda _: around(part((f"{LONG}.jpg", jpeg(1)), format=tarfile.GNU_FORMAT)),
         "only that sample is lost",
     ),
-    "A NUL in the name of a pax header": (lambda _: around(pax("path", "b\0.jpg")), "as a wrong checksum"),
+    "A NUL in a name in a pax header": (lambda _: around(pax("path", "b\0.jpg")), "same as a wrong checksum"),
     "Two long names for one member, or a chain of them": (
         lambda _: around(NAMED[:-BLOCK] * 500 + NAMED),
         "only that member is lost",
     ),
-    "A header of the whole archive (`g`)": (
+    "A global header (`g`)": (
         lambda _: around(part(("x", b"17 path=new.jpg\n"), type=b"g")),
-        "its values do not count",
+        "its values are ignored",
     ),
-    "Folders, devices, pipes, labels, names without a dot": (
+    "Directories, devices, pipes, labels, names without a dot": (
         lambda _: around(
             part(("d.jpg/", b""), type=b"5") + part(("p.jpg", b""), type=b"6") + part(("V.jpg", b""), type=b"V")
         ),
-        "passed over, as by webdataset",
+        "skipped, as by webdataset",
     ),
-    "A file of a type that POSIX does not know": (
+    "A file of a type that POSIX does not define": (
         lambda _: around(part(("b.jpg", jpeg(1)), type=b"q")),
-        "GNU tar extracts it, webdataset passes over it: a row",
+        "GNU tar extracts it, webdataset skips it: reported",
     ),
 }
 MEMBERS: dict[str, tuple[Make, str]] = {
-    "A hard link to a file before it": (
+    "A hard link to an earlier file": (
         lambda _: around(linked(b"1", "a.jpg")),
-        "read as that file; WRITE makes a file of it",
+        "read as that file; WRITE replaces the link by a regular file",
     ),
-    "A hard link to nothing, or to what comes later": (lambda _: around(linked(b"1", "z.jpg")), "a row"),
-    "A symbolic link": (lambda _: around(linked(b"2", "a.jpg")), "a row; links are not followed"),
-    "Files of macOS: `._*`, `.DS_Store`, `__MACOSX/`": (
+    "A hard link to a later file or to none": (lambda _: around(linked(b"1", "z.jpg")), "reported"),
+    "A symbolic link": (lambda _: around(linked(b"2", "a.jpg")), "reported; symbolic links are not followed"),
+    "macOS metadata: `._*`, `.DS_Store`, `__MACOSX/`": (
         lambda _: around(
             part(("b.jpg", jpeg(1)), ("._b.jpg", b"mac"), (".DS_Store", b"mac"), ("__MACOSX/b.jpg", b"mac"))
             + part(("b.txt", b"b"))
         ),
-        "passed over and counted in the log; WRITE leaves them behind",
+        "skipped and counted in the log; WRITE leaves them out",
     ),
-    "A file of macOS whose size is no number": (
+    "A macOS metadata file whose size is not a number": (
         lambda _: around(
             part(("b.jpg", jpeg(1)))
             + patched(part(("._b.jpg", b"mac")), 124, b"\xff" * 12)
             + part(("d/._b.jpg", b"mac"), ("b.txt", b"b"))
         ),
-        "as a sound one",
+        "same as an intact one",
     ),
-    "An image stored as a sparse file": (lambda at: around(sparse(at, "b.bmp", b"BM")), "a row"),
+    "An image stored as a sparse file": (lambda at: around(sparse(at, "b.bmp", b"BM")), "reported"),
     "A caption stored as a sparse file": (
         lambda at: around(part(("b.jpg", jpeg(1))) + sparse(at, "b.txt", b"hello")),
-        "a row",
+        "reported",
     ),
-    "A caption that `tar -r` added later": (
+    "A caption appended later by `tar -r`": (
         lambda _: A + B + Z + part(("b.txt", b"newer")) + END,
-        "webdataset groups neighbours: the first caption counts, the later one is a row",
+        "webdataset groups adjacent members: the first caption is used, the later one is reported",
     ),
 }
 ENDS: dict[str, tuple[Make, str]] = {
-    "Cut within a sample": (lambda _: (A + B)[: len(A) + 700], "its whole samples count"),
-    "Cut behind a member, without an end mark": (lambda _: A + B, "nobody knows whether the last sample is whole"),
-    "Under 512 bytes behind the end mark": (lambda _: A + Z + END + b"\n", "no header has room there: no matter"),
-    "More behind the end mark": (lambda _: A + Z + END + b"<html>" * 999, "its samples count, what follows is a row"),
-    "Zeros up to 4 MiB, as of `tar -b 4096`": (lambda _: (A + Z).ljust(RECORD, b"\0"), "no matter"),
-    "More zeros": (
+    "Truncated within a sample": (lambda _: (A + B)[: len(A) + 700], "complete samples are used"),
+    "Truncated after a member, without an end-of-archive marker": (
+        lambda _: A + B,
+        "the last sample may be incomplete",
+    ),
+    "Less than 512 bytes after the end-of-archive marker": (
+        lambda _: A + Z + END + b"\n",
+        "ignored: too short for a header",
+    ),
+    "More bytes after the end-of-archive marker": (
+        lambda _: A + Z + END + b"<html>" * 999,
+        "its samples are used, the rest is reported",
+    ),
+    "Up to 4 MiB of zeros at the end, as written by `tar -b 4096`": (lambda _: (A + Z).ljust(RECORD, b"\0"), "ignored"),
+    "More zeros at the end": (
         lambda _: A + Z + bytes(4 * RECORD),
-        "its samples count; the zeros may be what is not downloaded yet: a row",
+        "its samples are used; the zeros may be an incomplete download: reported",
     ),
-    "Over 64 KiB of zeros between samples": (
+    "More than 64 KiB of zeros between samples": (
         lambda _: A + bytes(1 << 17) + B + Z + END,
-        "the sample behind them may have lost members",
+        "the next sample may have lost members",
     ),
-    "Tars joined by `cat`": (lambda _: A + END + B + Z + END, "read to the end of the last"),
-    "No tar, or a compressed one": (lambda _: b"\x1f\x8b" + bytes(range(256)) * 9, "one row"),
-    "A tar without a sample": (lambda _: part(("README", b"")) + END, "one row"),
+    "Tars concatenated by `cat`": (lambda _: A + END + B + Z + END, "all are read"),
+    "Not a tar, or a compressed tar": (lambda _: b"\x1f\x8b" + bytes(range(256)) * 9, "reported once"),
+    "A tar without samples": (lambda _: part(("README", b"")) + END, "reported once"),
 }
 CAPTIONS: dict[str, tuple[Make, str]] = {
-    "UTF-8 with a byte order mark": (lambda _: around(titled(("txt", b"\xef\xbb\xbfcat"))), "without the mark"),
+    "UTF-8 with a byte order mark": (lambda _: around(titled(("txt", b"\xef\xbb\xbfcat"))), "decoded without the mark"),
     "UTF-16 or UTF-32 with a byte order mark": (lambda _: around(titled(("txt", "cat".encode("utf-16")))), "decoded"),
-    "Bytes that are no UTF-8": (lambda _: around(titled(("txt", b"caf\xe9"))), "U+FFFD in their place"),
-    "A `.txt` over 64 KiB": (
+    "Bytes that are not valid UTF-8": (lambda _: around(titled(("txt", b"caf\xe9"))), "replaced by U+FFFD"),
+    "A `.txt` of more than 64 KiB": (
         lambda _: around(titled(("txt", "ä".encode() * (1 << 20)))),
-        "its first 64 KiB; so with `caption` of a `.json`",
+        "truncated to 64 KiB, like `caption` in a `.json`",
     ),
-    "An empty `.txt` beside a `.json`": (
+    "An empty `.txt` and a `.json`": (
         lambda _: around(titled(("txt", b" \n"), ("json", b'{"caption": "cat"}'))),
-        "the caption of the `.json`",
+        "the caption in the `.json` is used",
     ),
-    "A `.json` with numbers of any length, half surrogates": (
+    "A `.json` with very long numbers or lone surrogates": (
         lambda _: around(titled(("json", b'{"n": ' + b"9" * 9999 + b', "caption": "cat \\ud83d"}'))),
-        "read; what is no Unicode becomes `?`",
+        "read; lone surrogates become `?`",
     ),
-    "A `.json` that is none, is nested too deep, or has over 4 MiB": (
+    "A `.json` that is invalid, too deeply nested or larger than 4 MiB": (
         lambda _: around(titled(("json", b"[" * 99999))),
         "no caption, no `given_uid`",
     ),

@@ -106,23 +106,23 @@ def disk(user: User) -> Iterator[Path]:
 def test_an_outdir_that_is_no_folder_or_closed(user: User) -> None:
     for outdir, cause in (
         (user.place / "file", f"{user.place}/file is a file"),
-        (user.place / "closed" / "x", f"{user.place}/closed cannot be written"),
+        (user.place / "closed" / "x", f"{user.place}/closed is not writable"),
     ):
         for words in (nextflow("--input", user.place), command("run", "--input-path", user.place)):
             said = user.refused([*words, "--outdir", str(outdir)])
             assert f"--outdir {outdir}: {cause}; choose another folder" in said
     said = user.refused(nextflow("--input", user.place, "-work-dir", user.place / "closed"))
-    assert f"the work folder '{user.place}/closed' cannot be written; name another with -work-dir" in said
+    assert f"the work folder '{user.place}/closed' is not writable; choose another with -work-dir" in said
     assert (user.place / "file").read_text() == "" and not list((user.place / "closed").iterdir())
 
 
 def test_a_folder_of_weights_that_is_closed_and_not_filled(user: User) -> None:
     closed = user.place / "closed"
-    remedy = "and the weights are not there yet; name a folder of your own, or let its owner fetch them"
+    remedy = "and the weights are missing; use a folder of your own, or let its owner fetch them"
     earlier = user.folder("launch", "results") / "summary.json"
     earlier.write_text("an earlier run's")
     said = user.refused(nextflow("--input", user.place, "--model_dir", closed))
-    assert f"--model_dir '{closed}': '{closed}' cannot be written, {remedy}" in said
+    assert f"--model_dir '{closed}': '{closed}' is not writable, {remedy}" in said
     assert earlier.read_text() == "an earlier run's"
     # A ~ that no shell has expanded is the home here, and one folder for all that a run leaves.
     words = command("run", "--output-path", "~/out", "--model-dir", user.place / "file")
@@ -145,11 +145,11 @@ def test_a_home_that_is_not_there(user: User) -> None:
 def test_a_home_that_is_not_set_and_one_that_no_shell_has_put(user: User) -> None:
     options = ["--input", "~/x/*.tar", "--dedup", "true", "--reference", f"{user.place},~/r"]
     said = user.refused(nextflow(*options), HOME=None)
-    assert "--model_dir is missing: HOME is not set, so there is no ~/.cache/pycurate; name a folder" in said
+    assert "--model_dir is missing: HOME is not set, so there is no ~/.cache/pycurate; give a folder" in said
     for name, value in (("input", "~/x/*.tar"), ("reference", "~/r")):
-        assert f"--{name} '{value}': no shell has put your home for ~; write the whole path" in said
+        assert f"--{name} '{value}': ~ was not expanded by the shell; write the full path" in said
     said = user.refused(nextflow("--input", user.place, "--outdir", "~/out"))
-    assert "--outdir ~/out: no shell has put your home for ~; write the whole path" in said
+    assert "--outdir ~/out: ~ was not expanded by the shell; write the full path" in said
     assert not list(user.place.rglob("~"))
 
 
@@ -169,9 +169,9 @@ def test_folders_that_nextflow_gives_to_a_shell_bare(user: User) -> None:
         (odd / name).mkdir(parents=True)
     options = ["--input", user.place, "--model_dir", odd, "--dedup", "true", "--reference", odd]
     said = user.refused(nextflow(*options))
-    held = f"'{odd}': holds '[' ']' '{{' '}}' '*', which Nextflow cannot carry in shell commands; "
-    assert f"--model_dir {held}name another folder" in said
-    assert f"--reference {held}rename it, or name it by a link from elsewhere" in said
+    held = f"'{odd}': contains '[' ']' '{{' '}}' '*', which Nextflow cannot handle in shell commands; "
+    assert f"--model_dir {held}choose another folder" in said
+    assert f"--reference {held}rename it, or give a link to it" in said
 
 
 def test_a_full_disk(user: User, disk: Path) -> None:
@@ -181,7 +181,10 @@ def test_a_full_disk(user: User, disk: Path) -> None:
     assert not list((disk / "o").iterdir())
     status, said = user.call(nextflow("--input", user.place, "-work-dir", disk / "w", *models))
     assert status == 1 and not re.search(r"Traceback|^\s*at \w+[.$]", said, re.MULTILINE)
-    assert f"the work folder '{disk}/w': no space is left on its disk; free some, then go on with -resume" in said
+    assert (
+        f"the work folder '{disk}/w': no space is left on its disk; free some space, then run again with -resume"
+        in said
+    )
     for words in (nextflow("--input", user.place), command("run", "--input", user.place, "--outdir", disk / "o")):
         assert re.search(r"cannot be written.*No space left on device", user.refused(words, disk))
 
@@ -190,7 +193,7 @@ def test_a_read_only_disk(user: User, disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     for words in (nextflow("--input", user.place), command("run", "--input", user.place)):
         said = user.refused([*words, "--outdir", str(disk / "x")])
-        assert f"--outdir {disk}/x: {disk} cannot be written; choose another folder" in said
+        assert f"--outdir {disk}/x: {disk} is not writable; choose another folder" in said
     said = user.refused(nextflow("--input", user.place), disk)
     assert "(Read-only file system); start in another folder" in said
 

@@ -117,7 +117,7 @@ def test_a_run_in_the_image_leaves_the_bytes_of_a_run_without(
 def test_scripts_of_another_version_than_the_image_say_so(image: Path) -> None:
     other = inside(image, "env", "PYCURATE_CODE=0", "python3", "/mnt/partition.py", "--input", "/mnt")
     assert other.returncode == 2
-    assert "the container image or .venv is of another checkout" in other.stderr
+    assert "the container image or .venv belongs to another checkout" in other.stderr
 
 
 def test_the_image_holds_this_package(image: Path) -> None:

@@ -17,47 +17,56 @@ import pytest
 from flows import LIMIT, ROOT, Flow, environment, site_file, wait_until
 from slurm.cluster import Cluster
 
-AGAIN = "tried again by itself, and the run ends well"
-RESUMES = "`-resume` ends well"
-FAULTS = {  # test: what goes wrong, what comes of it. docs/faults.md holds this table.
-    "kill_task": ("A task's process is killed", f"The task is {AGAIN}."),
-    "cancel_job": ("`scancel` of a job", f"The task is {AGAIN}."),
-    "take_node_down": ("A node is set down while it works, and comes back", f"Its task is {AGAIN}."),
-    "kill_slurmd": ("A node dies with its slurmd, and comes back", f"Its task is {AGAIN}."),
-    "restart_controller": ("slurmctld stops and starts again", "Jobs go on; submissions wait, and the run ends well."),
-    "memory": ("A task needs more memory than it asked for", f"It asks for more and is {AGAIN}."),
-    "nextflow": ("Nextflow is killed", "`-resume` goes on where the run was, even beside jobs that it left."),
-    "disk": ("The disk of the work folder is full", f"The run fails and names the cause; with space again, {RESUMES}."),
-    "shard": ("An input shard vanishes", f"The run fails and names it; with the shard back, {RESUMES}."),
+AGAIN = "retried automatically, and the run succeeds"
+RESUMES = "`-resume` succeeds"
+FAULTS = {  # test: the fault, its result. docs/faults.md holds this table.
+    "kill_task": ("The process of a task is killed", f"The task is {AGAIN}."),
+    "cancel_job": ("A job is cancelled (`scancel`)", f"The task is {AGAIN}."),
+    "take_node_down": ("A node is set to DOWN during a task, and returns", f"Its task is {AGAIN}."),
+    "kill_slurmd": ("A node crashes together with its slurmd, and returns", f"Its task is {AGAIN}."),
+    "restart_controller": ("slurmctld is restarted", "Jobs continue, submissions wait, and the run succeeds."),
+    "memory": (
+        "A task exceeds the memory that it requested",
+        "It is retried automatically with more memory, and the run succeeds.",
+    ),
+    "nextflow": (
+        "Nextflow is killed",
+        "`-resume` continues where the run stopped, even if its jobs are still running.",
+    ),
+    "disk": (
+        "The disk of the work folder fills up",
+        f"The run fails and names the cause; once there is space, {RESUMES}.",
+    ),
+    "shard": ("An input shard disappears", f"The run fails and names it; once the shard is back, {RESUMES}."),
     "output": (
-        "A task's output is cut after the task ended",
-        f"The stage that reads it fails and names it; with its task's folder removed, {RESUMES}.",
+        "A task's output file is truncated after the task has ended",
+        f"The stage that reads it fails and names it; once its task folder is removed, {RESUMES}.",
     ),
     # Those of test_results.py:
     "going_back_to_earlier_settings_leaves_what_they_left": (
-        "Other settings, then the earlier ones again with `-resume`",
-        "The results are those of the earlier settings again; nothing of the others is left.",
+        "A run with other settings, then `-resume` with the earlier ones",
+        "The results are those of the earlier settings; nothing is left of the other run.",
     ),
     "a_run_killed_while_it_publishes_copies_ends_whole": (
-        "Nextflow is killed while it copies results; later a copy is cut or changed",
-        "`pycurate verify` names what differs; `-resume` publishes that again, and nothing else.",
+        "Nextflow is killed while it copies results; later a copy is truncated or modified",
+        "`pycurate verify` names the files that differ; `-resume` publishes those again and no others.",
     ),
     "a_task_s_file_that_was_cut_later_is_named": (
-        "A result is cut that is a link to its task's file",
-        f"The run fails and names it; with its task's folder removed, {RESUMES}.",
+        "A result that is a hard link to its task's file is truncated",
+        f"The run fails and names it; once its task folder is removed, {RESUMES}.",
     ),
     "an_image_that_changed_since_it_was_embedded_is_named": (
-        "An image changes in its shard, whose size and time stamp stay, before it is copied",
-        f"The run fails and names shard and sample; with the shard as it was, {RESUMES}.",
+        "An image in a shard is altered before it is copied, while size and modification time stay the same",
+        f"The run fails and names the shard and the sample; once the shard is restored, {RESUMES}.",
     ),
     # Those of test_calls.py:
     "a_refused_call_leaves_every_file_as_it_was": (
         "A call with a typing error, into the results of an earlier run",
-        "It is refused in a sentence; every file of the results stays as it was.",
+        "It is refused in one sentence; every file of the results stays as it was.",
     ),
     "a_folder_has_one_run_at_a_time_and_signals_end_it": (
         "A second run in the same `--outdir` or launch folder; Ctrl-C or SIGTERM for the first",
-        "The second is refused and told who works there; "
+        "The second is refused and told who is running there; "
         f"the first ends its tasks, exits with 130 or 143, and {RESUMES}.",
     ),
 }
@@ -65,7 +74,7 @@ FAULTS = {  # test: what goes wrong, what comes of it. docs/faults.md holds this
 
 def table() -> str:
     """The faults as a table in Markdown."""
-    rows = [("What goes wrong", "What comes of it"), ("---", "---"), *FAULTS.values()]
+    rows = [("Fault", "Result"), ("---", "---"), *FAULTS.values()]
     return "\n".join(f"| {fault} | {end} |" for fault, end in rows)
 
 

@@ -146,9 +146,9 @@ def test_paths_that_nextflow_gives_to_a_shell_are_refused_by_name(tmp_path: Path
         str(tmp_path / "work*$(touch PWN32)"),
     ]
     said = refused(tmp_path / "launch", *options)
-    assert "the work folder '" in said and "holds '*' '$'" in said and "name another with -work-dir" in said
+    assert "the work folder '" in said and "contains '*' '$'" in said and "choose another with -work-dir" in said
     said = refused(tmp_path / "launch", *options[:-2], "--outdir", "out")
-    assert "--reference '" in said and "--model_dir '" in said and "holds '`'" in said
+    assert "--reference '" in said and "--model_dir '" in said and "contains '`'" in said
     assert not (tmp_path / "launch" / "out" / "summary.json").exists()
     assert not marks(tmp_path)
 

@@ -124,7 +124,7 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     rows = decisions(photographs)
     assert {row["reason"] for row in rows} >= {"kept", "first", "min_side", "wide"}
     assert all((row["first"] >= 0) == (row["reason"] != "first") for row in rows)  # type: ignore[operator]
-    assert "0 more would be kept, 0 no longer" in refilter(photographs.out)
+    assert "0 samples added, 0 removed" in refilter(photographs.out)
 
 
 OWN = """
@@ -192,11 +192,14 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "--input is missing" in said
     own = ("--filter", "m:C,own.py:C=3,/a/own.py:C", "--scorer", "a/own.py:C", "--min_score", "a=1,b,c=x")
     said = refused(tmp_path, "--input", "x", *own)
-    assert "--filter own.py:C=3: write the whole path" in said and "--scorer a/own.py:C: write the whole path" in said
-    assert "--min_score b: is no COLUMN=NUMBER" in said and "--min_score c=x: is no COLUMN=NUMBER" in said
+    assert (
+        "--filter own.py:C=3: write the absolute path" in said
+        and "--scorer a/own.py:C: write the absolute path" in said
+    )
+    assert "--min_score b: is not COLUMN=NUMBER" in said and "--min_score c=x: is not COLUMN=NUMBER" in said
     assert "m:C:" not in said and "/a/own.py:C:" not in said and "a=1:" not in said
     # A pattern that the shell expanded.
-    assert "quote a pattern" in refused(tmp_path, "--input", "a.tar", "b.tar")
+    assert "quote patterns" in refused(tmp_path, "--input", "a.tar", "b.tar")
 
 
 MODELS = """
@@ -236,7 +239,7 @@ def test_an_encoder_of_ones_own_and_what_it_is_scored_by(shared_images: Path, tm
     text = environment() | {"NXF_DISABLE_PARAMS_TYPE_DETECTION": "true"}
     flow = Flow(tmp_path, ("--input", f"{shared_images}/00000.tar", *models, *chosen), text)
     assert flow.run() != 0
-    assert "There is no score nsfw to put a threshold on, only red, red_raw, first;" in flow.text
+    assert "There is no score nsfw, only red, red_raw, first;" in flow.text
     assert "EMBED" not in flow.text  # it is refused before
     flow.succeed("--aesthetic", "false", "--nsfw", "false")  # which have nothing to do with this encoder
     assert json.loads((flow.out / "summary.json").read_text())["parameters"]["nsfw"] is False
@@ -274,7 +277,7 @@ def test_a_fanned_out_search_decides_the_same(undisturbed: Flow) -> None:
     flow.succeed("--dedup_single", "0", "--dedup_cells", "8", "--dedup_buckets", "3", "-resume")
     assert {"DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH"} <= tasks(flow, "COMPLETED")
     assert flow.results() == undisturbed.results()
-    assert "0 more would be kept, 0 no longer" in refilter(flow.out)
+    assert "0 samples added, 0 removed" in refilter(flow.out)
 
 
 @pytest.mark.parametrize("embedded", [True, False], ids=["results of a run", "shards"])
@@ -289,11 +292,11 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     rows = decisions(flow)
     kept = {row["uid"] for row in decisions(undisturbed) if row["kept"] or not embedded}
     if embedded:
-        assert "0 more would be kept, 0 no longer" in refilter(flow.out)
+        assert "0 samples added, 0 removed" in refilter(flow.out)
         partial = shutil.copytree(reference, tmp_path / "partial")
         (partial / "samples" / "samples_00001.parquet").unlink()
         assert flow.run("--reference", str(partial), "--dedup_single", "0", "-resume") == 1
-        assert f"The reference {partial} lacks 1 of its 2 partitions: there is no samples of 00001;" in flow.text
+        assert f"The reference {partial} lacks 1 of its 2 partitions: no samples file for 00001;" in flow.text
     named = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
     assert named and named <= kept
     if not embedded:  # every readable sample of the input is in the reference, byte for byte

@@ -147,7 +147,7 @@ def test_a_task_s_file_that_was_cut_later_is_named(undisturbed: Flow, tmp_path: 
     named, *_ = [line for line in flow.text.splitlines() if "00001.tar was changed after its task ended" in line]
     assert f"{size // 2} bytes of {size}; remove the folder" in named
     assert not (flow.out / "summary.json").exists()
-    shutil.rmtree(named.split("remove the folder ")[1].split(" and go on")[0])
+    shutil.rmtree(named.split("remove the folder ")[1].split(" and run again")[0])
     # Nor can anything take a name that is a folder's.
     (flow.out / "uids_kept.npy").unlink()
     (flow.out / "uids_kept.npy" / "mine").mkdir(parents=True)
@@ -172,7 +172,7 @@ def test_an_image_that_changed_since_it_was_embedded_is_named(undisturbed: Flow,
     shard.write_bytes(changed)
     os.utime(shard, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-    said = f"Shard 00000.tar holds another image of '{image['key']}' than the one that was embedded"
+    said = f"In shard 00000.tar, the image of '{image['key']}' is not the one that was embedded"
     done = pycurate("refilter", flow.out, "--write", tmp_path / "anew")
     assert done.returncode == 1 and said in " ".join(done.stderr.split())
     assert not (tmp_path / "anew" / "curated").exists()
@@ -184,7 +184,7 @@ def test_an_image_that_changed_since_it_was_embedded_is_named(undisturbed: Flow,
     tars = {path.name: path.read_bytes() for path in flow.out.glob("curated/*.tar")}
     shard.touch()
     done = pycurate("refilter", flow.out, "--write", tmp_path / "anew")
-    assert done.returncode == 0 and "1 shards, such as 00000.tar, were written to" in " ".join(done.stderr.split())
+    assert done.returncode == 0 and "1 shards, such as 00000.tar, were modified" in " ".join(done.stderr.split())
     assert {path.name: path.read_bytes() for path in (tmp_path / "anew").glob("curated/*.tar")} == tars != {}
     assert "data:image/jpeg" in (tmp_path / "anew" / "report.html").read_text()
 
@@ -195,7 +195,7 @@ def test_what_a_run_makes_beneath_its_input_is_no_input(undisturbed: Flow, shard
     shutil.copy2(shards / "00000.tar", tmp_path)
     shutil.copy2(shards / "00001.tar", flow.out / "odd.tar")  # only that it lies in --outdir tells that it is no input
     flow.succeed("--aesthetic_threshold", "0")
-    assert f"'{flow.out}' is left out (1 .tar): a run made what it holds." in flow.text
+    assert f"'{flow.out}' is left out (1 .tar): it contains the output of a run." in flow.text
     first = counts(flow.out)
     assert first["shards"] == 1 and list((flow.out / "curated").glob("*.tar"))
     flow.succeed("--aesthetic_threshold", "0", "-resume")  # now tars lie in the work folder and in curated/, too

@@ -62,7 +62,7 @@ def test_basic_filtering_then_full_curation_then_embeddings(place: Path) -> None
     status, shown = on_terminal([PYCURATE, *full, *more, "--resume"], place, columns=80)
     assert status == 0, shown
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
-    assert re.search(r"EMBED +2 of 2 +\S+ +2 from an earlier run", text)
+    assert re.search(r"EMBED +2 of 2 +\S+ +2 cached", text)
     found = summary(place, full)
     assert "dedup" in found["thresholds"] and found["dedup"]  # type: ignore[operator]
     assert f"Kept {found['kept']}, " in text

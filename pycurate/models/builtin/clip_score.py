@@ -22,7 +22,7 @@ class ClipScore:
     def __init__(self, encoder: str, model_dir: Path, device: str) -> None:
         """Raises UsageError if the encoder has no text tower, ModelError where its weights or tokenizer are missing."""
         if is_class(encoder):
-            raise UsageError(f"{encoder} reads no captions; a CLIP score needs an open_clip model as the encoder.")
+            raise UsageError(f"{encoder} cannot embed captions; a CLIP score needs an open_clip model as the encoder.")
         from pycurate.models.builtin.openclip import OpenClip  # here, since importing open_clip takes seconds
 
         self._model = OpenClip(encoder, model_dir, device)

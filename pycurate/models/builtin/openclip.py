@@ -69,13 +69,13 @@ def find_source(spec: str) -> ClipSource:
     """What a name means. Raises UsageError, naming the nearest right name, if it means nothing."""
     if spec.startswith("hf-hub:"):
         raise UsageError(
-            f"{spec!r} is fetched by no command of pycurate; bring it to a folder by `hf download "
-            f"{spec.removeprefix('hf-hub:')} --local-dir FOLDER`, and name that as local-dir:FOLDER."
+            f"{spec!r} cannot be downloaded by pycurate; run `hf download "
+            f"{spec.removeprefix('hf-hub:')} --local-dir FOLDER`, then give local-dir:FOLDER."
         )
     if spec.startswith(LOCAL):
         folder = Path(spec.removeprefix(LOCAL))
         if not (folder / CONFIG).is_file():
-            raise UsageError(f"{folder} is no folder with an {CONFIG}.")
+            raise UsageError(f"{folder} is not a folder with an {CONFIG}.")
         return ClipSource(spec, spec, {}, path=folder)
     model, _, tag = spec.partition("/")
     config = open_clip.get_pretrained_cfg(model, tag)
@@ -91,8 +91,8 @@ def find_source(spec: str) -> ClipSource:
     close = difflib.get_close_matches(spec, [f"{model}/{tag}" for model, tag in pairs], n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     raise UsageError(
-        f"{spec!r} is no encoder{hint} Encoders are open_clip pairs MODEL/TAG (`bin/models.py list --encoders` shows "
-        "them), MODEL/CHECKPOINT, local-dir:FOLDER, module:Class or path/to/file.py:Class."
+        f"{spec!r} is not an encoder{hint} Encoders are open_clip models MODEL/TAG (`bin/models.py list --encoders` "
+        "lists them), MODEL/CHECKPOINT, local-dir:FOLDER, module:Class or path/to/file.py:Class."
     )
 
 
@@ -162,7 +162,7 @@ class OpenClip:
             except Exception as error:  # noqa: BLE001 - the compiler's, of many kinds; any other comes again below
                 cause = getattr(error, "inner_exception", error)  # torch wraps what its compilers raise
                 log.warning(
-                    "%s goes on without torch.compile, which failed: %s: %s",
+                    "%s continues without torch.compile, which failed: %s: %s",
                     *(self.name, type(cause).__name__, _first_line(cause)),
                 )
                 self.compiled = False
@@ -242,7 +242,7 @@ def _create(source: ClipSource, model_dir: Path, device: torch.device, precision
                 source.model, precision=precision, device=device, weights_only=True, require_pretrained=True, **options
             )
         except Exception as error:
-            raise ModelError(f"open_clip cannot make {source.name}: {_first_line(error)}") from error
+            raise ModelError(f"open_clip cannot create {source.name}: {_first_line(error)}") from error
     return model.eval().requires_grad_(False)
 
 
@@ -266,13 +266,13 @@ def _check_offline(name: str, config: dict[str, Any]) -> None:
     parts = [part for part in config.values() if isinstance(part, dict)]
     if any(part.get("hf_model_name") for part in parts):
         raise ModelError(
-            f"{name} has a text tower of the library transformers, which asks the network for its "
-            "configuration when it is made; take a model with open_clip's own text tower."
+            f"{name} has a text tower from the transformers library, which needs the network to load its "
+            "configuration; use a model with open_clip's own text tower."
         )
     for tower in filter(None, (part.get("timm_model_name") for part in parts)):
         if ":" in tower or not timm.is_model(tower):
             raise ModelError(
-                f"{name} has an image tower {tower!r}, which is none of the library timm's own models; those of a hub "
+                f"{name} has an image tower {tower!r}, which is not one of timm's own models; towers from a hub "
                 "or another folder are not loaded."
             )
 
@@ -280,8 +280,8 @@ def _check_offline(name: str, config: dict[str, Any]) -> None:
 def _tokenizer(model: str) -> Callable[[list[str]], torch.Tensor]:
     if "hf_tokenizer_name" in _model_config(model)["text_cfg"] or "siglip" in model.lower():
         raise ModelError(
-            f"{model} has a tokenizer of the library transformers, which asks the network for its vocabulary; "
-            "there is no CLIP score with this encoder."
+            f"{model} has a tokenizer from the transformers library, which needs the network to load its vocabulary; "
+            "this encoder has no CLIP score."
         )
     tokenize: Callable[[list[str]], torch.Tensor] = open_clip.get_tokenizer(model)
     return tokenize

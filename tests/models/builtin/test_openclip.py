@@ -209,14 +209,14 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
             return (Path.touch, (ran,))
 
     torch.save({"state_dict": Trap()}, tmp_path / "trap.pt")
-    with pytest.raises(ModelError, match="cannot make"):
+    with pytest.raises(ModelError, match="cannot create"):
         OpenClip(f"ViT-B-32/{tmp_path}/trap.pt", NOWHERE, "cpu")
     assert not ran.exists()
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {"some.weight": torch.zeros(2)}}, tmp_path / "other.pt")
-    with pytest.raises(ModelError, match="cannot make ViT-B-32"):
+    with pytest.raises(ModelError, match="cannot create ViT-B-32"):
         OpenClip(f"ViT-B-32/{tmp_path}/other.pt", NOWHERE, "cpu")
 
 
@@ -237,7 +237,7 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
         ("VIT-L-14/openai", "did you mean 'ViT-L-14/openai'"),
         ("ViT-B-32", "Encoders are"),
         ("ViT-B-32/no/such/file.pt", "Encoders are"),
-        ("local-dir:/no/such/folder", "no folder with an open_clip_config.json"),
+        ("local-dir:/no/such/folder", "not a folder with an open_clip_config.json"),
         ("zzz", "Encoders are"),
     ],
 )
@@ -321,7 +321,7 @@ def test_a_checkpoint_that_is_a_command_is_not_run(tmp_path: Path, name: str, pi
     else:
         torch.save({"weight": Hostile(made)}, folder / name)
     for encoder in (spec, f"ViT-B-32/{folder / name}"):
-        with pytest.raises(ModelError, match="open_clip cannot make") as refused:
+        with pytest.raises(ModelError, match="open_clip cannot create") as refused:
             OpenClip(encoder, NOWHERE, "cpu")
         assert "\n" not in str(refused.value)
     assert not made.exists()
@@ -334,13 +334,13 @@ def test_a_checkpoint_that_is_a_command_is_not_run(tmp_path: Path, name: str, pi
 @pytest.mark.parametrize(
     ("part", "said", "message"),
     [
-        ("vision_cfg", {"timm_model_name": "hf-hub:someone/model"}, "none of the library timm's own models"),
-        ("vision_cfg", {"timm_model_name": "hf_hub:someone/model"}, "none of the library timm's own models"),
-        ("vision_cfg", {"timm_model_name": "local-dir:/somewhere/else"}, "none of the library timm's own models"),
-        ("vision_cfg", {"timm_model_name": "someone/model"}, "none of the library timm's own models"),
-        ("vision_cfg", {"timm_model_name": "vit_tiny_patch16_224", "timm_model_pretrained": True}, "cannot make"),
-        ("text_cfg", {"hf_model_name": "roberta-base"}, "text tower of the library transformers"),
-        ("multimodal_cfg", {"hf_model_name": "roberta-base"}, "text tower of the library transformers"),
+        ("vision_cfg", {"timm_model_name": "hf-hub:someone/model"}, "not one of timm's own models"),
+        ("vision_cfg", {"timm_model_name": "hf_hub:someone/model"}, "not one of timm's own models"),
+        ("vision_cfg", {"timm_model_name": "local-dir:/somewhere/else"}, "not one of timm's own models"),
+        ("vision_cfg", {"timm_model_name": "someone/model"}, "not one of timm's own models"),
+        ("vision_cfg", {"timm_model_name": "vit_tiny_patch16_224", "timm_model_pretrained": True}, "cannot create"),
+        ("text_cfg", {"hf_model_name": "roberta-base"}, "text tower from the transformers library"),
+        ("multimodal_cfg", {"hf_model_name": "roberta-base"}, "text tower from the transformers library"),
         ("vision_cfg", None, "no model_cfg with"),
         ("embed_dim", None, "no model_cfg with"),
     ],

