@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint lock demo bench bench-dedup gpu clean
+.PHONY: help setup test lint lock demo bench bench-dedup bench-copies gpu clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -53,6 +53,9 @@ bench-dedup: setup ## Measure the search for duplicates
 	python benchmarks/dedup.py speed --whole
 	python benchmarks/dedup.py growth
 	python benchmarks/dedup.py clusters
+
+bench-copies: setup ## Measure which copies each duplicate descriptor finds, and what it takes for copies
+	PYTHONPATH=tests/support python benchmarks/copies.py
 
 gpu: setup ## On a machine with a GPU: the tests that need one, and its speed
 	python -m pytest -m gpu

@@ -35,6 +35,11 @@ class Lite0(nn.Module):
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.body((pixels.float() - 127) / 128)
 
+    def maps(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 (n, 3, h, w), RGB -> float32 (n, 1280, h / 32, w / 32): what is pooled to features."""
+        maps: torch.Tensor = self.body.forward_features((pixels.float() - 127) / 128)  # type: ignore[operator]
+        return maps
+
 
 class EfficientNetLite0:
     """Embeddings by EfficientNet-Lite0 (Tan and Le, arXiv:1905.11946; Liu, 2020), trained on ImageNet.

@@ -18,13 +18,14 @@ EPSILON = np.float32(1e-3)  # of the batch normalisations
 SIZE = 224  # pixels
 
 
-def make_graph(tensors: Sequence[np.ndarray]) -> bytes:
-    """The graph: uint8 (1, 3, 224, 224) `pixels`, RGB -> float32 (1, 1280), pooled features.
+def make_graph(tensors: Sequence[np.ndarray], side: int = SIZE, *, pooled: bool = True) -> bytes:
+    """The graph: uint8 (1, 3, side, side) `pixels`, RGB -> float32 (1, 1280), pooled features.
 
+    Without `pooled`, the map that they are the means of: float32 (1, 1280, side / 32, side / 32), from 0 to 6.
     `tensors` are those of the layers in their order: a convolution's kernel, then scale, shift, mean, variance and a
     counter of its batch normalisation, which are folded into the convolution.
     """
-    graph = _Graph(tensors)
+    graph = _Graph(tensors, side)
     at = graph.add("Cast", "pixels", to=TensorProto.FLOAT)
     at = graph.add("Sub", at, graph.constant(np.float32(127)))
     at = graph.add("Div", at, graph.constant(np.float32(128)))
@@ -39,23 +40,24 @@ def make_graph(tensors: Sequence[np.ndarray]) -> bytes:
             if repeat:
                 at = graph.add("Add", at, start)
     at = graph.bounded(graph.convolution(at))
-    at = graph.add("ReduceMean", at, graph.constant(np.array([-1, -2])), keepdims=1)
-    graph.add("Reshape", at, graph.constant(np.array([1, -1])), output="features")
-    return graph.model().SerializeToString()
+    if pooled:
+        at = graph.add("ReduceMean", at, graph.constant(np.array([-1, -2])), keepdims=1)
+        at = graph.add("Reshape", at, graph.constant(np.array([1, -1])))
+    return graph.model(at).SerializeToString()
 
 
 class _Graph:
     """Nodes and constants; each method adds one node behind another and gives the name of what it puts out."""
 
-    def __init__(self, tensors: Sequence[np.ndarray]) -> None:
+    def __init__(self, tensors: Sequence[np.ndarray], side: int) -> None:
         self._tensors = iter(tensors)
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
-        self._size = SIZE
+        self._side = self._size = side
         self._bounds = [self.constant(np.float32(0)), self.constant(np.float32(6))]
 
-    def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        output = output or f"node{len(self._nodes)}"
+    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        output = f"node{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
@@ -87,11 +89,11 @@ class _Graph:
             dilations=[1, 1],
         )
 
-    def model(self) -> ModelProto:
-        """The whole of it. Raises ValueError if tensors are left over."""
+    def model(self, output: str) -> ModelProto:
+        """The whole of it, up to the node of this name. Raises ValueError if tensors are left over."""
         if next(self._tensors, None) is not None:
             raise ValueError("there are more tensors than layers")
-        pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, 3, SIZE, SIZE])
-        features = helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, None])
+        pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, 3, self._side, self._side])
+        features = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
         graph = helper.make_graph(self._nodes, "lite0", [pixels], [features], self._constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
