@@ -25,6 +25,7 @@ from loader import photographs
 
 from pycurate.files import atomic
 from pycurate.images.decode import ImageInfo
+from pycurate.images.evidence import Evidence
 from pycurate.images.loader import Loader
 from pycurate.models.batching import checked_encode, checked_score
 from pycurate.models.selection import ModelSelection, select_models
@@ -106,7 +107,7 @@ def bench_write(folder: Path, files: list[bytes], rounds: int) -> None:
     shards = find_shards(str(folder / "in"))
     write_partitions(folder, partition(shards, 1 << 40))
     found = list(read_samples(shards[0].path, shards[0].name))
-    samples = samples_table(found, [ImageInfo(1, 1, "jpeg")] * len(found))
+    samples = samples_table(found, [ImageInfo(1, 1, "jpeg")] * len(found), [Evidence(1.0, 0.0, None)] * len(found))
     write_table(path_of(folder, "samples", "00000"), samples)
     kept = np.arange(samples.num_rows) % 2 == 0
     decisions = samples.select(["uid", "shard", "key"])

@@ -14,6 +14,7 @@ from pycurate.errors import PycurateError
 from pycurate.results.tables import read_table, read_tables
 
 COPIES = ("original", "byte_copy", "reencoded", "resized")  # of one photograph: at most one of them should stay
+LOSSLESS = ("PNG", "BMP", "TIFF", "PNG with alpha")  # as the truth says how a file was made
 FOUND = 0.95  # of the re-encoded and resized copies
 
 Rows = dict[str, dict[str, Any]]  # by uid
@@ -97,6 +98,26 @@ def copies(truth: Rows, rows: Rows) -> Iterator[str]:
             yield f"{found} of {passed} {kind} were found, fewer than {needed:.0%}."
 
 
+def originals(truth: Rows, rows: Rows) -> tuple[int, int]:
+    """(kept, passed the filters) among the photographs: the file that they came in, or a lossless one of its pixels."""
+    passed, kept = set(), set()
+    for uid, row in rows.items():
+        record = truth[uid]
+        own = record["expected"] in ("original", "byte_copy")
+        if own and (row["kept"] or row["duplicate_of"]):
+            passed.add(record["source"])
+        if row["kept"] and (own or record["made"] in LOSSLESS):
+            kept.add(record["source"])
+    return len(kept & passed), len(passed)
+
+
+def kept_originals(truth: Rows, rows: Rows) -> Iterator[str]:
+    """Of most photographs that pass the filters the file that they came in is the one that stays."""
+    kept, passed = originals(truth, rows)
+    if 2 * kept < passed:
+        yield f"{kept} of the {passed} originals that passed the filters were kept, fewer than half."
+
+
 def untouched(results: Path, shards: Path, rows: Rows) -> Iterator[str]:
     """Each kept sample, and no other, is in the curated tars with the names and bytes that it came with."""
     inputs: dict[str, dict[str, dict[str, bytes]]] = {}
@@ -138,6 +159,7 @@ def check(results: Path, shards: Path) -> list[str]:
     faults = list(accounting(summary, truth, rows))
     if not faults:
         faults = [*broken(truth, rows), *duplicates(truth, rows), *copies(truth, rows)]
+        faults += kept_originals(truth, rows)
         faults += untouched(results, shards, rows)
     return faults
 
@@ -177,6 +199,8 @@ def main(results: Path, shards: Path) -> None:
     click.echo(f"\n{table(truth, rows)}\n")
     for kind, (found, passed) in planted_copies(truth, rows).items():
         click.echo(f"{found} of the {passed} {kind} that passed the filters were found.")
+    kept, passed = originals(truth, rows)
+    click.echo(f"{kept} of the {passed} originals that passed the filters were kept, and no poorer copy of theirs.")
     faults = check(results, shards)
     for fault in faults:
         click.echo(fault, err=True)

@@ -74,6 +74,12 @@ class Results {
         if (!summary.kept) {
             println nothingKept(summary, outdir)
         }
+        advise(summary)
         println((summary.written.shards ? "Curated shards: ${outdir}/curated   " : '') + "Report: ${outdir}/report.html")
+    }
+
+    /** Name a threshold that dropped nearly everything, and what others would keep. */
+    private static void advise(Map summary) {
+        ((List<String>) (summary.advice ?: [])).each { sentence -> println sentence }
     }
 }

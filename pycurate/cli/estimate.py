@@ -138,6 +138,9 @@ def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
         yield f"  memory    {size(trial.memory)} peak; GPU: {gpu}"
         if trial.gpu_memory is None:
             yield "  As this machine has no GPU, `GPUs` below stands for CPU machines like this one."
+        for score, shares in trial.keeps.items():
+            kept = ", ".join(f"{threshold} keeps {_percent(share)}" for threshold, share in shares.items())
+            yield f"  --{score}_threshold: {kept}"
 
 
 def _tasks(plan: "Estimate") -> Iterator[str]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search, pairs_table, read_pairs
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of
-from pycurate.dedup.rank import RANK, Keep, best_first, checked_keep, order_of, shard_names
+from pycurate.dedup.rank import COLUMNS, RANK, Keep, best_first, checked_keep, order_of, shard_names
 from pycurate.dedup.recall import EXACT, Recall, recall_of
 from pycurate.dedup.vectors import ROW_BITS, Embeddings
 from pycurate.dedup.visits import members_of, nodes_of
@@ -107,7 +107,7 @@ class Index:
         masks, order = [np.zeros(0, bool)], [np.zeros(0, RANK)]
         places = shard_names(sources) if keep == "first" else []
         for source in sources:
-            samples = source.readable(["uid", "shard", "tar_offset", "width", "height"])
+            samples = source.readable(source.known(COLUMNS))
             aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
             order.append(order_of(samples, aesthetic, keep, places, bool(source.reference)))
             masks.append(passes.get(source.number, np.ones(samples.num_rows, bool)))

@@ -12,7 +12,7 @@ from pycurate.dedup.sets import EMBEDDINGS, one_encoder, whole
 from pycurate.dedup.vectors import Embeddings
 from pycurate.errors import TableError, UsageError
 from pycurate.results.layout import path_of
-from pycurate.results.tables import SAMPLES, read_table
+from pycurate.results.tables import SAMPLES, known_columns, read_table
 
 REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
 
@@ -47,6 +47,10 @@ class Source:
         """All samples of the partition, good and bad. Raises TableError."""
         return read_table(path_of(self.results, "samples", self.name), columns)
 
+    def known(self, columns: Sequence[str]) -> list[str]:
+        """Those of these columns of SAMPLES that its table has: an earlier version did not write all of them."""
+        return known_columns(path_of(self.results, "samples", self.name), columns)
+
     def readable(self, columns: list[str]) -> pa.Table:
         """Its readable samples, one per embedding, in their order.
 
@@ -62,7 +66,7 @@ class Source:
 
     def facts(self) -> pa.Table:
         """What filters may ask for: the columns of SAMPLES and of the scores, a row per readable sample."""
-        samples = self.readable([name for name in SAMPLES.names if name != "row"])
+        samples = self.readable(self.known([name for name in SAMPLES.names if name != "row"]))
         scores = self.scores(samples["uid"])
         return pa.table({name: table[name] for table in (samples, scores) for name in table.column_names})
 

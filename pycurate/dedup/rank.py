@@ -11,16 +11,20 @@ from pycurate.dedup.partitions import Source
 from pycurate.errors import TableError, UsageError
 from pycurate.results.uids import uid_numbers
 
-Keep = Literal["best", "first", "largest"]
+Keep = Literal["best", "aesthetic", "largest", "first"]
+
+KEYS = 5  # of a policy, at most
+COLUMNS = ["uid", "shard", "tar_offset", "size", "width", "height", "detail", "loss"]
+"""Of SAMPLES: what policies rank by."""
 
 # Ascending in these fields, in their order, is best first. False is first: references come before new samples.
-RANK = np.dtype([("new", "?"), ("first", "<f8"), ("second", "<f8"), ("uid", "<u8", (2,))])
+RANK = np.dtype([("new", "?"), ("keys", "<f8", (KEYS,)), ("uid", "<u8", (2,))])
 
 
 def checked_keep(keep: str) -> Keep:
     """`keep` if it names a policy, else UsageError."""
     if keep not in get_args(Keep):
-        raise UsageError(f"There is no keep policy {keep!r}; choose best, first or largest.")
+        raise UsageError(f"There is no keep policy {keep!r}; choose {', '.join(get_args(Keep))}.")
     return keep  # type: ignore[return-value]
 
 
@@ -38,35 +42,50 @@ def shard_names(sources: Sequence[Source]) -> list[str]:
 def order_of(
     samples: pa.Table, aesthetic: np.ndarray, keep: Keep, shards: Sequence[str], reference: bool
 ) -> np.ndarray:
-    """The rank of each sample, as ORDER (n,).
+    """The rank of each sample, as RANK (n,).
 
     Args:
-        samples: uid, width and height of each sample; shard and tar_offset too for `first`.
+        samples: COLUMNS of each sample.
         aesthetic: float (n,); NaN, and so last, where there is none.
-        keep: `best` ranks by aesthetic score, then pixels; `largest` by pixels, then aesthetic score; `first` by the
-            shard's name, then the place in it. The smaller uid breaks the ties that remain.
+        keep: `best` ranks by what copies lose (`pycurate.images.evidence`): most real detail, least loss of it, most
+            pixels, fewest bytes (of the same pixels), aesthetic score. `aesthetic` ranks by aesthetic score, then
+            pixels; `largest` by pixels, then aesthetic score; `first` by the shard's name, then the place in it. The
+            smaller uid breaks the ties that remain. Without `detail`, which earlier versions did not measure, `best`
+            is `aesthetic`, as it was for them.
         shards: the names of all shards in order, for `first`.
         reference: whether these samples belong to a reference set, which outranks everything.
     """
     result = np.zeros(samples.num_rows, RANK)
     result["new"] = not reference
     result["uid"] = uid_numbers(samples["uid"])
+    for at, key in enumerate(_keys(samples, aesthetic, keep, shards, reference)):
+        result["keys"][:, at] = key
+    return result
+
+
+def _keys(
+    samples: pa.Table, aesthetic: np.ndarray, keep: Keep, shards: Sequence[str], reference: bool
+) -> list[np.ndarray]:
+    """What a policy goes by, float (n,) each, ascending from the best."""
     if keep == "first":
         if reference:  # whose shards lie in another folder: the uid alone decides
-            return result
+            return []
         place = pc.index_in(samples["shard"], value_set=pa.array(shards, pa.string()))
         if place.null_count:
             raise TableError("A shard was added after the cells were computed; run dedup.py train again.")
-        result["first"] = place.to_numpy()
-        result["second"] = samples["tar_offset"].to_numpy()
-        return result
+        return [place.to_numpy(), samples["tar_offset"].to_numpy()]
     score = np.where(np.isnan(aesthetic), np.inf, -aesthetic.astype(np.float64))
     pixels = -(samples["width"].to_numpy().astype(np.float64) * samples["height"].to_numpy())
-    result["first"], result["second"] = (score, pixels) if keep == "best" else (pixels, score)
-    return result
+    if keep == "largest":
+        return [pixels, score]
+    if keep == "aesthetic" or "detail" not in samples.column_names:
+        return [score, pixels]
+    detail, loss, size = (pc.fill_null(samples[name], 0).to_numpy() for name in ("detail", "loss", "size"))
+    return [-detail, loss, pixels, size, score]
 
 
 def best_first(order: np.ndarray) -> np.ndarray:
     """int64 (n,): the positions that sort an ORDER array, the best sample first."""
     uid = order["uid"]
-    return np.lexsort((uid[:, 1], uid[:, 0], order["second"], order["first"], order["new"]))
+    keys = order["keys"][:, ::-1].T
+    return np.lexsort((uid[:, 1], uid[:, 0], *keys, order["new"]))

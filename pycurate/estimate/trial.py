@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ import torch
 from pycurate.dedup.partitions import sources_of
 from pycurate.errors import ModelError, PycurateError, StorageError
 from pycurate.files import atomic
-from pycurate.filters.filtering import Filtering
+from pycurate.filters.filtering import FILTERS, SCORES, Filtering
 from pycurate.hardware import cores, peak_memory
 from pycurate.images.decode import MAX_PIXELS
 from pycurate.models.selection import ModelSelection
@@ -46,6 +46,7 @@ T = TypeVar("T")
 MOST_IMAGES, MOST_BYTES = 1000, 256_000_000  # of different images in a trial; where they do not suffice they come again
 RUNS = 3  # from which the rate and its spread are taken
 NUMBER = "00000"
+USUAL = (0.3, 0.5, 0.7, 0.9)  # thresholds
 TABLES = [  # those of a partition, and of a WRITE task
     kind.name for kind in KINDS.values() if kind.per in (Per.PARTITION, Per.PLAN) and kind.pattern.endswith(".parquet")
 ]
@@ -73,6 +74,7 @@ class Trial:
         tables: bytes per sample of each table.
         memory: bytes, the largest resident size of the EMBED process.
         gpu_memory: bytes that torch had allocated on the GPU at most; None without a GPU.
+        keeps: {score: {threshold: share of the readable images that it would keep}}, of the scores with a threshold.
     """
 
     device: str
@@ -88,6 +90,7 @@ class Trial:
     tables: dict[str, float]
     memory: int
     gpu_memory: int | None
+    keeps: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,17 @@ def measure(
         tables={kind: bytes_per_row(table.slice(0, different)) for kind, table in tables.items()},
         memory=memory,
         gpu_memory=torch.cuda.max_memory_allocated(models.device) if gpu else None,
+        keeps=keeps(tables["scores"].slice(0, different)),
     )
+
+
+def keeps(scores: pa.Table) -> dict[str, dict[str, float]]:
+    """{score: {threshold: share of these samples that it alone would keep}} of the scores that have a parameter."""
+    found = {}
+    for score in (score for score in SCORES if score in scores.column_names):
+        kind = FILTERS[f"{score}_threshold"]
+        found[score] = {f"{at:g}": float(kind.make(at).passes(scores).mean()) for at in USUAL if scores.num_rows}
+    return found
 
 
 def find_pace(run: Callable[[int], Run], seconds: float) -> Pace:

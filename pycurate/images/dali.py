@@ -23,7 +23,7 @@ from pycurate.images.cpu import CpuBackend, Result, Row
 from pycurate.images.decode import ImageInfo, jpeg_header
 from pycurate.images.jpeg import JpegHeader, read_header, restated
 from pycurate.images.render import LONG, interpolation, place
-from pycurate.images.views import View
+from pycurate.images.views import TILE, TILES_ACROSS, View, corners
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ class DaliBackend:
         return width * height <= self.max_pixels and all(
             at.height * at.width <= LONG * view.height * view.width
             for view in self.views
+            if view.resize != "tiles"
             for at in [place(view, height, width)]
         )
 
@@ -104,7 +105,7 @@ class DaliBackend:
                 if row is None:
                     others[jpeg.at] = self.cpu.submit(jpeg.data)
                 else:
-                    loaded[jpeg.at] = ImageInfo(*jpeg.header.upright, "jpeg"), row
+                    loaded[jpeg.at] = _info(jpeg.header), row
         loaded |= {at: future.result() for at, future in others.items()}
         return self.cpu.gather([loaded[at] for at in sorted(loaded)])
 
@@ -162,6 +163,10 @@ class DaliBackend:
     def _put(self, pipeline: Pipeline, run: list[Jpeg]) -> None:
         pipeline.feed_input("jpeg", [np.frombuffer(restated(jpeg.data, jpeg.header), np.uint8) for jpeg in run])
         for number, view in enumerate(self.views):
+            if view.resize == "tiles":
+                places_of = [np.stack([corners(length) for length in jpeg.size]).astype(np.int32) for jpeg in run]
+                pipeline.feed_input(f"corners{number}", places_of)
+                continue
             places = [place(view, *jpeg.size) for jpeg in run]
             pipeline.feed_input(f"size{number}", [np.array([at.height, at.width], np.float32) for at in places])
             pipeline.feed_input(f"start{number}", [np.array([at.top, at.left], np.int32) for at in places])
@@ -225,6 +230,8 @@ class DaliBackend:
 
 def _render(image: Any, number: int, view: View) -> Any:
     """The graph of one view. DALI's own `resize_shorter` rounds otherwise than torchvision, hence sizes as inputs."""
+    if view.resize == "tiles":
+        return _tiles(image, number, view)
     size = fn.external_source(name=f"size{number}", dtype=types.DALIDataType.FLOAT, ndim=1)
     start = fn.external_source(name=f"start{number}", dtype=types.DALIDataType.INT32, ndim=1)
     kind = types.DALIInterpType.INTERP_CUBIC if interpolation(view) == "bicubic" else types.DALIInterpType.INTERP_LINEAR
@@ -232,6 +239,24 @@ def _render(image: Any, number: int, view: View) -> Any:
     shape = [view.height, view.width]
     pad: dict[str, Any] = {"out_of_bounds_policy": "pad", "fill_values": view.fill}
     return fn.transpose(fn.slice(resized, start=start, shape=shape, axes=(0, 1), **pad), perm=[2, 0, 1])
+
+
+def _info(header: JpegHeader) -> ImageInfo:
+    return ImageInfo(*header.upright, "jpeg", table_quality=header.quality)
+
+
+def _tiles(image: Any, number: int, view: View) -> Any:
+    """The graph of the view TILES."""
+    corner = fn.external_source(name=f"corners{number}", dtype=types.DALIDataType.INT32, ndim=2)
+
+    def tile(down: int, across: int) -> Any:
+        start = fn.stack(corner[0, down], corner[1, across])
+        return fn.slice(
+            image, start=start, shape=[TILE, TILE], axes=(0, 1), out_of_bounds_policy="pad", fill_values=view.fill
+        )
+
+    rows = [fn.cat(*[tile(down, across) for across in range(TILES_ACROSS)], axis=1) for down in range(TILES_ACROSS)]
+    return fn.transpose(fn.cat(*rows, axis=0), perm=[2, 0, 1])
 
 
 def _runs(jpegs: list[Jpeg]) -> Iterator[list[Jpeg]]:

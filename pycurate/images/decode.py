@@ -15,7 +15,7 @@ What "the pixels" are, whoever decodes them:
 import io
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import simplejpeg
@@ -57,7 +57,8 @@ class ImageInfo:
 
     `width` and `height` are in pixels of the upright image (EXIF orientation applied), 0 where unknown. `format` is a
     lower-case name such as `jpeg`, empty where unknown. `error` is None for a readable image, else a short code
-    (see CODES), and `message` then says in one sentence what is wrong.
+    (see CODES), and `message` then says in one sentence what is wrong. `table_quality`: what a JPEG's table says
+    (`pycurate.images.jpeg.JpegHeader.quality`).
     """
 
     width: int
@@ -65,6 +66,7 @@ class ImageInfo:
     format: str
     error: str | None = None
     message: str | None = None
+    table_quality: float | None = field(default=None, compare=False)
 
 
 class _Avif(AvifImagePlugin.AvifImageFile):
@@ -115,6 +117,7 @@ class _Opened:
     read: Callable[[], np.ndarray]
     need: int
     refusal: UnreadableError | None = None
+    table_quality: float | None = None
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -189,7 +192,7 @@ def _judge(
         return ImageInfo(width, height, name, code, message), None
     if pixels is not None:
         height, width = pixels.shape[:2]
-    return ImageInfo(width, height, name), pixels
+    return ImageInfo(width, height, name, table_quality=opened.table_quality), pixels
 
 
 def _allow(data: bytes, width: int, height: int, name: str, max_pixels: int) -> None:
@@ -243,7 +246,7 @@ def _open_jpeg(data: bytes) -> _Opened:
             "too_large", f"{header.scans} scans of {width} x {height} pixels are more than {most}"
         )
     read = (lambda: _jpeg_pixels(data, header)) if header.plain else (lambda: _pillows_jpeg(data, header))
-    return _Opened(width, height, lambda: header.orientation, read, FORMATS["jpeg"].need, refusal)
+    return _Opened(width, height, lambda: header.orientation, read, FORMATS["jpeg"].need, refusal, header.quality)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -4,9 +4,11 @@ import re
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+
 from pycurate.images import exif, limits
 
-_SOI, _EOI, _SOS, _APP1, _TEM = 0xD8, 0xD9, 0xDA, 0xE1, 0x01
+_SOI, _EOI, _SOS, _DQT, _APP1, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xE1, 0x01
 _RESTARTS = range(0xD0, 0xD8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0-SOF15; the other three are DHT, JPG and DAC
 APPS = range(0xE0, 0xF0)
@@ -15,6 +17,20 @@ PROGRESSIVE = frozenset((0xC2, 0xCA))  # Huffman- and arithmetic-coded
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 
+LUMINANCE = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+"""The quantisation steps of luminance in annex K of T.81, which encoders scale by their quality."""
+
 
 @dataclass(frozen=True)
 class JpegHeader:
@@ -22,7 +38,8 @@ class JpegHeader:
 
     `samplings`: a byte for each component, its horizontal and vertical sampling factors in four bits each. `scans`:
     how many there are at most. `parts`: where the segments before the first scan stand, and, as the last one, all from
-    that scan on. `exif`: whether EXIF is among them.
+    that scan on. `exif`: whether EXIF is among them. `quality`: what the quantisation table of luminance stands for, 1
+    to 100 as libjpeg counts; None where there is none.
     """
 
     width: int
@@ -35,6 +52,7 @@ class JpegHeader:
     scans: int
     exif: bool
     parts: tuple[slice, ...]
+    quality: float | None = None
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -63,6 +81,7 @@ def read_header(data: bytes) -> JpegHeader:
     """
     frame: tuple[int, int, int, int, int] | None = None  # marker, bits, height, width, components
     samplings = b""
+    quality = None
     exifs, packet = [], b""  # as Pillow has them: all blocks of EXIF in a row, the last packet of XMP
     parts = []
     at = 2
@@ -87,6 +106,8 @@ def read_header(data: bytes) -> JpegHeader:
                 raise EOFError("the JPEG ends before its image data")
             frame = (marker, *struct.unpack_from(">BHHB", data, at + 4))
             samplings = data[at + 11 : end : 3]
+        elif marker == _DQT and data[at + 4 : at + 5] in (b"\x00", b"\x10"):  # of luminance, in 8 or 16 bits
+            quality = _quality(data[at + 5 : at + 5 + 64 * (1 + (data[at + 4] >> 4))])
         elif marker == _APP1 and data.startswith(b"Exif", at + 4):
             exifs.append(data[at + 4 : end])
         elif marker == _APP1 and data.startswith(_XMP, at + 4):
@@ -109,7 +130,23 @@ def read_header(data: bytes) -> JpegHeader:
         1 if kind not in PROGRESSIVE and data[at + 4 : at + 5] == bytes((components,)) else data.count(b"\xff\xda", at)
     )
     parts.append(slice(at, len(data)))
-    return JpegHeader(width, height, components, bits, kind, orientation, samplings, scans, bool(exifs), tuple(parts))
+    return JpegHeader(
+        width, height, components, bits, kind, orientation, samplings, scans, bool(exifs), tuple(parts), quality
+    )
+
+
+def scale_of(quality: float) -> float:
+    """Per cent by which libjpeg scales LUMINANCE for a quality of 1 to 100 (`jpeg_quality_scaling`)."""
+    return 5000 / quality if quality < 50 else 200 - 2 * quality
+
+
+def _quality(table: bytes) -> float | None:
+    """The quality, 1 to 100, that scales LUMINANCE to the mean of these steps; None if they are cut."""
+    steps = np.frombuffer(table[: len(table) // 64 * 64], ">u2" if len(table) == 128 else ">u1")
+    if len(steps) != 64:
+        return None
+    scale = 100 * steps.mean() / LUMINANCE.mean()
+    return float(np.clip(5000 / scale if scale > 100 else 100 - scale / 2, 1, 100))
 
 
 def restated(data: bytes, header: JpegHeader) -> bytes:

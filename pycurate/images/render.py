@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from pycurate.images.views import View
+from pycurate.images.views import TILE, View, corners
 
 # A shorter side brought to the view's size leaves the longer one as long as the aspect ratio makes it, and a strip of
 # 1 x 65535 pixels would become gigabytes, of which the crop keeps little. Beyond this many times the view's area only
@@ -57,6 +57,8 @@ def interpolation(view: View) -> str:
 
 def render(pixels: np.ndarray, view: View) -> torch.Tensor:
     """uint8 (height, width, 3) -> uint8 (3, view.height, view.width), contiguous; resized with antialias."""
+    if view.resize == "tiles":
+        return torch.from_numpy(_tiles(pixels, view))
     at = place(view, *pixels.shape[:2])
     if at.height * at.width > LONG * view.height * view.width:
         return _window(pixels, view, at)
@@ -71,6 +73,17 @@ def render(pixels: np.ndarray, view: View) -> torch.Tensor:
     padded = np.full((3, view.height, view.width), view.fill, dtype=np.uint8)
     padded[:, -at.top : at.height - at.top, -at.left : at.width - at.left] = planes
     return torch.from_numpy(padded)
+
+
+def _tiles(pixels: np.ndarray, view: View) -> np.ndarray:
+    """The tiles of an image, side by side: uint8 (3, view.height, view.width)."""
+    tiles = np.zeros((view.height, view.width, 3), np.uint8)
+    height, width = min(TILE, pixels.shape[0]), min(TILE, pixels.shape[1])
+    for down, top in enumerate(corners(pixels.shape[0])):
+        for across, left in enumerate(corners(pixels.shape[1])):
+            tile = pixels[top : top + height, left : left + width]
+            tiles[down * TILE : down * TILE + height, across * TILE : across * TILE + width] = tile
+    return np.ascontiguousarray(tiles.transpose(2, 0, 1))
 
 
 def _window(pixels: np.ndarray, view: View, at: Placement) -> torch.Tensor:

@@ -28,6 +28,9 @@ SAMPLES = pa.schema(
         ("width", pa.int32()),  # upright (after EXIF orientation); 0 if unknown
         ("height", pa.int32()),
         ("format", pa.string()),  # jpeg, png, webp, ...; what the bytes say, not the name
+        ("detail", pa.float64()),  # what pycurate.images.evidence tells of a readable image, null of others: pixels
+        ("loss", pa.float64()),  # bits
+        ("jpeg_quality", pa.float32()),  # 1-100, null if neither header nor pixels show any
         ("caption", pa.string()),  # the .txt sidecar, or "caption" of the .json; null if there is none
         ("given_uid", pa.string()),  # "uid" of the .json if it is 32 hex digits, as in DataComp's pools; else null
         ("status", pa.string()),  # ok | error
@@ -165,6 +168,12 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except (OSError, pa.ArrowException) as error:
         raise TableError(f"{path} cannot be read as a table ({error}); run the stage that writes it again.") from error
+
+
+def known_columns(path: Path, columns: Sequence[str]) -> list[str]:
+    """Those of these columns that a Parquet file has. Raises TableError if it is missing or cut."""
+    with opened(path) as file:
+        return [name for name in columns if name in file.schema_arrow.names]
 
 
 def stream(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -13,7 +13,7 @@ from pycurate.files import atomic
 from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
 from pycurate.results.reasons import REFERENCE
-from pycurate.results.tables import DECISIONS, SAMPLES, stream, stream_all
+from pycurate.results.tables import DECISIONS, SAMPLES, known_columns, stream, stream_all
 from pycurate.shards.intact import ImagePlace
 from pycurate.shards.listing import Shard, read_image
 from pycurate.shards.membernames import readable
@@ -59,7 +59,8 @@ def matching(results: Path, name: str) -> list[dict[str, Any]]:
 
 def look_up(results: Path, uid: str) -> Lookup:
     """What is known of the sample. Raises UsageError if there is none, TableError where tables cannot be read."""
-    samples = _rows(stream_all(results, "samples", SAMPLES.names), "uid", uid)
+    first, *_ = paths_of(results, "samples").values()
+    samples = _rows(stream_all(results, "samples", known_columns(first, SAMPLES.names)), "uid", uid)
     decisions = _rows(_decisions(results), "uid", uid)
     if not samples or not decisions:
         raise UsageError(f"No sample of {results} has the uid {uid}.")

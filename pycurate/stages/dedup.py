@@ -19,7 +19,7 @@ from pycurate.dedup.graph import duplicates, write_duplicates
 from pycurate.dedup.match import Query, match_cell
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, sources_of
-from pycurate.dedup.rank import checked_keep, order_of, scattered
+from pycurate.dedup.rank import COLUMNS, checked_keep, order_of, scattered
 from pycurate.dedup.sets import check_folder
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
@@ -39,7 +39,7 @@ ROWS = 8192  # vectors assigned at once
 
 def assign(source: Source, results: Path, cells: Cells) -> None:
     """Write the visits of one partition's samples to cells, sorted by cell, beneath `results`."""
-    samples = source.readable(["uid", "shard", "tar_offset", "sha256", "width", "height"])
+    samples = source.readable(source.known(["sha256", *COLUMNS]))
     embeddings = embeddings_of([source])
     read_embeddings(source.embeddings, samples.num_rows)  # one for each of them
     aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)

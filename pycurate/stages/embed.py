@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.files import write_json
-from pycurate.hardware import cores
+from pycurate.hardware import cores, on_all_cores
 from pycurate.images.decode import ImageInfo
+from pycurate.images.evidence import Evidence, evidence
 from pycurate.images.loader import Batch, Loader
+from pycurate.images.views import TILES
 from pycurate.models.batching import Rows, one_behind, start_encode, start_score
 from pycurate.models.identity import identity_of
 from pycurate.models.protocols import Encoder, PixelScorer
@@ -66,6 +68,7 @@ def embed_partition(
     shards = read_partition(results, number)
     rows: list[Sample] = []
     infos: list[ImageInfo] = []
+    told: list[Evidence] = []  # of the readable ones
     embeddings = [np.zeros((0, encoder.dim), dtype=EMBEDDING)]
     measures: list[list[np.ndarray]] = [[np.zeros(0, dtype=np.float32)] for _ in scorers]
 
@@ -79,18 +82,21 @@ def embed_partition(
         uids = [rows[index].uid for index, info in found if not info.error]
         images = [info for _, info in found if not info.error]
         log.info("partition %s: %d samples read", number, len(rows))
-        return [
-            start_encode(encoder, batch.pixels[0], number, uids),
-            *(start_score(s, p, images, number, uids) for s, p in zip(scorers, batch.pixels[1:], strict=True)),
+        first, *others, tiles = batch.pixels
+        started = [
+            start_encode(encoder, first, number, uids),
+            *(start_score(s, p, images, number, uids) for s, p in zip(scorers, others, strict=True)),
         ]
+        told.extend(on_all_cores(evidence, zip(tiles.cpu().numpy(), images, strict=True)))
+        return started
 
-    with Loader([encoder.view, *(scorer.view for scorer in scorers)], **vars(options)) as loader:
+    with Loader([encoder.view, *(scorer.view for scorer in scorers), TILES], **vars(options)) as loader:
         for encoded, *measured in one_behind(map(start, loader.batches(_items(shards, rows, infos)))):
             embeddings.append(normalised(encoded()).astype(EMBEDDING))
             for values, measure in zip(measures, measured, strict=True):
                 values.append(measure())
 
-    samples = samples_table(rows, infos)
+    samples = samples_table(rows, infos, told)
     readable_samples = samples.filter(pc.is_valid(samples["row"]))
     write_array(path_of(results, "img_emb", number), np.concatenate(embeddings))
     write_table(path_of(results, "metadata", number), metadata_table(readable_samples))
@@ -114,18 +120,21 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
-def samples_table(rows: Sequence[Sample], infos: Sequence[ImageInfo]) -> pa.Table:
-    """The SAMPLES table of these samples; the readable ones are numbered in `row`."""
+def samples_table(rows: Sequence[Sample], infos: Sequence[ImageInfo], told: Sequence[Evidence]) -> pa.Table:
+    """The SAMPLES table of these samples; `told` is of the readable ones, which are numbered in `row`."""
     readable = np.array([sample.error is None for sample in rows], dtype=bool)
     numbering = np.cumsum(readable) - 1
     place = ("uid", "shard", "key", "ext", "offset", "size", "sha256", "tar_offset", "tar_size")
     own = (*place, "caption", "given_uid")
     columns: dict[str, object] = {name: [getattr(sample, name) for sample in rows] for name in own}
     columns |= {name: [getattr(info, name) for info in infos] for name in ("width", "height", "format")}
+    numbered = pa.array(numbering, pa.int64(), mask=~readable)
+    for name in ("detail", "loss", "jpeg_quality"):
+        columns[name] = pa.array([getattr(one, name) for one in told], SAMPLES.field(name).type).take(numbered)
     columns["status"] = np.where(readable, "ok", "error")
     columns["error"] = [sample.error for sample in rows]
     columns["error_message"] = [sample.message for sample in rows]
-    columns["row"] = pa.array(numbering, mask=~readable)
+    columns["row"] = numbered
     return pa.table({name: columns[name] for name in SAMPLES.names}, schema=SAMPLES)
 
 

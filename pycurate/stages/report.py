@@ -14,6 +14,7 @@ from pycurate.errors import TableError, UsageError
 from pycurate.files import atomic, sha256_of, write_json
 from pycurate.filters.filtering import FILTERS, SCORES
 from pycurate.report import ledger, summary
+from pycurate.report.advice import advice
 from pycurate.report.examples import EXAMPLES
 from pycurate.report.page import page
 from pycurate.report.sliders import axes_of, sliders
@@ -65,6 +66,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "written": {"shards": counts.written_shards, "bytes": counts.written_bytes},
         "filters": [asdict(rule) for rule in criteria.filters],
         "thresholds": thresholds,
+        "advice": advice(counts.inputs, counts.dropped, criteria.filters, spread),
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,
         "weights": setup.weights,

@@ -17,6 +17,7 @@ from pycurate.dedup.train import train
 from pycurate.errors import LedgerError, TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table, write_table
 from pycurate.stages import dedup
 from pycurate.stages.decide import decide
 
@@ -46,7 +47,7 @@ def test_shapes_of_groups(tmp_path: Path, vectors: np.ndarray, cells: int) -> No
     assert run(tmp_path, samples, Settings(0.9, cells=cells, exact=True)) == brute_force(samples, 0.9)
 
 
-@pytest.mark.parametrize("keep", ["best", "first", "largest"])
+@pytest.mark.parametrize("keep", ["best", "aesthetic", "largest", "first"])
 def test_keep_and_filters(tmp_path: Path, keep: str) -> None:
     samples = Samples.of(clustered(600, 64, seed=3))
     choice = Settings(0.9, keep, cells=4, exact=True)  # type: ignore[arg-type]
@@ -60,7 +61,7 @@ def test_keep_and_filters(tmp_path: Path, keep: str) -> None:
     n=st.integers(1, 250),
     dim=st.sampled_from([2, 5, 40]),
     threshold=st.sampled_from([0.8, 0.9, 0.99, 0.999, 1.0]),
-    keep=st.sampled_from(["best", "first", "largest"]),
+    keep=st.sampled_from(["best", "aesthetic", "largest", "first"]),
     cells=st.sampled_from([1, 3, 8, 64]),
     buckets=st.sampled_from([1, 3]),
     parts=st.integers(1, 4),
@@ -156,3 +157,15 @@ def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path)
         wrong = [row | change.get(i, {}) for i, row in enumerate(rows)]
         with pytest.raises(LedgerError, match="wrong"):
             check_decisions(sources, pa.Table.from_pylist(wrong, decisions.schema), 0.9)
+
+
+def test_results_of_an_earlier_version_rank_as_they_did(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(200, 16, seed=5))
+    write_set(tmp_path, samples, [np.arange(200)])
+    path = path_of(tmp_path, "samples", "00000")
+    write_table(path, read_table(path).drop_columns(["detail", "loss", "jpeg_quality"]))
+    sources = sources_of(tmp_path)
+    dedup.find_pairs(tmp_path, sources, Settings(0.9))
+    assert decided(decide(tmp_path, sources, Filtering(0.3), None, dedup=True)) == brute_force(
+        samples, 0.9, "aesthetic", 0.3
+    )

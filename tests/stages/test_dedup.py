@@ -118,7 +118,7 @@ def test_a_reference_set_with_the_uids_of_the_input(tmp_path: Path) -> None:
     assert {len(kinds) for kinds in groups.values()} == {1}
 
 
-@pytest.mark.parametrize("keep", ["best", "first"])
+@pytest.mark.parametrize("keep", ["best", "aesthetic", "first"])
 def test_increments_by_the_script(tmp_path: Path, keep: str) -> None:
     samples = Samples.of(clustered(240, 16, seed=8))
     runs = [write_set(tmp_path / str(k), samples, [np.arange(80) + 80 * k]) for k in range(3)]

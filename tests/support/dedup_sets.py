@@ -25,13 +25,17 @@ torch.set_num_threads(1)  # the sets are so small that threads would only wait f
 
 @dataclass
 class Samples:
-    """n samples in input order: vectors float (n, dim), content (byte-equal where equal), scores and pixels (n,)."""
+    """n samples in input order: vectors float (n, dim), content (byte-equal where equal); scores, pixels, and what was
+    lost (n,)."""
 
     vectors: np.ndarray
     content: np.ndarray
     aesthetic: np.ndarray
     nsfw: np.ndarray
     width: np.ndarray
+    detail: np.ndarray
+    loss: np.ndarray
+    size: np.ndarray
 
     @classmethod
     def of(cls, vectors: np.ndarray, seed: int = 0) -> "Samples":
@@ -40,8 +44,8 @@ class Samples:
         n = len(vectors)
         content = np.unique(vectors, axis=0, return_inverse=True)[1].reshape(-1) if n else np.zeros(0, np.int64)
         by_content = [random.integers(0, 8, n) / 8, random.random(n), random.integers(1, 4, n)]
-        aesthetic, nsfw, width = (values[content] for values in by_content)
-        return cls(vectors, content, aesthetic, nsfw, width)
+        by_content += [random.integers(1, 4, n) / 2, random.integers(0, 3, n) / 4 - 0.25, random.integers(1, 4, n)]
+        return cls(vectors, content, *(values[content] for values in by_content))
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -58,8 +62,13 @@ class Samples:
 
         def own(i: int) -> tuple:
             score, pixels = -self.aesthetic[i], -int(self.width[i])
-            first = (self.place(i)[0], i)
-            return ({"best": (score, pixels), "largest": (pixels, score), "first": first}[keep], self.uid(i))
+            keys = {
+                "best": (-self.detail[i], self.loss[i], pixels, int(self.size[i]), score),
+                "aesthetic": (score, pixels),
+                "largest": (pixels, score),
+                "first": (self.place(i)[0], i),
+            }
+            return keys[keep], self.uid(i)
 
         best: dict[int, tuple] = {}
         content = self.content.tolist()
@@ -81,7 +90,10 @@ def write_set(folder: Path, samples: Samples, parts: list[np.ndarray]) -> Path:
                 "tar_offset": 512 * i,
                 "tar_size": 512,
                 "sha256": f"{int(samples.content[i]):064x}"[::-1],
+                "size": int(samples.size[i]),
                 "width": int(samples.width[i]),
+                "detail": samples.detail[i],
+                "loss": samples.loss[i],
                 "height": 1,
                 "status": "ok",
                 "row": row,
@@ -193,7 +205,7 @@ def giant(n: int, dim: int = 32) -> Samples:
     random = np.random.default_rng(1)
     vectors = 1 + 0.01 * random.normal(size=(n, dim))
     samples = Samples.of(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    samples.aesthetic, samples.nsfw = random.random(n), random.random(n)
+    samples.aesthetic, samples.nsfw, samples.detail = random.random(n), random.random(n), random.random(n)
     return samples
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from tars import jpeg
 
 from pycurate.images.decode import ImageInfo
+from pycurate.images.evidence import Evidence
 from pycurate.shards.count import HEAD
 from pycurate.shards.header import LINK, LONGEST_NAME
 from pycurate.shards.links import Links
@@ -235,7 +236,8 @@ def check(path: Path, tar: bytes) -> None:
     for sample in samples:
         assert 0 <= sample.tar_offset <= sample.tar_offset + sample.tar_size <= len(tar)
         _check_sample(sample, tar)
-    assert isinstance(samples_table(samples, [ImageInfo(0, 0, "")] * len(samples)), pa.Table)
+    told = [Evidence(1.0, 0.0, None)] * len(samples)
+    assert isinstance(samples_table(samples, [ImageInfo(0, 0, "")] * len(samples), told), pa.Table)
     if expected := by_tarfile(tar):
         assert by_pycurate(path, expected[1]) == expected[0]
 

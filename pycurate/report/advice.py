@@ -1,0 +1,42 @@
+"""A warning where one threshold drops nearly everything, with what others would keep."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pycurate.report.summary import Histogram
+from pycurate.results.criteria import Rule
+
+MOST = 0.9  # of all samples, from which on a threshold is worth a word
+USUAL = (0.1, 0.3, 0.5, 0.7, 0.9)  # thresholds that people try
+
+
+def advice(
+    inputs: int, dropped: Mapping[str, int], rules: Sequence[Rule], spread: Mapping[str, Histogram]
+) -> list[str]:
+    """A sentence for each threshold on a score that drops more than MOST of the samples.
+
+    Args:
+        inputs: samples.
+        dropped: {reason: samples}.
+        rules: that decided.
+        spread: the histogram of each score.
+    """
+    found = []
+    for rule in rules:
+        lost = dropped.get(rule.reason, 0)
+        if rule.column and rule.keeps and rule.column in spread and lost > MOST * inputs:
+            shares = {at: share(spread[rule.column], at, rule.keeps.above) for at in USUAL if at != rule.threshold}
+            others = ", ".join(f"{at:g} keeps {100 * kept:.3g} %" for at, kept in shares.items())
+            found.append(
+                f"The threshold {rule.threshold:g} on {rule.column} dropped {100 * lost / inputs:.3g} % of all "
+                f"samples; of those that have the score {others}."
+            )
+    return found
+
+
+def share(histogram: Histogram, threshold: float, above: bool) -> float:
+    """Of the samples that have the score, those at or above a threshold, or below it."""
+    at = np.searchsorted(histogram.edges[:-1], np.float32(threshold) - np.float32(1e-6))
+    upper = histogram.scored[at:].sum() / max(1, histogram.scored.sum())
+    return float(upper if above else 1 - upper)
