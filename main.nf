@@ -59,7 +59,9 @@ workflow {
         .map { texts -> Shards.byName(texts) }                  // [name: line of a partition file], a value
 
     EMBED(partitions, models, code.embed)
-    measured = EMBED.out.measures.join(EMBED.out.embeddings).join(EMBED.out.metadata)   // [number, measures, img_emb, metadata]
+    measured = EMBED.out.measures                               // [number, measures, img_emb, metadata]
+        .join(EMBED.out.embeddings.map { number, embeddings, _descriptors -> [number, embeddings] })
+        .join(EMBED.out.metadata)
     SCORE(measured, scoring, settings.clip_score_threshold != null, code.score)
 
     sets = References.folders(settings.reference)
@@ -69,10 +71,11 @@ workflow {
         references = references.mix(REFERENCE.out.folder)
     }
 
-    tables = EMBED.out.samples.join(SCORE.out.scores).join(EMBED.out.embeddings)        // [number, samples, scores, img_emb]
+    tables = EMBED.out.samples.join(SCORE.out.scores).join(EMBED.out.embeddings)        // [number, samples, scores, img_emb, dedup_emb or []]
     samples = Tables.column(tables, 1)                          // all files of each, values
     scores = Tables.column(tables, 2)
     embeddings = Tables.column(tables, 3)
+    descriptors = Tables.column(tables, 4)                      // of another encoder than the scores', if there are any
     pairs = channel.value([[], [], []])                         // [cells, assigned, pairs], a value
     times = channel.empty()
     if (settings.dedup) {
@@ -81,7 +84,7 @@ workflow {
         pairs = DEDUP.out.search
         times = DEDUP.out.times
     }
-    DECIDE(pairs, samples, scores, embeddings, references.toList(), code.decide)
+    DECIDE(pairs, samples, scores, embeddings, descriptors, references.toList(), code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]
@@ -90,7 +93,7 @@ workflow {
         code.write,
     )
 
-    REPORT_EXAMPLES(DECIDE.out.decisions, samples, embeddings, code.report)
+    REPORT_EXAMPLES(DECIDE.out.decisions, samples, embeddings, descriptors, code.report)
     records = times.mix(EMBED.out.times, SCORE.out.times, DECIDE.out.times, WRITE.out.times)
     REPORT(
         REPORT_EXAMPLES.out.examples

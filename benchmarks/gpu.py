@@ -156,7 +156,7 @@ def main(
 
         def embed() -> int:
             encoder.compiled = compiles
-            embed_partition(results, "00000", encoder, [], options)
+            embed_partition(results, "00000", {"img_emb": encoder}, [], options)
             return decoded
 
         parts = {

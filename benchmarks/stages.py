@@ -2,7 +2,7 @@
 """EMBED against the bound of its parts, WRITE against cp, EMBED's memory against the shard's size.
 
 The bound of EMBED is what its parts allow on the same cores: 1 over the sum of the times per image of the loader, the
-encoder and each pixel scorer, each alone. Every figure is the median of its rounds, and the parts and the whole take
+encoders and the pixel scorers, each alone. Every figure is the median of its rounds, and the parts and the whole take
 turns within a round, since the machine's speed drifts.
 """
 
@@ -17,6 +17,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -28,6 +29,7 @@ from pycurate.images.decode import ImageInfo
 from pycurate.images.evidence import Evidence
 from pycurate.images.loader import Loader
 from pycurate.models.batching import checked_encode, checked_score
+from pycurate.models.protocols import Encoder, PixelScorer
 from pycurate.models.selection import ModelSelection, select_models
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
@@ -65,9 +67,9 @@ def bench_embed(folder: Path, models: ModelSelection, files: list[bytes], rounds
     """EMBED from a shard to its tables, against its parts on the same images in memory."""
     make_shard(folder / "in" / "00000.tar", files)
     write_partitions(folder, partition(find_shards(str(folder / "in")), 1 << 40))
-    encoder, scorers = models.load_encoder(), models.load_pixel_scorers()
+    encoders, scorers = models.load_encoders(), models.load_pixel_scorers()
     options = LoaderOptions.fill(None, models.device, 100, 1 << 30, None)
-    views = [encoder.view, *(scorer.view for scorer in scorers)]
+    views = [*(encoder.view for encoder in encoders.values()), *(scorer.view for scorer in scorers)]
     with Loader(views, **vars(options)) as loader:
         batches = list(loader.batches(enumerate(files)))
 
@@ -75,18 +77,20 @@ def bench_embed(folder: Path, models: ModelSelection, files: list[bytes], rounds
             for _ in loader.batches(enumerate(files)):
                 pass
 
-        def encode() -> None:
+        def encode(place: int, encoder: Encoder) -> None:
             for batch in batches:
-                checked_encode(encoder, batch.pixels[0], "bench", ["x"] * len(batch.items))
+                checked_encode(encoder, batch.pixels[place], "bench", ["x"] * len(batch.items))
 
-        def score(place: int) -> None:
+        def score(place: int, scorer: PixelScorer) -> None:
             for batch in batches:
-                checked_score(scorers[place], batch.pixels[place + 1], batch.images, "bench", ["x"] * len(batch.items))
+                checked_score(scorer, batch.pixels[place], batch.images, "bench", ["x"] * len(batch.items))
 
-        parts: dict[str, Callable[[], None]] = {"loader": load, "encoder": encode}
-        for place, scorer in enumerate(scorers):
-            parts[f"scorer {scorer.name}"] = lambda place=place: score(place)  # type: ignore[misc]
-        parts["EMBED"] = lambda: embed_partition(folder, "00000", encoder, scorers, options)
+        parts: dict[str, Callable[[], None]] = {"loader": load}
+        for place, encoder in enumerate(encoders.values()):
+            parts[f"encoder {encoder.name}"] = partial(encode, place, encoder)
+        for place, scorer in enumerate(scorers, len(encoders)):
+            parts[f"scorer {scorer.name}"] = partial(score, place, scorer)
+        parts["EMBED"] = lambda: embed_partition(folder, "00000", encoders, scorers, options)
         times: dict[str, list[float]] = {name: [] for name in parts}
         for turn in range(rounds + 1):
             for name, work in parts.items():

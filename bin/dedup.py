@@ -18,9 +18,11 @@ from pycurate.dedup.pairs import read_pairs
 from pycurate.dedup.partitions import embeddings_of, source_named, sources_of
 from pycurate.dedup.rank import checked_keep
 from pycurate.dedup.settings import Settings
-from pycurate.models.presets import find_preset
+from pycurate.errors import UsageError
+from pycurate.models.presets import dedup_threshold_of, find_preset
 from pycurate.results.costs import record
-from pycurate.results.layout import kinds_of
+from pycurate.results.encoder import read_encoder
+from pycurate.results.layout import compared, kinds_of, numbers, path_of
 from pycurate.results.manifest import left
 from pycurate.results.tables import read_table
 
@@ -38,13 +40,30 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
         dedup_buckets: int | None,
         **options: Any,
     ) -> Any:
-        threshold = find_preset(preset).dedup_threshold if dedup_threshold is None else dedup_threshold
+        threshold = _own_threshold(options.get("results"), preset) if dedup_threshold is None else dedup_threshold
         exact = {"auto": None, "exact": True, "fast": False}[dedup_recall]
         settings = Settings(threshold, checked_keep(dedup_keep), exact, dedup_cells, dedup_buckets)
         return function(settings=settings, **options)
 
     names = ("preset", "dedup_threshold", "dedup_keep", "dedup_recall", "dedup_cells", "dedup_buckets")
     return parameters(*names)(run)
+
+
+def _own_threshold(results: Path | None, preset: str) -> float:
+    """That of the encoder whose embeddings are compared: of the preset, or of the descriptor that the tables state.
+
+    Raises UsageError if nothing is known of that.
+    """
+    if results is None or (kind := compared(results)) == "img_emb":
+        return find_preset(preset).dedup_threshold
+    stated = read_encoder(path_of(results, "samples", numbers(results, "samples")[0]), kind)
+    threshold = dedup_threshold_of(stated.name) if stated else None
+    if threshold is None:
+        raise UsageError(
+            f"{results / kind} holds embeddings of {stated or 'an unnamed encoder'}, of which no threshold is known; "
+            "give one by --dedup-threshold."
+        )
+    return threshold
 
 
 @click.group(cls=Group, context_settings={"max_content_width": 110})
@@ -61,7 +80,7 @@ def main() -> None:
 @search_options
 @reference_option
 def train(results: Path, settings: Settings, references: tuple[Path, ...]) -> None:
-    """Compute cells from a sample of RESULTS/img_emb; writes RESULTS/cells and prints the number of buckets."""
+    """Compute cells from a sample of the embeddings; writes RESULTS/cells and prints the number of buckets."""
     from pycurate.dedup.train import train as choose_cells
 
     cells = choose_cells(results, sources_of(results, references), settings)
@@ -82,7 +101,8 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
     from pycurate.stages import dedup
 
     cells = Cells.load(cells_path(results))
-    for source in [source_named(results, references, name) for name in partitions] or sources_of(results, references):
+    named = [source_named(results, references, name, cells.kind) for name in partitions]
+    for source in named or sources_of(results, references, kind=cells.kind):
         dedup.assign(source, results, cells)
         record(results, "DEDUP_ASSIGN", source.label, left(results, ["assigned"], f"{source.number:05d}"))
 
@@ -94,12 +114,12 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 )
 @reference_option
 def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...]) -> None:
-    """Find the duplicates within a bucket of cells; writes RESULTS/pairs. Reads assigned, cells and img_emb."""
+    """Find the duplicates within a bucket of cells; writes RESULTS/pairs. Reads assigned, cells, embeddings."""
     from pycurate.dedup.cells import Cells, cells_path
     from pycurate.stages import dedup
 
     cells = Cells.load(cells_path(results))
-    embeddings = embeddings_of(sources_of(results, references, "img_emb"))
+    embeddings = embeddings_of(sources_of(results, references, cells.kind, cells.kind))
     for bucket in buckets or range(len(cells.buckets) - 1):
         dedup.match(results, bucket, cells, embeddings)
         record(results, "DEDUP_MATCH", f"{bucket:05d}", left(results, ["pairs"], f"{bucket:05d}"))

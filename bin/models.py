@@ -36,9 +36,9 @@ def main() -> None:
     help="List open_clip's encoders instead, those with TEXT in their name.",
 )
 def list_models(text: str | None) -> None:
-    """List presets and scoring heads, or with --encoders [TEXT] the encoders of open_clip as MODEL/TAG."""
+    """List presets, duplicate descriptors and heads, or with --encoders [TEXT] open_clip encoders as MODEL/TAG."""
     from pycurate.models.builtin.laion import HEADS
-    from pycurate.models.presets import PRESETS
+    from pycurate.models.presets import DESCRIPTORS, PRESETS
 
     if text is not None:
         import open_clip
@@ -56,6 +56,11 @@ def list_models(text: str | None) -> None:
     )
     echo("")
     _table(
+        ["DESCRIPTOR", "ENCODER", "DUPLICATES FROM"],
+        [[name, one.encoder, f"{one.dedup_threshold:.2f}"] for name, one in DESCRIPTORS.items()],
+    )
+    echo("")
+    _table(
         ["SCORER", "FITS", "FILE", "BYTES", "LICENCE"],
         [
             [f"pycurate.models.builtin.laion:{h.__name__}", ", ".join(h.encoders), w.file, str(w.size), w.licence]
@@ -69,7 +74,7 @@ def list_models(text: str | None) -> None:
 @model_options
 @click.option("--offline", is_flag=True, help="Download nothing; name what is missing and how to get it.")
 def fetch(models: ModelSelection, offline: bool) -> None:
-    """Download the weights of a preset, an encoder or scorers to --model-dir, and load each model once."""
+    """Download the weights of a preset, encoders or scorers to --model-dir, and load each model once."""
     from pycurate.models.fetch import fetch_models
 
     fetch_models(models, offline)

@@ -8,12 +8,12 @@ class Models {
 
     /** The name of the folder for the models that see pixels: light, clip-l14, ViT-B-16_openai, ... */
     static String folder(Map params) {
-        folderName(params.encoder ?: params.preset, params.pixel_scorer)
+        folderName(params.encoder ?: params.preset, params.pixel_scorer, descriptor(params))
     }
 
     /** The name of the folder for these and the scorers that read embeddings; without such scorers, the same. */
     static String wider(Map params) {
-        folderName(params.encoder ?: params.preset, params.pixel_scorer, params.scorer)
+        folderName(params.encoder ?: params.preset, params.pixel_scorer, descriptor(params), params.scorer)
     }
 
     /** --model_dir, made if it is not there. Stop where weights are missing and it cannot be written. */
@@ -28,6 +28,10 @@ class Models {
             place.mkdirs()
         }
         place
+    }
+
+    private static String descriptor(Map params) {
+        params.dedup_encoder == 'same' ? null : params.dedup_encoder
     }
 
     private static void checkWritable(Path folder, String given) {

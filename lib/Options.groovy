@@ -19,6 +19,7 @@ class Options {
         if (value instanceof Boolean) {
             return value ? "--${words}" : "--no-${words}"
         }
-        "--${words} ${value instanceof Number ? value : Shell.quote(value.toString())}"
+        def text = TorchScript.isNamed(value) ? TorchScript.pinned(value.toString()) : value.toString()
+        "--${words} ${value instanceof Number ? value : Shell.quote(text)}"
     }
 }

@@ -1,4 +1,5 @@
 import groovy.json.JsonOutput
+import java.nio.file.Files
 import java.nio.file.Path
 import nextflow.extension.Bolts
 
@@ -43,6 +44,19 @@ class Parameters {
         if (params.encoder && !params.scorer && !params.pixel_scorer && (params.aesthetic || params.nsfw)) {
             faults << '--encoder has no scorers: add --aesthetic false --nsfw false, or a --scorer for each'
         }
+        def named = params.dedup_encoder
+        if (named && !(named =~ /[:\/]/) && !(named in Presets.descriptors())) {
+            faults << "--dedup_encoder ${named}: is none of ${Presets.descriptors().join(', ')}${nearest(named, Presets.descriptors())}, and no torchscript:FILE or module:Class"
+        } else if (params.dedup && params.dedup_threshold == null && !Presets.hasThreshold(named)) {
+            faults << "--dedup_encoder ${named}: has no threshold of its own; add --dedup_threshold 0.9, say"
+        }
+        set.subMap(['encoder', 'dedup_encoder']).findAll { _name, value -> TorchScript.isNamed(value) }.each { name, value ->
+            if (!(value ==~ /torchscript:\/.*/)) {
+                faults << "--${name} ${value}: write the absolute path, since tasks run in their own folders"
+            } else if (!Files.isRegularFile(TorchScript.file(value))) {
+                faults << "--${name} ${Paths.shown(value)}: there is no such file"
+            }
+        }
         if (params.clip_score_threshold != null && !params.encoder && !Presets.readsText(params.preset)) {
             faults << '--clip_score_threshold requires a CLIP model: add for example --preset clip-b32'
         }
@@ -52,7 +66,7 @@ class Parameters {
         if (params.reference && !params.dedup) {
             faults << '--reference has no effect without --dedup true'
         }
-        ['encoder', 'scorer', 'pixel_scorer', 'filter'].each { name ->
+        ['encoder', 'dedup_encoder', 'scorer', 'pixel_scorer', 'filter'].each { name ->
             parts(set[name]).findAll { part -> part ==~ /[^\/].*\.py:[^:]*/ }.each { part ->
                 faults << "--${name} ${part}: write the absolute path, since tasks run in their own folders"
             }

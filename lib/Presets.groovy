@@ -21,7 +21,21 @@ class Presets {
         params + idle.collectEntries { score, _scorer -> [score, null] }
     }
 
+    /** The names of the duplicate descriptors, and what stands for the encoder that scores. */
+    static List<String> descriptors() {
+        ['same'] + read('descriptors.json').keySet()
+    }
+
+    /** Whether it is known from which cosine on embeddings of --dedup_encoder are duplicates. */
+    static boolean hasThreshold(String descriptor) {
+        descriptor == null || descriptor in descriptors() || descriptor in all()*.value.encoder
+    }
+
     private static Map<String, Map> all() {
-        (Map) new JsonSlurper().parse(Path.of(nextflow.Global.session.baseDir.toString(), 'pycurate', 'models', 'presets.json'))
+        read('presets.json')
+    }
+
+    private static Map<String, Map> read(String file) {
+        (Map) new JsonSlurper().parse(Path.of(nextflow.Global.session.baseDir.toString(), 'pycurate', 'models', file))
     }
 }

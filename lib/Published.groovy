@@ -244,7 +244,7 @@ class Published {
         Files.getLastModifiedTime(file).to(TimeUnit.MICROSECONDS)
     }
 
-    private static String sha256(Path file) {
+    static String sha256(Path file) {
         def digest = MessageDigest.getInstance('SHA-256')
         file.withInputStream { input -> input.eachByte(1 << 20) { block, count -> digest.update(block, 0, count) } }
         digest.digest().encodeHex().toString()

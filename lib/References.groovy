@@ -31,11 +31,11 @@ class References {
         staged.collect { folder -> "--reference ${folder}" }.join(' ')
     }
 
-    /** Every partition of the folders, in the shape of DEDUP_ASSIGN's input: [1:00000, [], [], []], ... */
+    /** Every partition of the folders, in the shape of DEDUP_ASSIGN's input: [1:00000, [], [], [], []], ... */
     static List<List> partitions(List<Path> folders) {
         folders.withIndex().collectMany { folder, index ->
             def names = folder.resolve('samples').toFile().list().findAll { name -> name ==~ /samples_\d+\.parquet/ }.sort()
-            names.collect { name -> ["${index + 1}:${(name =~ /\d+/)[0]}".toString(), [], [], []] }
+            names.collect { name -> ["${index + 1}:${(name =~ /\d+/)[0]}".toString(), [], [], [], []] }
         }
     }
 }

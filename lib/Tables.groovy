@@ -9,9 +9,9 @@ class Tables {
         channel.toSortedList { a, b -> a.name <=> b.name }
     }
 
-    /** The same of one entry of each [number, file, ...]. */
+    /** The same of one entry of each [number, file, ...], where some may be []. */
     static Object column(Object channel, int entry) {
-        sorted(channel.map { all -> all[entry] })
+        sorted(channel.map { all -> all[entry] }.flatten())
     }
 
     /** A channel of [number, parquet, tsv] of each plan, from DECIDE's. */

@@ -8,6 +8,7 @@ process DECIDE {
     path samples, stageAs: 'samples/*', arity: '1..*'
     path scores, stageAs: 'scores/*', arity: '1..*'
     path embeddings, stageAs: 'img_emb/*', arity: '1..*'
+    path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
     path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
 

@@ -11,6 +11,7 @@ process DEDUP_PAIRS {
     path samples, stageAs: 'samples/*', arity: '1..*'
     path scores, stageAs: 'scores/*', arity: '1..*'
     path embeddings, stageAs: 'img_emb/*', arity: '1..*'
+    path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
     path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
 
@@ -39,6 +40,7 @@ process DEDUP_TRAIN {
     val images
     path samples, stageAs: 'samples/*', arity: '1..*'
     path embeddings, stageAs: 'img_emb/*', arity: '1..*'
+    path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
     path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
 
@@ -67,7 +69,7 @@ process DEDUP_ASSIGN {
     label 'process_medium'
 
     input:
-    tuple val(number), path(samples, stageAs: 'samples/*', arity: '0..*'), path(scores, stageAs: 'scores/*', arity: '0..*'), path(embeddings, stageAs: 'img_emb/*', arity: '0..*')
+    tuple val(number), path(samples, stageAs: 'samples/*', arity: '0..*'), path(scores, stageAs: 'scores/*', arity: '0..*'), path(embeddings, stageAs: 'img_emb/*', arity: '0..*'), path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
     path cells, stageAs: 'cells/*', arity: '1..*'
     path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
@@ -98,6 +100,7 @@ process DEDUP_MATCH {
     path cells, stageAs: 'cells/*', arity: '1..*'
     path assigned, stageAs: 'assigned/*', arity: '1..*'
     path embeddings, stageAs: 'img_emb/*', arity: '1..*'
+    path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
     path references, stageAs: 'references/?', arity: '0..*'
     env 'PYCURATE_CODE'
 
@@ -122,16 +125,17 @@ workflow DEDUP {
     single     // up to how many images are searched in one task
     images     // how many there are, a value
     references // folders of sets that outrank this one, a value
-    tables     // [number, samples, scores, img_emb] of each partition
+    tables     // [number, samples, scores, img_emb, dedup_emb or []] of each partition
     code
 
     main:
     samples = Tables.column(tables, 1)
     scores = Tables.column(tables, 2)
     embeddings = Tables.column(tables, 3)
-    DEDUP_PAIRS(images.filter { count -> count <= single }, samples, scores, embeddings, references, code)
+    descriptors = Tables.column(tables, 4)
+    DEDUP_PAIRS(images.filter { count -> count <= single }, samples, scores, embeddings, descriptors, references, code)
 
-    DEDUP_TRAIN(images.filter { count -> count > single }, samples, embeddings, references, code)
+    DEDUP_TRAIN(images.filter { count -> count > single }, samples, embeddings, descriptors, references, code)
     cells = DEDUP_TRAIN.out.cells
     // A reference's partition is named 1:00000 and read from its own folder.
     DEDUP_ASSIGN(
@@ -142,7 +146,7 @@ workflow DEDUP {
     )
     assigned = DEDUP_ASSIGN.out.assigned.collect(sort: { file -> file.name })
     buckets = DEDUP_TRAIN.out.buckets.flatMap { text -> (0..<text.trim().toInteger()).toList() }
-    DEDUP_MATCH(buckets, cells, assigned, embeddings, references, code)
+    DEDUP_MATCH(buckets, cells, assigned, embeddings, descriptors, references, code)
     fanned = DEDUP_MATCH.out.pairs
         .collect(sort: { file -> file.name })
         .combine(cells).combine(assigned.map { files -> [files] })

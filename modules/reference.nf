@@ -9,6 +9,7 @@ process REFERENCE_FOLDER {
     input:
     path samples, stageAs: 'staged/samples/*', arity: '1..*'
     path embeddings, stageAs: 'staged/img_emb/*', arity: '1..*'
+    path descriptors, stageAs: 'staged/dedup_emb/*', arity: '0..*'
     val partitions // how many
 
     output:
@@ -39,8 +40,9 @@ workflow REFERENCE {
     partitions = Shards.partitions(PARTITION_REFERENCE.out.partitions)
     EMBED_REFERENCE(partitions, models, code.embed)
     REFERENCE_FOLDER(
-        Tables.sorted(EMBED_REFERENCE.out.samples.map { _number, file -> file }),
-        Tables.sorted(EMBED_REFERENCE.out.embeddings.map { _number, file -> file }),
+        Tables.column(EMBED_REFERENCE.out.samples, 1),
+        Tables.column(EMBED_REFERENCE.out.embeddings, 1),
+        Tables.column(EMBED_REFERENCE.out.embeddings, 2),
         partitions.count(),
     )
 

@@ -6,6 +6,7 @@ process REPORT_EXAMPLES {
     tuple path(decisions), path(criteria) // decisions.parquet and decisions.json: what was decided, and by what
     path samples, stageAs: 'samples/*', arity: '1..*'
     path embeddings, stageAs: 'img_emb/*', arity: '1..*'
+    path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
     env 'PYCURATE_CODE'
 
     output:

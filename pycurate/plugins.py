@@ -28,6 +28,10 @@ _BUILT_IN_MODULES = [
 ]
 
 
+TORCHSCRIPT = "torchscript:"
+"""What a model in a file of torch.jit.save is named with, before its path."""
+
+
 @contextmanager
 def called(what: str, wrong: type[PycurateError], remedy: str = "fix it there") -> Iterator[None]:
     """Raise `wrong` with `what`, the cause and the remedy for whatever the block raises, a call of sys.exit too.
@@ -63,8 +67,8 @@ def _place(error: BaseException) -> str:
 
 
 def is_class(spec: str) -> bool:
-    """Whether `spec` names a class rather than an open_clip model."""
-    return ":" in spec and not spec.startswith(("local-dir:", "hf-hub:"))
+    """Whether `spec` names a class rather than an open_clip model or a file."""
+    return ":" in spec and not spec.startswith(("local-dir:", "hf-hub:", TORCHSCRIPT))
 
 
 def load_class(spec: str) -> type[Any]:

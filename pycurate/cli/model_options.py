@@ -13,7 +13,8 @@ from pycurate.errors import UsageError
 from pycurate.models.selection import select_models
 from pycurate.parameters import switches
 
-MODELS = ("preset", "encoder", "scorer", "pixel_scorer", *dict.fromkeys(switches().values()), "model_dir")
+SCORES = tuple(dict.fromkeys(switches().values()))
+MODELS = ("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *SCORES, "model_dir")
 
 
 def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,8 +27,9 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
             given["preset"],
             _weights(given["model_dir"]),
             encoder=given["encoder"],
+            dedup_encoder=given["dedup_encoder"],
             scorers=(*given["pixel_scorer"], *given["scorer"]),
-            without={score for score in switches().values() if not given[score]},
+            without={score for score in SCORES if not given[score]},
             device=device,
         )
         return function(models=models, **options)

@@ -63,6 +63,7 @@ class Cells:
         centres: float32 (cells, key dim).
         buckets: int64 (buckets + 1,): bucket b is the cells from buckets[b] up to buckets[b + 1].
         shards: names of all shards in order, for the policy `first`; empty for others.
+        kind: of the embeddings that are compared (pycurate.results.layout).
     """
 
     threshold: float
@@ -72,6 +73,7 @@ class Cells:
     centres: np.ndarray
     buckets: np.ndarray
     shards: np.ndarray
+    kind: str = "img_emb"
 
     def save(self, path: Path) -> None:
         """Write one `.npz` file."""
@@ -84,7 +86,7 @@ class Cells:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
-            plain = {name: arrays.pop(name).item() for name in ("threshold", "keep", "reach")}
+            plain = {name: arrays.pop(name).item() for name in ("threshold", "keep", "reach", "kind")}
             return cls(**plain, **arrays)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TableError(f"{path} cannot be read as cells ({error}); run dedup.py train again.") from error

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup.sets import EMBEDDINGS, one_encoder, whole
+from pycurate.dedup.sets import one_encoder, whole
 from pycurate.dedup.vectors import Embeddings
 from pycurate.errors import TableError, UsageError
-from pycurate.results.layout import path_of
+from pycurate.results.layout import compared, path_of
 from pycurate.results.tables import SAMPLES, known_columns, read_table
 
 REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
@@ -21,12 +21,14 @@ REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twi
 class Source:
     """One partition: `number` names it in sample numbers, `name` in its files beneath `results`.
 
-    `reference` is 0 for what is to be curated, 1 for the first reference set, and so on.
+    `reference` is 0 for what is to be curated, 1 for the first reference set, and so on; `kind` is that of the
+    embeddings that are compared.
     """
 
     results: Path
     name: str
     reference: int = 0
+    kind: str = "img_emb"
 
     @property
     def number(self) -> int:
@@ -41,7 +43,7 @@ class Source:
     @property
     def embeddings(self) -> Path:
         """float (readable samples, dim)."""
-        return path_of(self.results, EMBEDDINGS, self.name)
+        return path_of(self.results, self.kind, self.name)
 
     def samples(self, columns: list[str]) -> pa.Table:
         """All samples of the partition, good and bad. Raises TableError."""
@@ -96,22 +98,28 @@ class Source:
         return scores.drop_columns("uid").take(place)
 
 
-def sources_of(results: Path, references: Sequence[Path] = (), kind: str = "samples") -> list[Source]:
+def sources_of(
+    results: Path, references: Sequence[Path] = (), by: str = "samples", kind: str | None = None
+) -> list[Source]:
     """The partitions of a folder that stages share, then those of its reference sets, in order.
 
-    `kind` names the files that tell which there are. Raises TableError if one of the folders has none, or not
-    all of them (see `pycurate.dedup.sets`).
+    `by` names the files that tell which there are, `kind` the embeddings that are compared, in the references too: by
+    default what `results` holds (pycurate.results.layout.compared). Raises TableError if one of the folders has none,
+    or not all of them (see `pycurate.dedup.sets`).
     """
+    kind = kind or compared(results)
     folders = enumerate([results, *references])
-    return [Source(folder, name, which) for which, folder in folders for name in whole(folder, kind, which > 0)]
+    return [
+        Source(folder, name, which, kind) for which, folder in folders for name in whole(folder, by, kind, which > 0)
+    ]
 
 
-def source_named(results: Path, references: Sequence[Path], label: str) -> Source:
-    """The partition that the user calls so. Raises UsageError if there is none."""
+def source_named(results: Path, references: Sequence[Path], label: str, kind: str) -> Source:
+    """The partition that the user calls so, with the embeddings of this kind. Raises UsageError if there is none."""
     which, _, name = label.rpartition(":")
     folders = [results, *references]
     if (which or "0").isdigit() and int(which or 0) < len(folders):
-        source = Source(folders[int(which or 0)], name, int(which or 0))
+        source = Source(folders[int(which or 0)], name, int(which or 0), kind)
         if name.isdigit() and path_of(source.results, "samples", name).exists():
             return source
     raise UsageError(f"There is no partition {label}; give one such as 00000, or 1:00000 for the first reference set.")
@@ -119,7 +127,8 @@ def source_named(results: Path, references: Sequence[Path], label: str) -> Sourc
 
 def check_encoder(sources: Sequence[Source]) -> None:
     """Raise TableError if `sources` were embedded by different encoders, as `pycurate.dedup.sets` tells."""
-    one_encoder((source.results, source.name, source.reference > 0) for source in sources)
+    tables = ((source.results, source.name, source.reference > 0) for source in sources)
+    one_encoder(tables, sources[0].kind)
 
 
 def embeddings_of(sources: Sequence[Source]) -> Embeddings:

@@ -11,30 +11,32 @@ from pycurate.results.tables import read_summary
 
 log = logging.getLogger(__name__)
 
-EMBEDDINGS = "img_emb"
-"""The kind of embeddings that are compared."""
 
-
-def whole(folder: Path, kind: str, reference: bool) -> list[str]:
-    """The numbers of a set's partitions, by its files of this kind.
+def whole(folder: Path, by: str, embeddings: str, reference: bool) -> list[str]:
+    """The numbers of a set's partitions, by its files of the kind `by`; `embeddings` is the kind that is compared.
 
     Its partition files, or else its summary, say how many there must be. A task of the workflow receives neither for
     the set that is curated, whose tables are all written before it starts. A reference with neither is refused, unless
     its tables record no encoder either: then an earlier version or another tool wrote them, and only gaps are refused.
 
-    Raises TableError, naming folder and partitions, if some are missing or unexpected.
+    Raises TableError, naming folder and partitions, if some are missing or unexpected, or a reference has no such
+    embeddings.
     """
-    found = numbers(folder, kind)
+    found = numbers(folder, by)
     shown = _shown(folder, reference)
     expected = _stated(folder)
     if expected is None:
-        if reference and read_encoder(path_of(folder, "samples", numbers(folder, "samples")[0]), EMBEDDINGS):
+        if reference and read_encoder(path_of(folder, "samples", numbers(folder, "samples")[0]), embeddings):
             raise TableError(
                 f"{shown} does not say how many partitions it has; put the run's summary.json or its partitions/ "
                 "next to the tables."
             )
         expected = set(range(int(found[-1]) + 1))
-    for each in (kind, EMBEDDINGS) if reference else (kind,):
+    if reference and not paths_of(folder, embeddings):
+        raise TableError(
+            f"{shown} has no {embeddings}, which the input is compared by; embed both with the same --dedup_encoder."
+        )
+    for each in (by, embeddings) if reference else (by,):
         _compare(shown, each, _there(folder, each), expected)
     return found
 
@@ -45,14 +47,14 @@ def check_folder(folder: Path) -> None:
     This is known of files that are numbered as by clip-retrieval (`img_emb_0.npy`, ...): from 0 to the last number of
     embeddings or metadata, or as many as a run of pycurate recorded.
     """
-    there = _there(folder, EMBEDDINGS)
+    there = _there(folder, "img_emb")
     if there:
         last = max(there | _there(folder, "metadata"))
-        _compare(f"The folder {folder.resolve()}", EMBEDDINGS, there, _stated(folder) or set(range(last + 1)))
+        _compare(f"The folder {folder.resolve()}", "img_emb", there, _stated(folder) or set(range(last + 1)))
 
 
-def one_encoder(tables: Iterable[tuple[Path, str, bool]]) -> None:
-    """Raise TableError if the sets were embedded by different encoders.
+def one_encoder(tables: Iterable[tuple[Path, str, bool]], embeddings: str) -> None:
+    """Raise TableError if the sets have embeddings of this kind by different encoders.
 
     `tables` are folder, number of the partition and whether it is of a reference; those of the set that is curated come
     first. Sets that record no encoder, since an earlier version or another tool wrote them, are assumed to have
@@ -61,7 +63,7 @@ def one_encoder(tables: Iterable[tuple[Path, str, bool]]) -> None:
     known: EncoderIdentity | None = None
     silent: set[Path] = set()
     for folder, number, reference in tables:
-        stated = read_encoder(path_of(folder, "samples", number), EMBEDDINGS)
+        stated = read_encoder(path_of(folder, "samples", number), embeddings)
         if stated is None:
             if reference and folder not in silent:
                 log.warning(

@@ -75,6 +75,7 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         centres.cpu().numpy(),
         _buckets(fit, settings.buckets or math.ceil(len(uids) * fit.visits / VISITS_PER_BUCKET)),
         np.array(shard_names(sources) if settings.keep == "first" else [], dtype=np.str_),
+        sources[0].kind,
     )
     cells.save(cells_path(results))
     log.info(

@@ -12,6 +12,7 @@ from pycurate.estimate.findings import Finding, findings
 from pycurate.estimate.sampling import Interval
 from pycurate.estimate.survey import Survey
 from pycurate.estimate.trial import Trial
+from pycurate.models.presets import is_open_clip, load_encoder
 from pycurate.models.selection import ModelSelection
 from pycurate.parameters import default_of
 from pycurate.plugins import is_class, load_class
@@ -54,7 +55,7 @@ class Machine:
 
     Attributes:
         rate: images per second of one EMBED task, the slowest and the fastest run as bounds; None if not known.
-        dim: numbers of an embedding; None if not known.
+        dim: numbers of an image's embeddings, of all encoders together; None if not known.
         cores: of the machine, for each of its GPUs.
         trial: what was measured on it; None if nothing was.
     """
@@ -206,12 +207,19 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
 
 
 def dim_of(models: ModelSelection) -> int | None:
-    """Numbers of an embedding, as far as they are known without weights."""
-    if is_class(models.encoder):
-        dim: int | None = getattr(load_class(models.encoder), "dim", None)
+    """Numbers of an image's embeddings, of all encoders together, if they are known without weights."""
+    dims = [_dim(encoder, models) for encoder in models.encoders.values()]
+    return None if None in dims else sum(filter(None, dims))
+
+
+def _dim(encoder: str, models: ModelSelection) -> int | None:
+    if is_class(encoder):
+        dim: int | None = getattr(load_class(encoder), "dim", None)
         return dim
+    if not is_open_clip(encoder):
+        return load_encoder(encoder, models.model_dir, "cpu").dim
     import open_clip  # here, since it takes seconds
 
     from pycurate.models.builtin.openclip import find_source
 
-    return int(open_clip.get_model_config(find_source(models.encoder).model)["embed_dim"])
+    return int(open_clip.get_model_config(find_source(encoder).model)["embed_dim"])

@@ -70,7 +70,7 @@ class Trial:
         score_start: the same of a SCORE task.
         score_seconds: of SCORE, per image.
         write_rate: bytes per second of WRITE, out of memory into the temporary folder; None if nothing was written.
-        dim: numbers of an embedding.
+        dim: numbers of an image's embeddings, of all encoders together.
         tables: bytes per sample of each table.
         memory: bytes, the largest resident size of the EMBED process.
         gpu_memory: bytes that torch had allocated on the GPU at most; None without a GPU.
@@ -166,7 +166,7 @@ def measure(
     """The trial itself, in a fresh process that was started at `began` (time.monotonic); works in `results`."""
     start = time.monotonic() - began
     try:
-        (encoder, pixel_scorers), load = _timed(lambda: (models.load_encoder(), models.load_pixel_scorers()))
+        (encoders, pixel_scorers), load = _timed(lambda: (models.load_encoders(), models.load_pixel_scorers()))
         scorers, score_load = _timed(models.load_embedding_scorers)
     except ModelError as error:
         raise NotLoadedError(str(error)) from error
@@ -182,7 +182,7 @@ def measure(
         given += count
         named = [Shard(f"{at:06}.tar", shard.path, shard.bytes) for at, (shard, _) in enumerate(chosen)]
         write_partitions(results, [named])
-        _, spent = _timed(lambda: embed_partition(results, NUMBER, encoder, pixel_scorers, options))
+        _, spent = _timed(lambda: embed_partition(results, NUMBER, encoders, pixel_scorers, options))
         return Run(sum(images for _, images in chosen), spent)
 
     pace = find_pace(run, seconds)
@@ -205,7 +205,7 @@ def measure(
         score_start=(start if scorers else plain) + score_load,
         score_seconds=score / pace.last.images,
         write_rate=written / write if written else None,
-        dim=encoder.dim,
+        dim=sum(encoder.dim for encoder in encoders.values()),
         tables={kind: bytes_per_row(table.slice(0, different)) for kind, table in tables.items()},
         memory=memory,
         gpu_memory=torch.cuda.max_memory_allocated(models.device) if gpu else None,

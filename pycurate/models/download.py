@@ -1,7 +1,7 @@
-"""Bring one small file of known size and SHA-256 over HTTP: whole and right, or not at all.
+"""Bring one file of known size and SHA-256 over HTTP: whole and right, or not at all.
 
-Our own, in place of the hub's library, since the published heads lie on no hub: six files of 4 MB at most, which need
-no going on where a connection broke.
+Our own, in place of the hub's library, since the published heads and SSCD lie on no hub: seven files of 99 MB at most,
+which need no going on where a connection broke.
 """
 
 import hashlib

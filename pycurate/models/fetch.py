@@ -8,7 +8,7 @@ from pathlib import Path
 from pycurate.errors import ModelError
 from pycurate.files import atomic, believed, exclusive, sha256_of
 from pycurate.models import weights
-from pycurate.models.presets import load_encoder, load_scorer
+from pycurate.models.presets import is_open_clip, load_encoder, load_scorer
 from pycurate.models.selection import ModelSelection
 from pycurate.plugins import is_class, load_class
 
@@ -32,14 +32,15 @@ def fetch_models(models: ModelSelection, offline: bool) -> None:
             if folder.is_symlink() and folder.lstat().st_uid not in believed(folder.absolute().parent):
                 raise ModelError(f"{folder} is a link created by another user; use a folder of your own.")
             stack.enter_context(exclusive(folder / ".lock"))
-            for spec in () if offline else (models.encoder, *models.scorers):
+            for spec in () if offline else (*models.encoders.values(), *models.scorers):
                 _fetch(spec, models)
-        load_encoder(models.encoder, folder, "cpu")
+        for spec in models.encoders.values():
+            load_encoder(spec, folder, "cpu")
         for spec in models.scorers:
             load_scorer(spec, folder, "cpu", models.encoder)
         with _writing(folder):
             _note(folder)
-    log.info("%s contains what %s needs", folder, ", ".join((models.encoder, *models.scorers)))
+    log.info("%s contains what %s needs", folder, ", ".join((*models.encoders.values(), *models.scorers)))
 
 
 @contextmanager
@@ -58,10 +59,10 @@ def _fetch(spec: str, models: ModelSelection) -> None:
         # Any class may name its published files in `weights`, as the built-in heads do.
         for published in getattr(load_class(spec), "weights", ()):
             weights.fetch(published, models.model_dir)
-        return
-    from pycurate.models.builtin import openclip  # here, since importing open_clip takes seconds
+    elif is_open_clip(spec):
+        from pycurate.models.builtin import openclip  # here, since importing open_clip takes seconds
 
-    openclip.fetch(spec, models.model_dir)
+        openclip.fetch(spec, models.model_dir)
 
 
 def _note(folder: Path) -> None:

@@ -7,18 +7,19 @@ A model is named by
     MODEL/TAG                 encoders: an open_clip pair, such as ViT-L-14/openai
     MODEL/PATH                encoders: an open_clip architecture and a checkpoint, such as ViT-B-32//data/mine.pt
     local-dir:FOLDER          encoders: a folder with open_clip_config.json and a checkpoint
+    torchscript:FILE          encoders: a model in a file of torch.jit.save
 """
 
 import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from pycurate.errors import ModelError, UsageError
 from pycurate.images.views import View
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
-from pycurate.plugins import called, is_class, load_class, nearest
+from pycurate.plugins import TORCHSCRIPT, called, is_class, load_class, nearest
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,40 @@ class Preset:
         encoder: what it embeds with, by name.
         text: whether the encoder has a text tower.
         scorers: {score: the class that gives it}.
-        dedup_threshold: cosine of duplicates among its embeddings.
+        dedup_encoder: whose embeddings are compared for duplicates: a name in DESCRIPTORS, or SAME.
+        dedup_threshold: cosine of duplicates among the embeddings of `encoder`.
     """
 
     name: str
     encoder: str
     text: bool
     scorers: dict[str, str]
+    dedup_encoder: str
     dedup_threshold: float
 
 
-def _presets() -> dict[str, Preset]:
-    entries = json.loads((Path(__file__).parent / "presets.json").read_text(encoding="utf-8"))
-    return {
-        name: Preset(name, **entry | {"scorers": {score: one["class"] for score, one in entry["scorers"].items()}})
-        for name, entry in entries.items()
-    }
+@dataclass(frozen=True)
+class Descriptor:
+    """One entry of descriptors.json: an encoder made to find copies, and the cosine of duplicates by it."""
+
+    encoder: str
+    dedup_threshold: float
 
 
-PRESETS = _presets()
+def _entries(file: str) -> dict[str, dict[str, Any]]:
+    entries: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / file).read_text(encoding="utf-8"))
+    return entries
+
+
+PRESETS = {
+    name: Preset(name, **entry | {"scorers": {score: one["class"] for score, one in entry["scorers"].items()}})
+    for name, entry in _entries("presets.json").items()
+}
+
+DESCRIPTORS = {name: Descriptor(**entry) for name, entry in _entries("descriptors.json").items()}
+
+SAME = "same"
+"""What `--dedup-encoder` calls the encoder that scores."""
 
 
 def find_preset(name: str) -> Preset:
@@ -56,6 +72,30 @@ def find_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UsageError(f"there is no preset {name!r}{nearest(name, PRESETS)}; presets are {', '.join(PRESETS)}.")
     return PRESETS[name]
+
+
+def find_descriptor(name: str) -> str | None:
+    """The encoder, by name, that `--dedup-encoder` means; None for SAME. Raises UsageError for what can be none."""
+    if name == SAME or name in DESCRIPTORS:
+        return DESCRIPTORS[name].encoder if name in DESCRIPTORS else None
+    if not any(sign in name for sign in ":/"):
+        known = [SAME, *DESCRIPTORS]
+        raise UsageError(
+            f"there is no duplicate descriptor {name!r}{nearest(name, known)}; give {', '.join(known)}, "
+            "torchscript:FILE, module:Class or another encoder."
+        )
+    return name
+
+
+def dedup_threshold_of(encoder: str) -> float | None:
+    """The cosine of duplicates among the embeddings of the encoder that says this of itself; None if none is known."""
+    presets = {one.encoder: one.dedup_threshold for one in PRESETS.values()}
+    return (presets | {one.encoder: one.dedup_threshold for one in DESCRIPTORS.values()}).get(encoder)
+
+
+def is_open_clip(spec: str) -> bool:
+    """Whether an encoder of this name is an open_clip model."""
+    return not is_class(spec) and not spec.startswith(TORCHSCRIPT)
 
 
 def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
@@ -79,7 +119,11 @@ def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
                 "pycurate.images.views.View, and `encode`; see Encoder in pycurate/models/protocols.py."
             )
         return made
-    from pycurate.models.builtin.openclip import OpenClip  # here, since importing open_clip takes seconds
+    if spec.startswith(TORCHSCRIPT):
+        from pycurate.models.builtin.torchscript import TorchScript  # here and below, since torch takes seconds
+
+        return TorchScript(spec, device)
+    from pycurate.models.builtin.openclip import OpenClip
 
     return OpenClip(spec, model_dir, device)
 

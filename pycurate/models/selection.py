@@ -1,6 +1,6 @@
 """Which models a run uses, and loading them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -8,7 +8,14 @@ from typing import cast
 from pycurate.errors import UsageError
 from pycurate.hardware import default_device
 from pycurate.models.builtin.clip_score import ClipScore
-from pycurate.models.presets import check_fit, find_preset, load_encoder, load_scorer, reads_pixels
+from pycurate.models.presets import (
+    check_fit,
+    find_descriptor,
+    find_preset,
+    load_encoder,
+    load_scorer,
+    reads_pixels,
+)
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
 from pycurate.plugins import load_class
 from pycurate.results.tables import DECISIONS, PLAN, SAMPLES
@@ -22,21 +29,30 @@ TAKEN = {
 
 @dataclass(frozen=True)
 class ModelSelection:
-    """The models of a run, by name (see pycurate.models.presets), and where: on `wanted`, or a GPU if there is one."""
+    """The models of a run, by name (see pycurate.models.presets), and where: on `wanted`, or a GPU if there is one.
 
-    encoder: str
+    `encoders` are by the kind of file (pycurate.results.layout) that holds their embeddings: `img_emb` is the one that
+    embedding scorers fit; another is there for those who read its file.
+    """
+
+    encoders: Mapping[str, str]
     scorers: tuple[str, ...]
     model_dir: Path
     wanted: str | None = None
+
+    @property
+    def encoder(self) -> str:
+        """The one that embedding scorers fit."""
+        return self.encoders["img_emb"]
 
     @property
     def device(self) -> str:
         """A torch device name. Asked for only by who makes a model, since to look for a GPU imports torch."""
         return self.wanted or default_device()
 
-    def load_encoder(self) -> Encoder:
-        """Make the encoder. Raises as presets.load_encoder does."""
-        return load_encoder(self.encoder, self.model_dir, self.device)
+    def load_encoders(self) -> dict[str, Encoder]:
+        """Make the encoders, by kind. Raises as presets.load_encoder does."""
+        return {kind: load_encoder(spec, self.model_dir, self.device) for kind, spec in self.encoders.items()}
 
     def load_pixel_scorers(self) -> list[PixelScorer]:
         """Make the scorers that are measured on pixels. Raises UsageError if two of them give the same column."""
@@ -71,15 +87,17 @@ def select_models(
     model_dir: Path,
     *,
     encoder: str | None = None,
+    dedup_encoder: str | None = None,
     scorers: tuple[str, ...] = (),
     without: Collection[str] = (),
     device: str | None = None,
 ) -> ModelSelection:
     """The models of a preset, those aside that give a score of `without`, with the user's own.
 
-    Another `encoder` than the preset's brings no scorer with it: a head fits one encoder only.
-    `device` None: cuda where there is one. Raises UsageError for an unknown preset, a scorer that does not fit, or
-    scorers of the user's own whose columns collide.
+    Another `encoder` than the preset's brings no scorer with it: a head fits one encoder only. `dedup_encoder`, else
+    the preset's, has a file of its own, `dedup_emb`, unless it is the same encoder. `device` None: cuda where there is
+    one. Raises UsageError for an unknown preset or descriptor, a scorer that does not fit, or scorers of the user's own
+    whose columns collide.
     """
     found = find_preset(preset)
     own = [name for score, name in found.scorers.items() if score not in without] if encoder is None else []
@@ -88,7 +106,9 @@ def select_models(
     for name in names:
         check_fit(name, chosen)
     check_columns(scorers)  # those of a preset may be named where they are not used: when its folder is filled, say
-    return ModelSelection(chosen, names, model_dir, device)
+    descriptor = find_descriptor(dedup_encoder or found.dedup_encoder)
+    apart = {"dedup_emb": descriptor} if descriptor not in (None, chosen) else {}
+    return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device)
 
 
 def check_columns(scorers: Sequence[str]) -> None:

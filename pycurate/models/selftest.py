@@ -22,10 +22,10 @@ from pycurate.images.decode import ImageInfo
 from pycurate.images.loader import Loader
 from pycurate.models.batching import batch_of, checked_encode
 from pycurate.models.golden import GOLDEN, answers
-from pycurate.models.presets import load_encoder
+from pycurate.models.presets import is_open_clip, load_encoder
 from pycurate.models.protocols import Encoder
 from pycurate.models.selection import ModelSelection
-from pycurate.plugins import is_class, load_class
+from pycurate.plugins import load_class
 
 PIXELS = 0.5  # of 255: the largest mean difference between the loader's pixels and open_clip's, for each image
 COSINE = 0.999  # the smallest between embeddings of the two
@@ -48,25 +48,28 @@ class Difference:
 
 def self_test(models: ModelSelection) -> Iterator[Difference]:
     """Run each check that applies to these models. Never touches the network."""
-    encoder: Encoder | None = None
-    try:
-        encoder = load_encoder(models.encoder, models.model_dir, models.device)
-        yield Difference("weights", models.encoder, "passed", f"built on {models.device}")
-    except ModelError as error:
-        missing = "is missing" in str(error)
-        yield Difference("weights", models.encoder, "skipped" if missing else "failed", str(error))
+    photographs = {path.name: path.read_bytes() for path in (files("pycurate.models") / "photographs").iterdir()}
+    for spec in models.encoders.values():
+        yield from _encoder(spec, models, photographs)
     for spec in models.scorers:
         yield from _scorer(spec, models)
-    if encoder is None:
+
+
+def _encoder(spec: str, models: ModelSelection, photographs: dict[str, bytes]) -> Iterator[Difference]:
+    try:
+        encoder = load_encoder(spec, models.model_dir, models.device)
+    except ModelError as error:
+        missing = "is missing" in str(error)
+        yield Difference("weights", spec, "skipped" if missing else "failed", str(error))
         return
-    photographs = {path.name: path.read_bytes() for path in (files("pycurate.models") / "photographs").iterdir()}
-    yield from _golden(models.encoder, encoder)
-    yield _batches(encoder, photographs, models)
-    if not is_class(models.encoder):
+    yield Difference("weights", spec, "passed", f"built on {models.device}")
+    yield from _golden(spec, encoder)
+    yield _batches(spec, encoder, photographs, models)
+    if is_open_clip(spec):
         backends: tuple[Literal["cpu", "dali"], ...] = ("cpu", "dali")
         for backend in backends:
-            yield _preparation(encoder, photographs, models, backend)
-        yield _captions(encoder, photographs, models)
+            yield _preparation(spec, encoder, photographs, models, backend)
+        yield _captions(spec, encoder, photographs, models)
 
 
 def _scorer(spec: str, models: ModelSelection) -> Iterator[Difference]:
@@ -89,7 +92,7 @@ def _golden(spec: str, model: Any) -> Iterator[Difference]:
         yield _within("golden", spec, worst <= allowed, f"largest difference {worst:.1e}, {allowed:.0e} allowed")
 
 
-def _batches(encoder: Encoder, photographs: dict[str, bytes], models: ModelSelection) -> Difference:
+def _batches(spec: str, encoder: Encoder, photographs: dict[str, bytes], models: ModelSelection) -> Difference:
     pixels = _pixels(encoder, photographs, models.device, "cpu")
     kinds, size = len(pixels), max(len(pixels), batch_of(encoder, pixels) or 1)
     which = np.arange(size + kinds) % kinds  # so that in whole batches each image comes to every place
@@ -103,11 +106,11 @@ def _batches(encoder: Encoder, photographs: dict[str, bytes], models: ModelSelec
     whole = [slice(start, start + size) for start in range(kinds)]
     equal = all(np.array_equal(encoded(part.start, part.stop), alone[which[part]]) for part in whole)
     detail = "bit-identical" if equal else "an embedding depends on the other images or the position"
-    return _within("batches", models.encoder, equal, detail)
+    return _within("batches", spec, equal, detail)
 
 
 def _preparation(
-    encoder: Any, photographs: dict[str, bytes], models: ModelSelection, backend: Literal["cpu", "dali"]
+    spec: str, encoder: Any, photographs: dict[str, bytes], models: ModelSelection, backend: Literal["cpu", "dali"]
 ) -> Difference:
     from open_clip.transform import PreprocessCfg, image_transform_v2
     from PIL import Image, ImageOps
@@ -123,22 +126,22 @@ def _preparation(
     cosine = float(torch.cosine_similarity(encoder.embed(theirs).cpu(), encoder.encode(ours).cpu()).min())
     return _within(
         "preparation",
-        f"{models.encoder}, {backend}",
+        f"{spec}, {backend}",
         difference <= PIXELS and cosine >= COSINE,
         f"mean difference {difference:.3f} of 255 ({PIXELS} allowed), cosine {cosine:.5f} ({COSINE} due)",
     )
 
 
-def _captions(encoder: Any, photographs: dict[str, bytes], models: ModelSelection) -> Difference:
+def _captions(spec: str, encoder: Any, photographs: dict[str, bytes], models: ModelSelection) -> Difference:
     if encoder.own_weights:
-        return Difference("captions", models.encoder, "skipped", "your own checkpoint may not know these words")
+        return Difference("captions", spec, "skipped", "your own checkpoint may not know these words")
     try:
         texts = encoder.encode_text(list(CAPTIONS.values()))
     except ModelError as error:
-        return Difference("captions", models.encoder, "skipped", str(error))
+        return Difference("captions", spec, "skipped", str(error))
     images = encoder.encode(_pixels(encoder, photographs, models.device, "cpu")).cpu().numpy()
     best = [list(CAPTIONS)[index] for index in (images @ texts.T).argmax(axis=1)]
-    return _within("captions", models.encoder, best == list(photographs), f"nearest: {best}, due {list(photographs)}")
+    return _within("captions", spec, best == list(photographs), f"nearest: {best}, due {list(photographs)}")
 
 
 def _pixels(

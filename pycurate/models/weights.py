@@ -1,10 +1,10 @@
 """The files of weights: their names, addresses and hashes, where they lie, and bringing them there.
 
-Two kinds: heads, whose SHA-256 is known here; and open_clip's models, which lie on the model hub that open_clip's
-own list names. The hub states each file's SHA-256; it is written beside the file when that is fetched, in the format
-of `sha256sum -c`, and holds from then on: if it was written by this user, by root or by the owner of the folder of all
-models, and nobody else can change it. Only `fetch` and `fetch_pair` touch the network; `opened` and `opened_pair`
-never do.
+Two kinds: heads and SSCD, whose SHA-256 is known here; and open_clip's models, which lie on the model hub that
+open_clip's own list names. The hub states each file's SHA-256; it is written beside the file when that is fetched, in
+the format of `sha256sum -c`, and holds from then on: if it was written by this user, by root or by the owner of the
+folder of all models, and nobody else can change it. Only `fetch` and `fetch_pair` touch the network; `opened` and
+`opened_pair` never do.
 """
 
 import glob
@@ -73,6 +73,13 @@ NSFW_B32 = Weights(
     f"{_NSFW}/clip_autokeras_nsfw_b32.zip",
     "78715ab9d64485167e8c9ade3b8e6761a17a16c24d114bd47431ac1dab46462b",
     231831,
+    "MIT",
+)
+SSCD_DISC_MIXUP = Weights(
+    "sscd_disc_mixup.torchscript.pt",
+    "https://dl.fbaipublicfiles.com/sscd-copy-detection/sscd_disc_mixup.torchscript.pt",
+    "9f26bd4c848cc19b73d2ae92eea6e04886f61a7b764ceb7a13aeee62e6a6db56",
+    98791638,
     "MIT",
 )
 

@@ -18,7 +18,7 @@ from pycurate.report.nearest import nearest_pairs
 from pycurate.report.summary import Histogram, bin_of, histograms
 from pycurate.results import reasons
 from pycurate.results.criteria import read_criteria
-from pycurate.results.layout import path_of, paths_of
+from pycurate.results.layout import compared, path_of, paths_of
 from pycurate.results.tables import score_columns, stream, stream_all, write_table
 
 BANDS = 12  # of a score's range
@@ -159,7 +159,7 @@ def _pairs_above(results: Path) -> pa.Table:
 
 def _pairs_below(results: Path, threshold: float | None) -> pa.Table:
     """The kept images most similar to each other: the pairs just below the threshold. Needs the embeddings."""
-    if threshold is None or not paths_of(results, "img_emb"):
+    if threshold is None or not paths_of(results, compared(results)):
         return _pairs("below", [])
     kept = Draw("", "", COMPARED)
     for batch in stream(path_of(results, "decisions"), ["uid", "kept"]):

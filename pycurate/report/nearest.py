@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import TableError
-from pycurate.results.layout import path_of
+from pycurate.results.layout import compared, path_of
 from pycurate.results.tables import read_embeddings, read_tables
 
 BLOCK = 1024  # rows of one product
@@ -18,7 +18,8 @@ def nearest_pairs(results: Path, uids: Collection[str], threshold: float, count:
     """The `count` most similar pairs below `threshold` among the samples `uids`: (uid, uid, cosine), nearest first.
 
     Compares all with all, so give it thousands, not millions. Each image stands in one pair at most: one odd image is
-    not to fill the list. Reads `samples/` and `img_emb/`; raises TableError where these do not go together.
+    not to fill the list. Reads `samples/` and the embeddings that duplicates were sought among; raises TableError where
+    these do not go together.
     """
     names, vectors = _vectors(results, uids)
     candidates = []  # the nearest partner of each image
@@ -49,7 +50,7 @@ def _vectors(results: Path, uids: Collection[str]) -> tuple[list[str], np.ndarra
     parts: list[np.ndarray] = []
     for number, table in read_tables(results, "samples", ["uid", "row"]):
         table = table.filter(pc.is_valid(table["row"]))
-        embeddings = read_embeddings(path_of(results, "img_emb", number), table.num_rows)
+        embeddings = read_embeddings(path_of(results, compared(results), number), table.num_rows)
         if parts and parts[0].shape[1] != embeddings.shape[1]:
             raise TableError(
                 f"Partition {number} has embeddings of {embeddings.shape[1]} numbers, and those before it "
@@ -60,7 +61,7 @@ def _vectors(results: Path, uids: Collection[str]) -> tuple[list[str], np.ndarra
             parts.append(embeddings[table["row"].to_numpy()].astype(np.float32))
         except IndexError as error:
             raise TableError(
-                f"The samples of partition {number} do not refer to rows of img_emb ({error}); embed it again."
+                f"The samples of partition {number} do not refer to rows of its embeddings ({error}); embed it again."
             ) from error
         names += table["uid"].to_pylist()
     order = np.argsort(np.array(names, "U32"), kind="stable")

@@ -15,7 +15,7 @@ import numpy as np
 from pycurate.errors import TableError
 
 EMBEDDING = np.float16
-"""The numbers of an embedding, as EMBED leaves them in `img_emb`."""
+"""The numbers of an embedding, as EMBED leaves them."""
 
 INFO = "pipeline_info"
 """The folder of what is about how a run went, and of no use to another."""
@@ -91,6 +91,8 @@ KINDS = {
         Kind("stats", "stats/stats_{}.json", "EMBED", Per.PARTITION),
         # EMBEDDING (readable samples, dim), unit length
         Kind("img_emb", "img_emb/img_emb_{}.npy", "EMBED", Per.PARTITION),
+        # the same of the duplicate descriptor, where that is another encoder, row by row as img_emb
+        Kind("dedup_emb", "dedup_emb/dedup_emb_{}.npy", "EMBED", Per.PARTITION),
         # tables.METADATA, aligned with img_emb row by row
         Kind("metadata", "metadata/metadata_{}.parquet", "EMBED", Per.PARTITION),
         # uid of each readable sample + a float32 column per score
@@ -135,6 +137,15 @@ KINDS = {
         Kind("summary", "summary.json", "REPORT"),
     )
 }
+
+
+EMBEDDINGS = ("img_emb", "dedup_emb")
+"""The kinds of embeddings, each of an encoder of its own."""
+
+
+def compared(results: Path) -> str:
+    """The kind of the embeddings among which duplicates are sought: a descriptor's where there are any."""
+    return "dedup_emb" if paths_of(results, "dedup_emb") else "img_emb"
 
 
 def path_of(results: Path, kind: str, number: str = "") -> Path:

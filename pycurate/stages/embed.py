@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -20,7 +20,7 @@ from pycurate.images.views import TILES
 from pycurate.models.batching import Rows, one_behind, start_encode, start_score
 from pycurate.models.identity import identity_of
 from pycurate.models.protocols import Encoder, PixelScorer
-from pycurate.results.layout import EMBEDDING, path_of
+from pycurate.results.layout import EMBEDDING, EMBEDDINGS, path_of
 from pycurate.results.partitions import read_partition
 from pycurate.results.tables import METADATA, SAMPLES, write_array, write_table
 from pycurate.shards.listing import Shard, check_unchanged
@@ -56,12 +56,17 @@ class LoaderOptions:
 
 
 def embed_partition(
-    results: Path, number: str, encoder: Encoder, scorers: Sequence[PixelScorer], options: LoaderOptions
+    results: Path,
+    number: str,
+    encoders: Mapping[str, Encoder],
+    scorers: Sequence[PixelScorer],
+    options: LoaderOptions,
 ) -> None:
-    """Read, decode, embed and measure the images of one partition; write its samples, measures, img_emb and metadata.
+    """Read, decode, embed and measure the images of one partition; write its samples, measures, metadata and, of each
+    of `encoders`, the embeddings, in the file of the kind that names it.
 
     Every sample of the shards gets one row in `samples`, in the order of the shards; the table's metadata states the
-    encoder (see `pycurate.results.encoder`). Raises ShardError if a shard is gone or changed, ModelError if a model
+    encoders (see `pycurate.results.encoder`). Raises ShardError if a shard is gone or changed, ModelError if a model
     gives what its protocol does not allow.
     """
     began = time.monotonic()
@@ -69,7 +74,7 @@ def embed_partition(
     rows: list[Sample] = []
     infos: list[ImageInfo] = []
     told: list[Evidence] = []  # of the readable ones
-    embeddings = [np.zeros((0, encoder.dim), dtype=EMBEDDING)]
+    embeddings = [[np.zeros((0, encoder.dim), dtype=EMBEDDING)] for encoder in encoders.values()]
     measures: list[list[np.ndarray]] = [[np.zeros(0, dtype=np.float32)] for _ in scorers]
 
     def start(batch: Batch[int]) -> list[Rows]:
@@ -82,31 +87,41 @@ def embed_partition(
         uids = [rows[index].uid for index, info in found if not info.error]
         images = [info for _, info in found if not info.error]
         log.info("partition %s: %d samples read", number, len(rows))
-        first, *others, tiles = batch.pixels
+        *rendered, tiles = batch.pixels
+        pixels = iter(rendered)
         started = [
-            start_encode(encoder, first, number, uids),
-            *(start_score(s, p, images, number, uids) for s, p in zip(scorers, others, strict=True)),
+            *(start_encode(encoder, next(pixels), number, uids) for encoder in encoders.values()),
+            *(start_score(scorer, next(pixels), images, number, uids) for scorer in scorers),
         ]
         told.extend(on_all_cores(evidence, zip(tiles.cpu().numpy(), images, strict=True)))
         return started
 
-    with Loader([encoder.view, *(scorer.view for scorer in scorers), TILES], **vars(options)) as loader:
-        for encoded, *measured in one_behind(map(start, loader.batches(_items(shards, rows, infos)))):
-            embeddings.append(normalised(encoded()).astype(EMBEDDING))
-            for values, measure in zip(measures, measured, strict=True):
-                values.append(measure())
+    views = [*(encoder.view for encoder in encoders.values()), *(scorer.view for scorer in scorers), TILES]
+    with Loader(views, **vars(options)) as loader:
+        for started in one_behind(map(start, loader.batches(_items(shards, rows, infos)))):
+            encoded, measured = started[: len(encoders)], started[len(encoders) :]
+            for vectors, result in zip(embeddings, encoded, strict=True):
+                vectors.append(normalised(result()).astype(EMBEDDING))
+            for values, result in zip(measures, measured, strict=True):
+                values.append(result())
 
     samples = samples_table(rows, infos, told)
     readable_samples = samples.filter(pc.is_valid(samples["row"]))
-    write_array(path_of(results, "img_emb", number), np.concatenate(embeddings))
+    for kind, vectors in zip(encoders, embeddings, strict=True):
+        write_array(path_of(results, kind, number), np.concatenate(vectors))
+    for kind in set(EMBEDDINGS) - encoders.keys():  # those of an earlier call, with other encoders
+        path_of(results, kind, number).unlink(missing_ok=True)
     write_table(path_of(results, "metadata", number), metadata_table(readable_samples))
     columns = {scorer.name: np.concatenate(values) for scorer, values in zip(scorers, measures, strict=True)}
     write_table(path_of(results, "measures", number), pa.table({"uid": readable_samples["uid"], **columns}))
-    stated = identity_of(encoder).to_metadata("img_emb")
+    stated: dict[bytes, bytes] = {}
+    for kind, encoder in encoders.items():
+        stated |= identity_of(encoder).to_metadata(kind)
     write_table(path_of(results, "samples", number), samples.replace_schema_metadata(stated))
     seconds = time.monotonic() - began
     counts = {"samples": samples.num_rows, "readable": readable_samples.num_rows, "seconds": round(seconds, 3)}
-    compiled = getattr(encoder, "compiled", False)  # by torch.compile, which changes last bits
+    # by torch.compile, which changes last bits
+    compiled = any(getattr(encoder, "compiled", False) for encoder in encoders.values())
     write_json(path_of(results, "stats", number), counts | {"compiled": compiled})
     log.info(
         "partition %s: %d samples, %d readable, %.1f s, %.1f images/s",

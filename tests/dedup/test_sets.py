@@ -42,7 +42,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, encoder in SETS.items():
         model = load_encoder(f"{place / name / 'own.py'}:{encoder}", place, "cpu")
         for number in numbers(place / name, "partitions"):
-            embed_partition(place / name, number, model, [], LoaderOptions("cpu", "cpu", 4, 10**6, 1))
+            embed_partition(place / name, number, {"img_emb": model}, [], LoaderOptions("cpu", "cpu", 4, 10**6, 1))
     return place
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted import write_model
 
-from pycurate.estimate.plan import DEDUP_BYTES, DEDUP_SECONDS, Defaults, Machine, make_estimate, makespan
+from pycurate.estimate.plan import DEDUP_BYTES, DEDUP_SECONDS, Defaults, Machine, dim_of, make_estimate, makespan
 from pycurate.estimate.sampling import Interval
 from pycurate.estimate.survey import Survey
+from pycurate.models.selection import select_models
 from pycurate.shards.count import ShardCount
 from pycurate.shards.listing import Shard
 
@@ -34,6 +36,12 @@ def planned(shards: int, gpus: list[int], machine: Machine) -> Any:
     images = Interval(shards * 1e4, shards * 0.9e4, shards * 1.1e4)
     read = [ShardCount(held[0], 10_000, 10_000, formats=Counter({"jpeg": 9_000, "png": 1_000}))]
     return make_estimate(Survey(held, 0, read, images, images), machine, gpus, DEFAULTS)
+
+
+def test_the_bytes_of_every_encoder_count(tmp_path: Path) -> None:
+    model = f"torchscript:{write_model(tmp_path / 'model.pt')}"
+    for descriptor, more in {None: 0, "same": 0, "sscd": 512, model: 12, "ViT-B-32/openai": 512}.items():
+        assert dim_of(select_models("light", tmp_path, dedup_encoder=descriptor)) == 1280 + more
 
 
 def test_a_plan_adds_up() -> None:

@@ -8,7 +8,19 @@ import pytest
 from pycurate.errors import ModelError, UsageError
 from pycurate.filters.filtering import load_filter
 from pycurate.models.builtin.laion import HEADS
-from pycurate.models.presets import PRESETS, Preset, check_fit, find_preset, load_encoder, load_scorer, reads_pixels
+from pycurate.models.presets import (
+    DESCRIPTORS,
+    PRESETS,
+    SAME,
+    Preset,
+    check_fit,
+    dedup_threshold_of,
+    find_descriptor,
+    find_preset,
+    load_encoder,
+    load_scorer,
+    reads_pixels,
+)
 from pycurate.parameters import switches
 from pycurate.plugins import load_class
 from scripts import called
@@ -29,6 +41,17 @@ def test_the_parts_of_a_preset_exist_and_fit(root: Path, preset: Preset) -> None
             f"{spec} has a `view` if and only if presets.json says that it reads pixels"
         )
     assert 0 < found.dedup_threshold < 1
+
+
+def test_each_descriptor_is_an_encoder_with_a_threshold() -> None:
+    for name, one in DESCRIPTORS.items():
+        assert find_descriptor(name) == one.encoder and 0 < one.dedup_threshold < 1
+        assert load_class(one.encoder).dim and load_class(one.encoder).view
+        assert dedup_threshold_of(one.encoder) == one.dedup_threshold
+    for preset in PRESETS.values():
+        assert preset.dedup_encoder in (SAME, *DESCRIPTORS)
+        assert dedup_threshold_of(preset.encoder) == preset.dedup_threshold
+    assert dedup_threshold_of("own:Encoder") is None
 
 
 def test_an_unknown_preset_is_answered_with_the_nearest() -> None:
@@ -89,7 +112,7 @@ def test_a_scorer_whose_view_is_none_is_refused_when_it_is_made(tmp_path: Path) 
 
 def test_list_shows_presets_heads_and_pairs() -> None:
     shown = called("models", "list").output
-    for name in (*PRESETS, *(head.weights[0].file for head in HEADS)):
+    for name in (*PRESETS, *DESCRIPTORS, *(head.weights[0].file for head in HEADS)):
         assert name in shown
     pairs = called("models", "list", "--encoders", "ViT-L-14/").output.splitlines()
     assert "ViT-L-14/openai" in pairs

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pycurate.errors import UsageError
+from pycurate.models.presets import DESCRIPTORS, PRESETS, SAME
 from pycurate.models.selection import TAKEN, select_models
 from pycurate.parameters import switches
 from pycurate.report.examples import EXAMPLES
@@ -61,6 +62,17 @@ def test_a_scorer_takes_the_place_of_a_presets_where_that_is_left_out(tmp_path: 
             getattr(both, load)()
         alone = select_models("light", tmp_path, without=set(switches().values()), scorers=own, device="cpu")
         assert [type(scorer).__name__ for scorer in getattr(alone, load)()] == [name]
+
+
+def test_a_descriptor_has_a_file_of_its_own_unless_it_is_the_encoder(tmp_path: Path) -> None:
+    light = PRESETS["light"].encoder
+    for same in (None, SAME, light):
+        assert select_models("light", tmp_path, dedup_encoder=same).encoders == {"img_emb": light}
+    for own, spec in {"sscd": DESCRIPTORS["sscd"].encoder, "torchscript:/a.pt": "torchscript:/a.pt"}.items():
+        found = select_models("light", tmp_path, dedup_encoder=own)
+        assert found.encoders == {"img_emb": light, "dedup_emb": spec} and found.encoder == light
+    with pytest.raises(UsageError, match=r"no duplicate descriptor 'scsd'; did you mean 'sscd'\?"):
+        select_models("light", tmp_path, dedup_encoder="scsd")
 
 
 def test_every_column_that_scores_stand_beside_is_taken() -> None:

@@ -60,7 +60,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Path:
             tar.addfile(member, io.BytesIO(data))
     write_partitions(folder, partition(find_shards(str(folder)), 1_000_000_000))
     models = choice(model_dir, BRIGHTNESS)
-    embed_partition(folder, "00000", models.load_encoder(), models.load_pixel_scorers(), OPTIONS)
+    embed_partition(folder, "00000", models.load_encoders(), models.load_pixel_scorers(), OPTIONS)
     score(folder, models)
     return folder
 
@@ -152,7 +152,7 @@ def test_an_encoder_that_fails_names_itself_partition_and_sample(
     first = read_table(path_of(results, "metadata", "00000"))["uid"][0].as_py()
     shutil.copytree(results / "partitions", tmp_path / "partitions")
     with pytest.raises(ModelError, match=f"{message} .partition 00000, samples? {first}"):
-        embed_partition(tmp_path, "00000", encoder, [], OPTIONS)
+        embed_partition(tmp_path, "00000", {"img_emb": encoder}, [], OPTIONS)
     assert not list(tmp_path.glob("img_emb/*")) and not list(tmp_path.glob("samples/*"))
 
 

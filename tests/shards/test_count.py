@@ -35,7 +35,7 @@ def test_counts_are_those_of_embed(name: str, tmp_path: Path, request: pytest.Fi
     shards = find_shards(str(request.getfixturevalue(name)))
     write_partitions(tmp_path, [shards])
     options = LoaderOptions.fill(None, "cpu", 100, MAX_PIXELS, None)
-    embed_partition(tmp_path, "00000", MeanColour(tmp_path, "cpu"), [], options)
+    embed_partition(tmp_path, "00000", {"img_emb": MeanColour(tmp_path, "cpu")}, [], options)
     rows = read_table(path_of(tmp_path, "samples", "00000"), ["shard", "error", "format", "caption"]).to_pylist()
 
     held = survey(shards, None)

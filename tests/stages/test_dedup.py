@@ -11,7 +11,8 @@ from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.filters.filtering import Filtering
-from pycurate.results.layout import path_of
+from pycurate.report.nearest import nearest_pairs
+from pycurate.results.layout import EMBEDDINGS, path_of
 from pycurate.results.tables import read_table
 from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
@@ -27,18 +28,19 @@ def stage(task: Path, *paths: Path) -> Path:
     return task
 
 
-def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", EMBEDDINGS)
+def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path, kind: str) -> None:
     samples = Samples.of(clustered(300, 32, seed=6))
     one, tasks = tmp_path / "one", tmp_path / "tasks"
-    write_set(one, samples, np.array_split(np.arange(300), 2))
+    write_set(one, samples, np.array_split(np.arange(300), 2), kind)
     names = ["00000", "00001"]
-    inputs = {kind: [path_of(one, kind, name) for name in names] for kind in ("samples", "scores", "img_emb")}
+    inputs = {each: [path_of(one, each, name) for name in names] for each in ("samples", "scores", kind)}
     choice = ("--dedup-threshold", "0.9", "--dedup-recall", "exact", "--dedup-cells", "8", "--dedup-buckets", "2")
     limits = ("--aesthetic-threshold", "0.3", "--nsfw-threshold", "0.8", "--images-per-tar", "10")
     said("dedup", "pairs", "--results", one, *choice)
     said("decide", "--results", one, *limits)
 
-    said("dedup", "train", "--results", stage(tasks / "train", *inputs["samples"], *inputs["img_emb"]), *choice)
+    said("dedup", "train", "--results", stage(tasks / "train", *inputs["samples"], *inputs[kind]), *choice)
     cells = path_of(tasks / "train", "cells")
     assigned, pairs = [], []
     for number, name in enumerate(names):
@@ -46,7 +48,7 @@ def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path) -
         said("dedup", "assign", "--results", task, "--partition", name)
         assigned.append(path_of(task, "assigned", name))
     for bucket in ("0", "1"):
-        task = stage(tasks / f"match{bucket}", cells, *assigned, *inputs["img_emb"])
+        task = stage(tasks / f"match{bucket}", cells, *assigned, *inputs[kind])
         said("dedup", "match", "--results", task, "--bucket", bucket)
         pairs.append(path_of(task, "pairs", f"0000{bucket}"))
     task = stage(tasks / "decide", *inputs["samples"], *inputs["scores"], *pairs)
@@ -76,12 +78,13 @@ def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", EMBEDDINGS)
 @pytest.mark.parametrize("kept_only", [True, False])
-def test_reference_sets(tmp_path: Path, kept_only: bool) -> None:
+def test_reference_sets(tmp_path: Path, kept_only: bool, kind: str) -> None:
     samples = Samples.of(clustered(500, 32, seed=7))
     earlier, later = np.arange(300), np.arange(300, 500)
-    old = write_set(tmp_path / "old", samples, np.array_split(earlier, 2))
-    new = write_set(tmp_path / "new", samples, np.array_split(later, 2))
+    old = write_set(tmp_path / "old", samples, np.array_split(earlier, 2), kind)
+    new = write_set(tmp_path / "new", samples, np.array_split(later, 2), kind)
     reference = earlier.tolist()
     if kept_only:  # the reference is what an earlier run kept, else all of a set
         first = sources_of(old)
@@ -118,17 +121,19 @@ def test_a_reference_set_with_the_uids_of_the_input(tmp_path: Path) -> None:
     assert {len(kinds) for kinds in groups.values()} == {1}
 
 
-@pytest.mark.parametrize("keep", ["best", "aesthetic", "first"])
-def test_increments_by_the_script(tmp_path: Path, keep: str) -> None:
+@pytest.mark.parametrize(
+    ("keep", "kind"), [("best", "img_emb"), ("aesthetic", "img_emb"), ("first", "img_emb"), ("best", "dedup_emb")]
+)
+def test_increments_by_the_script(tmp_path: Path, keep: str, kind: str) -> None:
     samples = Samples.of(clustered(240, 16, seed=8))
-    runs = [write_set(tmp_path / str(k), samples, [np.arange(80) + 80 * k]) for k in range(3)]
+    runs = [write_set(tmp_path / str(k), samples, [np.arange(80) + 80 * k], kind) for k in range(3)]
     for k, folder in enumerate(runs):
         before = [word for other in runs[:k] for word in ("--reference", str(other))]
         said("dedup", "pairs", "--results", folder, "--dedup-threshold", "0.9", "--dedup-keep", keep, *before)
         said("decide", "--results", folder, *before)
         said("dedup", "check", "--results", folder, *before)
     again = tmp_path / "tasks"
-    write_set(again, samples, [np.arange(160, 240)])
+    write_set(again, samples, [np.arange(160, 240)], kind)
     before = ["--reference", str(runs[0]), "--reference", str(runs[1])]
     said("dedup", "train", "--results", again, "--dedup-threshold", "0.9", "--dedup-keep", keep)
     for name in ("2:00000", "00000", "1:00000"):
@@ -160,6 +165,31 @@ def test_embedding_folder(tmp_path: Path, dtype: type) -> None:
         assert row["kept"] == (reason == "kept")
         assert (row["duplicate_of"], row["similarity"]) == (of and place[of], alike)
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_what_is_compared_is_the_descriptor_s_where_it_is_there(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(200, 16, seed=5))
+    old = write_set(tmp_path / "old", samples, [np.arange(100)])
+    new = write_set(tmp_path / "new", samples, [np.arange(100, 200)], "dedup_emb")
+    search = ("dedup", "pairs", "--results", new, "--dedup-threshold", "0.9")
+    refused = said(*search, "--reference", old, code=1)
+    assert f"{old} has no dedup_emb, which the input is compared by" in refused
+    assert "of which no threshold is known; give one by --dedup-threshold" in said(*search[:-2], code=2)
+    said(*search)
+    said("decide", "--results", new)
+    found = decided(read_table(new / "decisions.parquet"))
+    assert found == brute_force(samples, 0.9, members=list(range(100, 200)))
+    # The nearest pairs of the report are of the same embeddings.
+    kept = [i for i in range(100, 200) if found[samples.uid(i)][0] == "kept"]
+    vectors = samples.vectors[kept].astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = nearest_pairs(new, [samples.uid(i) for i in kept], 0.9, 1)[0][2]
+    assert cosine == pytest.approx(np.triu(vectors @ vectors.T, 1).max(), abs=1e-4)
+    shutil.rmtree(new / "dedup_emb")
+    said(*search)
+    said("decide", "--results", new)
+    reasons = {reason for reason, _, _ in decided(read_table(new / "decisions.parquet")).values()}
+    assert reasons == {"kept", "duplicate_exact"}
 
 
 def test_a_stricter_filter_needs_no_new_pairs(tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 """EMBED: a row for every sample; for each readable one an embedding of unit length, and its measures."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import scripted
 from by_hand import MODELS, call, make_set, pixels
+from PIL import Image
+from scripted import patches, write_model
 
+from pycurate.results.encoder import read_encoder
 from pycurate.results.layout import EMBEDDING, path_of
 from pycurate.results.tables import read_array, read_table
 
@@ -31,6 +36,31 @@ def test_each_sample_has_a_row_and_each_readable_one_its_embedding(tmp_path: Pat
         assert measured["uid"].to_pylist() == [
             uid for uid, error in zip(samples["uid"].to_pylist(), errors, strict=True) if error is None
         ]
+
+
+def test_a_descriptor_is_embedded_in_the_same_rows(tmp_path: Path) -> None:
+    make_set(tmp_path, SHARDS)
+    model = write_model(tmp_path / "model.pt")
+    call(tmp_path, "embed", *MODELS)
+    before = {path: path.read_bytes() for path in tmp_path.glob("*_emb/*.npy")}
+    assert {path.parent.name for path in before} == {"img_emb"}
+    call(tmp_path, "embed", *MODELS, "--dedup-encoder", f"torchscript:{model}")
+    assert all(path.read_bytes() == data for path, data in before.items())
+    for shard, content in enumerate(SHARDS):
+        number = f"{shard:05}"
+        embeddings = read_array(path_of(tmp_path, "dedup_emb", number))
+        # Images of SIDE that are brought to the model's size by Pillow, as close as float16 and its rounding allow.
+        images = [Image.fromarray(pixels(one)) for one in content if isinstance(one, int)]
+        resized = [np.asarray(image.resize((scripted.SIDE,) * 2, Image.Resampling.BILINEAR)) for image in images]
+        np.testing.assert_allclose(embeddings, patches(np.stack(resized)), atol=2e-3)
+        assert embeddings.dtype == EMBEDDING
+        samples = path_of(tmp_path, "samples", number)
+        stated = [read_encoder(samples, kind) for kind in ("img_emb", "dedup_emb")]
+        assert stated[0] and stated[0].name == "Mean"
+        assert stated[1] and stated[1].sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
+    call(tmp_path, "embed", *MODELS, "--dedup-encoder", "own.py:Mean")  # the encoder itself has no second file
+    assert {path: path.read_bytes() for path in tmp_path.glob("*_emb/*.npy")} == before
+    assert read_encoder(path_of(tmp_path, "samples", "00000"), "dedup_emb") is None
 
 
 def test_one_partition_alone_gives_the_same_files(tmp_path: Path) -> None:

@@ -77,8 +77,11 @@ class Samples:
         return sorted(members, key=lambda i: (best[content[i]], own(i)))
 
 
-def write_set(folder: Path, samples: Samples, parts: list[np.ndarray]) -> Path:
-    """samples/, scores/ and img_emb/ of these samples in partitions of these positions, with a bad sample in each."""
+def write_set(folder: Path, samples: Samples, parts: list[np.ndarray], kind: str = "img_emb") -> Path:
+    """samples/, scores/ and embeddings of these samples in partitions of these positions, with a bad sample in each.
+
+    The embeddings are of a kind; where that is not img_emb, vectors without any duplicates stand there.
+    """
     for number, part in enumerate(parts):
         name = f"{number:05d}"
         rows = [
@@ -108,7 +111,8 @@ def write_set(folder: Path, samples: Samples, parts: list[np.ndarray]) -> Path:
             "nsfw": samples.nsfw[part].astype(np.float32),
         }
         write_table(path_of(folder, "scores", name), pa.table(scores))
-        write_array(path_of(folder, "img_emb", name), samples.vectors[part])
+        write_array(path_of(folder, "img_emb", name), np.eye(len(samples), dtype=np.float16)[part])
+        write_array(path_of(folder, kind, name), samples.vectors[part])
     return folder
 
 

@@ -7,12 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from flows import Flow, environment, pycurate, tasks
-from tars import read_tar
+from scripted import write_model
+from tars import read_tar, write_tar
 
+from pycurate.results.layout import path_of
 from pycurate.results.manifest import read_manifest
+from pycurate.results.tables import read_array, read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = {"PARTITION", "EMBED", "SCORE", "DEDUP", "DECIDE", "WRITE", "REPORT"}
@@ -184,14 +188,20 @@ def refused(tmp_path: Path, *options: str) -> str:
 
 
 def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
-    said = refused(tmp_path, "--imput", "x", "--preset", "ligth", "--aesthetic_threshold", "1.5", "--batch-size", "0")
+    wrong = ("--aesthetic_threshold", "1.5", "--batch-size", "0", "--dedup_encoder", "scsd")
+    said = refused(tmp_path, "--imput", "x", "--preset", "ligth", *wrong)
+    assert "--dedup_encoder scsd: is none of same, sscd; did you mean sscd?" in said
     assert "no parameter --imput; did you mean --input?" in said
     assert "did you mean light?" in said
     assert "--aesthetic_threshold 1.5: is not in the range 0 to 1" in said
     assert "no parameter --batch-size; did you mean --batch_size?" in said
     assert "--input is missing" in said
     own = ("--filter", "m:C,own.py:C=3,/a/own.py:C", "--scorer", "a/own.py:C", "--min_score", "a=1,b,c=x")
-    said = refused(tmp_path, "--input", "x", *own)
+    model = ("--dedup", "true", "--dedup_encoder", "torchscript:model.pt", "--encoder", "torchscript:/no/model.pt")
+    said = refused(tmp_path, "--input", "x", *own, *model)
+    assert "--dedup_encoder torchscript:model.pt: write the absolute path" in said
+    assert "--dedup_encoder torchscript:model.pt: has no threshold of its own; add --dedup_threshold" in said
+    assert "--encoder 'torchscript:/no/model.pt': there is no such file" in said
     assert (
         "--filter own.py:C=3: write the absolute path" in said
         and "--scorer a/own.py:C: write the absolute path" in said
@@ -302,3 +312,39 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     if not embedded:  # every readable sample of the input is in the reference, byte for byte
         assert {row["reason"] for row in rows} <= {"duplicate_reference", "unreadable", "nsfw"}
         assert not (tmp_path / "results" / "curated").exists()
+
+
+def test_duplicates_are_those_of_the_descriptor(shards: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model.pt")
+    reference = tmp_path / "reference"
+    write_tar(reference / "00000.tar", [member[:2] for member in read_tar(shards / "00001.tar")[:20]])
+    chosen = ("--dedup_encoder", f"torchscript:{model}", "--dedup_threshold", "0.999")
+    rest = ("--reference", str(reference), "--dedup", "true", "--aesthetic_threshold", "0", "--nsfw_threshold", "1")
+    flow = Flow(
+        tmp_path,
+        ("--input", str(shards), "--partition_bytes", "1", "--model_dir", f"{tmp_path}/models", *chosen, *rest),
+    )
+    flow.succeed()
+    vectors: dict[str, np.ndarray] = {}
+    for number in ("00000", "00001"):
+        samples = read_table(path_of(flow.out, "samples", number))
+        uids = samples.filter(samples["row"].is_valid())["uid"].to_pylist()
+        wide = read_array(path_of(flow.out, "dedup_emb", number)).astype(np.float64)
+        vectors |= zip(uids, wide / np.linalg.norm(wide, axis=1, keepdims=True), strict=True)
+    near = [row for row in decisions(flow) if row["reason"] == "duplicate_near"]
+    for row in near:
+        cosine = vectors[str(row["uid"])] @ vectors[str(row["duplicate_of"])]
+        assert row["similarity"] == pytest.approx(cosine, abs=1e-6) and cosine > 0.999 - 1e-6
+    kept = np.stack([vectors[str(row["uid"])] for row in decisions(flow) if row["kept"]])
+    assert near and np.triu(kept @ kept.T, 1).max() < 0.999
+    assert "duplicate_reference" in {row["reason"] for row in decisions(flow)}
+    models = json.loads((flow.out / "pipeline_info" / "models.json").read_text())["findings"]
+    assert {one["check"] for one in models if one["subject"].startswith("torchscript:")} == {"weights", "batches"}
+    assert pycurate("verify", flow.out).returncode == 0 and "dedup_emb/dedup_emb_00001.npy" in read_manifest(flow.out)
+    assert "0 more would be kept, 0 no longer" in refilter(flow.out)
+    # Another file under the same name is another model, in the reference as well.
+    write_model(model, weight=5)
+    flow.succeed("-resume", "--dedup_single", "0", "--dedup_cells", "4", "--dedup_buckets", "2")
+    assert {"EMBED", "EMBED_REFERENCE", "DEDUP_ASSIGN", "DEDUP_MATCH"} <= tasks(flow, "COMPLETED")
+    assert not np.allclose(read_array(path_of(flow.out, "dedup_emb", "00001")), wide, atol=0.01)
+    assert "0 more would be kept, 0 no longer" in refilter(flow.out)

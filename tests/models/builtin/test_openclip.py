@@ -183,11 +183,11 @@ def test_a_preset_from_tar_to_scores_whatever_the_batch_size(fetched: Path, shar
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     models = select_models("clip-b32", tmp_path, device="cpu")
-    encoder, tables = models.load_encoder(), []
+    encoders, tables = models.load_encoders(), []
     for batch_size in (5, 100):
         results = tmp_path / str(batch_size)
         write_partitions(results, partition(find_shards(str(tmp_path / "shard.tar")), 1 << 40))
-        embed_partition(results, "00000", encoder, [], LoaderOptions("cpu", "cpu", batch_size, 10_000_000, 2))
+        embed_partition(results, "00000", encoders, [], LoaderOptions("cpu", "cpu", batch_size, 10_000_000, 2))
         score_partition(results, "00000", models.pixel_scorer_classes(), models.load_embedding_scorers())
         tables.append(read_table(path_of(results, "scores", "00000")))
     assert tables[0].column_names == ["uid", "aesthetic", "aesthetic_raw", "nsfw"]
