@@ -48,15 +48,15 @@ def list_models(text: str | None) -> None:
         return
     scores = list(dict.fromkeys(score for preset in PRESETS.values() for score in preset.scorers))
     _table(
-        ["PRESET", "ENCODER", *(score.upper() for score in scores), "DUPLICATES FROM"],
+        ["PRESET", "ENCODER", *(score.upper() for score in scores), "DUPLICATES BY", "FROM"],
         [
-            [p.name, p.encoder, *(p.scorers.get(score, "-") for score in scores), f"{p.dedup_threshold:.2f}"]
+            [p.name, p.encoder, *(p.scorers.get(score, "-") for score in scores), p.dedup_encoder, f"{p.threshold:.2f}"]
             for p in PRESETS.values()
         ],
     )
     echo("")
     _table(
-        ["DESCRIPTOR", "ENCODER", "DUPLICATES FROM"],
+        ["DESCRIPTOR", "ENCODER", "FROM"],
         [[name, one.encoder, f"{one.dedup_threshold:.2f}"] for name, one in DESCRIPTORS.items()],
     )
     echo("")

@@ -23,7 +23,8 @@ _NOT_THEIRS = (str(Path(__file__).parent), str(Path(importlib.__file__).parent),
 
 
 _BUILT_IN_MODULES = [
-    *(f"pycurate.models.builtin.{name}" for name in ("efficientnet", "laion", "opennsfw", "quality")),
+    *(f"pycurate.models.builtin.{name}" for name in ("efficientnet", "laion", "light_copy", "opennsfw")),
+    *(f"pycurate.models.builtin.{name}" for name in ("quality", "sscd")),
     "pycurate.filters.metadata",
 ]
 

@@ -42,6 +42,11 @@ class Preset:
     dedup_encoder: str
     dedup_threshold: float
 
+    @property
+    def threshold(self) -> float:
+        """Cosine of duplicates among the embeddings of `dedup_encoder`."""
+        return self.dedup_threshold if self.dedup_encoder == SAME else DESCRIPTORS[self.dedup_encoder].dedup_threshold
+
 
 @dataclass(frozen=True)
 class Descriptor:

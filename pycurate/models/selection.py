@@ -9,6 +9,7 @@ from pycurate.errors import UsageError
 from pycurate.hardware import default_device
 from pycurate.models.builtin.clip_score import ClipScore
 from pycurate.models.presets import (
+    SAME,
     check_fit,
     find_descriptor,
     find_preset,
@@ -94,10 +95,10 @@ def select_models(
 ) -> ModelSelection:
     """The models of a preset, those aside that give a score of `without`, with the user's own.
 
-    Another `encoder` than the preset's brings no scorer with it: a head fits one encoder only. `dedup_encoder`, else
-    the preset's, has a file of its own, `dedup_emb`, unless it is the same encoder. `device` None: cuda where there is
-    one. Raises UsageError for an unknown preset or descriptor, a scorer that does not fit, or scorers of the user's own
-    whose columns collide.
+    Another `encoder` than the preset's replaces its scorers, too, since a head fits one encoder only, and its duplicate
+    descriptor. `dedup_encoder` has a file of its own, `dedup_emb`, unless it is the same encoder. `device` None: cuda
+    where there is one. Raises UsageError for an unknown preset or descriptor, a scorer that does not fit, or scorers of
+    the user's own whose columns collide.
     """
     found = find_preset(preset)
     own = [name for score, name in found.scorers.items() if score not in without] if encoder is None else []
@@ -106,7 +107,7 @@ def select_models(
     for name in names:
         check_fit(name, chosen)
     check_columns(scorers)  # those of a preset may be named where they are not used: when its folder is filled, say
-    descriptor = find_descriptor(dedup_encoder or found.dedup_encoder)
+    descriptor = find_descriptor(dedup_encoder or (SAME if encoder else found.dedup_encoder))
     apart = {"dedup_emb": descriptor} if descriptor not in (None, chosen) else {}
     return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device)
 
