@@ -22,7 +22,14 @@ def test_output_that_nobody_takes(tmp_path: Path) -> None:
 def test_a_script_that_is_stopped(sent: signal.Signals, codes: tuple[int, ...], tmp_path: Path) -> None:
     command = words_of("report", "render", "--parameters", tmp_path / "pipe.json")
     os.mkfifo(tmp_path / "pipe.json")  # nobody writes to it, so that the script waits
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+    )
     while True:
         try:
             pipe = os.open(tmp_path / "pipe.json", os.O_WRONLY | os.O_NONBLOCK)  # once it reads
