@@ -13,6 +13,7 @@ from tars import made_shards, write_tar
 
 from pycurate.cli.main import main
 from pycurate.models.builtin.efficientnet import EfficientNetLite0
+from pycurate.models.builtin.light_copy import LightCopy
 from pycurate.text import size
 
 
@@ -37,7 +38,7 @@ def test_the_command_measures_this_machine(tried: subprocess.CompletedProcess[st
     trial, rate = plan["machine"]["trial"], plan["machine"]["rate"]
     assert (plan["samples"]["value"], plan["shards"], plan["no_trial"]) == (303, 8, None)
     assert len(trial["rates"]) == 3 and 0 < rate["low"] <= rate["value"] <= rate["high"]
-    assert trial["dim"] == EfficientNetLite0.dim and trial["gpu_memory"] is None
+    assert trial["dim"] == EfficientNetLite0.dim + LightCopy.dim and trial["gpu_memory"] is None
     assert trial["memory"] > 200e6  # torch alone
     assert 0 < trial["plain_start"] < trial["start"] < trial["embed_start"]
     assert trial["plain_start"] <= trial["score_start"] < trial["start"]  # `light` scores nothing by torch

@@ -66,11 +66,14 @@ def test_a_scorer_takes_the_place_of_a_presets_where_that_is_left_out(tmp_path: 
 
 def test_a_descriptor_has_a_file_of_its_own_unless_it_is_the_encoder(tmp_path: Path) -> None:
     light = PRESETS["light"].encoder
-    for same in (None, SAME, light):
+    for same in (SAME, light):
         assert select_models("light", tmp_path, dedup_encoder=same).encoders == {"img_emb": light}
     for own, spec in {"sscd": DESCRIPTORS["sscd"].encoder, "torchscript:/a.pt": "torchscript:/a.pt"}.items():
         found = select_models("light", tmp_path, dedup_encoder=own)
         assert found.encoders == {"img_emb": light, "dedup_emb": spec} and found.encoder == light
+    by_default = select_models("light", tmp_path).encoders
+    assert by_default == {"img_emb": light, "dedup_emb": DESCRIPTORS["light-copy"].encoder}
+    assert select_models("light", tmp_path, encoder="ViT-B-32/openai").encoders == {"img_emb": "ViT-B-32/openai"}
     with pytest.raises(UsageError, match=r"no duplicate descriptor 'scsd'; did you mean 'sscd'\?"):
         select_models("light", tmp_path, dedup_encoder="scsd")
 

@@ -228,8 +228,8 @@ class Strict:
         ("Kept", UsageError, "Kept has the reason 'kept'; its `reason` must be a text"),
         ("Nameless", UsageError, "Nameless has the reason None"),
         ("Integers", ModelError, r"Integers gave int8 \(3,\) instead of .* bool \(3,\) \(partition 00007\)"),
-        ("Short", ModelError, r"Short gave bool \(2,\) where"),
-        ("Arrow", ModelError, "Arrow gave ChunkedArray where"),
+        ("Short", ModelError, r"Short gave bool \(2,\) instead of"),
+        ("Arrow", ModelError, "Arrow gave ChunkedArray instead of"),
         ("Strict", ModelError, r"Strict raised KeyError: 'colour' \(.*, line \d+\) \(partition 00007, sample c\)"),
     ],
 )

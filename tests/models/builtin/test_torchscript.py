@@ -59,7 +59,7 @@ def test_a_want_of_memory_is_told_from_other_faults(tmp_path: Path, monkeypatch:
     encoder = load_encoder(f"torchscript:{path}", tmp_path, "cpu")
     pixels = torch.zeros((9, 3, SIDE, SIDE), dtype=torch.uint8)
     pixels[5] = 255
-    with pytest.raises(ModelError, match=r"has not memory enough for one image .*sample 5"):
+    with pytest.raises(ModelError, match=r"does not have enough memory for one image .*sample 5"):
         checked_encode(encoder, pixels, "00000", [str(i) for i in range(9)])
     assert set(batching._smaller.values()) == {1}
 
@@ -100,7 +100,7 @@ def test_sscd_is_the_published_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     spec, published = DESCRIPTORS["sscd"].encoder, sscd.SSCD_DISC_MIXUP
     assert published.url.startswith("https://") and published.url.endswith(f"/{published.file}")
     assert re.fullmatch("[0-9a-f]{64}", published.sha256)
-    with pytest.raises(ModelError, match=r"is missing; where there .* fetch --dedup-encoder sscd --model-dir"):
+    with pytest.raises(ModelError, match=r"is missing; on a machine with network .* fetch --dedup-encoder sscd --model-dir"):
         load_encoder(spec, tmp_path, "cpu")
     path = write_model(tmp_path / published.file, facts={})
     with pytest.raises(ModelError, match=f"where {published.sha256} is due"):
