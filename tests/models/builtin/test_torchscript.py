@@ -103,7 +103,7 @@ def test_sscd_is_the_published_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ModelError, match=r"is missing; on a machine with network .* fetch --dedup-encoder sscd --model-dir"):
         load_encoder(spec, tmp_path, "cpu")
     path = write_model(tmp_path / published.file, facts={})
-    with pytest.raises(ModelError, match=f"where {published.sha256} is due"):
+    with pytest.raises(ModelError, match=f"instead of {published.sha256}; delete it"):
         load_encoder(spec, tmp_path, "cpu")
     own = dataclasses.replace(published, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     monkeypatch.setattr(sscd, "SSCD_DISC_MIXUP", own)
