@@ -58,8 +58,8 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
     assert {f"pipeline_info/{name}" for name in ("parameters.yaml", "trace.txt", "report.html")} < before.keys()
 
     for options, sentence in (
-        (("--filter", "nowhere:Mine"), "there is no module 'nowhere'; put the folder of your own on PYTHONPATH"),
-        (("--dedup", "true", "--reference", "x"), f"--reference '{flow.folder}/x': there is no such folder"),
+        (("--filter", "nowhere:Mine"), "there is no module 'nowhere'; add your folder to PYTHONPATH"),
+        (("--dedup", "true", "--reference", "x"), f"--reference '{flow.folder}/x': this folder does not exist"),
         (("--input", "nowhere/{0..9}.tar"), f"there is no '{flow.folder}/nowhere', or you may not see it; check"),
     ):
         assert flow.run(*options) == 1
@@ -67,7 +67,7 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
         assert state(flow.out) == before
     done = pycurate(*command(flow, "--min-score", "probe=1"), cwd=flow.folder)
     assert done.returncode == 1 and not NOT_SAID.search(done.stdout), done.stdout
-    assert "There is no score probe to put a threshold on, only aesthetic, aesthetic_raw, nsfw;" in done.stdout
+    assert "There is no score probe, only aesthetic, aesthetic_raw, nsfw;" in done.stdout
     assert state(flow.out) == before
 
     foreign(flow.out / LOCK, seconds=100)
