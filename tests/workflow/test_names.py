@@ -195,7 +195,7 @@ def test_a_shard_called_like_a_pattern_hides_nothing(tmp_path: Path) -> None:
     assert shown(tmp_path / "{0..1}.tar") == every
     assert shown(tmp_path / "*.tar") == every | {"*.tar"}
     (tmp_path / "list.txt").write_text("*.tar\n")
-    with pytest.raises(UsageError, match="names 3 more"):
+    with pytest.raises(UsageError, match="matches 3 more"):
         find_shards(str(tmp_path / "list.txt"))
 
 

@@ -190,7 +190,7 @@ def refused(tmp_path: Path, *options: str) -> str:
 def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     wrong = ("--aesthetic_threshold", "1.5", "--batch-size", "0", "--dedup_encoder", "scsd")
     said = refused(tmp_path, "--imput", "x", "--preset", "ligth", *wrong)
-    assert "--dedup_encoder scsd: is none of same, sscd; did you mean sscd?" in said
+    assert "--dedup_encoder scsd: is none of same, light-copy, sscd; did you mean sscd?" in said
     assert "no parameter --imput; did you mean --input?" in said
     assert "did you mean light?" in said
     assert "--aesthetic_threshold 1.5: is not in the range 0 to 1" in said
