@@ -341,10 +341,10 @@ def test_duplicates_are_those_of_the_descriptor(shards: Path, tmp_path: Path) ->
     models = json.loads((flow.out / "pipeline_info" / "models.json").read_text())["findings"]
     assert {one["check"] for one in models if one["subject"].startswith("torchscript:")} == {"weights", "batches"}
     assert pycurate("verify", flow.out).returncode == 0 and "dedup_emb/dedup_emb_00001.npy" in read_manifest(flow.out)
-    assert "0 more would be kept, 0 no longer" in refilter(flow.out)
+    assert "0 samples added, 0 removed" in refilter(flow.out)
     # Another file under the same name is another model, in the reference as well.
     write_model(model, weight=5)
     flow.succeed("-resume", "--dedup_single", "0", "--dedup_cells", "4", "--dedup_buckets", "2")
     assert {"EMBED", "EMBED_REFERENCE", "DEDUP_ASSIGN", "DEDUP_MATCH"} <= tasks(flow, "COMPLETED")
     assert not np.allclose(read_array(path_of(flow.out, "dedup_emb", "00001")), wide, atol=0.01)
-    assert "0 more would be kept, 0 no longer" in refilter(flow.out)
+    assert "0 samples added, 0 removed" in refilter(flow.out)
