@@ -12,7 +12,7 @@ from pycurate.cli.terminal import echo
 from pycurate.parameters import switches
 from pycurate.results.partitions import write_partitions
 from pycurate.shards.listing import search
-from pycurate.stages.partition import bytes_in, check_own, partition
+from pycurate.stages.partition import bytes_in, check_criteria, check_models, partition
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +71,11 @@ def _check(
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that most calls need not
     from pycurate.models.selection import select_models
 
+    check_models(encoder, scorer, pixel_scorer)
     off = {score for score, on in switched.items() if not on}
     models = select_models(preset, Path(), encoder=encoder, scorers=(*pixel_scorer, *scorer), without=off)
     filtering = Filtering(clip_score_threshold=clip_score_threshold, min_score=min_score, filter=filter)
-    check_own(models, filtering, switched.keys() - off)
+    check_criteria(models, filtering, switched.keys() - off)
 
 
 if __name__ == "__main__":
