@@ -1,16 +1,17 @@
 // pycurate: PARTITION -> EMBED -> SCORE -> DEDUP -> DECIDE -> WRITE -> REPORT. This file only wires; the work is in bin/ and pycurate/.
 
-include { TESTSET                  } from './modules/testset'
-include { MODELS; MODELS_VERIFY    } from './modules/models'
-include { MODELS as MODELS_SCORERS } from './modules/models'
-include { PARTITION                } from './modules/partition'
-include { EMBED                    } from './modules/embed'
-include { SCORE                    } from './modules/score'
-include { REFERENCE                } from './modules/reference'
-include { DEDUP                    } from './modules/dedup'
-include { DECIDE                   } from './modules/decide'
-include { WRITE                    } from './modules/write'
-include { REPORT_EXAMPLES; REPORT  } from './modules/report'
+include { TESTSET                          } from './modules/testset'
+include { MODELS; MODELS_VERIFY            } from './modules/models'
+include { MODELS as MODELS_SCORERS         } from './modules/models'
+include { PARTITION                        } from './modules/partition'
+include { PARTITION as PARTITION_REFERENCE } from './modules/partition'
+include { EMBED                            } from './modules/embed'
+include { SCORE                            } from './modules/score'
+include { REFERENCE                        } from './modules/reference'
+include { DEDUP                            } from './modules/dedup'
+include { DECIDE                           } from './modules/decide'
+include { WRITE                            } from './modules/write'
+include { REPORT_EXAMPLES; REPORT          } from './modules/report'
 
 workflow {
     Call.begin()
@@ -32,7 +33,21 @@ workflow {
     }
     input = settings.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : given
 
-    MODELS(Models.folder(settings), '', home, code.models)
+    PARTITION(input, code.partition)
+    PARTITION.out.refusal.subscribe { text -> Call.refuse(text) }
+    PARTITION.out.remarks.subscribe { text -> print text }      // what was named and is no input
+    sets = References.folders(settings.reference)
+    raw = sets.find { folder -> !References.embedded(folder) }  // a reference that is a folder of shards, or null
+    found = PARTITION.out.partitions.map { files -> [files, []] } // and the partition files of the reference, a value
+    if (raw) {
+        PARTITION_REFERENCE(raw.toString(), code.partition)
+        PARTITION_REFERENCE.out.refusal.subscribe { text -> Call.refuse(text, '--reference: ') }
+        found = found.map { files, _none -> [files] }.combine(PARTITION_REFERENCE.out.partitions.map { files -> [files] }).first()
+    }
+
+    // What the user names is checked, by PARTITION, before anything is fetched for it.
+    folder = Models.named(settings) ? found.map { _files, _others -> Models.folder(settings) } : Models.folder(settings)
+    MODELS(folder, '', home, code.models)
     models = MODELS.out.fetched.map { sums -> sums.parent }     // folder of weights, a value
     scoring = models                                            // the same with those of more scorers
     if (settings.scorer) {
@@ -43,15 +58,11 @@ workflow {
     }
     MODELS_VERIFY(models, code.models)
 
-    PARTITION(input, code.partition)
-    PARTITION.out.refusal.subscribe { text -> Call.refuse(text) }
-    PARTITION.out.remarks.subscribe { text -> print text }      // what was named and is no input
-
-    // Input, classes and models are there: only now does anything change of what an earlier run left.
-    listed = PARTITION.out.partitions
-        .map { files -> [files] }
+    // Input, reference, classes and models are there: only now does anything change of what an earlier run left.
+    accepted = found
         .combine(scoring)
-        .map { files, _models -> Results.begin(settings.outdir, files) }    // all partition files, a list
+        .map { files, others, _models -> Results.begin(settings.outdir, [files, others]) }
+    listed = accepted.map { files, _others -> files }           // all partition files, a list
     partitions = Shards.partitions(listed)                      // [number, text of the partition file, mounts]
     places = partitions
         .map { _number, lines, _mounts -> lines }
@@ -64,10 +75,9 @@ workflow {
         .join(EMBED.out.metadata)
     SCORE(measured, scoring, settings.clip_score_threshold != null, code.score)
 
-    sets = References.folders(settings.reference)
     references = channel.fromList(sets.findAll { folder -> References.embedded(folder) })
-    if (sets.any { folder -> !References.embedded(folder) }) {
-        REFERENCE(channel.fromList(sets.findAll { folder -> !References.embedded(folder) }*.toString()).first(), models, code)
+    if (raw) {
+        REFERENCE(Shards.partitions(accepted.map { _files, others -> others }), models, code.embed)
         references = references.mix(REFERENCE.out.folder)
     }
 

@@ -12,7 +12,7 @@ from pycurate.cli.terminal import echo
 from pycurate.parameters import switches
 from pycurate.results.partitions import write_partitions
 from pycurate.shards.listing import search
-from pycurate.stages.partition import bytes_in, check_own, partition
+from pycurate.stages.partition import bytes_in, check_criteria, check_models, partition
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--outdir", type=FOLDER, help="Output directory of the run; shards in it are not input.")
 @click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
-@parameters("preset", "encoder", "scorer", "pixel_scorer", *SCORES, "clip_score_threshold", "min_score", "filter")
+@parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *SCORES)
+@parameters("clip_score_threshold", "min_score", "filter")
 def main(
     results: Path,
     source: str,
@@ -58,6 +59,7 @@ def main(
 def _check(
     preset: str,
     encoder: str | None,
+    dedup_encoder: str | None,
     scorer: tuple[str, ...],
     pixel_scorer: tuple[str, ...],
     clip_score_threshold: float | None,
@@ -66,15 +68,19 @@ def _check(
     **switched: bool,
 ) -> None:
     """Raise UsageError where what the user names does not fit; a preset's own models do."""
-    if not any((encoder, scorer, pixel_scorer, min_score, filter)):
+    if not any((encoder, dedup_encoder, scorer, pixel_scorer, min_score, filter)):
         return
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that most calls need not
     from pycurate.models.selection import select_models
 
+    scorers = (*pixel_scorer, *scorer)
     off = {score for score, on in switched.items() if not on}
-    models = select_models(preset, Path(), encoder=encoder, scorers=(*pixel_scorer, *scorer), without=off)
+    models = select_models(
+        preset, Path(), encoder=encoder, dedup_encoder=dedup_encoder, scorers=scorers, without=off
+    )
+    check_models(models.encoders.values() if encoder or dedup_encoder else (), scorer, pixel_scorer)
     filtering = Filtering(clip_score_threshold=clip_score_threshold, min_score=min_score, filter=filter)
-    check_own(models, filtering, switched.keys() - off)
+    check_criteria(models, filtering, [score for score, on in switched.items() if on])
 
 
 if __name__ == "__main__":

@@ -48,9 +48,9 @@ class Call {
         }
     }
 
-    /** Stop for what a task says that looked at the call. */
-    static void refuse(Path said) {
-        throw new AbortOperationException(Files.readString(said).trim() - ~/^\w+\.py: /)
+    /** Stop for what a task says that looked at the call, or at what `option` names. */
+    static void refuse(Path said, String option = '') {
+        throw new AbortOperationException(option + (Files.readString(said).trim() - ~/^\w+\.py: /))
     }
 
     /** The temporary file of each note on a run, by the name that it is to have; those aside that a user has placed elsewhere. */
@@ -82,13 +82,16 @@ class Call {
 
     private static void end(Object session, Map<String, Path> notes) {
         try {
-            notes.each { name, file -> good ? place(file, name) : discard(file) }
+            notes.each { name, file -> good ? place(file, name) : Files.deleteIfExists(file) }
             if (!good) {
                 forget(session.runName)
             }
         }
         finally {
             LOCKS*.release()
+            if (!good) {
+                removeMade(Paths.of(session.params.outdir).resolve('pipeline_info'))
+            }
             if (session.error instanceof AbortSignalException) { // of which Nextflow makes 1
                 Runtime.runtime.halt(128 + new sun.misc.Signal(session.error.message - 'SIG').number)
             }
@@ -104,12 +107,17 @@ class Call {
         }
     }
 
-    private static void discard(Path file) {
-        Files.deleteIfExists(file)
-        try {
-            Files.deleteIfExists(file.parent)
-        }
-        catch (DirectoryNotEmptyException ignored) { // an earlier run's
+    /** Remove a folder and its parents as far as the call made them and they are empty; nextflow.config noted what was there. */
+    private static void removeMade(Path folder) {
+        def before = System.getProperty('pycurate.outdir.before')?.with { path -> Path.of(path).normalize() }
+        while (before && folder != before && folder.startsWith(before)) {
+            try {
+                Files.deleteIfExists(folder)
+            }
+            catch (DirectoryNotEmptyException ignored) {
+                return
+            }
+            folder = folder.parent
         }
     }
 }

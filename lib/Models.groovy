@@ -30,6 +30,11 @@ class Models {
         place
     }
 
+    /** Whether the user names a model. A preset's own need no check before their weights are fetched. */
+    static boolean named(Map params) {
+        params.subMap(['encoder', 'dedup_encoder', 'scorer', 'pixel_scorer']).any { _name, value -> value }
+    }
+
     private static String descriptor(Map params) {
         params.dedup_encoder == 'same' ? null : params.dedup_encoder
     }

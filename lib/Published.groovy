@@ -20,9 +20,8 @@ import nextflow.exception.AbortOperationException
  */
 class Published {
 
-    /** The name of a file that is being written; pycurate/files.py makes names like it. */
-    static final TEMPORARY = ~/\.pycurate-[0-9a-f]{16}\.tmp/
-    private static final Random RANDOM = new Random()
+    /** The name of a file that is being written; nextflow.config and pycurate/files.py make names like it. */
+    static final TEMPORARY = ~/\.pycurate-[0-9a-f-]{16,36}\.tmp/
 
     private final Path outdir
     private final String mode // link, copy, symlink, rellink, or null: a link where there can be one
@@ -88,7 +87,7 @@ class Published {
     }
 
     static Path temporary(Path folder) {
-        folder.resolve(String.format('.pycurate-%016x.tmp', RANDOM.nextLong()))
+        folder.resolve(".pycurate-${UUID.randomUUID()}.tmp")
     }
 
     private void submit(String name, Closure<?> job) {

@@ -8,12 +8,12 @@ class Results {
 
     /**
      * When a call is known to be good: without summary and manifest nobody takes what it leaves unfinished for the results
-     * of a run. Gives `files`, for which the run has waited.
+     * of a run. Gives `found`, for which the run has waited.
      */
-    static Object begin(String outdir, Object files) {
+    static Object begin(String outdir, Object found) {
         ['summary.json', 'manifest.tsv'].each { name -> Files.deleteIfExists(Paths.of(outdir).resolve(name)) }
         Call.accept(outdir)
-        files
+        found
     }
 
     /**

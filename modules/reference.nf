@@ -1,7 +1,6 @@
 // A reference set that consists of shards: embedded like the input, and collected into a results folder.
 
-include { PARTITION as PARTITION_REFERENCE } from './partition'
-include { EMBED as EMBED_REFERENCE         } from './embed'
+include { EMBED as EMBED_REFERENCE } from './embed'
 
 process REFERENCE_FOLDER {
     label 'process_single'
@@ -30,15 +29,12 @@ process REFERENCE_FOLDER {
 
 workflow REFERENCE {
     take:
-    input  // a folder of shards
+    partitions // [number, text of the partition file, mounts]
     models
-    code   // of each script, as Code.keys gives it
+    code       // of EMBED's script
 
     main:
-    PARTITION_REFERENCE(input, code.partition)
-    PARTITION_REFERENCE.out.refusal.subscribe { text -> Call.refuse(text) }
-    partitions = Shards.partitions(PARTITION_REFERENCE.out.partitions)
-    EMBED_REFERENCE(partitions, models, code.embed)
+    EMBED_REFERENCE(partitions, models, code)
     REFERENCE_FOLDER(
         Tables.column(EMBED_REFERENCE.out.samples, 1),
         Tables.column(EMBED_REFERENCE.out.embeddings, 1),

@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +27,8 @@ _BUILT_IN_MODULES = [
     *(f"pycurate.models.builtin.{name}" for name in ("quality", "sscd")),
     "pycurate.filters.metadata",
 ]
+
+_SEE = "see pycurate/models/protocols.py and pycurate/filters/protocol.py"
 
 
 TORCHSCRIPT = "torchscript:"
@@ -87,6 +89,29 @@ def load_class(spec: str) -> type[Any]:
     if class_name not in classes:
         raise UsageError(f"{module_name} has no class {class_name!r}{nearest(class_name, classes)}.")
     return getattr(module, class_name)
+
+
+def check_method(spec: str, what: str, name: str, *arguments: str) -> None:
+    """Raise UsageError unless the class named by `spec` has a method of this name that takes these arguments.
+
+    `what` the class is meant to be, such as `a scorer`.
+    """
+    kind = load_class(spec)
+    method = getattr(kind, name, None)
+    if not callable(method):
+        raise UsageError(f"{spec} is not {what}: it needs `{name}`; {_SEE}.")
+    of_instances = inspect.isfunction(inspect.getattr_static(kind, name))  # and no static method, say
+    check_arguments(f"`{name}` of {spec}", method, *(["self"] if of_instances else []), *arguments)
+
+
+def check_arguments(what: str, function: Callable[..., Any], *arguments: str) -> None:
+    """Raise UsageError unless a function or a class of the user's own can be called with these arguments."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        raise UsageError(f"{what} cannot be called with ({', '.join(arguments)}): {error}; {_SEE}.") from error
+    except ValueError:  # what is not written in Python need not say what it takes
+        pass
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

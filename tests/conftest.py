@@ -138,6 +138,16 @@ def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Flow:
 
 
 @pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than the work folder's, so that results are copied; skips where there is none."""
+    if not Path("/dev/shm").is_dir() or os.stat("/dev/shm").st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system at /dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="pycurate-tests-", dir="/dev/shm"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
 def four_shards(tmp_path: Path) -> Path:
     """A folder of two folders with four files that are called like shards, and a note."""
     for name in ("a/00000.tar", "a/00001.tar", "b/00000.tar", "b/00010.tar", "b/note.txt"):

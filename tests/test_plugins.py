@@ -77,6 +77,7 @@ BODIES = {
 def test_a_users_constructor_that_fails_is_named_with_its_line(body: str, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         f"import sys, numpy as np\nclass Own:\n    def __init__(self, *_):\n        {body}\n"
+        "    def encode(self, _): ...\n    score = encode\n"
     )
     spec = f"{tmp_path}/own.py:Own"
     for load in (

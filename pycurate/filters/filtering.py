@@ -13,7 +13,7 @@ from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaptio
 from pycurate.filters.protocol import Filter
 from pycurate.filters.thresholds import MinClipScore, Threshold, minimum_of
 from pycurate.parameters import switches
-from pycurate.plugins import called, cause, load_class
+from pycurate.plugins import called, cause, check_arguments, load_class
 from pycurate.results.criteria import Rule, Side
 from pycurate.results.reasons import RESERVED
 
@@ -199,5 +199,6 @@ def load_filter(spec: str) -> Filter:
         made: Filter = kind(float(value)) if given else kind()
         passes, _ = getattr(made, "passes", None), getattr(made, "reason", None)  # which may be properties that raise
     if not callable(passes):
-        raise UsageError(f"{spec} is not a filter: it needs `passes`; see Filter in pycurate/filters/metadata.py.")
+        raise UsageError(f"{spec} is not a filter: it needs `passes`; see Filter in pycurate/filters/protocol.py.")
+    check_arguments(f"`passes` of {spec}", passes, "table")
     return made

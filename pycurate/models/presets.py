@@ -19,7 +19,7 @@ from typing import Any, SupportsIndex
 from pycurate.errors import ModelError, UsageError
 from pycurate.images.views import View
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
-from pycurate.plugins import TORCHSCRIPT, called, is_class, load_class, nearest
+from pycurate.plugins import TORCHSCRIPT, called, check_arguments, check_method, is_class, load_class, nearest
 
 
 @dataclass(frozen=True)
@@ -111,17 +111,17 @@ def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
     """
     check_device(device)
     if is_class(spec):
+        check_encoder(spec)
         kind = load_class(spec)
         with called(f"{spec} cannot be created: it", ModelError):
             made: Encoder = kind(model_dir, device)
             fits = isinstance(getattr(made, "dim", None), SupportsIndex) and isinstance(
                 getattr(made, "view", None), View
             )
-            fits = fits and callable(getattr(made, "encode", None))
         if not fits:
             raise UsageError(
-                f"{spec} is not an encoder: it needs `dim`, the dimension of an embedding, `view`, a "
-                "pycurate.images.views.View, and `encode`; see Encoder in pycurate/models/protocols.py."
+                f"{spec} is not an encoder: it needs `dim`, the dimension of an embedding, and `view`, a "
+                "pycurate.images.views.View; see Encoder in pycurate/models/protocols.py."
             )
         return made
     if spec.startswith(TORCHSCRIPT):
@@ -131,6 +131,29 @@ def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
     from pycurate.models.builtin.openclip import OpenClip
 
     return OpenClip(spec, model_dir, device)
+
+
+def check_encoder(spec: str) -> None:
+    """Raise UsageError where `spec` names no encoder, as far as that is seen without its weights."""
+    if is_class(spec):
+        check_method(spec, "an encoder", "encode", "pixels")
+        check_arguments(spec, load_class(spec), "model_dir", "device")
+    elif is_open_clip(spec):
+        from pycurate.models.builtin.openclip import find_source  # here, since importing open_clip takes seconds
+
+        find_source(spec)
+
+
+def check_scorer(spec: str) -> None:
+    """Raise UsageError where `spec` names no scorer, as far as that is seen without its weights."""
+    kind = load_class(spec)
+    view = getattr(kind, "view", None)
+    if view is not None and not hasattr(view, "__get__"):  # a property is known of instances only
+        _check_view(spec, view)
+    check_method(spec, "a scorer", "score", *(["pixels", "images"] if reads_pixels(spec) else ["embeddings"]))
+    check_arguments(spec, kind, "model_dir", "device")
+    if hasattr(kind, "calibrate"):
+        check_arguments(f"`calibrate` of {spec}", kind.calibrate, "raw")  # called without an instance
 
 
 def check_device(device: str) -> None:
@@ -155,19 +178,21 @@ def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelS
     `view` that is none, ModelError where weights are missing or wrong.
     """
     check_fit(spec, encoder)
+    check_scorer(spec)
     kind, pixels = load_class(spec), reads_pixels(spec)
     with called(f"{spec} cannot be created: it", ModelError):
         made: PixelScorer | EmbeddingScorer = kind(model_dir, device)
-        view, score = getattr(made, "view", None), getattr(made, "score", None)
-    if pixels and not isinstance(view, View):
+        view = getattr(made, "view", None)
+    if pixels:
+        _check_view(spec, view)
+    return made
+
+
+def _check_view(spec: str, view: object) -> None:
+    if not isinstance(view, View):
         raise UsageError(
             f"The `view` of {spec} is no pycurate.images.views.View; see PixelScorer in pycurate/models/protocols.py."
         )
-    if not callable(score):
-        raise UsageError(
-            f"{spec} is not a scorer: it needs `score`; see the protocols in pycurate/models/protocols.py."
-        )
-    return made
 
 
 def reads_pixels(spec: str) -> bool:

@@ -42,22 +42,37 @@ def bytes_in(minutes: float, images_per_second: float, shards: Sequence[Shard]) 
     return max(1, round(minutes * 60 * images_per_second * sum(shard.bytes for shard in probes) / images))
 
 
-def check_own(models: "ModelSelection", filtering: "Filtering", wanted: Iterable[str]) -> None:
-    """See before a run that classes of the user's own can be had, and that there is each score that is asked for.
+def check_models(encoders: Iterable[str], scorers: Sequence[str], pixel_scorers: Sequence[str]) -> None:
+    """Raise UsageError where what the user names as a model is none, or is given by the other scorer's option.
 
-    `wanted` are scores that have a threshold beside those of `filtering`. Raises UsageError where a class cannot be
-    imported, is none that is meant, or makes no filter, and where a threshold is on a score that no model gives.
+    That is seen without weights: what shows only when a model is made, MODELS finds.
     """
-    import pyarrow as pa  # here, since most calls have nothing of their own
+    from pycurate.models.presets import check_encoder, check_scorer, reads_pixels  # here, since most calls name none
+
+    for spec in encoders:
+        check_encoder(spec)
+    for spec in (*scorers, *pixel_scorers):
+        pixels = reads_pixels(spec)
+        if pixels != (spec in pixel_scorers):
+            has, option = ("a", "--pixel_scorer") if pixels else ("no", "--scorer")
+            raise UsageError(
+                f"{spec} has {has} `view`, so it reads {'pixels' if pixels else 'embeddings'}; use {option}."
+            )
+        check_scorer(spec)
+
+
+def check_criteria(models: "ModelSelection", filtering: "Filtering", wanted: Iterable[str]) -> None:
+    """Raise UsageError where a filter of the user's own is none, or a threshold is on a score that no model gives.
+
+    `wanted` are scores that have a threshold beside those of `filtering`.
+    """
+    import pyarrow as pa
 
     from pycurate.filters.thresholds import Threshold
     from pycurate.models.builtin.clip_score import ClipScore
-    from pycurate.plugins import is_class, load_class
     from pycurate.results.criteria import Side
     from pycurate.results.tables import SAMPLES
 
-    if is_class(models.encoder):
-        load_class(models.encoder)
     scores = models.columns() + ([ClipScore.name] if filtering.clip_score_threshold is not None else [])
     nothing = pa.schema([*SAMPLES, *(pa.field(name, pa.float32()) for name in scores)]).empty_table()
     thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]

@@ -98,7 +98,7 @@ def test_what_is_no_scorer_and_no_filter_is_refused_when_it_is_made(tmp_path: Pa
 )
 def test_what_is_no_encoder_is_refused_when_it_is_made(tmp_path: Path, body: str, message: str) -> None:
     text = f"from pycurate.images.views import View\nclass Own:\n    {body}\n"
-    text += "    def __init__(self, model_dir, device): ...\n"
+    text += "    def __init__(self, model_dir, device): ...\n    def encode(self, pixels): ...\n"
     (tmp_path / "own.py").write_text(text)
     with pytest.raises(UsageError, match=message):
         load_encoder(f"{tmp_path}/own.py:Own", tmp_path, "cpu")

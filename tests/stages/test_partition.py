@@ -61,31 +61,71 @@ def test_the_script_leaves_partitions_and_exit_codes(four_shards: Path, tmp_path
 
 OWN = """
 import numpy as np
+from pycurate.images.views import View
 
 class Odd:
     reason = "odd"
     def passes(self, table): return np.ones(table.num_rows, bool)
 
 class Nothing:
-    reason = "nothing"
+    reason = name = "nothing"
+    def __init__(self, *_): ...
 
-class Probe:
+class Rows(Odd):
+    def passes(self, rows, columns): ...
+
+class Made:
+    def __init__(self, model_dir, device): ...
+
+class Encoder(Made):
+    def encode(self, pixels): ...
+
+class Probe(Made):
     name = "probe"
     def calibrate(raw): return raw
     def score(self, embeddings): return embeddings[:, 0]
+
+class Unscaled(Probe):
+    def calibrate(self, raw): return raw
+
+class Unmade(Probe):
+    def __init__(self, model_dir): ...
+
+class Pixels(Made):
+    name, view = "pixels", View(8, 8)
+    @staticmethod
+    def score(pixels, images): ...
+
+class NoView(Pixels):
+    view = (8, 8)
+
+class NoImages(Pixels):
+    def score(self, pixels): ...
 """
+OFF = "--no-aesthetic --no-nsfw"
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ("--filter own.py:Odd --scorer own.py:Probe --min-score probe=1,probe_raw=2,aesthetic_raw=3,width=9", None),
-        ("--encoder own.py:Odd --scorer own.py:Probe --no-aesthetic --no-nsfw", None),
+        (f"--encoder own.py:Encoder --scorer own.py:Probe --pixel-scorer own.py:Pixels {OFF}", None),
+        (f"--encoder ViT-B-16/openai {OFF}", None),
         ("--filter own.py:Off", "own.py has no class 'Off'"),
         ("--filter own.py:Nothing", "own.py:Nothing is not a filter: it needs `passes`"),
+        ("--filter own.py:Rows", "`passes` of own.py:Rows cannot be called with (table): missing a required argument"),
         ("--scorer nowhere:Probe", "there is no module 'nowhere'"),
-        ("--pixel-scorer own.py:Odd", "own.py:Odd has no name"),
-        ("--encoder own.py:No --no-aesthetic --no-nsfw", "own.py has no class 'No'"),
+        ("--scorer own.py:Nothing", "own.py:Nothing is not a scorer: it needs `score`"),
+        ("--scorer own.py:Unscaled", "`calibrate` of own.py:Unscaled cannot be called with (raw): missing"),
+        ("--scorer own.py:Unmade", "own.py:Unmade cannot be called with (model_dir, device): too many"),
+        ("--scorer own.py:Pixels", "own.py:Pixels has a `view`, so it reads pixels; use --pixel_scorer."),
+        ("--pixel-scorer own.py:Probe", "own.py:Probe has no `view`, so it reads embeddings; use --scorer."),
+        ("--pixel-scorer own.py:NoView", "The `view` of own.py:NoView is no pycurate.images.views.View;"),
+        ("--pixel-scorer own.py:NoImages", "`score` of own.py:NoImages cannot be called with (self, pixels, images):"),
+        ("--scorer own.py:Odd", "own.py:Odd is not a scorer: it needs `score`"),
+        (f"--encoder own.py:No {OFF}", "own.py has no class 'No'"),
+        (f"--encoder own.py:Odd {OFF}", "own.py:Odd is not an encoder: it needs `encode`"),
+        (f"--encoder ViT-B-23/openai {OFF}", "'ViT-B-23/openai' is not an encoder; did you mean 'ViT-B-32/openai'?"),
         ("--min-score probe=1", "There is no score probe, only aesthetic, aesthetic_raw, nsfw;"),
         ("--min-score nsfw=0.5 --no-nsfw", "There is no score nsfw"),
         ("--encoder ViT-B-16/openai --scorer own.py:Probe --no-nsfw", "There is no score aesthetic"),

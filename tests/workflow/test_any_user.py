@@ -43,7 +43,7 @@ class User:
     def folder(self, *parts: str) -> Path:
         """A folder in which this user may write."""
         folder = self.place.joinpath(*parts)
-        folder.mkdir(exist_ok=True)  # a refused call leaves its outdir empty
+        folder.mkdir()
         folder.chmod(0o777)
         return folder
 
@@ -131,15 +131,17 @@ def test_a_folder_of_weights_that_is_closed_and_not_filled(user: User) -> None:
     said = user.refused([*words, "--input-path", "~/in/*.tar"])
     missing = f"{user.place}/home/in"
     assert f"--input '{missing}/*.tar': there is no '{missing}', or you may not see it; check the path" in said
-    assert not list((user.place / "home/out").iterdir())
+    assert not (user.place / "home/out").exists()
     assert not list(user.place.rglob("~"))
 
 
-def test_a_home_that_is_not_there(user: User) -> None:
-    for words in (nextflow("--input", user.place), command("run", "--input-path", user.place)):
-        said = user.refused(words, HOME="/nonexistent", NXF_HOME=None)
-        assert "/nonexistent/.nextflow/plugins of Nextflow's own files cannot be written (" in said
-        assert "name another: export NXF_HOME=/path/to/folder" in said
+def test_a_home_that_is_not_there_or_closed(user: User) -> None:
+    for home in ("/nonexistent", str(user.place / "closed")):
+        for words in (nextflow("--input", user.place), command("run", "--input-path", user.place)):
+            said = user.refused(words, HOME=home, NXF_HOME=None)
+            shown = home.replace(" ", "\\ ")
+            assert f"{shown}/.nextflow/plugins of Nextflow's own files cannot be written (" in said
+            assert "name another: export NXF_HOME=/path/to/folder" in said
 
 
 def test_a_home_that_is_not_set_and_one_that_no_shell_has_put(user: User) -> None:
@@ -178,7 +180,7 @@ def test_a_full_disk(user: User, disk: Path) -> None:
     models = ["--model_dir", user.place / "home" / "models"]
     said = user.refused(nextflow("--input", user.place, "--outdir", disk / "o", *models))
     assert f"--outdir '{disk}/o' cannot be written (No space left on device); free some space, or name another" in said
-    assert not list((disk / "o").iterdir())
+    assert not (disk / "o").exists()
     status, said = user.call(nextflow("--input", user.place, "-work-dir", disk / "w", *models))
     assert status == 1 and not re.search(r"Traceback|^\s*at \w+[.$]", said, re.MULTILINE)
     assert (
@@ -271,8 +273,12 @@ def test_a_live_view_obeys_no_data(user: User, watched: tuple[Flow, str], tmp_pa
     assert f"{printable(SHARD)}\\t.tar" in shown and "rename it" in shown
 
 
-def test_another_user_gets_the_same_from_folders_that_are_closed(user: User, watched: tuple[Flow, str]) -> None:
-    """The second run: blanks in the checkout's path, weights only to be read, no HOME, a closed launch folder."""
+def test_another_user_gets_the_same_from_folders_that_are_closed(
+    user: User, watched: tuple[Flow, str], elsewhere: Path
+) -> None:
+    """The second run: blanks in the checkout's path, weights only to be read, no HOME, a closed launch folder, results
+    on another file system."""
+    elsewhere.chmod(0o777)
     first, _ = watched
     checkout = user.place / "check out"
     for name in ("main.nf", "nextflow.config", "nextflow_schema.json", "bin", "conf", "lib", "modules", "pycurate"):
@@ -282,7 +288,7 @@ def test_another_user_gets_the_same_from_folders_that_are_closed(user: User, wat
             checkout.mkdir(exist_ok=True)
             shutil.copy(ROOT / name, checkout / name)
     notes = user.folder("launch", "notes")
-    flow = Flow(user.place / "launch", (), outdir="o'u t[1]{a}*")
+    flow = Flow(user.place / "launch", (), outdir=str(elsewhere / "o'u t[1]{a}*"))
     words = ["nextflow", "run", str(checkout / "main.nf"), "--input", str(user.place / "shards"), "--dedup", "true"]
     words += ["--outdir", str(flow.out), "--model_dir", str(user.place / "models"), "-work-dir", str(flow.work)]
     words += ["--dedup_threshold", "0.9999", "--aesthetic", "false", "--nsfw", "false", "--partition_bytes", "1"]

@@ -57,14 +57,22 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
     runs = history.read_text()
     assert {f"pipeline_info/{name}" for name in ("parameters.yaml", "trace.txt", "report.html")} < before.keys()
 
-    for options, sentence in (
-        (("--filter", "nowhere:Mine"), "there is no module 'nowhere'; add your folder to PYTHONPATH"),
-        (("--dedup", "true", "--reference", "x"), f"--reference '{flow.folder}/x': this folder does not exist"),
-        (("--input", "nowhere/{0..9}.tar"), f"there is no '{flow.folder}/nowhere', or you may not see it; check"),
+    own = tmp_path / "own.py"
+    own.write_text("class Mine:\n    name = 'mine'\n    def __init__(self, model_dir, device): ...\n")
+    (tmp_path / "empty").mkdir()
+    new = flow.beside("to be/made")
+    new.out.parent.mkdir()
+    for call, options, sentence in (
+        (flow, ("--scorer", f"{own}:Mine"), f"{own}:Mine is not a scorer: it needs `score`;"),
+        (flow, ("--dedup", "true", "--reference", "x"), f"--reference '{flow.folder}/x': this folder does not exist"),
+        (flow, ("--dedup", "true", "--reference", str(tmp_path / "empty")), "--reference: The input '"),
+        (new, ("--filter", "nowhere:Mine"), "there is no module 'nowhere'; add your folder to PYTHONPATH"),
+        (new, ("--input", "nowhere/{0..9}.tar"), f"there is no '{flow.folder}/nowhere', or you may not see it; check"),
     ):
-        assert flow.run(*options) == 1
-        assert sentence in flow.text and not NOT_SAID.search(flow.text), flow.text
-        assert state(flow.out) == before
+        assert call.run(*options) == 1
+        assert sentence in call.text and not NOT_SAID.search(call.text), call.text
+        assert "EMBED" not in call.text
+        assert state(flow.out) == before and not new.out.exists() and new.out.parent.exists()
     done = pycurate(*command(flow, "--min-score", "probe=1"), cwd=flow.folder)
     assert done.returncode == 1 and not NOT_SAID.search(done.stdout), done.stdout
     assert "There is no score probe, only aesthetic, aesthetic_raw, nsfw;" in done.stdout

@@ -59,9 +59,17 @@ FAULTS = {  # test: the fault, its result. docs/faults.md holds this table.
         "An image in a shard is altered before it is copied, while size and modification time stay the same",
         f"The run fails and names the shard and the sample; once the shard is restored, {RESUMES}.",
     ),
+    "what_a_run_makes_beneath_its_input_is_no_input": (
+        "The output or work folder lies inside the input",
+        "Shards in them are left out, and the run says so; another run gives the same results.",
+    ),
+    "a_reference_that_is_not_whole_or_of_another_encoder_is_named": (
+        "A reference lacks partitions, or was embedded by another encoder",
+        "The run fails and names it; with partitions missing, before any task starts.",
+    ),
     # Those of test_calls.py:
     "a_refused_call_leaves_every_file_as_it_was": (
-        "A call with a typing error, into the results of an earlier run",
+        "A call with a typing error, an incomplete class or a reference without shards, into earlier results",
         "It is refused in one sentence; every file of the results stays as it was.",
     ),
     "a_folder_has_one_run_at_a_time_and_signals_end_it": (

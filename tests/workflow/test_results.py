@@ -3,15 +3,13 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 from flows import LIMIT, LOCK, Flow, pycurate, tasks, wait_until
 from tars import jpeg, read_tar, write_tar
 
@@ -19,16 +17,6 @@ from pycurate.results.manifest import LISTED, read_manifest
 
 ANEW = {"partitions/partitions_00000.tsv", "partitions/partitions_00001.tsv", "summary.json"}
 """What every run publishes anew: PARTITION always runs, and the summary is taken away when a run begins."""
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """A folder on another file system than the work folder's, so that results are copied; skips where there is none."""
-    if not Path("/dev/shm").is_dir() or os.stat("/dev/shm").st_dev == tmp_path.stat().st_dev:
-        pytest.skip("needs a second file system at /dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="pycurate-tests-", dir="/dev/shm"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 def hashes(results: Path) -> dict[str, str]:
@@ -68,8 +56,11 @@ def test_going_back_to_earlier_settings_leaves_what_they_left(undisturbed: Flow)
         path = kind.path(flow.out, "0000999")
         path.parent.mkdir(exist_ok=True)
         path.write_text("old")
+    for folder in ("", "curated", "pipeline_info"):  # of a run that was killed
+        (flow.out / folder / f".pycurate-{0:016x}.tmp").write_text("half")
 
     flow.succeed("--aesthetic_threshold", "0", "--images_per_tar", "5", "--publish_dir_mode", "copy", "-resume")
+    assert not list(flow.out.rglob(".pycurate*"))
     copies = list(flow.out.glob("curated/*.tar"))
     assert len(copies) > len(list(undisturbed.out.glob("curated/*.tar")))
     assert is_sound(flow.out) and all(path.stat().st_nlink == 1 for path in copies)
@@ -202,3 +193,24 @@ def test_what_a_run_makes_beneath_its_input_is_no_input(undisturbed: Flow, shard
     left = [line.partition("' is left out")[0] for line in flow.text.splitlines() if "is left out" in line]
     assert sorted(left) == [f"'{flow.out}", f"'{flow.work}"]  # one line each, however many tasks there were
     assert counts(flow.out) == first and not tasks(flow, "COMPLETED") & {"EMBED", "WRITE"}
+
+
+def test_a_reference_that_is_not_whole_or_of_another_encoder_is_named(undisturbed: Flow, tmp_path: Path) -> None:
+    flow = undisturbed.beside("compared")
+    partial = tmp_path / "partial"
+    shutil.copytree(undisturbed.out, partial)
+    (partial / "samples" / "samples_00001.parquet").unlink()
+    assert flow.run("--reference", str(partial), "-resume") == 1
+    assert f"--reference '{partial}': lacks 1 of its 2 partitions: no samples file for 00001; let the run" in flow.text
+    assert "Submitted" not in flow.text and not flow.out.exists()
+    other = tmp_path / "other"
+    shutil.copytree(undisturbed.out, other)
+    for path in (other / "samples").iterdir():  # as an encoder of the same width but other weights would have left them
+        table = pq.read_table(path)
+        stated = {name: value.replace(b"EfficientNet", b"Inefficient") for name, value in table.schema.metadata.items()}
+        pq.write_table(table.replace_schema_metadata(stated), path)
+    assert flow.run("--reference", str(other), "-resume") == 1
+    assert re.search(
+        rf"The reference {other} was embedded by .*Inefficient.* embed both with the same encoder", flow.text
+    )
+    assert not (flow.out / "summary.json").exists()
