@@ -9,14 +9,13 @@ import click
 
 from pycurate.cli.options import parameters, stage_command
 from pycurate.cli.terminal import echo
-from pycurate.parameters import switches
+from pycurate.parameters import optional_scores
 from pycurate.results.partitions import write_partitions
 from pycurate.shards.listing import search
 from pycurate.stages.partition import bytes_in, check_criteria, check_models, partition
 
 log = logging.getLogger(__name__)
 
-SCORES = dict.fromkeys(switches().values())  # each of which can be switched off
 FOLDER = click.Path(path_type=Path)  # which need not be there
 
 
@@ -25,7 +24,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--outdir", type=FOLDER, help="Output directory of the run; shards in it are not input.")
 @click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
-@parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *SCORES)
+@parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
 @parameters("clip_score_threshold", "min_score", "filter")
 def main(
     results: Path,

@@ -21,7 +21,7 @@ class Code {
 
     private static String hash(Path root, List<String> parts) {
         def files = parts.collectMany { part -> Files.walk(root.resolve(part).normalize()).toList() }
-            .findAll { file -> file.toString() ==~ /.*\.(py|json|html|css|js|jpg)/ && Files.isRegularFile(file) }
+            .findAll { file -> file.toString() ==~ /.*\.(py|json|html|css|js|jpg|npz)/ && Files.isRegularFile(file) }
         def digest = MessageDigest.getInstance('SHA-256')
         files.collect { file -> root.relativize(file).toString() }.toSet().sort().each { name ->
             digest.update("${name}\0".getBytes('UTF-8'))

@@ -41,8 +41,9 @@ class Parameters {
         if (!params.model_dir) {
             faults << '--model_dir is missing: HOME is not set, so there is no ~/.cache/pycurate; give a folder for the weights'
         }
-        if (params.encoder && !params.scorer && !params.pixel_scorer && (params.aesthetic || params.nsfw)) {
-            faults << '--encoder has no scorers: add --aesthetic false --nsfw false, or a --scorer for each'
+        def scores = known*.value.with.findAll().unique()
+        if (params.encoder && !params.scorer && !params.pixel_scorer && scores.any { score -> params[score] }) {
+            faults << "--encoder has no scorers: add ${scores.collect { score -> "--${score} false" }.join(' ')}, or a --scorer for each"
         }
         def named = params.dedup_encoder
         if (named && !(named =~ /[:\/]/) && !(named in Presets.descriptors())) {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pycurate.errors import UsageError
 
-KINDS = {".py", ".json", ".html", ".css", ".js", ".jpg"}  # of files that the package consists of
+KINDS = {".py", ".json", ".html", ".css", ".js", ".jpg", ".npz"}  # of files that the package consists of
 VARIABLE = "PYCURATE_CODE"  # set by the workflow, as HASH:PART:PART..., from the package beside main.nf
 
 

@@ -65,7 +65,15 @@ def switches() -> dict[str, str]:
     return {one.name: one.switch for one in all_parameters().values() if one.switch}
 
 
+def optional_scores() -> tuple[str, ...]:
+    """The scores that a boolean parameter of this name switches off."""
+    return tuple(dict.fromkeys(switches().values()))
+
+
 def _parameter(name: str, group: str, entry: dict[str, Any]) -> Parameter:
+    missing = {"type", "description"} - entry.keys()
+    if missing:
+        raise KeyError(f"{name} needs {' and '.join(sorted(missing))} in {SCHEMA}")
     enum = entry.get("enum", ())
     if "enumOf" in entry:
         enum = json.loads((SCHEMA.parent / entry["enumOf"]).read_text(encoding="utf-8"))

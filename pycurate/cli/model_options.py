@@ -11,9 +11,9 @@ import click
 from pycurate.cli.options import parameters
 from pycurate.errors import UsageError
 from pycurate.models.selection import select_models
-from pycurate.parameters import switches
+from pycurate.parameters import optional_scores
 
-SCORES = tuple(dict.fromkeys(switches().values()))
+SCORES = optional_scores()
 MODELS = ("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *SCORES, "model_dir")
 
 

@@ -23,10 +23,11 @@ import torch
 from pycurate.dedup.partitions import sources_of
 from pycurate.errors import ModelError, PycurateError, StorageError
 from pycurate.files import atomic
-from pycurate.filters.filtering import FILTERS, SCORES, Filtering
+from pycurate.filters.filtering import FILTERS, Filtering
 from pycurate.hardware import cores, peak_memory
 from pycurate.images.decode import MAX_PIXELS
 from pycurate.models.selection import ModelSelection
+from pycurate.parameters import optional_scores
 from pycurate.results.layout import KINDS, Per, path_of, paths_of
 from pycurate.results.partitions import write_partitions
 from pycurate.results.plan import Layout
@@ -216,7 +217,7 @@ def measure(
 def keeps(scores: pa.Table) -> dict[str, dict[str, float]]:
     """{score: {threshold: share of these samples that it alone would keep}} of the scores that have a parameter."""
     found = {}
-    for score in (score for score in SCORES if score in scores.column_names):
+    for score in (score for score in optional_scores() if score in scores.column_names):
         kind = FILTERS[f"{score}_threshold"]
         found[score] = {f"{at:g}": float(kind.make(at).passes(scores).mean()) for at in USUAL if scores.num_rows}
     return found

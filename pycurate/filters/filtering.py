@@ -12,7 +12,7 @@ from pycurate.errors import ModelError, PycurateError, UsageError
 from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
 from pycurate.filters.protocol import Filter
 from pycurate.filters.thresholds import MinClipScore, Threshold, minimum_of
-from pycurate.parameters import switches
+from pycurate.parameters import optional_scores
 from pycurate.plugins import called, cause, check_arguments, load_class
 from pycurate.results.criteria import Rule, Side
 from pycurate.results.reasons import RESERVED
@@ -50,9 +50,6 @@ FILTERS = {
 }
 """The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
 
-SCORES = tuple(dict.fromkeys(switches().values()))
-"""The scores that the workflow has a parameter of this name for, whether to compute them."""
-
 
 @dataclass(frozen=True)
 class Filtering:
@@ -73,7 +70,7 @@ class Filtering:
     def of(cls, parameters: Mapping[str, Any]) -> "Filtering":
         """Those of a run with these parameters of the workflow, all of them given, as `summary.json` names them."""
         known = {name: parameters.get(name) for name in cls.__dataclass_fields__}
-        for score in SCORES:
+        for score in optional_scores():
             if not parameters.get(score):  # it was not scored
                 known[f"{score}_threshold"] = None
         for name in ("min_score", "filter"):

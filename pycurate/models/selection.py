@@ -18,6 +18,7 @@ from pycurate.models.presets import (
     reads_pixels,
 )
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
+from pycurate.parameters import optional_scores
 from pycurate.plugins import load_class
 from pycurate.results.tables import DECISIONS, PLAN, SAMPLES
 
@@ -118,9 +119,10 @@ def check_columns(scorers: Sequence[str]) -> None:
     for spec in dict.fromkeys(scorers):
         for column in columns_of(spec):
             if column in owners:
+                switches = ", ".join(f"--no-{score}" for score in optional_scores())
                 raise UsageError(
                     f"The column {column!r} of {spec} is also that of {owners[column]}; give its class another `name`, "
-                    "or leave the other out (a preset's by --no-aesthetic, --no-nsfw)."
+                    f"or leave the other out (a preset's by {switches})."
                 )
             owners[column] = spec
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from pycurate.dedup.pairs import Search
 from pycurate.errors import TableError
-from pycurate.filters.filtering import SCORES, Filtering
+from pycurate.filters.filtering import Filtering
+from pycurate.parameters import optional_scores
 from pycurate.results.criteria import Criteria, read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
@@ -34,7 +35,7 @@ def by_summary(summary: Mapping[str, Any]) -> Criteria:
     """
     parameters, thresholds = summary["parameters"], summary["thresholds"]
     shown = {"missing_caption": "keep"} | parameters
-    for score in SCORES:
+    for score in optional_scores():
         shown |= {score: score in thresholds, f"{score}_threshold": thresholds.get(score)}
     found = {name: summary["dedup"][name] for name in Search.__dataclass_fields__} if summary["dedup"] else None
     references = tuple(part for part in (parameters.get("reference") or "").split(",") if part)

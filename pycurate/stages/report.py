@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pycurate
 from pycurate.errors import TableError, UsageError
 from pycurate.files import atomic, sha256_of, write_json
-from pycurate.filters.filtering import FILTERS, SCORES
+from pycurate.filters.filtering import FILTERS
+from pycurate.parameters import optional_scores
 from pycurate.report import ledger, summary
 from pycurate.report.advice import advice
 from pycurate.report.examples import EXAMPLES
@@ -94,8 +95,8 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
 
 
 def sides(criteria: Criteria) -> dict[str, Side]:
-    """{score: the side of a threshold that stays}, of the scores that were filtered, and of SCORES in any case."""
-    standard = {score: FILTERS[f"{score}_threshold"].keeps for score in SCORES}
+    """{score: the side of a threshold that stays}, of the scores that were filtered or can be switched off."""
+    standard = {score: FILTERS[f"{score}_threshold"].keeps for score in optional_scores()}
     asked = {rule.column: rule.keeps for rule in reversed(criteria.filters) if rule.column and rule.keeps}
     return standard | asked
 

@@ -1,25 +1,11 @@
-"""`pycurate stages` shows the stages of the modules with the resources of the configuration."""
+"""`pycurate stages` lists every process, and with --verbose what it was measured to take."""
 
-import re
-import subprocess
-
-from flows import ROOT, environment, pycurate
+from flows import pycurate
 
 from pycurate.nextflow.processes import processes
 
 
-def test_stages_are_those_of_the_modules_with_the_resources_of_the_configuration() -> None:
-    known = {one.name: one for one in processes()}
-    text = "".join(path.read_text() for path in (ROOT / "modules").glob("*.nf"))
-    # The workings of a reference set and of the test profile are no stages.
-    assert known.keys() == set(re.findall(r"^process (\w+)", text, re.MULTILINE)) - {"REFERENCE_FOLDER", "TESTSET"}
-    done = subprocess.run(
-        ["nextflow", "config", ROOT, "-flat"], env=environment(), capture_output=True, text=True, check=True
-    )
-    configured = dict(line.split(" = ", 1) for line in done.stdout.splitlines() if "withLabel" in line)
-    gpu = known["EMBED"].resources
-    assert configured["process.'withLabel:process_gpu'.cpus"] == str(gpu.cpus) and gpu.gpu
-    assert gpu.memory.replace(" ", ".") in configured["process.'withLabel:process_gpu'.memory"]
+def test_every_process_is_listed() -> None:
     shown = pycurate("stages", "--verbose")
-    assert shown.returncode == 0 and all(name in shown.stdout for name in known)
+    assert shown.returncode == 0 and all(one.name in shown.stdout for one in processes())
     assert "Measured: " in shown.stdout and "not measured" in shown.stdout  # of the GPU

@@ -1,52 +1,16 @@
 """Image files of every kind, whole and broken: what is said of them and which pixels come out."""
 
 import io
-from functools import cache
 
 import numpy as np
 import pytest
-import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import broken, claiming, encode, exif, photograph, photographs, png, transparent
-from PIL import Image, ImageFile, ImageOps
+from pictures import broken, claiming, encode, exif, kinds, photograph, photographs, png
+from PIL import Image, ImageOps
 
 from pycurate.images.decode import CODES, MAX_PIXELS, ImageInfo, decode, inspect, jpeg_header
 from pycurate.images.formats import sniff
-from pycurate.images.jpeg import read_header
-
-
-@cache
-def kinds() -> dict[str, bytes]:
-    """The photograph in every format and mode whose pixels are those of Pillow's convert("RGB")."""
-    image = photograph()
-    grey, palette = image.convert("L"), image.quantize(64)
-    return {
-        "jpeg": encode(image, "JPEG", subsampling=0),
-        "jpeg 4:2:0": encode(image, "JPEG", subsampling=2),
-        "jpeg odd size": encode(image.crop((0, 0, 123, 77)), "JPEG", subsampling=2),
-        "jpeg progressive": encode(image, "JPEG", progressive=True),
-        "jpeg with restarts": encode(image, "JPEG", restart_marker_blocks=4),
-        "jpeg grey": encode(grey, "JPEG"),
-        "jpeg cmyk": encode(image.convert("CMYK"), "JPEG"),
-        "png": encode(image, "PNG"),
-        "png alpha": encode(transparent(), "PNG"),
-        "png grey alpha": encode(transparent().convert("LA"), "PNG"),
-        "png palette": encode(palette, "PNG"),
-        "png palette transparent": encode(palette, "PNG", transparency=3),
-        "png grey": encode(grey, "PNG"),
-        "png bilevel": encode(image.convert("1"), "PNG"),
-        "webp": encode(image, "WEBP"),
-        "webp lossless alpha": encode(transparent(), "WEBP", lossless=True),
-        "bmp": encode(image, "BMP"),
-        "tiff": encode(image, "TIFF"),
-        "tiff lzw": encode(image, "TIFF", compression="tiff_lzw"),
-        "tiff cmyk": encode(image.convert("CMYK"), "TIFF"),
-        "gif": encode(image, "GIF"),
-        "avif": encode(image, "AVIF"),
-        "jp2": encode(image, "JPEG2000"),
-        "ppm": encode(image, "PPM"),
-    }
 
 
 @pytest.mark.parametrize("kind", list(kinds()))
@@ -161,72 +125,6 @@ def test_a_whole_jpeg_damaged_inside_is_repaired_as_pillow_does() -> None:
 def test_bytes_behind_the_end_do_no_harm() -> None:
     data = next(iter(photographs().values()))
     np.testing.assert_array_equal(decode(data + b"\0" * 1000)[1], decode(data)[1])
-
-
-def test_plain_jpegs_are_told_from_others() -> None:
-    assert all(jpeg_header(data) for data in photographs().values())
-    assert [kind for kind, data in kinds().items() if jpeg_header(data)] == [
-        kind for kind in kinds() if kind.startswith("jpeg") and kind != "jpeg cmyk"
-    ]
-    assert not any(jpeg_header(data) for data, code in broken().values() if code not in ("too_large", "corrupt"))
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.sampled_from(["L", "RGB"]),
-    st.tuples(st.integers(1, 90), st.integers(1, 90)),
-    st.fixed_dictionaries(
-        {"progressive": st.booleans(), "optimize": st.booleans(), "quality": st.integers(1, 100)},
-        optional={
-            "subsampling": st.integers(0, 2),
-            "restart_marker_blocks": st.integers(1, 9),
-            "qtables": st.sampled_from(["web_low", "web_high", [[9] * 64]]),
-            "comment": st.binary(max_size=9),
-            "icc_profile": st.just(bytes(70000)),
-        },
-    ),
-)
-def test_sound_jpegs_go_to_dali_however_they_are_encoded(mode: str, size: tuple[int, int], options: dict) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ImageFile, "MAXBLOCK", 1 << 20)  # else Pillow fails on some small images
-        data = encode(photograph().resize(size).convert(mode), "JPEG", **options)
-    assert jpeg_header(data)
-
-
-def test_a_frame_of_motion_jpeg_needs_no_huffman_tables() -> None:
-    data = kinds()["jpeg"]
-    assert jpeg_header(without(b"\xff\xc4", data)) and not jpeg_header(without(b"\xff\xdb", data))
-    np.testing.assert_array_equal(decode(without(b"\xff\xc4", data))[1], decode(data)[1])
-    assert not jpeg_header(without(b"\xff\xc4", kinds()["jpeg progressive"]))
-
-
-def without(marker: bytes, data: bytes) -> bytes:
-    """A JPEG without such segments before its first scan."""
-    parts = [data[part] for part in read_header(data).parts]
-    return data[:2] + b"".join(part for part in parts if not part.startswith(marker))
-
-
-@cache
-def table_changed(place: int, value: int) -> bytes:
-    """A JPEG with another byte in its first Huffman table: 0 is its class and number, then come sixteen counts."""
-    data = bytearray(kinds()["jpeg"])
-    data[data.find(b"\xff\xc4") + 4 + place] = value
-    return bytes(data)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.integers(0, 28), st.integers(0, 255))
-def test_no_huffman_table_that_libjpeg_refuses_goes_to_dali(place: int, value: int) -> None:
-    data = table_changed(place, value)
-    try:
-        simplejpeg.decode_jpeg_header(data)  # which reads the tables, too
-    except ValueError:
-        assert jpeg_header(data) is None
-
-
-def test_libjpeg_refuses_some_huffman_tables_and_takes_some() -> None:
-    taken = [jpeg_header(table_changed(place, value)) is not None for place in (1, 2, 9) for value in range(0, 256, 5)]
-    assert 0 < sum(taken) < len(taken)
 
 
 @given(st.integers(0, 10**6))

@@ -98,7 +98,9 @@ def test_no_task_falls_back_on_a_default_of_the_schema(script: str) -> None:
         if one and one.default is not None and option.default == one.default:
             told = script.upper() in one.tasks or f"{one.option} " in module
             # Weights of all a preset's scorers are fetched, whatever a run uses of them.
-            assert told or (script == "models" and one.name in switches().values()), one.option
+            assert told or (script == "models" and one.name in switches().values()), (
+                f"no task is told {one.option}: add {script.upper()} to its `tasks` in nextflow_schema.json"
+            )
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -1,7 +1,7 @@
 """The tree shows the pipeline: a stage has one name in four places, and tests mirror the package.
 
 The mirror: a folder of tests is a package of pycurate, and a file of tests is a module of that package, or crosses
-several of them and is listed as such. A module that its stage's tests reach may do without a file of its own.
+several of them and is listed as such. Each module has such a file, or is listed with the file that tests it.
 """
 
 from pathlib import Path
@@ -22,7 +22,44 @@ ACROSS = {  # tests of what several modules do together
     "models/test_gpu_path.py",
     "shards/test_odd_tars.py",
     "shards/test_tar_cases.py",
-    "shards/test_tar_fuzz.py",
+}
+ELSEWHERE = {  # modules without a file of tests of their own: the file in which they are tested, and why there
+    # Data, and protocols: what there is to test is who uses them.
+    "errors.py": "cli/test_main.py",
+    "filters/protocol.py": "project/test_examples.py",
+    "images/views.py": "images/test_render.py",
+    "models/protocols.py": "project/test_examples.py",
+    "results/criteria.py": "stages/test_decide.py",
+    "results/encoder.py": "models/test_identity.py",
+    "results/reasons.py": "project/test_docs.py",
+    # The options of the scripts and the workflow, held against all of both.
+    "parameters.py": "project/test_parameters.py",
+    "cli/options.py": "project/test_parameters.py",
+    "cli/model_options.py": "project/test_parameters.py",
+    "cli/filter_options.py": "project/test_parameters.py",
+    # Commands that print what the package below them finds; they are called there.
+    "cli/inspect.py": "review/test_lookup.py",
+    "cli/refilter.py": "review/test_refilter.py",
+    "cli/run.py": "workflow/test_run.py",
+    "cli/verify.py": "review/test_verify.py",
+    # Parts of one search, which as a whole must decide as brute force does.
+    "dedup/match.py": "dedup/test_brute_force.py",
+    "dedup/train.py": "dedup/test_brute_force.py",
+    "dedup/visits.py": "dedup/test_brute_force.py",
+    "dedup/walk.py": "dedup/test_brute_force.py",
+    # One of two backends that must agree.
+    "images/cpu.py": "images/test_loader.py",
+    # Readers and writers of files that others lay out.
+    "images/jpeg.py": "images/test_decode.py",
+    "models/builtin/lite0_graph.py": "models/builtin/test_efficientnet.py",
+    "models/builtin/sscd.py": "models/builtin/test_torchscript.py",
+    "results/tables.py": "dedup/test_partitions.py",
+    "shards/links.py": "shards/test_odd_tars.py",
+    "shards/testset.py": "workflow/test_pipeline.py",
+    # Parts of the copy of a shard, which must be byte-equal as a whole.
+    "shards/copy.py": "stages/test_write.py",
+    "shards/intact.py": "stages/test_write.py",
+    "shards/output.py": "stages/test_write.py",
 }
 MIRRORED = {
     path.relative_to(TESTS).as_posix()
@@ -57,6 +94,18 @@ def test_tests_mirror_the_package() -> None:
         f"pycurate/ has no module for {stray}: name each after the module that it tests, in the folder of its package, "
         "or list it in ACROSS if it tests several together"
     )
+
+
+def test_every_module_has_tests() -> None:
+    modules = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.stem != "__init__"}
+    alone = {path.as_posix() for path in modules if not (TESTS / path.with_name(f"test_{path.name}")).is_file()}
+    missing = sorted(alone - ELSEWHERE.keys())
+    assert not missing, (
+        f"{missing} have no tests: add a file of that name to tests/, or say in ELSEWHERE where they are"
+    )
+    stale = sorted(ELSEWHERE.keys() - alone)
+    assert not stale, f"{stale} are not there or have a file of tests of their own: take them out of ELSEWHERE"
+    assert not [test for test in ELSEWHERE.values() if not (TESTS / test).is_file()], "ELSEWHERE names files in vain"
 
 
 def test_what_is_listed_as_crossing_modules_does() -> None:

@@ -13,7 +13,7 @@ from flows import environment
 
 from pycurate.filters.filtering import FILTERS, Filtering
 from pycurate.parameters import Parameter, all_parameters, switches
-from scripts import NAMES, commands
+from scripts import NAMES, commands, main_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EACH = pytest.mark.parametrize("one", all_parameters().values(), ids=all_parameters())
@@ -52,6 +52,7 @@ def test_each_parameter_is_described_has_a_default_and_is_read_by_somebody(one: 
     assert set_there, f"add {one.name} with its default to `params` in nextflow.config"
     assert one.description and one.type in ("string", "boolean", "integer", "number"), "mend it in nextflow_schema.json"
     assert one.default is None or not one.enum or one.default in one.enum
+    assert one.type != "boolean" or one.default is not None, f"give {one.name} a default, true or false, in both"
     switch = all_parameters().get(one.switch or "")
     assert one.switch is None or (switch and switch.type == "boolean"), (
         f"{one.name} is `with` {one.switch}: add a boolean of that name to nextflow_schema.json"
@@ -73,6 +74,29 @@ def test_a_script_has_the_options_that_the_workflow_gives_it(script: str) -> Non
         for option in mine:
             assert one.option in option.opts
             assert not one.enum or (isinstance(option.type, click.Choice) and tuple(option.type.choices) == one.enum)
+
+
+def test_each_task_is_told_its_parameters() -> None:
+    """A process whose `ext options` are those of a task gives them to a command of the task's script that has them."""
+    told = set()
+    for path in (ROOT / "modules").glob("*.nf"):
+        for process in path.read_text().split("\nprocess ")[1:]:
+            call = re.search(r"^ +(\w+)\.py (?:(\w+) )?.*\$\{task\.ext\.options\}", process, re.MULTILINE)
+            task = re.search(r"\boptions: \{ Options\.of\('(\w+)'\) \}", process)
+            assert bool(call) == bool(task), f"{path}: `ext options` and ${{task.ext.options}} go together"
+            if call and task:
+                told.add(task[1])
+                main = main_of(call[1])
+                command = main.commands[call[2]] if isinstance(main, click.Group) else main
+                given = {one.name for one in all_parameters().values() if task[1] in one.tasks}
+                missing = given - {option.name for option in command.params}
+                assert not missing, f"bin/{call[1]}.py {call[2] or ''} is given {missing} and has no such options"
+    untold = {(one.name, task) for one in all_parameters().values() for task in one.tasks} - {
+        (one.name, task) for one in all_parameters().values() for task in told
+    }
+    assert not untold, (
+        f"{untold}: a process in modules/ needs `ext options: {{ Options.of(TASK) }}` and ${{task.ext.options}}"
+    )
 
 
 def test_the_filters_are_those_of_the_schema() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pycurate.errors import UsageError
-from pycurate.shards.listing import find_shards, search
+from pycurate.shards.listing import find_shards
 
 
 def names(text: object) -> list[str]:
@@ -83,52 +83,3 @@ def test_what_cannot_be_read_is_refused_and_not_passed_over(four_shards: Path) -
     (four_shards / "packed.tar.gz").write_bytes(b"\x1f\x8b\xff\xff")
     with pytest.raises(UsageError, match=r"neither a \.tar shard nor a text file"):
         find_shards(f"{four_shards}/packed.tar.gz")
-
-
-def test_links_in_circles_and_to_one_file_count_once(tmp_path: Path) -> None:
-    top = tmp_path / "top"
-    for folder in ("b", "b/.hidden"):
-        (top / folder).mkdir(parents=True)
-        (top / folder / "x.tar").write_text(folder)
-    (top / "a").symlink_to(top / "b")  # before the folder itself by its name
-    (top / "b" / "round").symlink_to(top)
-    (top / "b" / "again").symlink_to("..")  # two circles: 2^40 paths for who follows them
-    (top / "link.tar").symlink_to(top / "b" / "x.tar")
-    (top / "hard.tar").hardlink_to(top / "b" / ".hidden" / "x.tar")
-    found = search(str(top))
-    assert [shard.name for shard in found.shards] == ["b/x.tar", "hard.tar"]
-    assert found.remarks == ["Files listed or linked several times are used once (names left out: 2)."]
-    assert names(f"{top}/**/*.tar") == ["b/x.tar", "hard.tar"]
-    assert names(f"{top}/**/a/*.tar") == ["a/x.tar"]
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "y.tar").write_text("y")
-    (top / "c").symlink_to(tmp_path / "elsewhere")
-    assert names(top) == ["b/x.tar", "c/y.tar", "hard.tar"]
-
-
-def test_what_runs_made_is_left_out_unless_it_is_named_itself(tmp_path: Path) -> None:
-    for name in ("own.tar", "curated/theirs.tar", "out/curated/1.tar", "out/odd.tar", "wd/ab/cd/x.tar"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(name)
-    for earlier, mark in (("r1", "decisions.parquet"), ("r2", "summary.json"), ("w/ab/cdef", ".command.run")):
-        (tmp_path / earlier / "curated").mkdir(parents=True)
-        (tmp_path / earlier / "curated" / "0.tar").write_text(earlier)
-        (tmp_path / earlier / "beside.tar").write_text(f"{earlier}/beside")
-        (tmp_path / earlier / mark).write_text('{"inputs": 1, "kept": 1, "dropped": {}}')
-    ours = {"outdir": tmp_path / "out", "work": tmp_path / "wd"}
-    found = search(str(tmp_path), **ours)
-    beside = ["r1/beside.tar", "r2/beside.tar", "w/ab/cdef/beside.tar"]
-    assert [shard.name for shard in found.shards] == ["curated/theirs.tar", "own.tar", *beside]
-    assert sorted(found.remarks) == sorted(
-        f"'{tmp_path}/{name}' is left out ({count} .tar): it contains the output of a run."
-        for name, count in (("out", 2), ("wd", 1), ("r1/curated", 1), ("r2/curated", 1), ("w/ab/cdef/curated", 1))
-    )
-    # Named by himself: an earlier set is curated again, and so it is beside an outdir above or at the input.
-    assert names(tmp_path / "r1" / "curated") == names(f"{tmp_path}/r1/curated/*.tar") == ["0.tar"]
-    above = search(str(tmp_path / "r1"), outdir=tmp_path)
-    assert [shard.name for shard in above.shards] == ["beside.tar"]
-    assert [shard.name for shard in search(str(tmp_path / "out"), outdir=tmp_path / "out").shards] == ["odd.tar"]
-    with pytest.raises(UsageError, match="is in the curated shards of --outdir"):
-        search(f"{tmp_path}/out/curated/*.tar", **ours)
-    with pytest.raises(UsageError, match=r"contains only output of earlier runs in .*r1/curated"):
-        search(f"{tmp_path}/r1/**/0.tar")

@@ -62,6 +62,39 @@ def transparent() -> Image.Image:
     return image
 
 
+@cache
+def kinds() -> dict[str, bytes]:
+    """The photograph in every format and mode whose pixels are those of Pillow's convert("RGB")."""
+    image = photograph()
+    grey, palette = image.convert("L"), image.quantize(64)
+    return {
+        "jpeg": encode(image, "JPEG", subsampling=0),
+        "jpeg 4:2:0": encode(image, "JPEG", subsampling=2),
+        "jpeg odd size": encode(image.crop((0, 0, 123, 77)), "JPEG", subsampling=2),
+        "jpeg progressive": encode(image, "JPEG", progressive=True),
+        "jpeg with restarts": encode(image, "JPEG", restart_marker_blocks=4),
+        "jpeg grey": encode(grey, "JPEG"),
+        "jpeg cmyk": encode(image.convert("CMYK"), "JPEG"),
+        "png": encode(image, "PNG"),
+        "png alpha": encode(transparent(), "PNG"),
+        "png grey alpha": encode(transparent().convert("LA"), "PNG"),
+        "png palette": encode(palette, "PNG"),
+        "png palette transparent": encode(palette, "PNG", transparency=3),
+        "png grey": encode(grey, "PNG"),
+        "png bilevel": encode(image.convert("1"), "PNG"),
+        "webp": encode(image, "WEBP"),
+        "webp lossless alpha": encode(transparent(), "WEBP", lossless=True),
+        "bmp": encode(image, "BMP"),
+        "tiff": encode(image, "TIFF"),
+        "tiff lzw": encode(image, "TIFF", compression="tiff_lzw"),
+        "tiff cmyk": encode(image.convert("CMYK"), "TIFF"),
+        "gif": encode(image, "GIF"),
+        "avif": encode(image, "AVIF"),
+        "jp2": encode(image, "JPEG2000"),
+        "ppm": encode(image, "PPM"),
+    }
+
+
 def claiming(jpeg: bytes, width: int, height: int) -> bytes:
     """A JPEG whose header states another size."""
     at = max(jpeg.find(b"\xff\xc0"), jpeg.find(b"\xff\xc2"))

@@ -1,4 +1,4 @@
-"""Tars with something wrong in them, made from a seed, and what Python's tarfile reads of a tar: for test_tar_fuzz.py.
+"""Tars with something wrong in them, made from a seed, and what Python's tarfile reads of a tar: for test_tar.py.
 
 python tests/support/tar_fuzz.py 20000        tries so many seeds and prints how many crashed, hung, disagreed
 """
