@@ -108,7 +108,8 @@ workflow {
     REPORT(
         REPORT_EXAMPLES.out.examples
             .combine(places.map { byName -> [byName] })
-            .map { examples, tsv, byName -> [examples] + Shards.pick(tsv, byName) },
+            .combine(MODELS_VERIFY.out.report)                  // a run is not reported before its models were tested
+            .map { examples, tsv, byName, _findings -> [examples] + Shards.pick(tsv, byName) },
         DECIDE.out.decisions,
         samples,
         Tables.sorted(EMBED.out.stats),

@@ -85,19 +85,47 @@ def fetch(models: ModelSelection, offline: bool) -> None:
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the findings to this JSON file."
 )
-def verify(models: ModelSelection, report: Path | None) -> None:
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Keep what was found next to --model-dir, and test nothing again if weights, code, packages and machine are "
+    "the same.",
+)
+def verify(models: ModelSelection, report: Path | None, keep: bool) -> None:
     """Test the models in --model-dir: hashes, known scores, preparation, batches. Exits with 1 if a check fails."""
-    from pycurate.models.selftest import self_test as run_checks
+    from pycurate.models.findings import findings_path, keep_findings, read_findings
+
+    place = findings_path(models) if keep else None
+    told = read_findings(place) if place else None
+    if told:
+        echo(f"As found before with the same models, code, packages and machine ({place}):")
+        for finding in told["findings"]:
+            _echo(**finding)
+    else:
+        told = _tested(models)
+        if any(finding["state"] == "failed" for finding in told["findings"]):
+            place = None
+        if place and not keep_findings(place, told):
+            echo(f"{place.parent} cannot be written, so the next run tests these models again.", err=True)
+    if report:
+        write_json(report, told)
+    if any(finding["state"] == "failed" for finding in told["findings"]):
+        sys.exit(1)
+
+
+def _tested(models: ModelSelection) -> dict[str, Any]:
+    from pycurate.models.selftest import self_test
 
     findings: list[dict[str, Any]] = []
-    for finding in run_checks(models):
-        echo(f"{finding.state:8}{finding.check:13}{finding.subject}: {finding.detail}")
-        findings.append(asdict(finding))
-    if report:
-        versions = {"pycurate": __version__} | {name: version(name) for name in ("torch", "open_clip_torch")}
-        write_json(report, {"device": models.device, "versions": versions, "findings": findings})
-    if any(finding["state"] == "failed" for finding in findings):
-        sys.exit(1)
+    for finding in map(asdict, self_test(models)):
+        _echo(**finding)
+        findings.append(finding)
+    versions = {"pycurate": __version__} | {name: version(name) for name in ("torch", "open_clip_torch")}
+    return {"device": models.device, "versions": versions, "findings": findings}
+
+
+def _echo(check: str, subject: str, state: str, detail: str) -> None:
+    echo(f"{state:8}{check:13}{subject}: {detail}")
 
 
 def _table(head: list[str], rows: list[list[str]]) -> None:

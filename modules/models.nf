@@ -26,7 +26,7 @@ process MODELS {
     """
 }
 
-// Test that the models give the published results; the findings go to pipeline_info.
+// Test that the models give the published results; the findings go to pipeline_info, and to --model_dir for the next run.
 process MODELS_VERIFY {
     label 'process_low'
     ext options: { Options.of('MODELS') }
@@ -40,7 +40,7 @@ process MODELS_VERIFY {
 
     script:
     """
-    models.py verify --model-dir ${models} --report pipeline_info/models.json ${task.ext.options} ${task.ext.args ?: ''}
+    models.py verify --keep --model-dir ${models} --report pipeline_info/models.json ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

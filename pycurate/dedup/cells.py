@@ -36,15 +36,20 @@ h(y) <= 0 there and so h(x) <= d. The duplicates that probes find on all visits,
 recall.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from pycurate.errors import TableError
 from pycurate.files import atomic
 from pycurate.results.layout import path_of
+
+if TYPE_CHECKING:  # it takes seconds to import, and few samples need no more than Cells
+    import torch
 
 ROUNDED = 1e-6  # on squares of distances: similarities are compared as float32
 WIDEN = 1e-4  # on distances
@@ -75,13 +80,18 @@ class Cells:
     shards: np.ndarray
     kind: str = "img_emb"
 
+    @property
+    def whole(self) -> bool:
+        """Whether there is but one cell, of the vectors themselves, so that all are at home there."""
+        return self.reach == 1 and len(self.centres) == 1 and self.directions.shape[0] == self.directions.shape[1]
+
     def save(self, path: Path) -> None:
         """Write one `.npz` file."""
         with atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **vars(self))
 
     @classmethod
-    def load(cls, path: Path) -> "Cells":
+    def load(cls, path: Path) -> Cells:
         """Read what `save` wrote. Raises TableError if it cannot be read."""
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -112,6 +122,8 @@ def keys_of(vectors: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
 
     A vector without a direction has a key of zeros.
     """
+    import torch
+
     wide = vectors.float()
     square = (wide * wide).sum(dim=1, keepdim=True)
     wide = wide * torch.where(square > 0, square, 1).rsqrt()
@@ -135,6 +147,8 @@ def visits(keys: torch.Tensor, centres: torch.Tensor, within: float) -> tuple[to
         int64 (n,), the home of each key; bool (n, cells), true for each cell visited and for the home.
         A key of zeros visits nothing.
     """
+    import torch
+
     square = (centres * centres).sum(dim=1)
     nudge = rounding(centres.shape[1])
     homes = torch.empty(len(keys), dtype=torch.int64, device=keys.device)

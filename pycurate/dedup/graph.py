@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pycurate.dedup.few import device_for
+from pycurate.dedup.match import Query, match_nodes
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search, pairs_table, read_pairs
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of
 from pycurate.dedup.rank import COLUMNS, RANK, Keep, best_first, checked_keep, order_of, shard_names
@@ -18,7 +20,6 @@ from pycurate.dedup.visits import members_of, nodes_of
 from pycurate.dedup.walk import GONE, walk
 from pycurate.errors import TableError
 from pycurate.files import write_json
-from pycurate.hardware import default_device
 from pycurate.results.layout import path_of
 from pycurate.results.tables import write_table
 from pycurate.results.uids import hex_digits
@@ -223,16 +224,14 @@ def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarra
 # Lists of duplicates that were cut too early, made longer: their cells are matched again, among what may be kept.
 def match_again(results: Path, graph: Graph, threshold: float, embeddings: Embeddings, limit: int) -> pa.Table:
     """The graph's pairs with longer lists, of live duplicates only, in place of those cut too early."""
-    from pycurate.dedup.match import Query, match_nodes  # here, since it brings torch, and few sets need it
-
     cut = graph.cut_lists()
-    lookup = Query(threshold, limit, embeddings.similarity, default_device())
     tables = []
     for cell in np.unique(cut["cell"].to_numpy()).tolist():
         nodes = nodes_of(members_of(results, embeddings.paths, cell, cell + 1)).members
         nodes = nodes[graph.live(nodes["sample"])]
         nodes = nodes[nodes["probe"] < 2]
         rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())
+        lookup = Query(threshold, limit, embeddings.similarity, device_for(len(nodes)))
         found = match_nodes(nodes, rows, np.ones(len(nodes), bool), lookup)
         tables.append(pairs_table(nodes, found, np.zeros(len(nodes))))
     more = graph.pairs["more"].to_numpy().copy()

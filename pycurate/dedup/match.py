@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from pycurate.dedup.pairs import Found, copies_table, pairs_table
+from pycurate.dedup.products import close_pairs
 from pycurate.dedup.visits import nodes_of
 
 SLACK = 1.2e-3  # what rounding keys to float16 may take from a product: 2 * 2^-11, and what float32 adds
@@ -26,13 +26,13 @@ class Query:
         threshold: pairs of at least this similarity (as float32) are duplicates.
         limit: of duplicates per member and cell.
         compare: gives the similarity, float32 (n,), of samples a with samples b, both int64 (n,), by number.
-        device: of torch, where products are made.
+        device: of torch, where products are made; None: by numpy.
     """
 
     threshold: float
     limit: int
     compare: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    device: str
+    device: str | None
 
 
 def match_nodes(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Query) -> Found:
@@ -48,7 +48,7 @@ def match_nodes(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup
     home = nodes["home"]
     rows = rows & alive & nodes["order"]["new"]
     columns = columns & alive
-    keys = torch.from_numpy(nodes["key"].astype(np.float32)).to(lookup.device)
+    keys = nodes["key"].astype(np.float32)
     kinds = ((rows & home, columns), (rows & ~home, columns & home))
     return Found.of(
         [
@@ -76,7 +76,7 @@ def match_cell(members: np.ndarray, lookup: Query) -> pa.Table:
 # Each member looks for duplicates among the better ones, from the best on, and stops after a number of them. A group of
 # g near-copies so costs g times that number of pairs at most and, as its best ones stand in the first block, g times
 # one block of products.
-def neighbours(keys: torch.Tensor, samples: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Query) -> Found:
+def neighbours(keys: np.ndarray, samples: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Query) -> Found:
     """For each of `rows`, the first `lookup.limit` of `columns` before it that are duplicates of it.
 
     Args:
@@ -88,8 +88,7 @@ def neighbours(keys: torch.Tensor, samples: np.ndarray, rows: np.ndarray, column
 
     Costs products of len(rows) * len(columns) / 2 at most, and memory for one block of them.
     """
-    floor = lookup.threshold - SLACK
-    row_keys, column_keys = (keys[torch.from_numpy(which).to(keys.device)] for which in (rows, columns))
+    close = close_pairs(keys[rows], keys[columns], lookup.threshold - SLACK, lookup.device)
     found = []
     for row_start in range(0, len(rows), BLOCK):
         block = rows[row_start : row_start + BLOCK]
@@ -101,15 +100,10 @@ def neighbours(keys: torch.Tensor, samples: np.ndarray, rows: np.ndarray, column
             active = np.flatnonzero((count < lookup.limit) & (block > others[0]))
             if not len(active):
                 break
-            block_keys = row_keys[row_start : row_start + BLOCK]
-            if len(active) < len(block):
-                block_keys = block_keys[torch.from_numpy(active).to(keys.device)]
-            products = block_keys @ column_keys[start : start + BLOCK].T
-            hits = torch.nonzero(products.amax(dim=1) >= floor).flatten()
-            if not len(hits):
+            near, other = close(row_start + active, slice(start, start + BLOCK))
+            if not len(near):
                 continue
-            places = torch.nonzero(products[hits] >= floor, as_tuple=True)
-            i, j = active[hits[places[0]].cpu().numpy()], others[places[1].cpu().numpy()]
+            i, j = active[near], others[other]
             before = j < block[i]
             i, j, alike = _first(i[before], j[before], samples, block, lookup.limit - count, lookup)
             parts.append((i, j, alike))

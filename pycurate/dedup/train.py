@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from pycurate.dedup.cells import Cells, cells_path, distance_at, keys_of, visits
+from pycurate.dedup.few import FEW
 from pycurate.dedup.kmeans import k_means
 from pycurate.dedup.match import SLACK
 from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
@@ -88,7 +89,7 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
 
 def most_cells(samples: int) -> int:
     """For so many samples: a power of 4 near their root; one where fan-out would not pay."""
-    return 1 if samples < 16384 else min(16384, 4 ** round(math.log(samples, 16)))
+    return 1 if samples < FEW else min(16384, 4 ** round(math.log(samples, 16)))
 
 
 def _new_samples(sources: Sequence[Source]) -> tuple[np.ndarray, np.ndarray]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from pycurate.dedup.cells import Cells, distance_at, keys_of, visits
+from pycurate.dedup.few import are_few, cells_of_few, device_for
 from pycurate.dedup.graph import duplicates, write_duplicates
 from pycurate.dedup.match import Query, match_cell
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search
@@ -22,7 +22,6 @@ from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, sourc
 from pycurate.dedup.rank import COLUMNS, checked_keep, order_of, scattered
 from pycurate.dedup.sets import check_folder
 from pycurate.dedup.settings import Settings
-from pycurate.dedup.train import train
 from pycurate.dedup.vectors import Embeddings, sample_numbers
 from pycurate.dedup.visits import member_dtype, members_of
 from pycurate.errors import UsageError
@@ -43,18 +42,38 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
     embeddings = embeddings_of([source])
     read_embeddings(source.embeddings, samples.num_rows)  # one for each of them
     aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
-    directions, centres = (torch.from_numpy(array).to(default_device()) for array in (cells.directions, cells.centres))
-    one = np.zeros(samples.num_rows, member_dtype(centres.shape[1]))
+    one = np.zeros(samples.num_rows, member_dtype(cells.centres.shape[1]))
     one["sample"] = sample_numbers(source.number, np.arange(samples.num_rows))
     one["order"] = order_of(samples, aesthetic, checked_keep(cells.keep), cells.shards.tolist(), bool(source.reference))
     one["content"] = uid_numbers(samples["sha256"])
     if cells.reach < 1:
         one["probe"] = scattered(one["content"]) >> np.uint64(PROBE_BITS) == 0
-    chosen = torch.from_numpy(source.chosen(samples["uid"])).to(default_device())
+    chosen = source.chosen(samples["uid"])
+    members = (_at_home if cells.whole else _visiting)(one, chosen, source.number, embeddings, cells)
+    write_array(path_of(results, "assigned", f"{source.number:05d}"), members)
+    log.info("partition %s: %d vectors, %d visits", source.label, len(one), len(members))
+
+
+def _at_home(one: np.ndarray, chosen: np.ndarray, partition: int, embeddings: Embeddings, cells: Cells) -> np.ndarray:
+    """The chosen ones of member_dtype (n,), at home in the one cell, with the vectors as keys."""
+    one["home"] = True
+    for start in range(0, len(one), ROWS):
+        keys = embeddings.block(partition, start, start + ROWS).astype(np.float32)
+        lengths = np.linalg.norm(keys, axis=1, keepdims=True)
+        one["key"][start : start + ROWS] = keys / np.where(lengths > 0, lengths, 1)
+    return one[chosen]
+
+
+def _visiting(one: np.ndarray, chosen: np.ndarray, partition: int, embeddings: Embeddings, cells: Cells) -> np.ndarray:
+    """The visits of the chosen ones of member_dtype (n,), sorted by cell."""
+    import torch  # here and below, since it takes seconds, and few samples do not need it
+
+    directions, centres = (torch.from_numpy(array).to(default_device()) for array in (cells.directions, cells.centres))
+    searched = torch.from_numpy(chosen).to(default_device())
     distance = distance_at(cells.threshold)
     found: list[np.ndarray] = [np.zeros((0, 4), np.int64)]
-    for start in range(0, samples.num_rows, ROWS):
-        block = embeddings.block(source.number, start, start + ROWS)
+    for start in range(0, len(one), ROWS):
+        block = embeddings.block(partition, start, start + ROWS)
         keys = keys_of(torch.from_numpy(block).to(default_device()), directions)
         home, seen = visits(keys, centres, cells.reach * distance / 2)
         if cells.reach < 1:
@@ -63,7 +82,7 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
             seen |= extra
         else:
             extra = torch.zeros_like(seen)
-        seen &= chosen[start : start + ROWS, None]
+        seen &= searched[start : start + ROWS, None]
         row, cell = torch.nonzero(seen, as_tuple=True)
         one["key"][start : start + ROWS] = keys.cpu().numpy()
         found.append(torch.stack([row + start, cell, home[row] == cell, extra[row, cell]], dim=1).cpu().numpy())
@@ -72,8 +91,7 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
     members = one[row[sort]]
     members["cell"], members["home"] = cell[sort], at_home[sort]
     members["probe"] += extra_visit[sort].astype(np.int8)
-    write_array(path_of(results, "assigned", f"{source.number:05d}"), members)
-    log.info("partition %s: %d vectors, %d visits", source.label, len(one), len(members))
+    return members
 
 
 def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> None:
@@ -85,21 +103,36 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     if not 0 <= bucket < buckets:
         raise UsageError(f"There is no bucket {bucket}: there are {buckets}, numbered from 0.")
     members = members_of(results, embeddings.paths, *cells.buckets[bucket : bucket + 2].tolist())
-    lookup = Query(cells.threshold, LIMIT, embeddings.similarity, default_device())
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
     each = np.split(members, starts[1:]) if len(members) else []
-    # One thread per cell: the products are too small for several threads to share one.
-    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        tables = [PAIRS.empty_table(), *pool.map(lambda one: match_cell(one, lookup), each)]
+    lookup = Query(cells.threshold, LIMIT, embeddings.similarity, device_for(len(members)))
+    tables = [PAIRS.empty_table(), *(_match_in_threads if lookup.device else _match_here)(each, lookup)]
     search = Search(cells.threshold, cells.keep, cells.reach, buckets)
     table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(search.to_metadata())
     write_table(path_of(results, "pairs", f"{bucket:05d}"), table)
     log.info("bucket %d: %d visits, %d pairs", bucket, len(members), table.num_rows)
 
 
+def _match_here(each: Sequence[np.ndarray], lookup: Query) -> list[pa.Table]:
+    return [match_cell(members, lookup) for members in each]
+
+
+def _match_in_threads(each: Sequence[np.ndarray], lookup: Query) -> list[pa.Table]:
+    """One thread per cell: the products are too small for several threads to share one."""
+    import torch
+
+    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return list(pool.map(lambda members: match_cell(members, lookup), each))
+
+
 def find_pairs(results: Path, sources: Sequence[Source], settings: Settings) -> None:
     """Train, assign and match in this process; leaves cells, assigned and pairs."""
-    cells = train(results, sources, settings)
+    if are_few(sources, settings):
+        cells = cells_of_few(results, sources, settings)
+    else:
+        from pycurate.dedup.train import train  # here, since it brings torch
+
+        cells = train(results, sources, settings)
     for source in sources:
         assign(source, results, cells)
     embeddings = embeddings_of(sources)

@@ -9,6 +9,7 @@ from dedup_sets import Decision, Samples, brute_force, chains, clustered, decide
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pycurate.dedup import few
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.cells import Cells, cells_path
 from pycurate.dedup.partitions import embeddings_of, sources_of
@@ -66,6 +67,7 @@ def test_keep_and_filters(tmp_path: Path, keep: str) -> None:
     buckets=st.sampled_from([1, 3]),
     parts=st.integers(1, 4),
     limits=st.tuples(st.sampled_from([0.0, 0.4]), st.sampled_from([2.0, 0.5])),
+    numpy=st.booleans(),
 )
 def test_any_mixture(
     tmp_path_factory: pytest.TempPathFactory,
@@ -79,13 +81,17 @@ def test_any_mixture(
     buckets: int,
     parts: int,
     limits: tuple[float, float],
+    numpy: bool,
 ) -> None:
     samples = Samples.of(kind(n, dim, seed), seed)  # type: ignore[operator]
     lost = np.arange(0, n, n // 7 + 1)
     samples.vectors[lost] = 0  # some have no direction
     samples.content[lost] = n + lost
     choice = Settings(threshold, keep, True, cells, buckets)  # type: ignore[arg-type]
-    got = run(tmp_path_factory.mktemp("set"), samples, choice, parts, *limits)
+    with pytest.MonkeyPatch.context() as patch:
+        if not numpy:
+            patch.setattr(few, "FEW", 0)
+        got = run(tmp_path_factory.mktemp("set"), samples, choice, parts, *limits)
     assert got == brute_force(samples, threshold, keep, *limits)
 
 

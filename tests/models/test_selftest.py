@@ -28,6 +28,31 @@ def test_verify_checks_the_heads_where_the_encoder_is_not_there(shared: Path, tm
     assert "clip_autokeras_binary_nsfw.zip is missing" in bad.output
 
 
+def test_what_was_found_holds_for_the_same_weights_only(shared: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models" / "clip-l14"
+    shutil.copytree(shared / "heads", models)
+    words = ["models", "verify", "--preset", "clip-l14", "--model-dir", str(models), "--keep", "--report"]
+    first, second, third = (called(*words, str(tmp_path / name)) for name in ("first", "second", "third"))
+    assert first.exit_code == second.exit_code == third.exit_code == 0, first.output
+    assert first.output == second.output.partition("\n")[2] == third.output.partition("\n")[2]
+    assert second.output.startswith("As found before with the same models")
+    assert (tmp_path / "first").read_text() == (tmp_path / "second").read_text() == (tmp_path / "third").read_text()
+
+    (kept,) = (tmp_path / "models" / ".verified").iterdir()
+    kept.chmod(0o666)  # anybody may have written it
+    assert "As found before" not in called(*words, str(tmp_path / "report")).output
+    (models / "clip_autokeras_binary_nsfw.zip").write_bytes(b"altered")
+    for _ in range(2):  # what failed is not kept
+        bad = called(*words, str(tmp_path / "report"))
+        assert bad.exit_code == 1 and "has SHA-256" in bad.output and "As found before" not in bad.output
+
+
+def test_nothing_is_kept_of_ones_own_models(tmp_path: Path) -> None:
+    words = ["--encoder", save_tiny(tmp_path / "tiny"), "--device", "cpu", "--model-dir", str(tmp_path / "models")]
+    assert called("models", "verify", *words, "--keep").exit_code == 0
+    assert not (tmp_path / ".verified").exists()
+
+
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_the_self_test_passes_where_loader_and_encoder_work_as_they_should(tmp_path: Path, device: str) -> None:
     words = ["--encoder", save_tiny(tmp_path / "model"), "--device", device, "--model-dir", str(tmp_path)]

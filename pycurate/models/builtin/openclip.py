@@ -27,6 +27,7 @@ from pycurate.hardware import on_all_cores
 from pycurate.images.render import normalise
 from pycurate.images.views import View
 from pycurate.models.identity import sha256_of_files
+from pycurate.models.uninitialised import Uninitialised
 from pycurate.models.weights import HubWeights, fetch_pair, opened_pair
 
 log = logging.getLogger(__name__)
@@ -238,9 +239,15 @@ def _create(source: ClipSource, model_dir: Path, device: torch.device, precision
         elif not source.model.startswith(LOCAL):
             options |= {"pretrained": str(source.path)}
         try:
-            model = open_clip.create_model(
-                source.model, precision=precision, device=device, weights_only=True, require_pretrained=True, **options
-            )
+            with Uninitialised():
+                model = open_clip.create_model(
+                    source.model,
+                    precision=precision,
+                    device=device,
+                    weights_only=True,
+                    require_pretrained=True,
+                    **options,
+                )
         except Exception as error:
             raise ModelError(f"open_clip cannot create {source.name}: {_first_line(error)}") from error
     return model.eval().requires_grad_(False)

@@ -1,0 +1,44 @@
+"""The products of keys, by numpy or by torch: whichever computes them, what is near the floor is compared in full."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+ClosePairs = Callable[[np.ndarray, slice], tuple[np.ndarray, np.ndarray]]
+"""For int64 (m,), positions of rows, and a run of columns: int64 (k,) twice, which of both have a product of at least
+the floor, in the order of the rows and then the columns."""
+
+
+def close_pairs(rows: np.ndarray, columns: np.ndarray, floor: float, device: str | None) -> ClosePairs:
+    """What finds pairs of keys, float32 (n, dim) each, of a product of at least `floor`.
+
+    `device`: of torch; None: numpy computes them, for so few that they take less time than importing torch.
+    """
+    return _by_numpy(rows, columns, floor) if device is None else _by_torch(rows, columns, floor, device)
+
+
+def _by_numpy(rows: np.ndarray, columns: np.ndarray, floor: float) -> ClosePairs:
+    def close(active: np.ndarray, run: slice) -> tuple[np.ndarray, np.ndarray]:
+        others = columns[run]
+        row, column = np.divmod(np.flatnonzero(rows[active] @ others.T >= floor), len(others))
+        return row, column
+
+    return close
+
+
+def _by_torch(rows: np.ndarray, columns: np.ndarray, floor: float, device: str) -> ClosePairs:
+    import torch
+
+    row_keys, column_keys = (torch.from_numpy(keys).to(device) for keys in (rows, columns))
+
+    def close(active: np.ndarray, run: slice) -> tuple[np.ndarray, np.ndarray]:
+        whole = len(active) == active[-1] - active[0] + 1  # a slice is no copy
+        block = row_keys[active[0] : active[-1] + 1] if whole else row_keys[torch.from_numpy(active).to(device)]
+        products = block @ column_keys[run].T
+        hits = torch.nonzero(products.amax(dim=1) >= floor).flatten()
+        if not len(hits):
+            return active[:0], active[:0]
+        row, column = torch.nonzero(products[hits] >= floor, as_tuple=True)
+        return hits[row].cpu().numpy(), column.cpu().numpy()
+
+    return close

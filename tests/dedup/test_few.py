@@ -1,0 +1,52 @@
+"""A small set, which numpy searches, has the pairs that torch finds, byte for byte."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dedup_sets import Samples, chains, clustered, giant, run, stars
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pycurate.dedup import few
+from pycurate.dedup.products import close_pairs
+from pycurate.dedup.settings import Settings
+from pycurate.results.layout import path_of
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param(Samples.of(clustered(1500, 64, seed=4)), id="clusters"),
+        pytest.param(Samples.of(chains(300, 16)), id="chains"),
+        pytest.param(Samples.of(stars(300, 24)), id="stars"),
+        pytest.param(giant(1200), id="giant"),
+        pytest.param(Samples.of(np.zeros((0, 16), np.float16)), id="none"),
+    ],
+)
+def test_both_searches_leave_the_same_pairs(samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = Settings(0.9)
+    decisions = [run(tmp_path / "numpy", samples, choice, aesthetic=0.4)]
+    monkeypatch.setattr(few, "FEW", 0)
+    decisions.append(run(tmp_path / "torch", samples, choice, aesthetic=0.4))
+    one, other = (path_of(tmp_path / by, "pairs", "00000").read_bytes() for by in ("numpy", "torch"))
+    assert one == other
+    assert decisions[0] == decisions[1]
+
+
+@given(
+    seed=st.integers(0, 2**16),
+    rows=st.integers(1, 40),
+    columns=st.integers(1, 40),
+    start=st.integers(0, 40),
+    gaps=st.booleans(),
+)
+def test_close_pairs_are_those_of_plain_products(seed: int, rows: int, columns: int, start: int, gaps: bool) -> None:
+    random = np.random.default_rng(seed)
+    row_keys, column_keys = (random.integers(-2, 3, (count, 8)).astype(np.float32) for count in (rows, columns))
+    active = np.arange(0, rows, 2 if gaps else 1)
+    run = slice(min(start, columns - 1), columns)
+    expected = np.argwhere(row_keys[active].astype(int) @ column_keys[run].astype(int).T >= 3).tolist()
+    for device in (None, "cpu"):
+        found = close_pairs(row_keys, column_keys, 3.0, device)(active, run)
+        assert np.stack(found, axis=1).tolist() == expected
