@@ -97,12 +97,16 @@ def _evaluate(results: Path, path: Path, precision: float) -> None:
 
 def _table(sheet: "Sheet", points: Sequence["Point"]) -> Iterator[str]:
     side = f"{sheet.score} {sheet.keeps}" if sheet.score else f"cosine {sheet.keeps}"
-    yield f"{side:>20} {'images':>12} {'answered':>10} {'yes':>6} {'precision':>10}   95 % interval"
-    for point in points:
+    yield f"{side:>20} {'images':>12} {'yes':>12} {'added':>12} {'precision':>10}   95 % interval"
+    stricter = [None, *points] if not sheet.keeps.above else [*points[1:], None]
+    for point, before in zip(points, stricter, strict=False):
         share = f"{point.precision:.3f}" if point.answered else "?"
+        yes = f"{point.agreed} of {point.answered}"
+        agreed, answered = (before.agreed, before.answered) if before else (0, 0)
+        added = f"{point.agreed - agreed} of {point.answered - answered}"
         own = "   this run" if point.threshold == sheet.threshold else ""
         yield (
-            f"{point.threshold:>20g} {point.images:>12,.0f} {point.answered:>10} {point.agreed:>6} {share:>10}   "
+            f"{point.threshold:>20g} {point.images:>12,.0f} {yes:>12} {added:>12} {share:>10}   "
             f"{point.low:.3f} to {point.high:.3f}{own}"
         )
 
@@ -112,17 +116,15 @@ def _choice(sheet: "Sheet", points: Sequence["Point"], precision: float) -> Iter
     from pycurate.review.calibration.scores import option_of
 
     which = "smallest" if sheet.keeps.above else "largest"
-    point = loosest(points, precision)
-    if point is None:
+    likely, sure = loosest(points, precision), loosest(points, precision, certain=True)
+    if likely is None:
         yield f"No threshold has an estimated precision of {precision:g}."
         return
-    yield (
-        f"The {which} threshold with an estimated precision of {precision:g} is {point.threshold:g}: "
-        f"{point.precision:.3f}, 95 % interval {point.low:.3f} to {point.high:.3f}."
-    )
-    if sure := loosest(points, precision, certain=True):
-        yield f"The {which} one whose whole interval is at or above {precision:g} is {sure.threshold:g}."
+    yield f"The {which} threshold with an estimated precision of {precision:g}: {likely.threshold:g}."
+    if sure:
+        yield f"The {which} threshold whose whole interval is at or above {precision:g}: {sure.threshold:g}."
     else:
-        yield f"No interval is at or above {precision:g} as a whole; that takes more answers."
-    option = option_of(sheet.score, point.threshold) if sheet.score else f"--dedup_threshold {point.threshold:g}"
-    yield f"To use it, repeat the run with {option} and -resume; nothing is embedded again."
+        yield f"No threshold has its whole interval at or above {precision:g}; that takes more answers (--pairs)."
+    chosen = (sure or likely).threshold
+    option = option_of(sheet.score, chosen) if sheet.score else f"--dedup_threshold {chosen:g}"
+    yield f"To use {chosen:g}, repeat the run with {option} and -resume; nothing is embedded again."

@@ -89,7 +89,8 @@ def pair_sheet(results: Path, count: int) -> Sheet:
     if looked < len(alone):
         log.info("looking below the threshold for a random %d of %d images", looked, len(alone))
     below = nearest_better(found, np.sort(random.choice(alone, looked, replace=False)))
-    close = below.similarity < np.float32(found.search.threshold)  # the search may have missed, or not listed, others
+    # No threshold is 0 or less; and what is not below the run's was missed by the search, or is beyond its lists.
+    close = (below.similarity > 0) & (below.similarity < np.float32(found.search.threshold))
     below = Nearest(below.image[close], below.other[close], below.similarity[close])
     bands, drawn = pair_bands(found.listed.similarity, below.similarity, looked, len(alone), count, random)
     items = [

@@ -8,7 +8,7 @@ import numpy as np
 from pycurate.review.calibration.sheet import SEED, Band, Sheet
 
 DRAWS = 40_000  # of the Monte Carlo: the level of a bound is off by a thousandth
-ROWS = 20  # thresholds of a table, at most, beside that of the run
+ROWS = 10  # thresholds spread evenly over the values, and as many that each take in as many items
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def loosest(points: Sequence[Point], precision: float, certain: bool = False) ->
 
 
 def thresholds_of(sheet: Sheet) -> list[float]:
-    """Round numbers, ascending and closest where most items are, and the run's own threshold.
+    """Round numbers, ascending, some evenly spread and some closest where most items are, and the run's own threshold.
 
     None of them reaches beyond the items: of images further down nothing was asked.
     """
@@ -61,11 +61,11 @@ def thresholds_of(sheet: Sheet) -> list[float]:
     decimals = 2 if values[-1] - values[0] >= 0.1 else 3
     stricter = np.ceil if sheet.keeps.above else np.floor
     rounded = (stricter(values * 10**decimals) / 10**decimals).round(decimals)
-    every = np.unique(rounded)
-    if len(every) > ROWS:
-        every = np.unique(rounded[np.linspace(0, len(rounded) - 1, ROWS).round().astype(int)])
+    by_count = np.linspace(0, len(rounded) - 1, ROWS).round().astype(int)
+    by_value = np.searchsorted(rounded, np.linspace(rounded[0], rounded[-1], ROWS))
     own = [] if sheet.threshold is None else [sheet.threshold]
-    return [threshold for threshold in sorted({*every.tolist(), *own}) if sheet.inside(threshold).any()]
+    every = sorted({*rounded[by_count].tolist(), *rounded[by_value].tolist(), *own})
+    return [threshold for threshold in every if sheet.inside(threshold).any()]
 
 
 def _point(sheet: Sheet, answers: np.ndarray, threshold: float) -> Point:
