@@ -7,7 +7,7 @@ import numpy as np
 
 from pycurate.review.calibration.sheet import SEED, Band, Sheet
 
-DRAWS = 40_000  # of the Monte Carlo: the level of a bound is off by a thousandth
+DRAWS = 20_000  # of the Monte Carlo: the level of a bound is off by a thousandth
 ROWS = 10  # thresholds spread evenly over the values, and as many that each take in as many items
 
 

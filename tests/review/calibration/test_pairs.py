@@ -78,7 +78,7 @@ def test_a_random_part_of_the_images_stands_for_all(
     lower = sheet.bands[1]
     assert lower.compared <= 80 < lower.of and len(sheet.items) == 40
     reach = min(item.value for item in sheet.items)
-    held = sum(reach <= value < np.float32(THRESHOLD) for _, value in known.values())
+    held = sum(bool(reach <= value < np.float32(THRESHOLD)) for _, value in known.values())
     assert lower.images == pytest.approx(held, rel=0.5)
 
 
@@ -109,4 +109,14 @@ def test_the_same_tables_give_the_same_sheet_and_others_another(
 def test_a_run_without_pairs_is_refused(samples: Samples, tmp_path: Path) -> None:
     write_set(tmp_path, samples, [np.arange(len(samples))])
     with pytest.raises(UsageError, match="did not deduplicate"):
+        pair_sheet(tmp_path, 10)
+
+
+@pytest.mark.parametrize("passing", [0, 1])
+def test_without_two_images_there_is_nothing_to_ask(tmp_path: Path, passing: int) -> None:
+    few = Samples.of(clustered(30, 24, seed=5))
+    few.aesthetic[:] = 0.0
+    few.aesthetic[:passing] = 1.0
+    run(tmp_path, few, Settings(THRESHOLD), aesthetic=0.5)
+    with pytest.raises(UsageError, match="no two images to compare"):
         pair_sheet(tmp_path, 10)
