@@ -13,6 +13,7 @@ COMMANDS = {  # in the order in which they are used
     "config": "Write a commented parameter file for a run.",
     "run": "Run the workflow and show its progress.",
     "inspect": "Explain why an image was kept or dropped.",
+    "calibrate": "Choose a threshold by judging a sample of pairs or images.",
     "refilter": "Try other thresholds without embedding again.",
     "verify": "Check that the results are complete and unchanged.",
 }

@@ -79,8 +79,8 @@ def page(
         unreadable=unreadable,
         style=style,
         script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=source_hash(style),
+        script_hash=source_hash(script),
     )
 
 
@@ -210,6 +210,6 @@ def slider_data(facts: dict[str, Any], sliders: Sliders) -> dict[str, Any]:
     }
 
 
-def _hash(text: str) -> str:
+def source_hash(text: str) -> str:
     """A source expression by which the page's policy allows one inline element and no other."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"

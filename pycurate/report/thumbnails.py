@@ -44,13 +44,13 @@ def thumbnails(examples: pa.Table, shards: dict[str, Shard]) -> dict[str, str]:
     return pictures
 
 
-def data_uri(data: bytes) -> str:
-    """An image file as a small upright JPEG in a data URI. Raises ValueError if it cannot be decoded."""
+def data_uri(data: bytes, width: int = WIDTH, height: int = HEIGHT, quality: int = QUALITY) -> str:
+    """An image file as an upright JPEG, no larger than this, in a data URI. Raises ValueError if it is none."""
     info, pixels = decode(data)
     if pixels is None:
         raise ValueError(info.message)
     picture = Image.fromarray(pixels)
-    picture.thumbnail((WIDTH, HEIGHT), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    picture.thumbnail((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=QUALITY, optimize=True)
+    picture.save(file, "JPEG", quality=quality, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")

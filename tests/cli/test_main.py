@@ -46,7 +46,7 @@ def test_each_error_says_what_to_do(tmp_path: Path) -> None:
     ):
         done = pycurate(*words, cwd=tmp_path)
         assert done.returncode == 2 and said in done.stderr, (words, done.stderr)
-    for command in ("inspect .", "refilter .", "stages --verbose --results ."):
+    for command in ("inspect .", "calibrate .", "refilter .", "stages --verbose --results ."):
         done = pycurate(*command.split(), cwd=tmp_path)
         assert done.returncode == 1 and "Traceback" not in done.stderr
         assert "no summary of a run" in done.stderr and "--outdir of a finished run" in done.stderr

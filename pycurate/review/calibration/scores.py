@@ -1,0 +1,79 @@
+"""The images that are asked about to choose the threshold on a score."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from pycurate.errors import UsageError
+from pycurate.filters.filtering import FILTERS
+from pycurate.results.criteria import Side
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table, score_columns
+from pycurate.review.calibration.sheet import SEED, Band, Item, Sheet, shuffled, systematic
+from pycurate.review.earlier import criteria_of
+
+SHARES = (0.25, 0.25, 0.5)
+"""Of the images in each band, the strictest first: a third of the questions are about the quarter that scores best."""
+
+
+def score_sheet(results: Path, score: str, count: int) -> Sheet:
+    """Draw `count` of the images that have the score. Raises UsageError if there is no such score, or no image."""
+    uids, values, run = _scored(results, score)
+    rules = criteria_of(results).rules_on(score)
+    keeps = next((rule.keeps for rule in rules if rule.keeps), side_of(score))
+    random = np.random.default_rng(SEED)
+    bands, drawn = score_bands(values, keeps, count, random)
+    items = [Item((uids[place],), float(values[place]), band) for band, places in enumerate(drawn) for place in places]
+    threshold = next((rule.threshold for rule in rules), None)
+    return Sheet(run, score, keeps, threshold, bands, shuffled(items, random))
+
+
+def score_identity(results: Path, score: str) -> str:
+    """What identifies these scores of these images, 64 hex digits. Raises UsageError as `score_sheet` does."""
+    return _scored(results, score)[2]
+
+
+def score_bands(
+    values: np.ndarray, keeps: Side, count: int, random: np.random.Generator
+) -> tuple[tuple[Band, ...], list[np.ndarray]]:
+    """Bands of float (n,), the best on this side of a threshold first, and the positions drawn from each."""
+    order = np.argsort(-values if keeps.above else values, kind="stable")
+    ends = (len(values) * np.cumsum(SHARES)).round().astype(int)
+    bands, drawn = [], []
+    for left, places in zip(range(len(SHARES), 0, -1), np.split(order, ends[:-1]), strict=True):
+        taken = places[systematic(values[places], round(count / left), random)]
+        count -= len(taken)
+        bands.append(Band(len(places), len(places), len(places)))
+        drawn.append(taken)
+    return tuple(bands), drawn
+
+
+def side_of(score: str) -> Side:
+    """The side of a threshold on the score that its filter keeps."""
+    return next((kind.keeps for kind in FILTERS.values() if kind.column == score), Side.AT_LEAST)
+
+
+def option_of(score: str, threshold: float) -> str:
+    """The parameter of the workflow that filters by the score, with this threshold."""
+    name = next((name for name, kind in FILTERS.items() if kind.column == score), None)
+    return f"--{name} {threshold:g}" if name else f"--min_score {score}={threshold:g}"
+
+
+def _scored(results: Path, score: str) -> tuple[list[str], np.ndarray, str]:
+    """The uids of the images that have the score, float32 (n,), and what identifies both."""
+    names = score_columns(results)
+    if score not in names:
+        raise UsageError(
+            f"{results} has no score {score}; choose one of {', '.join(names) or 'none, as there is none'}."
+        )
+    table = read_table(path_of(results, "decisions"), ["uid", score])
+    values = table[score].to_numpy().astype(np.float32)
+    known = np.isfinite(values)
+    if not known.any():
+        raise UsageError(f"No image of {results} has the score {score}; choose another one.")
+    uids = [uid for uid, has in zip(table["uid"].to_pylist(), known.tolist(), strict=True) if has]
+    digest = hashlib.sha256(score.encode())
+    digest.update("".join(uids).encode())
+    digest.update(values[known].tobytes())
+    return uids, values[known], digest.hexdigest()
