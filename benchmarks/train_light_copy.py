@@ -31,7 +31,7 @@ from pycurate.models.builtin.light_copy import GRID, MATRICES, LightCopy, inner,
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 LONGEST = 640  # pixels, to which photographs are reduced first
-PHOTO_COPIES, GRAPHIC_COPIES, MEMBERS = 7, 4, 6
+PHOTO_COPIES, GRAPHIC_COPIES, MEMBERS = 6, 3, 6
 CHUNK = 64  # pictures, or families, of a file in the cache
 BATCH, STEPS = 192, 500  # pictures, of each of which two copies are compared
 TEMPERATURE = 0.07
@@ -41,7 +41,7 @@ GRAPHIC_PULL, GRAPHIC_PUSH = 0.25, 8.0  # weights of copies and of different pic
 
 
 def see(model: LightCopy, image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    """float16 (1280,), the content before it is projected, and uint8 (3, 64, 64), of which the layout is made."""
+    """float16 (672,), the content before it is projected, and uint8 (3, 64, 64), of which the layout is made."""
     cut = inner(render(np.array(image), model.view).numpy())
     return pooled(model.maps(cut)).astype(np.float16), resized(cut, 2 * GRID)
 
@@ -64,6 +64,12 @@ def make_chunk(path: Path, jobs: Sequence[Path | int], others: Sequence[Path]) -
         np.savez(file, content=content, pixels=pixels, picture=names, family=families)
 
 
+def chosen(folder: Path, count: int) -> list[Path]:
+    """As many of the folder's photographs, evenly, in the order of their names; all, if it has fewer."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return [paths[at] for at in np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int)]
+
+
 def opened(path: Path) -> Image.Image:
     file = Image.open(path)
     file.draft("RGB", (LONGEST, LONGEST))
@@ -76,7 +82,7 @@ class Projections(torch.nn.Module):
     """What light_copy.Projection computes, of many at once and with gradients."""
 
     def __init__(self, content: np.ndarray, picture: np.ndarray, layout_dim: int) -> None:
-        """`content` float32 (n, 1280) and `picture` int (n,) are of the photographs: the whitening is of them."""
+        """`content` float32 (n, 672) and `picture` int (n,) are of the photographs: the whitening is of them."""
         super().__init__()
         mean, matrix = whitening(content, picture, 256)
         self.mean = torch.from_numpy(mean)
@@ -122,7 +128,7 @@ def whitening(rows: np.ndarray, picture: np.ndarray, count: int) -> tuple[np.nda
 
 
 def fit(content: np.ndarray, laid_out: np.ndarray, picture: np.ndarray, families: np.ndarray, seed: int) -> Projections:
-    """float32 (n, 1280), (n, 1030), int (n,): which picture; int (pictures,): which family, -1 of photographs."""
+    """float32 (n, 672), (n, 1030), int (n,): which picture; int (pictures,): which family, -1 of photographs."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     photographs = families[picture] < 0
@@ -171,12 +177,13 @@ def loss_of(rows: torch.Tensor, picture: torch.Tensor, families: torch.Tensor) -
 @click.command(help=__doc__)
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--cache", required=True, type=click.Path(file_okay=False, path_type=Path))
-@click.option("--families", default=200, show_default=True, help="Styles of graphics, six pictures of each.")
+@click.option("--each", default=150, show_default=True, help="Photographs of a folder, evenly chosen by name.")
+@click.option("--families", default=140, show_default=True, help="Styles of graphics, six pictures of each.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", default=MATRICES, show_default=True, type=click.Path(dir_okay=False, path_type=Path))
-def main(folders: tuple[Path, ...], cache: Path, families: int, seed: int, out: Path) -> None:
+def main(folders: tuple[Path, ...], cache: Path, each: int, families: int, seed: int, out: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
-    found = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = [path for folder in folders for path in chosen(folder, each)]
     chunks: dict[Path, Sequence[Path | int]] = {}
     for kind, jobs in (("photographs", found), ("graphics", range(families))):
         for at in range(0, len(jobs), CHUNK):

@@ -35,10 +35,13 @@ class Lite0(nn.Module):
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.body((pixels.float() - 127) / 128)
 
-    def maps(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8 (n, 3, h, w), RGB -> float32 (n, 1280, h / 32, w / 32): what is pooled to features."""
-        maps: torch.Tensor = self.body.forward_features((pixels.float() - 127) / 128)  # type: ignore[operator]
-        return maps
+    def middle(self, pixels: torch.Tensor, stages: int) -> torch.Tensor:
+        """uint8 (n, 3, h, w), RGB -> the map that `lite0_graph.make_graph` gives with so many stages, float32."""
+        at = self.body.bn1(self.body.conv_stem((pixels.float() - 127) / 128))  # type: ignore[operator]
+        for blocks in self.body.blocks[:stages]:  # type: ignore[index]
+            at = blocks(at)
+        block = self.body.blocks[stages][0]  # type: ignore[index]
+        return block.bn1(block.conv_pw(at))  # type: ignore[no-any-return]
 
 
 class EfficientNetLite0:
