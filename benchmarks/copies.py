@@ -44,7 +44,7 @@ PACKAGED = (
     "motorcycle_left retina rocket"
 ).split()
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-FIRST_STYLE, STYLE_MEMBERS = 5000, 6  # far from the numbers that train_light_copy.py counts up to
+STYLE_MEMBERS = 6
 OTHERS = 20  # photographs that stand beside another in a collage
 GROUPS = ("encoding", "framing", "heavy")
 
@@ -112,9 +112,9 @@ def packaged() -> Iterator[tuple[str, bytes]]:
 
 
 def styles(count: int) -> dict[str, list[Image.Image]]:
-    """Graphics in as many styles."""
-    fonts, numbers = find_fonts(), range(FIRST_STYLE, FIRST_STYLE + count)
-    return {f"style {number}": family(np.random.default_rng(number), fonts, STYLE_MEMBERS) for number in numbers}
+    """Graphics in as many styles; train_light_copy.py seeds its own otherwise."""
+    fonts = find_fonts()
+    return {f"style {at}": family(np.random.default_rng(at), fonts, STYLE_MEMBERS) for at in range(count)}
 
 
 def make_pictures(found: dict[str, bytes], copies: int, drawn: dict[str, list[Image.Image]]) -> Pictures:
@@ -199,14 +199,17 @@ def _png(image: Image.Image) -> bytes:
 @click.argument("folders", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--copies", default=100, show_default=True, help="Photographs that are edited.")
 @click.option("--model-dir", default=Path("models"), show_default=True, type=click.Path(path_type=Path))
+@click.option("--only", type=click.Choice(list(DESCRIPTORS)), multiple=True, help="These descriptors; else all.")
 @click.option("--styles", "count", default=0, help="Graphics in so many styles of training_pictures.py.")
 @click.option("--also", multiple=True, metavar="ENCODER=THRESHOLD", help="Another encoder, by any name of pycurate's.")
-def main(folders: tuple[Path, ...], copies: int, model_dir: Path, count: int, also: tuple[str, ...]) -> None:
+def main(
+    folders: tuple[Path, ...], copies: int, model_dir: Path, only: tuple[str, ...], count: int, also: tuple[str, ...]
+) -> None:
     found = dict(photographs(folders or [SHARED]))
     if not folders:
         found |= dict(packaged())
     pictures = make_pictures(found, copies, styles(count) if count else graphics())
-    named = dict(DESCRIPTORS)
+    named = {name: one for name, one in DESCRIPTORS.items() if not only or name in only}
     for text in also:
         encoder, _, cosine = text.rpartition("=")
         named[encoder] = encoder, float(cosine)

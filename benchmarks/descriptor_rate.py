@@ -59,7 +59,10 @@ def main(folders: tuple[Path, ...], images: int, rounds: int, descriptor: str) -
         order = list(ways) if number % 2 else list(reversed(ways))
         took = {way: run(files, ways[way], scorers) for way in order}
         ratios.append([without / beside for without, beside in zip(took["without"], took["with"], strict=True)])
-        each = "; ".join(f"{way} {1000 * cpu / images:.1f} cpu-ms, {images / wall:.1f} images/s" for way, (wall, cpu) in sorted(took.items()))
+        each = "; ".join(
+            f"{way} {1000 * cpu / images:.1f} cpu-ms, {images / wall:.1f} images/s"
+            for way, (wall, cpu) in sorted(took.items())
+        )
         print(f"{each}; ratio of rates {ratios[-1][0]:.3f} by the clock, {ratios[-1][1]:.3f} by CPU time")
     clock, cpu = (statistics.median(column) for column in zip(*ratios, strict=True))
     print(f"median: {clock:.3f} by the clock, {cpu:.3f} by CPU time")

@@ -103,7 +103,9 @@ def described() -> Samples:
     for name, image in zip(photographs(), images, strict=False):
         files += [encode(image, "PNG"), *(edit.file(image, name, images) for edit in EDITS.values())]
     encoder = LightCopy(Path("/nonexistent"), "cpu")
-    vectors = np.concatenate([encoder.encode(load(files[at : at + 20], encoder.view)[0]) for at in range(0, len(files), 20)])
+    vectors = np.concatenate(
+        [encoder.encode(load(files[at : at + 20], encoder.view)[0]) for at in range(0, len(files), 20)]
+    )
     return Samples.of(vectors.astype(np.float16))
 
 
