@@ -8,18 +8,21 @@ of the differences between copies; graphics of one style meet in one batch.
 
 The committed matrices are what this makes, with its defaults, of the folders named here, 75 pictures of each:
 
-    flowers     TensorFlow's flower_photos (a copy: github.com/Oldpel/flower_photos); CC BY 2.0, as its LICENSE.txt says
+    flowers     TensorFlow's flower_photos (a copy: github.com/Oldpel/flower_photos); CC BY 2.0 by the LICENSE.txt of the
+                published archive, which this copy lacks
     clothing    github.com/alexeygrigorev/clothing-dataset-small; CC0 1.0
-    pets        The Oxford-IIIT Pet Dataset (370 of them: github.com/LTSACH/AILearningHub); CC BY-SA 4.0
-    gcompris    photographs and paintings inside Debian's gcompris-qt-data, each once; CC BY-SA, CC BY, CC0, public domain,
-                GPL 3, picture by picture in the package's copyright file
+    pets        Oxford-IIIT Pet, 370 of them (github.com/LTSACH/AILearningHub); CC BY-SA 4.0 by the data set's page, the
+                photographs their owners'; the copy names academic and educational use
+    gcompris    photographs and paintings inside Debian's gcompris-qt-data, each once; CC BY-SA, CC BY, CC0, public
+                domain or GPL 3, picture by picture in the package's copyright file
     debian      gnome-backgrounds, lomiri-wallpapers-16.04 and -20.04, mate-backgrounds, plasma-workspace-wallpapers,
-                sway-backgrounds and ukui-wallpapers of Debian 12; CC BY-SA, CC BY, CC0, GPL 2, as in their copyright files
+                sway-backgrounds and ukui-wallpapers of Debian 12; CC BY-SA, CC BY, CC0 or GPL 2, in their copyright
+                files
     openimages  73 of Open Images V4 (github.com/PacktPublishing/Machine-Learning-with-Apache-Spark-Quick-Start-Guide);
-                CC BY 2.0 as listed there, which nobody warrants
-    coco        those images of COCO 2017 whose entry in the annotations names CC BY 2.0 or CC BY-SA 2.0, of
-                github.com/Obmutescence/COCO-MINI and github.com/lizhogn/tiny_coco_dataset
-    popos       19 of github.com/pop-os/wallpapers; CC BY-SA 4.0, and Unsplash's, which its README calls public domain
+                listed there as CC BY 2.0, without warranty
+    coco        83 images of COCO 2017 whose entry in the annotations names CC BY 2.0, CC BY-SA 2.0 or no known
+                restrictions (github.com/Obmutescence/COCO-MINI and github.com/lizhogn/tiny_coco_dataset)
+    popos       19 of github.com/pop-os/wallpapers; CC BY-SA 4.0, and Unsplash's, in its README's words public domain
 
 Pictures that are nearly plain were left out of the last five. Nothing of them but these matrices is in the project.
 """
