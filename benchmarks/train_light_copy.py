@@ -8,8 +8,8 @@ of the differences between copies; graphics of one style meet in one batch.
 
 The committed matrices are what this makes, with its defaults, of the folders named here, 75 pictures of each:
 
-    flowers     TensorFlow's flower_photos (a copy: github.com/Oldpel/flower_photos); CC BY 2.0 by the LICENSE.txt of the
-                published archive, which this copy lacks
+    flowers     TensorFlow's flower_photos (a copy: github.com/Oldpel/flower_photos); CC BY 2.0 by the LICENSE.txt of
+                the published archive, which this copy lacks
     clothing    github.com/alexeygrigorev/clothing-dataset-small; CC0 1.0
     pets        Oxford-IIIT Pet, 370 of them (github.com/LTSACH/AILearningHub); CC BY-SA 4.0 by the data set's page, the
                 photographs their owners'; the copy names academic and educational use
