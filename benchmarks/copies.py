@@ -34,7 +34,7 @@ from pycurate.stages.embed import normalised
 
 DESCRIPTORS = {
     "light": ("pycurate.models.builtin.efficientnet:EfficientNetLite0", 0.90),
-    "light-copy": ("pycurate.models.builtin.light_copy:LightCopy", 0.52),
+    "light-copy": ("pycurate.models.builtin.light_copy:LightCopy", 0.50),
     "clip-b32": ("ViT-B-32/openai", 0.95),
     "clip-l14": ("ViT-L-14/openai", 0.95),
 }

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -40,8 +41,9 @@ class Lite0(nn.Module):
         at = self.body.bn1(self.body.conv_stem((pixels.float() - 127) / 128))  # type: ignore[operator]
         for blocks in self.body.blocks[:stages]:  # type: ignore[index]
             at = blocks(at)
-        block = self.body.blocks[stages][0]  # type: ignore[index]
-        return block.bn1(block.conv_pw(at))  # type: ignore[no-any-return]
+        block: Any = self.body.blocks[stages][0]  # type: ignore[index]
+        maps: torch.Tensor = block.bn1(block.conv_pw(at))
+        return maps
 
 
 class EfficientNetLite0:
