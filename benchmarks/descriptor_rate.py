@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import click
 from copies import DESCRIPTORS, SHARED, photographs
@@ -50,7 +51,9 @@ def main(folders: tuple[Path, ...], images: int, rounds: int, descriptor: str) -
     files = list(itertools.islice(itertools.cycle(found), images))
     light = find_preset("light")
     encoder = load_encoder(light.encoder, Path("models"), "cpu")
-    scorers = [load_scorer(spec, Path("models"), "cpu", light.encoder) for spec in light.scorers.values()]
+    scorers = [
+        cast(PixelScorer, load_scorer(spec, Path("models"), "cpu", light.encoder)) for spec in light.scorers.values()
+    ]
     added = load_encoder(DESCRIPTORS[descriptor][0], Path("models"), "cpu")
     run(files[:40], [encoder, added], scorers)
     ratios = []
