@@ -25,7 +25,8 @@ from pycurate.stages.embed import CPU_BATCH
 def run(files: Sequence[bytes], encoders: Sequence[Encoder], scorers: Sequence[PixelScorer]) -> tuple[float, float]:
     """Seconds that all models take for these files, decoding included: of the clock, of the CPU."""
     began = time.perf_counter(), time.process_time()
-    with Loader([model.view for model in (*encoders, *scorers)], batch_size=CPU_BATCH) as loader:
+    views = [*(one.view for one in encoders), *(one.view for one in scorers)]
+    with Loader(views, batch_size=CPU_BATCH) as loader:
 
         def started() -> Iterator[list[Rows]]:
             for batch in loader.batches(enumerate(files)):
