@@ -54,8 +54,9 @@ bench-dedup: setup ## Measure the search for duplicates
 	python benchmarks/dedup.py growth
 	python benchmarks/dedup.py clusters
 
-bench-copies: setup ## Measure which copies each duplicate descriptor finds, and what it takes for copies
+bench-copies: setup ## Measure which copies each duplicate descriptor finds, what it takes for copies, and what it costs
 	PYTHONPATH=tests/support python benchmarks/copies.py
+	PYTHONPATH=tests/support python benchmarks/descriptor_rate.py
 
 gpu: setup ## On a machine with a GPU: the tests that need one, and its speed
 	python -m pytest -m gpu

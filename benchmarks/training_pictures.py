@@ -239,6 +239,11 @@ def _squared(image: Image.Image, others: object, random: Random) -> Image.Image:
     return ImageOps.pad(image, (256, 256), color=(255, 255, 255) if random.random() < 0.7 else (0, 0, 0))
 
 
+def _centred(image: Image.Image, others: object, random: Random) -> Image.Image:
+    """The square in the middle."""
+    return ImageOps.fit(image, (256, 256) if random.random() < 0.5 else (min(image.size),) * 2)
+
+
 def _cropped(low: float) -> Callable[..., Image.Image]:
     def change(image: Image.Image, others: object, random: Random) -> Image.Image:
         area, shape = random.uniform(low, 1), float(np.exp(random.uniform(-0.25, 0.25)))
@@ -315,7 +320,7 @@ def _beside(image: Image.Image, others: Sequence[Image.Image], random: Random) -
 
 
 _LIGHT: tuple[Callable[..., Image.Image], ...] = (
-    *(_squeezed, _framed, _squared, _cropped(0.6), _toned, _tinted, _soft_or_noisy, _written_on),
+    *(_squeezed, _framed, _squared, _centred, _cropped(0.6), _toned, _tinted, _soft_or_noisy, _written_on),
     lambda image, *_: ImageOps.mirror(image),
     lambda image, *_: image.convert("L"),
 )

@@ -1,13 +1,19 @@
 """Deduplication decides as brute force does, whatever the vectors and however the work is split."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from dedup_sets import Decision, Samples, brute_force, chains, clustered, decided, run, stars, write_set
+from edits import EDITS
+from graphics import graphics
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loaded import load
+from pictures import encode, photographs
+from PIL import Image
 
 from pycurate.dedup import few
 from pycurate.dedup.brute_force import check_decisions
@@ -17,6 +23,7 @@ from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
 from pycurate.errors import LedgerError, TableError
 from pycurate.filters.filtering import Filtering
+from pycurate.models.builtin.light_copy import LightCopy
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages import dedup
@@ -93,6 +100,43 @@ def test_any_mixture(
             patch.setattr(few, "FEW", 0)
         got = run(tmp_path_factory.mktemp("set"), samples, choice, parts, *limits)
     assert got == brute_force(samples, threshold, keep, *limits)
+
+
+@pytest.fixture(scope="module")
+def described() -> Samples:
+    """light-copy's vectors of photographs, each with a copy by every edit, and of graphics."""
+    images = [Image.open(io.BytesIO(data)).convert("RGB") for data in list(photographs().values())[:6]]
+    files = [encode(drawn, "PNG") for kind in graphics(each=5).values() for drawn in kind]
+    for name, image in zip(photographs(), images, strict=False):
+        files += [encode(image, "PNG"), *(edit.file(image, name, images) for edit in EDITS.values())]
+    encoder = LightCopy(Path("/nonexistent"), "cpu")
+    vectors = np.concatenate(
+        [encoder.encode(load(files[at : at + 20], encoder.view)[0]) for at in range(0, len(files), 20)]
+    )
+    return Samples.of(vectors.astype(np.float16))
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.95])
+@pytest.mark.parametrize(
+    ("keep", "cells", "buckets", "parts", "limits"),
+    [
+        pytest.param("best", 1, 1, 1, (0.0, 2.0), id="one cell"),
+        pytest.param("first", 8, 3, 4, (0.0, 2.0), id="split"),
+        pytest.param("largest", 32, 3, 2, (0.4, 0.5), id="filtered"),
+    ],
+)
+def test_copies_and_lookalikes_by_the_duplicate_descriptor(
+    tmp_path: Path,
+    described: Samples,
+    threshold: float,
+    keep: str,
+    cells: int,
+    buckets: int,
+    parts: int,
+    limits: tuple[float, float],
+) -> None:
+    choice = Settings(threshold, keep, True, cells, buckets)  # type: ignore[arg-type]
+    assert run(tmp_path, described, choice, parts, *limits) == brute_force(described, threshold, keep, *limits)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -35,9 +36,13 @@ class Lite0(nn.Module):
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.body((pixels.float() - 127) / 128)
 
-    def maps(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8 (n, 3, h, w), RGB -> float32 (n, 1280, h / 32, w / 32): what is pooled to features."""
-        maps: torch.Tensor = self.body.forward_features((pixels.float() - 127) / 128)  # type: ignore[operator]
+    def middle(self, pixels: torch.Tensor, stages: int) -> torch.Tensor:
+        """uint8 (n, 3, h, w), RGB -> the map that `lite0_graph.make_graph` gives with so many stages, float32."""
+        at = self.body.bn1(self.body.conv_stem((pixels.float() - 127) / 128))  # type: ignore[operator]
+        for blocks in self.body.blocks[:stages]:  # type: ignore[index]
+            at = blocks(at)
+        block: Any = self.body.blocks[stages][0]  # type: ignore[index]
+        maps: torch.Tensor = block.bn1(block.conv_pw(at))
         return maps
 
 

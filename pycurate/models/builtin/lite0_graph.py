@@ -18,31 +18,34 @@ EPSILON = np.float32(1e-3)  # of the batch normalisations
 SIZE = 224  # pixels
 
 
-def make_graph(tensors: Sequence[np.ndarray], side: int = SIZE, *, pooled: bool = True) -> bytes:
+def make_graph(tensors: Sequence[np.ndarray], side: int = SIZE, *, stages: int | None = None) -> bytes:
     """The graph: uint8 (1, 3, side, side) `pixels`, RGB -> float32 (1, 1280), pooled features.
 
-    Without `pooled`, the map that they are the means of: float32 (1, 1280, side / 32, side / 32), from 0 to 6.
-    `tensors` are those of the layers in their order: a convolution's kernel, then scale, shift, mean, variance and a
-    counter of its batch normalisation, which are folded into the convolution.
+    With `stages`, only that many stages of blocks and the expansion in the next block, before its depthwise
+    convolution: float32 (1, channels, height, width), from 0 to 6. With 5 that is the last map of a sixteenth of the
+    side, (1, 672, side / 16, side / 16), from where SSDLite takes its finer features (Sandler et al., arXiv:1801.04381,
+    section 6.2). `tensors` are those of the layers in their order: a convolution's kernel, then scale, shift, mean,
+    variance and a counter of its batch normalisation, which are folded into the convolution.
     """
     graph = _Graph(tensors, side)
     at = graph.add("Cast", "pixels", to=TensorProto.FLOAT)
     at = graph.add("Sub", at, graph.constant(np.float32(127)))
     at = graph.add("Div", at, graph.constant(np.float32(128)))
     at = graph.bounded(graph.convolution(at, stride=2))
-    for repeats, stride, expansion in STAGES:
+    for stage, (repeats, stride, expansion) in enumerate(STAGES):
         for repeat in range(repeats):
             start = at
             if expansion > 1:
                 at = graph.bounded(graph.convolution(at))
+            if stage == stages:
+                return graph.model(at).SerializeToString()
             at = graph.bounded(graph.convolution(at, stride if repeat == 0 else 1, depthwise=True))
             at = graph.convolution(at)
             if repeat:
                 at = graph.add("Add", at, start)
     at = graph.bounded(graph.convolution(at))
-    if pooled:
-        at = graph.add("ReduceMean", at, graph.constant(np.array([-1, -2])), keepdims=1)
-        at = graph.add("Reshape", at, graph.constant(np.array([1, -1])))
+    at = graph.add("ReduceMean", at, graph.constant(np.array([-1, -2])), keepdims=1)
+    at = graph.add("Reshape", at, graph.constant(np.array([1, -1])))
     return graph.model(at).SerializeToString()
 
 
@@ -90,9 +93,7 @@ class _Graph:
         )
 
     def model(self, output: str) -> ModelProto:
-        """The whole of it, up to the node of this name. Raises ValueError if tensors are left over."""
-        if next(self._tensors, None) is not None:
-            raise ValueError("there are more tensors than layers")
+        """The whole of it, up to the node of this name."""
         pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, 3, self._side, self._side])
         features = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
         graph = helper.make_graph(self._nodes, "lite0", [pixels], [features], self._constants)
