@@ -1,7 +1,7 @@
 """What a copy of an image has lost, told from its own pixels and header: real detail, compression, sharpening, colour.
 
 All is measured on TILES, so on pixels as they were decoded, of the same parts of the picture in each of its copies.
-The constants were fitted on photographs of BSDS500, COCO and Kodak's and on camera files, each with two dozen edits.
+The constants were fitted on the photographs of BSDS500 and Kodak's and on camera files, each with a dozen edits.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pycurate.images.views import TILE, TILES_ACROSS, corners
 
 BLOCK = 8  # the side of a DCT block, which JPEG has as well
 FLAT = 4  # levels between the darkest and the brightest pixel of a row that belongs to a plain border
-UNKNOWN = 50.0  # the JPEG quality that other lossy formats, and GIF, count as: most such files were a JPEG before
+UNKNOWN = 75.0  # the JPEG quality that other lossy formats, and GIF with its few colours, count as
 TINT = 12  # levels between the colours of a pixel that is grey, after compression too
 FLOOR = 0.2  # energy of a coefficient, in levels squared, that rounding and fine compression may have left
 LEAST_BORDER = 0.08  # of the area; less is no border but an uneven edge
@@ -27,11 +27,8 @@ _DCT = _DCT.astype(np.float32)
 _BAND = np.maximum(_k[:, None], _k)  # 0 to 7, the band of each coefficient
 
 # Where the spectrum falls more steeply than that of a photograph: weights of the steps between bands 3 to 7, in bits.
-_FALL = np.array([3.7, 3.2, 0.4, 0.2])
-_ORDINARY_FALL = 9.8
-_COMPRESSED = 0.3  # of it for each bit of compression, which empties the upper bands as well
-_TRACE = 0.8  # weight of what _resampling finds
-_FINEST = np.log2(5.8)  # the mean step, in bits, from which on quantisation leaves no trace
+_FALL = np.array([3.2, 2.3, 0.4, 1.6])
+_ORDINARY_FALL = 11.5
 
 # Enlarging mixes neighbours by turns. Of the spectrum of the second differences along a row (Gallagher, "Detection of
 # linear and cubic interpolation in JPEG compressed images", CRV 2005) these places do not belong to JPEG's blocks.
@@ -63,9 +60,8 @@ class Evidence:
     """What tells an original from its copies.
 
     Attributes:
-        detail: pixels that hold real detail: those within a plain border, rounded to a quarter of a bit, less what
-            enlarging or blurring made of them. The same for an image and its compressed copy, smaller for whatever is
-            smaller, cropped or enlarged.
+        detail: pixels that hold real detail: those within a plain border, less what enlarging or blurring made of
+            them. The same for an image and its compressed copy, smaller for whatever is smaller, cropped or enlarged.
         loss: what was lost of those, the more the higher: bits by which compression is coarser and edges are steeper
             than another's. Only differences between copies of one picture mean anything.
         jpeg_quality: 1-100, of the coarsest JPEG compression that the file's table or its pixels show; None if none.
@@ -92,6 +88,9 @@ def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
     share = (rows[1] - rows[0]) * (columns[1] - columns[0]) / (width * height)
     # In eighths, and one less, so that what compression blurs of a border's edge does not matter.
     share = max(1, int(8 * share) - 1) / 8 if share < 1 - LEAST_BORDER else 1.0
+    softness = float((levels[2:-1] - levels[3:]) @ _FALL) - _ORDINARY_FALL + _resampling(luminance)
+    blurred = 1.3 + 0.8 * min(4, softness // 1.5) if softness >= 0 else 0.0
+
     past = _past_quality(coefficients)
     known = [quality for quality in (past, info.table_quality) if quality is not None]
     told = info.table_quality or (UNKNOWN if info.format in ("webp", "avif", "jp2", "gif") else 100.0)
@@ -99,18 +98,11 @@ def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
     if past is not None and past < told - 4:  # compressed once more, or kept without loss since
         again = 1.5 if told < 100 else 0.1
     coarsest = min([told, *known])
-    coarseness = max(_FINEST, np.log2(max(1, LUMINANCE.mean() * scale_of(coarsest) / 100))) + again
-
-    softness = float((levels[2:-1] - levels[3:]) @ _FALL) - _ORDINARY_FALL + _TRACE * _resampling(luminance)
-    softness -= _COMPRESSED * (coarseness - _FINEST)
-    blurred = 1.9 + 1.1 * min(4, softness // 1.3) if softness >= 0 else 0.0
-    # In quarters of a bit, so that a copy that is larger by a few pixels has no more than the original.
-    detail = 2 ** (np.round(4 * np.log2(width * height * share)) / 4 - blurred)
-
+    coarseness = np.log2(max(5.8, LUMINANCE.mean() * scale_of(coarsest) / 100))  # finer ones leave no trace
     spread = tiles.max(axis=0) - tiles.min(axis=0)
     grey = bool(spread.max() <= TINT)
-    loss = coarseness + 6 * float(levels[1] - levels[0]) + 16 * grey
-    return Evidence(float(detail), float(loss), min(known, default=None))
+    loss = coarseness + again + 6 * float(levels[1] - levels[0]) + 16 * grey
+    return Evidence(width * height * share * 2**-blurred, float(loss), min(known, default=None))
 
 
 def _transformed(luminance: np.ndarray) -> np.ndarray:
