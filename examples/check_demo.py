@@ -200,7 +200,7 @@ def main(results: Path, shards: Path) -> None:
     for kind, (found, passed) in planted_copies(truth, rows).items():
         click.echo(f"{found} of the {passed} {kind} that passed the filters were found.")
     kept, passed = originals(truth, rows)
-    click.echo(f"{kept} of the {passed} originals that passed the filters were kept, and no poorer copy of theirs.")
+    click.echo(f"{kept} of the {passed} originals that passed the filters were kept, or a lossless copy of theirs.")
     faults = check(results, shards)
     for fault in faults:
         click.echo(fault, err=True)
