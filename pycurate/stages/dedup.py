@@ -28,20 +28,21 @@ from pycurate.dedup.visits import member_dtype, members_of
 from pycurate.errors import UsageError
 from pycurate.hardware import cores, default_device
 from pycurate.results.layout import path_of
-from pycurate.results.tables import SAMPLES, read_embeddings, write_array, write_table
+from pycurate.results.tables import SAMPLES, read_views, write_array, write_table
 from pycurate.results.uids import uid_numbers
 
 log = logging.getLogger(__name__)
 
 PROBE_BITS = 58  # one image in 2^(64 - 58) = 64 is a probe in fast mode
-ROWS = 8192  # vectors assigned at once
+ROWS = 8192  # vectors assigned at once, about
 
 
 def assign(source: Source, results: Path, cells: Cells) -> None:
     """Write the visits of one partition's samples to cells, sorted by cell, beneath `results`."""
     samples = source.readable(source.known(["sha256", *COLUMNS]))
     embeddings = embeddings_of([source])
-    read_embeddings(source.embeddings, samples.num_rows)  # one for each of them
+    read_views(source.embeddings, samples.num_rows)  # of each of them
+    views = embeddings.shape[0]
     aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
     directions, centres = (torch.from_numpy(array).to(default_device()) for array in (cells.directions, cells.centres))
     one = np.zeros(samples.num_rows, member_dtype(centres.shape[1]))
@@ -50,23 +51,28 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
     one["content"] = uid_numbers(samples["sha256"])
     if cells.reach < 1:
         one["probe"] = scattered(one["content"]) >> np.uint64(PROBE_BITS) == 0
-    chosen = torch.from_numpy(source.chosen(samples["uid"])).to(default_device())
+    one = np.repeat(one, views)  # from here on a row is a vector
+    one["view"] = np.tile(np.arange(views), samples.num_rows)
+    chosen = torch.from_numpy(np.repeat(source.chosen(samples["uid"]), views)).to(default_device())
     distance = distance_at(cells.threshold)
     found: list[np.ndarray] = [np.zeros((0, 4), np.int64)]
-    for start in range(0, samples.num_rows, ROWS):
-        block = embeddings.block(source.number, start, start + ROWS)
-        keys = keys_of(torch.from_numpy(block).to(default_device()), directions)
+    images = max(1, ROWS // views)
+    for first in range(0, samples.num_rows, images):
+        block = embeddings.block(source.number, first, first + images)
+        here = slice(first * views, (first + images) * views)
+        keys = keys_of(torch.from_numpy(block.reshape(-1, block.shape[2])).to(default_device()), directions)
         home, seen = visits(keys, centres, cells.reach * distance / 2)
         if cells.reach < 1:
-            probes = torch.from_numpy(one["probe"][start : start + ROWS] > 0).to(default_device())
+            probes = torch.from_numpy(one["probe"][here] > 0).to(default_device())
             extra = visits(keys, centres, distance)[1] & probes[:, None] & ~seen
             seen |= extra
         else:
             extra = torch.zeros_like(seen)
-        seen &= chosen[start : start + ROWS, None]
+        seen &= chosen[here, None]
         row, cell = torch.nonzero(seen, as_tuple=True)
-        one["key"][start : start + ROWS] = keys.cpu().numpy()
-        found.append(torch.stack([row + start, cell, home[row] == cell, extra[row, cell]], dim=1).cpu().numpy())
+        one["key"][here] = keys.cpu().numpy()
+        visit = torch.stack([row + here.start, cell, home[row] == cell, extra[row, cell]], dim=1)
+        found.append(visit.cpu().numpy())
     row, cell, at_home, extra_visit = np.concatenate(found).T
     sort = np.argsort(cell, kind="stable")
     members = one[row[sort]]
