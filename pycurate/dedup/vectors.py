@@ -55,7 +55,7 @@ def as_compared(vectors: np.ndarray) -> np.ndarray:
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Twice float16 (..., dim) from `as_compared`, broadcast -> float32 (...): cosines; 0 if one has no direction."""
+    """Twice float16 (..., dim), of `as_compared`, broadcast -> float32 (...): cosines; 0 without a direction."""
     x, y = a.astype(np.float64), b.astype(np.float64)
     dot, xx, yy = (np.einsum("...j,...j->...", *two) for two in ((x, y), (x, x), (y, y)))
     scale = np.sqrt(xx * yy)
@@ -89,7 +89,9 @@ class Embeddings:
         """How many vectors an image has, and their dimension. Raises TableError if the partitions differ in them."""
         views, dims = (sorted({self._open(each).shape[axis] for each in self.paths}) for axis in (1, 2))
         if len(dims) != 1:
-            raise TableError(f"The embeddings have different dimensions ({dims}); embed all partitions with the same model.")
+            raise TableError(
+                f"The embeddings have different dimensions ({dims}); embed all partitions with the same model."
+            )
         if len(views) != 1:
             raise TableError(
                 f"The partitions have different numbers of embeddings per image ({views}); embed all with the same "
@@ -102,7 +104,7 @@ class Embeddings:
         return _compared(self._open(partition)[start:stop])
 
     def take(self, samples: np.ndarray) -> np.ndarray:
-        """float16 (n, views, dim): the vectors of samples by number (see `sample_numbers`), as `as_compared` gives them."""
+        """float16 (n, views, dim): vectors of samples by number (see `sample_numbers`), as `as_compared` gives them."""
         result = np.empty((len(samples), *self.shape), np.float16)
         partitions = samples >> ROW_BITS
         rows = samples & ((1 << ROW_BITS) - 1)

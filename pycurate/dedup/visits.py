@@ -14,7 +14,7 @@ from pycurate.results.tables import read_array
 
 
 def member_dtype(dim: int) -> np.dtype:
-    """One visit of a vector of a sample to a cell, with its key of `dim` numbers (see `pycurate.dedup.cells.keys_of`)."""
+    """One visit of a sample's vector to a cell, with its key of `dim` numbers (see `pycurate.dedup.cells.keys_of`)."""
     return np.dtype(
         [
             ("cell", "<i4"),
@@ -53,7 +53,7 @@ def members_of(results: Path, partitions: Iterable[int], start: int, stop: int) 
 
 @dataclass(frozen=True)
 class Nodes:
-    """The different views of images in a cell, the best image's first: of byte-equal members the best one stands for all."""
+    """The different views of images in a cell, best first: the same of byte-equal ones stand as one, the best."""
 
     members: np.ndarray  # member_dtype (n,): the best of each; `home` if any is, `probe` the least of any
     copies: np.ndarray  # int64 (c, 2): numbers of samples at home here, and of the best byte-equal one

@@ -208,8 +208,8 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
 
 def dim_of(models: ModelSelection) -> int | None:
     """Numbers of an image's embeddings, of all encoders together, if they are known without weights."""
-    dims = [_dim(encoder, models) for encoder in models.encoders.values()]
-    return None if None in dims else sum(filter(None, dims))
+    dims = {kind: _dim(encoder, models) for kind, encoder in models.encoders.items()}
+    return None if None in dims.values() else sum(models.views[kind] * (dim or 0) for kind, dim in dims.items())
 
 
 def _dim(encoder: str, models: ModelSelection) -> int | None:
