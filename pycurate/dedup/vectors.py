@@ -65,7 +65,7 @@ def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 class Embeddings:
     """The embeddings of several partitions, read where they lie.
 
-    `paths` names each partition's `.npy` file: float (rows, dim), or (rows, views, dim). Raises TableError if one cannot
+    `paths` names each partition's `.npy` file: float (rows, dim) or (rows, views, dim). Raises TableError if one cannot
     be read.
     """
 
