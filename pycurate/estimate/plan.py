@@ -28,8 +28,8 @@ times as long. Not measured for embeddings of more than 512 numbers."""
 
 DEDUP_BYTES = 2034
 """Bytes per image that the search for duplicates keeps in the work folder. docs/dedup.md, the same table, at 0.95. Both
-are of one view of each image; of k views the time is taken as 2 k - 1 times as long, as that many pairs of vectors of
-two images are compared, and the bytes as k times as many."""
+are of one view of each image. With k views the time is taken as 2 k - 1 times as long, since so many pairs of vectors
+of two images are compared, and the bytes as k^1.45 times as many: k vectors, each with k^0.45 times as many visits."""
 
 MINUTES = 60
 """Of an EMBED task, for which the estimate says what --partition_minutes would make of it."""
@@ -156,7 +156,7 @@ def make_estimate(survey: Survey, machine: Machine, gpus: Sequence[int], default
             survey.images.scaled(np.dtype(EMBEDDING).itemsize * machine.dim) if machine.dim else None,
             survey.samples.scaled(sum(trial.tables.values())) if trial else None,
             survey.bytes,
-            survey.images.scaled(DEDUP_BYTES * machine.views),
+            survey.images.scaled(DEDUP_BYTES * machine.views**1.45),
         ),
     )
 

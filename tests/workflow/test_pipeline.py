@@ -342,7 +342,8 @@ def test_duplicates_are_those_of_the_descriptor(shards: Path, tmp_path: Path) ->
     assert {one["check"] for one in models if one["subject"].startswith("torchscript:")} == {"weights", "batches"}
     assert pycurate("verify", flow.out).returncode == 0 and "dedup_emb/dedup_emb_00001.npy" in read_manifest(flow.out)
     assert "0 samples added, 0 removed" in refilter(flow.out)
-    # Another file under the same name is another model, in the reference as well; with views no two kept are alike in any.
+    # Another file under the same name is another model, in the reference as well. With --dedup_views no two kept images
+    # are alike, whichever is mirrored or turned.
     write_model(model, weight=5)
     search = ("--dedup_single", "0", "--dedup_cells", "4", "--dedup_buckets", "2", "--dedup_views", "dihedral")
     flow.succeed("-resume", *search)

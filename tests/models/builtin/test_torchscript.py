@@ -100,7 +100,9 @@ def test_sscd_is_the_published_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     spec, published = DESCRIPTORS["sscd"].encoder, sscd.SSCD_DISC_MIXUP
     assert published.url.startswith("https://") and published.url.endswith(f"/{published.file}")
     assert re.fullmatch("[0-9a-f]{64}", published.sha256)
-    with pytest.raises(ModelError, match=r"is missing; on a machine with network .* fetch --dedup-encoder sscd --model-dir"):
+    with pytest.raises(
+        ModelError, match=r"is missing; on a machine with network .* fetch --dedup-encoder sscd --model-dir"
+    ):
         load_encoder(spec, tmp_path, "cpu")
     path = write_model(tmp_path / published.file, facts={})
     with pytest.raises(ModelError, match=f"instead of {published.sha256}; delete it"):
