@@ -351,7 +351,7 @@ def test_duplicates_are_those_of_the_descriptor(shards: Path, tmp_path: Path) ->
     views = read_array(path_of(flow.out, "dedup_emb", "00001"))
     assert views.shape == (len(wide), 8, 12) and not np.allclose(views[:, 0], wide, atol=0.01)
     assert "0 samples added, 0 removed" in refilter(flow.out)
-    held = []
+    held: list[tuple[str, np.ndarray]] = []
     for number in ("00000", "00001"):
         samples = read_table(path_of(flow.out, "samples", number))
         uids = samples.filter(samples["row"].is_valid())["uid"].to_pylist()
