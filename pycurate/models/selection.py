@@ -104,7 +104,7 @@ def select_models(
     *,
     encoder: str | None = None,
     dedup_encoder: str | None = None,
-    dedup_views: str = "none",
+    dedup_views: str | None = None,
     scorers: tuple[str, ...] = (),
     without: Collection[str] = (),
     device: str | None = None,
@@ -124,7 +124,7 @@ def select_models(
         check_fit(name, chosen)
     check_columns(scorers)  # those of a preset may be named where they are not used: when its folder is filled, say
     descriptor = find_descriptor(dedup_encoder or (SAME if encoder else found.dedup_encoder))
-    views = VIEWS[dedup_views]
+    views = VIEWS[dedup_views or "none"]
     apart = {"dedup_emb": descriptor or chosen} if descriptor not in (None, chosen) or views > 1 else {}
     return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device, views)
 
