@@ -6,6 +6,7 @@ What searches is imported by the commands that do, since torch, which it needs, 
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,17 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _own_threshold(results: Path | None, preset: str) -> float:
-    """That of the encoder whose embeddings are compared: of the preset, or of the descriptor that the tables state.
+    """That of the encoder whose embeddings are compared: of the preset, if that is the one that scores, or of the
+    descriptor that the tables state.
 
     Raises UsageError if nothing is known of that.
     """
     if results is None or (kind := compared(results)) == "img_emb":
         return find_preset(preset).dedup_threshold
-    stated = read_encoder(path_of(results, "samples", numbers(results, "samples")[0]), kind)
+    samples = path_of(results, "samples", numbers(results, "samples")[0])
+    stated = read_encoder(samples, kind)
+    if stated and replace(stated, views=1) == read_encoder(samples, "img_emb"):
+        return find_preset(preset).dedup_threshold
     threshold = dedup_threshold_of(stated.name) if stated else None
     if threshold is None:
         raise UsageError(

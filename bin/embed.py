@@ -30,14 +30,14 @@ def main(
 ) -> None:
     """Embed the images of the shards in RESULTS/partitions.
 
-    Writes RESULTS/img_emb, metadata and measures, with --dedup-encoder dedup_emb, and samples with a row for every
-    sample, readable or not.
+    Writes RESULTS/img_emb, metadata and measures, with --dedup-encoder or --dedup-views dedup_emb, and samples with a
+    row for every sample, readable or not.
     """
     encoders = models.load_encoders()
     scorers = models.load_pixel_scorers()
     options = LoaderOptions.fill(loader, models.device, batch_size, max_pixels, workers)
     for number in partitions or numbers(results, "partitions"):
-        embed_partition(results, number, encoders, scorers, options)
+        embed_partition(results, number, encoders, scorers, options, models.views)
         record(results, "EMBED", number, left(results, kinds_of("EMBED"), number))
 
 

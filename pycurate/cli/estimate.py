@@ -68,12 +68,14 @@ def estimate(
     missing = None
     each = cores() / _gpus_here()
     if images_per_second is not None:
-        machine = Machine(Interval(images_per_second, images_per_second, images_per_second), dim_of(models), each)
+        rate = Interval(images_per_second, images_per_second, images_per_second)
+        machine = Machine(rate, dim_of(models), each, models.dedup_views)
     else:
         try:
-            machine = Machine.of(try_out(held.counts, models, defaults.batch_size, seconds), each)
+            trial = try_out(held.counts, models, defaults.batch_size, seconds)
+            machine = Machine.of(trial, each, models.dedup_views)
         except NotLoadedError as error:
-            missing, machine = str(error), Machine(None, dim_of(models), each)
+            missing, machine = str(error), Machine(None, dim_of(models), each, models.dedup_views)
     plan = put_together(held, machine, numbers, defaults)
     if as_json:
         echo(*json.dumps(asdict(plan) | {"no_trial": missing}, indent=2).split("\n"))
@@ -165,6 +167,8 @@ def _times(plan: "Estimate") -> Iterator[str]:
             f"{duration(part.value) if part else '?':>12}" for part in (row.embed, row.score, row.dedup, row.write)
         )
         yield f"  {row.gpus:>6}{''.join(cells)}   {_span(row.all) if row.all else '?'}"
+    if plan.machine.views > 1:
+        yield f"  EMBED and DEDUP are of {plan.machine.views} embeddings per image (--dedup_views)."
     if max(row.gpus for row in plan.times) > plan.tasks.count:
         yield "  More GPUs than EMBED tasks do not help; a smaller --partition_bytes gives more tasks."
 

@@ -14,7 +14,7 @@ from pycurate.models.selection import select_models
 from pycurate.parameters import optional_scores
 
 SCORES = optional_scores()
-MODELS = ("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *SCORES, "model_dir")
+MODELS = ("preset", "encoder", "dedup_encoder", "dedup_views", "scorer", "pixel_scorer", *SCORES, "model_dir")
 
 
 def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,6 +28,7 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
             _weights(given["model_dir"]),
             encoder=given["encoder"],
             dedup_encoder=given["dedup_encoder"],
+            dedup_views=given["dedup_views"],
             scorers=(*given["pixel_scorer"], *given["scorer"]),
             without={score for score in SCORES if not given[score]},
             device=device,

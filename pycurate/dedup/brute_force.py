@@ -69,11 +69,13 @@ def check_decisions(sources: Sequence[Source], decisions: pa.Table, threshold: f
     values, count = np.unique(contents[stays], return_counts=True)
     twice = np.isin(contents, values[count > 1]) & kept
     faults += [f"{uids[int(i)]} is kept, as is a byte-equal image" for i in np.flatnonzero(twice)]
+    both: set[tuple[int, int]] = set()
     for i, j in _alike(embeddings.take(numbers[stays]), threshold):
         i, j = stays[i], stays[j]
         close = embeddings.similarity(numbers[i], numbers[j]) >= np.float32(threshold)
         close &= ~(reference[i] & reference[j])
-        faults += [f"{uids[int(a)]} and {uids[int(b)]} are both kept" for a, b in zip(i[close], j[close], strict=True)]
+        both.update(zip(i[close].tolist(), j[close].tolist(), strict=True))
+    faults += [f"{uids[a]} and {uids[b]} are both kept" for a, b in sorted(both)]
     if faults:
         raise LedgerError(f"{len(faults)} decisions about duplicates are wrong; the first: {faults[0]}.")
     return Checked(int(kept.sum()), len(stays) * (len(stays) - 1) // 2, dropped.num_rows)
@@ -104,12 +106,14 @@ def _samples(sources: Sequence[Source]) -> tuple[pa.ChunkedArray, np.ndarray, np
 
 
 def _alike(vectors: np.ndarray, threshold: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs i < j whose float32 product is about the threshold or above."""
-    wide = torch.nn.functional.normalize(torch.from_numpy(vectors).to(default_device()).float(), dim=1)
-    for start in range(0, len(wide), BLOCK):
-        rows = wide[start : start + BLOCK]
-        for other in range(start, len(wide), BLOCK):
-            products = rows @ wide[other : other + BLOCK].T
-            places = torch.nonzero(products >= threshold - ROUNDING).cpu().numpy()
-            i, j = places[:, 0] + start, places[:, 1] + other
-            yield i[i < j], j[i < j]
+    """Pairs i < j of float16 (n, views, dim) of which a float32 product is about the threshold or above."""
+    wide = torch.nn.functional.normalize(torch.from_numpy(vectors).to(default_device()).float(), dim=2)
+    for view in range(wide.shape[1]):
+        for start in range(0, len(wide), BLOCK):
+            rows = wide[start : start + BLOCK, 0]
+            for other in range(0 if view else start, len(wide), BLOCK):
+                products = rows @ wide[other : other + BLOCK, view].T
+                places = torch.nonzero(products >= threshold - ROUNDING).cpu().numpy()
+                i, j = places[:, 0] + start, places[:, 1] + other
+                different = i != j if view else i < j
+                yield np.minimum(i, j)[different], np.maximum(i, j)[different]

@@ -1,7 +1,8 @@
 """The duplicates that meet in one cell.
 
 A cell holds members that are at home in it and visitors. Two visitors need not be compared: they meet where one of them
-is at home (see `pycurate.dedup.cells`).
+is at home (see `pycurate.dedup.cells`). Nor need two vectors of mirrored or turned images: one of two is always of an
+image as it is (see `pycurate.dedup.vectors`).
 """
 
 from collections.abc import Callable
@@ -25,7 +26,8 @@ class Query:
     Attributes:
         threshold: pairs of at least this similarity (as float32) are duplicates.
         limit: of duplicates per member and cell.
-        compare: gives the similarity, float32 (n,), of samples a with samples b, both int64 (n,), by number.
+        compare: gives the similarity, float32 (n,), of samples a with samples b, both int64 (n,), by number. It is at
+            least the cosine of any of their vectors that are compared here.
         device: of torch, where products are made; None: by numpy.
     """
 
@@ -36,7 +38,7 @@ class Query:
 
 
 def match_nodes(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Query) -> Found:
-    """Duplicates of the nodes of one cell among the better ones, by position.
+    """Duplicates of the nodes of one cell among the better ones, by position; of two images once, by any two nodes.
 
     Args:
         nodes: member_dtype (n,), best first.
@@ -45,17 +47,17 @@ def match_nodes(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup
         lookup: what counts as a duplicate.
     """
     alive = nodes["key"].any(axis=1)
-    home = nodes["home"]
+    home, upright = nodes["home"], nodes["view"] == 0
     rows = rows & alive & nodes["order"]["new"]
     columns = columns & alive
     keys = nodes["key"].astype(np.float32)
-    kinds = ((rows & home, columns), (rows & ~home, columns & home))
-    return Found.of(
-        [
-            neighbours(keys, nodes["sample"], np.flatnonzero(seek), np.flatnonzero(among), lookup)
-            for seek, among in kinds
-        ]
-    )
+    kinds = [
+        (rows & resident & own, among & other)
+        for resident, among in ((home, columns), (~home, columns & home))
+        for own, other in ((upright, True), (~upright, upright))
+    ]
+    found = [neighbours(keys, nodes, np.flatnonzero(seek), np.flatnonzero(among), lookup) for seek, among in kinds]
+    return Found.of(found).once(nodes["sample"])
 
 
 def match_cell(members: np.ndarray, lookup: Query) -> pa.Table:
@@ -76,12 +78,14 @@ def match_cell(members: np.ndarray, lookup: Query) -> pa.Table:
 # Each member looks for duplicates among the better ones, from the best on, and stops after a number of them. A group of
 # g near-copies so costs g times that number of pairs at most and, as its best ones stand in the first block, g times
 # one block of products.
-def neighbours(keys: np.ndarray, samples: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Query) -> Found:
+def neighbours(keys: np.ndarray, nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Query) -> Found:
     """For each of `rows`, the first `lookup.limit` of `columns` before it that are duplicates of it.
+
+    An image is none of its own, nor of a byte-equal one.
 
     Args:
         keys: float32 (n, dim), members best first, rounded to float16 (see `pycurate.dedup.cells` and SLACK).
-        samples: int64 (n,), the members' numbers.
+        nodes: member_dtype (n,), the same members.
         rows: int64, ascending positions of the members that look for duplicates.
         columns: int64, ascending positions of the members that they look among.
         lookup: what counts as a duplicate.
@@ -89,6 +93,7 @@ def neighbours(keys: np.ndarray, samples: np.ndarray, rows: np.ndarray, columns:
     Costs products of len(rows) * len(columns) / 2 at most, and memory for one block of them.
     """
     close = close_pairs(keys[rows], keys[columns], lookup.threshold - SLACK, lookup.device)
+    samples, content = nodes["sample"], nodes["content"]
     found = []
     for row_start in range(0, len(rows), BLOCK):
         block = rows[row_start : row_start + BLOCK]
@@ -104,8 +109,11 @@ def neighbours(keys: np.ndarray, samples: np.ndarray, rows: np.ndarray, columns:
             if not len(near):
                 continue
             i, j = active[near], others[other]
-            before = j < block[i]
-            i, j, alike = _first(i[before], j[before], samples, block, lookup.limit - count, lookup)
+            apart = (j < block[i]) & (content[j] != content[block[i]]).any(axis=1)
+            i, j = i[apart], j[apart]
+            again = np.zeros(len(i), bool)  # another view of the image before it
+            again[1:] = (i[1:] == i[:-1]) & (samples[j[1:]] == samples[j[:-1]])
+            i, j, alike = _first(i[~again], j[~again], samples, block, lookup.limit - count, lookup)
             parts.append((i, j, alike))
             count += np.bincount(i, minlength=len(block))
             last[i] = j  # in ascending order of j within each i: the last one stays

@@ -81,6 +81,24 @@ class Found:
         columns = zip(*((p.later, p.earlier, p.similarity, p.more) for p in [empty, *parts]), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
 
+    def once(self, samples: np.ndarray) -> "Found":
+        """Each pair of samples once, though several of their vectors were found, and one list for each that looked.
+
+        `samples`, int64 (n,), are the members' numbers. A joint list ends where the first of a sample's lists was cut:
+        up to there it lacks nothing.
+        """
+        sort = np.lexsort((self.earlier, samples[self.later]))
+        later, earlier, more = samples[self.later[sort]], samples[self.earlier[sort]], self.more[sort]
+        new = np.ones(len(sort), bool)
+        new[1:] = (later[1:] != later[:-1]) | (earlier[1:] != earlier[:-1])
+        starts = np.flatnonzero(new)
+        cut = np.logical_or.reduceat(more, starts) if len(starts) else more
+        later, chosen = later[starts], sort[starts]
+        before = np.cumsum(cut) - cut  # cuts before each pair
+        whole = before == before[np.searchsorted(later, later)]  # none of them in the same list
+        chosen = chosen[whole]
+        return Found(self.later[chosen], self.earlier[chosen], self.similarity[chosen], cut[whole])
+
 
 def pairs_table(nodes: np.ndarray, found: Found, probe: np.ndarray) -> pa.Table:
     """What was found in one cell, as PAIRS; `probe`, int (n,), says what the nodes are to the measuring of recall."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Set
+from dataclasses import replace
 from pathlib import Path
 
 from pycurate.errors import TableError
@@ -34,7 +35,8 @@ def whole(folder: Path, by: str, embeddings: str, reference: bool) -> list[str]:
         expected = set(range(int(found[-1]) + 1))
     if reference and not paths_of(folder, embeddings):
         raise TableError(
-            f"{shown} has no {embeddings}, which the input is compared by; embed both with the same --dedup_encoder."
+            f"{shown} has no {embeddings}, which the input is compared by; embed both with the same --dedup_encoder "
+            "and --dedup_views."
         )
     for each in (by, embeddings) if reference else (by,):
         _compare(shown, each, _there(folder, each), expected)
@@ -75,9 +77,10 @@ def one_encoder(tables: Iterable[tuple[Path, str, bool]], embeddings: str) -> No
         elif known is None:
             known = stated
         elif stated != known:
+            same = "--dedup_views" if replace(stated, views=known.views) == known else "encoder"
             raise TableError(
                 f"{_shown(folder, reference)} was embedded by {stated} in partition {number}, but the set "
-                f"that it is compared with by {known}; embed both with the same encoder."
+                f"that it is compared with by {known}; embed both with the same {same}."
             )
 
 

@@ -51,21 +51,23 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
     check_encoder(sources)
     embeddings = embeddings_of(sources)
     uids, numbers = _new_samples(sources)
-    size = max(SAMPLE, 16 * (settings.cells or most_cells(len(uids))))
+    views, dim = embeddings.shape
+    count = len(uids) * views
+    size = max(SAMPLE, 16 * (settings.cells or most_cells(count))) // views
     sample = numbers[np.argsort(scattered(uids), kind="stable")[:size]]
-    vectors = torch.from_numpy(embeddings.take(sample)).to(default_device())
+    vectors = torch.from_numpy(embeddings.take(sample).reshape(-1, dim)).to(default_device())
 
     spread = directions_of(vectors)
     coarse = keys_of(vectors, spread[:, : DIRECTIONS[2]])
     exact = settings.exact is not False
-    fit = fit_cells(coarse, len(uids), settings, 1.0 if exact else FAST)
+    fit = fit_cells(coarse, count, settings, 1.0 if exact else FAST)
     if settings.exact is None and fit.visits > MOST_VISITS:
         log.warning(
             "An exact search would cost %.0f visits per vector; using the fast search and measuring its recall.",
             fit.visits,
         )
-        exact, fit = False, fit_cells(coarse, len(uids), settings, FAST)
-    directions = choose_directions(vectors, spread, fit.pairs, len(uids), settings.threshold)
+        exact, fit = False, fit_cells(coarse, count, settings, FAST)
+    directions = choose_directions(vectors, spread, fit.pairs, count, settings.threshold)
     keys = keys_of(vectors, directions)
     centres = k_means(keys, fit.cells)
     cells = Cells(
@@ -74,21 +76,21 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         1.0 if exact else FAST,
         directions.cpu().numpy(),
         centres.cpu().numpy(),
-        _buckets(fit, settings.buckets or math.ceil(len(uids) * fit.visits / VISITS_PER_BUCKET)),
+        _buckets(fit, settings.buckets or math.ceil(count * fit.visits / VISITS_PER_BUCKET)),
         np.array(shard_names(sources) if settings.keep == "first" else [], dtype=np.str_),
         sources[0].kind,
     )
     cells.save(cells_path(results))
     log.info(
         "%d vectors of %d numbers: keys of %d, %d cells, %d buckets; %.1f visits per vector, %s",
-        *(len(uids), embeddings.dim, keys.shape[1], fit.cells, len(cells.buckets) - 1, fit.visits),
+        *(count, dim, keys.shape[1], fit.cells, len(cells.buckets) - 1, fit.visits),
         "exact" if exact else "fast",
     )
     return cells
 
 
 def most_cells(samples: int) -> int:
-    """For so many samples: a power of 4 near their root; one where fan-out would not pay."""
+    """For so many vectors: a power of 4 near their root; one where fan-out would not pay."""
     return 1 if samples < FEW else min(16384, 4 ** round(math.log(samples, 16)))
 
 
@@ -119,7 +121,7 @@ def choose_directions(
         vectors: float16 (n, dim), the sample.
         spread: float32 (dim, dim), from `directions_of`.
         pairs: products that will be made.
-        samples: in the whole set.
+        samples: vectors in the whole set.
         threshold: cosine of duplicates.
     """
     dim = vectors.shape[1]
@@ -154,11 +156,11 @@ class Fit:
 
 
 def fit_cells(keys: torch.Tensor, samples: int, settings: Settings, reach: float) -> Fit:
-    """The cheapest number of cells for so many samples, or the one that was asked for.
+    """The cheapest number of cells for so many vectors, or the one that was asked for.
 
     Args:
         keys: float32 (n, dim), of the sample.
-        samples: in the whole set.
+        samples: vectors in the whole set.
         settings: the threshold, and the number of cells if it is given.
         reach: as in Cells.
     """

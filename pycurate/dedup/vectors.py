@@ -1,11 +1,15 @@
-"""What a vector is to the search for duplicates, and how alike two of them are: one definition for every path.
+"""What a vector is to the search for duplicates, and how alike two images are: one definition for every path.
 
 **Vectors.** A vector is used as it is stored, in float16, if its length is within 1 % of 1. Any other (unnormalised,
 or stored in another type) is brought to unit length in float64 and rounded to float16. One that has no direction, being
 zero or holding a NaN or an infinity, becomes zero and is like no other vector, not even its own copy.
 
-**Similarity** of a and b is the cosine a.b / sqrt(|a|^2 |b|^2), computed in float64 and rounded to float32. They are
-duplicates when it is at least the threshold rounded to float32.
+**Similarity** of a and b is the cosine a.b / sqrt(|a|^2 |b|^2), computed in float64 and rounded to float32. Two images
+are duplicates when theirs is at least the threshold rounded to float32.
+
+**Views.** An image has a vector of itself, the first, and may have others, of how it looks mirrored or turned
+(pycurate.images.symmetries). The similarity of two images is the greatest of the first vector of either with any of the
+other: as one of them is, and the other mirrored or turned. It is symmetric by definition, and exact as its parts are.
 
 **Why every path and machine agrees to the last bit.** float16 numbers of at most 1.01 are whole multiples of 2^-24, so
 each product of two is a multiple of 2^-48, and by Cauchy-Schwarz no partial sum of products exceeds 1.03. Every such
@@ -21,7 +25,7 @@ from threading import Lock
 import numpy as np
 
 from pycurate.errors import TableError
-from pycurate.results.tables import read_embeddings
+from pycurate.results.tables import read_views
 
 # A sample's number: that of its partition, then its row in the partition's embeddings.
 ROW_BITS = 32
@@ -51,9 +55,9 @@ def as_compared(vectors: np.ndarray) -> np.ndarray:
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Twice float16 (n, dim) from `as_compared` -> float32 (n,): the cosine of each pair; 0 if one has no direction."""
+    """Twice float16 (..., dim), of `as_compared`, broadcast -> float32 (...): cosines; 0 without a direction."""
     x, y = a.astype(np.float64), b.astype(np.float64)
-    dot, xx, yy = (np.einsum("ij,ij->i", *two) for two in ((x, y), (x, x), (y, y)))
+    dot, xx, yy = (np.einsum("...j,...j->...", *two) for two in ((x, y), (x, x), (y, y)))
     scale = np.sqrt(xx * yy)
     return np.divide(dot, scale, out=np.zeros_like(dot), where=scale > 0).astype(np.float32)
 
@@ -61,7 +65,8 @@ def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 class Embeddings:
     """The embeddings of several partitions, read where they lie.
 
-    `paths` names each partition's `.npy` file: float (rows, dim). Raises TableError if one cannot be read.
+    `paths` names each partition's `.npy` file: float (rows, dim) or (rows, views, dim). Raises TableError if one cannot
+    be read.
     """
 
     def __init__(self, paths: Mapping[int, Path]) -> None:
@@ -73,35 +78,40 @@ class Embeddings:
         if partition not in self.paths:
             raise TableError(f"There are no embeddings of partition {partition}; run embed.py for it first.")
         with self._one:
-            return read_embeddings(self.paths[partition])
+            return read_views(self.paths[partition])
 
     def rows(self, partition: int) -> int:
-        """How many vectors a partition has."""
+        """How many samples a partition has vectors of."""
         return len(self._open(partition))
 
     @property
-    def dim(self) -> int:
-        """Dimension of the vectors. Raises TableError if the partitions differ in it."""
-        dims = {self._open(partition).shape[1] for partition in self.paths}
+    def shape(self) -> tuple[int, int]:
+        """How many vectors an image has, and their dimension. Raises TableError if the partitions differ in them."""
+        views, dims = (sorted({self._open(each).shape[axis] for each in self.paths}) for axis in (1, 2))
         if len(dims) != 1:
             raise TableError(
-                f"The embeddings have different dimensions ({sorted(dims)}); embed all partitions with the same model."
+                f"The embeddings have different dimensions ({dims}); embed all partitions with the same model."
             )
-        return dims.pop()
+        if len(views) != 1:
+            raise TableError(
+                f"The partitions have different numbers of embeddings per image ({views}); embed all with the same "
+                "--dedup_views."
+            )
+        return views[0], dims[0]
 
     def block(self, partition: int, start: int, stop: int) -> np.ndarray:
-        """float16 (stop - start, dim): these rows of a partition, as `as_compared` gives them."""
-        return as_compared(self._open(partition)[start:stop])
+        """float16 (stop - start, views, dim): these rows of a partition, as `as_compared` gives their vectors."""
+        return _compared(self._open(partition)[start:stop])
 
     def take(self, samples: np.ndarray) -> np.ndarray:
-        """float16 (n, dim): the vectors of samples by number (see `sample_numbers`), as `as_compared` gives them."""
-        result = np.empty((len(samples), self.dim), np.float16)
+        """float16 (n, views, dim): vectors of samples by number (see `sample_numbers`), as `as_compared` gives them."""
+        result = np.empty((len(samples), *self.shape), np.float16)
         partitions = samples >> ROW_BITS
         rows = samples & ((1 << ROW_BITS) - 1)
         for partition in np.unique(partitions).tolist():
             here = partitions == partition
             try:
-                result[here] = as_compared(self._open(partition)[rows[here]])
+                result[here] = _compared(self._open(partition)[rows[here]])
             except IndexError as error:
                 raise TableError(
                     f"{self.paths[partition]} has fewer rows than readable samples ({error}); embed it again."
@@ -111,7 +121,15 @@ class Embeddings:
     def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """float32 (n,): the similarity of samples a with samples b, by their numbers."""
         result = np.empty(len(a), np.float32)
-        for start in range(0, len(a), 8192):
-            part = slice(start, start + 8192)
-            result[part] = similarity(self.take(a[part]), self.take(b[part]))
+        size = max(1, 8192 // self.shape[0])
+        for start in range(0, len(a), size):
+            part = slice(start, start + size)
+            x, y = self.take(a[part]), self.take(b[part])
+            cosines = similarity(x[:, :1], y), similarity(x[:, 1:], y[:, :1])
+            result[part] = np.concatenate(cosines, axis=1).max(axis=1)
         return result
+
+
+def _compared(vectors: np.ndarray) -> np.ndarray:
+    """The same for float (n, views, dim)."""
+    return as_compared(vectors.reshape(-1, vectors.shape[2])).reshape(vectors.shape)

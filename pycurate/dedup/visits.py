@@ -14,12 +14,13 @@ from pycurate.results.tables import read_array
 
 
 def member_dtype(dim: int) -> np.dtype:
-    """One visit of a sample to a cell, with its key of `dim` numbers (see `pycurate.dedup.cells.Cells.keys`)."""
+    """One visit of a sample's vector to a cell, with its key of `dim` numbers (see `pycurate.dedup.cells.keys_of`)."""
     return np.dtype(
         [
             ("cell", "<i4"),
             ("home", "?"),
             ("probe", "<i1"),  # of a probe: 1, or 2 if the visit is made to measure recall only; else 0
+            ("view", "u1"),  # which of the sample's vectors this is: 0 for the image as it is
             ("sample", "<i8"),
             ("order", RANK),
             ("content", "<u8", (2,)),  # the first 128 bits of the image's SHA-256
@@ -52,24 +53,25 @@ def members_of(results: Path, partitions: Iterable[int], start: int, stop: int) 
 
 @dataclass(frozen=True)
 class Nodes:
-    """The different images of a cell, best first: byte-equal members stand together under the best of them."""
+    """The different views of images in a cell, best first: the same of byte-equal ones stand as one, the best."""
 
     members: np.ndarray  # member_dtype (n,): the best of each; `home` if any is, `probe` the least of any
     copies: np.ndarray  # int64 (c, 2): numbers of samples at home here, and of the best byte-equal one
 
 
 def nodes_of(members: np.ndarray) -> Nodes:
-    """Join byte-equal members of one cell."""
+    """Join the same views of byte-equal members of one cell."""
     members = members[best_first(members["order"])]
-    content = members["content"]
-    sort = np.lexsort((content[:, 1], content[:, 0]))  # stable: the best of equals stays first
+    content, view = members["content"], members["view"]
+    sort = np.lexsort((view, content[:, 1], content[:, 0]))  # stable: the best of equals stays first
     new = np.ones(len(sort), bool)
-    new[1:] = (content[sort[1:]] != content[sort[:-1]]).any(axis=1)
+    new[1:] = (content[sort[1:]] != content[sort[:-1]]).any(axis=1) | (view[sort[1:]] != view[sort[:-1]])
     starts = np.flatnonzero(new)
     best = sort[starts]
     leader = np.empty(len(members), np.int64)
     leader[sort] = np.repeat(best, np.diff(starts, append=len(sort)))
-    copy = np.flatnonzero((leader != np.arange(len(members))) & members["home"] & members["order"]["new"])
+    copy = (leader != np.arange(len(members))) & members["home"] & members["order"]["new"]
+    copy = np.flatnonzero(copy & (view == 0))  # once is enough
     nodes = members[best]
     if len(starts):
         nodes["home"] = np.logical_or.reduceat(members["home"][sort], starts)

@@ -27,7 +27,9 @@ DEDUP_SECONDS = 0.25e-3
 times as long. Not measured for embeddings of more than 512 numbers."""
 
 DEDUP_BYTES = 2034
-"""Bytes per image that the search for duplicates keeps in the work folder. docs/dedup.md, the same table, at 0.95."""
+"""Bytes per image that the search for duplicates keeps in the work folder. docs/dedup.md, the same table, at 0.95. Both
+are of one view of each image. With k views the time is taken as 2 k - 1 times as long, since so many pairs of vectors
+of two images are compared, and the bytes as k^1.45 times as many: k vectors, each with k^0.45 times as many visits."""
 
 MINUTES = 60
 """Of an EMBED task, for which the estimate says what --partition_minutes would make of it."""
@@ -57,19 +59,21 @@ class Machine:
         rate: images per second of one EMBED task, the slowest and the fastest run as bounds; None if not known.
         dim: numbers of an image's embeddings, of all encoders together; None if not known.
         cores: of the machine, for each of its GPUs.
+        views: of each image, among which duplicates are sought.
         trial: what was measured on it; None if nothing was.
     """
 
     rate: Interval | None
     dim: int | None
     cores: float
+    views: int = 1
     trial: Trial | None = None
 
     @classmethod
-    def of(cls, trial: Trial, cores: float) -> "Machine":
+    def of(cls, trial: Trial, cores: float, views: int) -> "Machine":
         """The machine of a trial; its rate is the mean of the runs."""
         rate = Interval(sum(trial.rates) / len(trial.rates), min(trial.rates), max(trial.rates))
-        return cls(rate, trial.dim, cores, trial)
+        return cls(rate, trial.dim, cores, views, trial)
 
     @property
     def embed_start(self) -> float:
@@ -152,7 +156,7 @@ def make_estimate(survey: Survey, machine: Machine, gpus: Sequence[int], default
             survey.images.scaled(np.dtype(EMBEDDING).itemsize * machine.dim) if machine.dim else None,
             survey.samples.scaled(sum(trial.tables.values())) if trial else None,
             survey.bytes,
-            survey.images.scaled(DEDUP_BYTES),
+            survey.images.scaled(DEDUP_BYTES * machine.views**1.45),
         ),
     )
 
@@ -192,7 +196,8 @@ def times(survey: Survey, groups: Sequence[Sequence[Shard]], machine: Machine, g
         write = Interval(spent, spent, spent)
     hands = machine.cores * (gpus if images.value > defaults.dedup_single else 1)
     start = trial.start if trial else 0.0
-    dedup = images.through(lambda number: start + number * DEDUP_SECONDS / hands)
+    each = DEDUP_SECONDS * (2 * machine.views - 1)
+    dedup = images.through(lambda number: start + number * each / hands)
     known = [part for part in (embed, score, dedup, write) if part]
     whole = Interval(*(sum(getattr(part, name) for part in known) for name in ("value", "low", "high")))
     return Times(gpus, embed, score, dedup, write, whole if embed else None)
@@ -208,8 +213,8 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
 
 def dim_of(models: ModelSelection) -> int | None:
     """Numbers of an image's embeddings, of all encoders together, if they are known without weights."""
-    dims = [_dim(encoder, models) for encoder in models.encoders.values()]
-    return None if None in dims else sum(filter(None, dims))
+    dims = {kind: _dim(encoder, models) for kind, encoder in models.encoders.items()}
+    return None if None in dims.values() else sum(models.views[kind] * (dim or 0) for kind, dim in dims.items())
 
 
 def _dim(encoder: str, models: ModelSelection) -> int | None:

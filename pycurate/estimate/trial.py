@@ -71,7 +71,7 @@ class Trial:
         score_start: the same of a SCORE task.
         score_seconds: of SCORE, per image.
         write_rate: bytes per second of WRITE, out of memory into the temporary folder; None if nothing was written.
-        dim: numbers of an image's embeddings, of all encoders together.
+        dim: numbers of an image's embeddings, of all encoders and views together.
         tables: bytes per sample of each table.
         memory: bytes, the largest resident size of the EMBED process.
         gpu_memory: bytes that torch had allocated on the GPU at most; None without a GPU.
@@ -183,7 +183,7 @@ def measure(
         given += count
         named = [Shard(f"{at:06}.tar", shard.path, shard.bytes) for at, (shard, _) in enumerate(chosen)]
         write_partitions(results, [named])
-        _, spent = _timed(lambda: embed_partition(results, NUMBER, encoders, pixel_scorers, options))
+        _, spent = _timed(lambda: embed_partition(results, NUMBER, encoders, pixel_scorers, options, models.views))
         return Run(sum(images for _, images in chosen), spent)
 
     pace = find_pace(run, seconds)
@@ -206,7 +206,7 @@ def measure(
         score_start=(start if scorers else plain) + score_load,
         score_seconds=score / pace.last.images,
         write_rate=written / write if written else None,
-        dim=sum(encoder.dim for encoder in encoders.values()),
+        dim=sum(models.views[kind] * encoder.dim for kind, encoder in encoders.items()),
         tables={kind: bytes_per_row(table.slice(0, different)) for kind, table in tables.items()},
         memory=memory,
         gpu_memory=torch.cuda.max_memory_allocated(models.device) if gpu else None,

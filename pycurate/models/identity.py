@@ -10,8 +10,8 @@ from pycurate.models.protocols import Encoder
 from pycurate.results.encoder import EncoderIdentity
 
 
-def identity_of(encoder: Encoder) -> EncoderIdentity:
-    """Identity of an encoder: its `identity` or else its class, its `sha256`, and its view.
+def identity_of(encoder: Encoder, views: int = 1) -> EncoderIdentity:
+    """Identity of an encoder: its `identity` or else its class, its `sha256`, its view, and how many views it embeds.
 
     For a class without `sha256`, the hashes of its published files in `weights` take its place.
     """
@@ -21,7 +21,7 @@ def identity_of(encoder: Encoder) -> EncoderIdentity:
     # A class in a file is identified by its name alone, since the file may be moved.
     module = "" if kind.__module__.startswith("pycurate_user_") else f"{kind.__module__}:"
     name = getattr(encoder, "identity", f"{module}{kind.__qualname__}")
-    return EncoderIdentity(str(name), str(sha256), asdict(encoder.view))
+    return EncoderIdentity(str(name), str(sha256), asdict(encoder.view), views)
 
 
 def sha256_of_files(files: Sequence[Path]) -> str:

@@ -7,6 +7,7 @@ from typing import cast
 
 from pycurate.errors import UsageError
 from pycurate.hardware import default_device
+from pycurate.images.symmetries import VIEWS, check_views
 from pycurate.models.builtin.clip_score import ClipScore
 from pycurate.models.presets import (
     SAME,
@@ -34,13 +35,15 @@ class ModelSelection:
     """The models of a run, by name (see pycurate.models.presets), and where: on `wanted`, or a GPU if there is one.
 
     `encoders` are by the kind of file (pycurate.results.layout) that holds their embeddings: `img_emb` is the one that
-    embedding scorers fit; another is there for those who read its file.
+    embedding scorers fit; another is there for those who read its file. `dedup_views` is how many views of each image
+    are in `dedup_emb` (pycurate.images.symmetries).
     """
 
     encoders: Mapping[str, str]
     scorers: tuple[str, ...]
     model_dir: Path
     wanted: str | None = None
+    dedup_views: int = 1
 
     @property
     def encoder(self) -> str:
@@ -52,9 +55,21 @@ class ModelSelection:
         """A torch device name. Asked for only by who makes a model, since to look for a GPU imports torch."""
         return self.wanted or default_device()
 
+    @property
+    def views(self) -> dict[str, int]:
+        """How many embeddings an image has, by kind."""
+        return {kind: self.dedup_views if kind == "dedup_emb" else 1 for kind in self.encoders}
+
     def load_encoders(self) -> dict[str, Encoder]:
-        """Make the encoders, by kind. Raises as presets.load_encoder does."""
-        return {kind: load_encoder(spec, self.model_dir, self.device) for kind, spec in self.encoders.items()}
+        """Make the encoders, by kind; one that stands twice is made once.
+
+        Raises as presets.load_encoder does, and UsageError where an encoder does not take images that are turned.
+        """
+        specs = dict.fromkeys(self.encoders.values())
+        made = {spec: load_encoder(spec, self.model_dir, self.device) for spec in specs}
+        for kind, spec in self.encoders.items():
+            check_views(self.views[kind], made[spec].view, spec)
+        return {kind: made[spec] for kind, spec in self.encoders.items()}
 
     def load_pixel_scorers(self) -> list[PixelScorer]:
         """Make the scorers that are measured on pixels. Raises UsageError if two of them give the same column."""
@@ -90,6 +105,7 @@ def select_models(
     *,
     encoder: str | None = None,
     dedup_encoder: str | None = None,
+    dedup_views: str | None = None,
     scorers: tuple[str, ...] = (),
     without: Collection[str] = (),
     device: str | None = None,
@@ -97,9 +113,9 @@ def select_models(
     """The models of a preset, those aside that give a score of `without`, with the user's own.
 
     Another `encoder` than the preset's replaces its scorers, too, since a head fits one encoder only, and its duplicate
-    descriptor. `dedup_encoder` has a file of its own, `dedup_emb`, unless it is the same encoder. `device` None: cuda
-    where there is one. Raises UsageError for an unknown preset or descriptor, a scorer that does not fit, or scorers of
-    the user's own whose columns collide.
+    descriptor. `dedup_encoder` has a file of its own, `dedup_emb`, unless it is the same encoder and sees but one view
+    of each image. `device` None: cuda where there is one. Raises UsageError for an unknown preset or descriptor, a
+    scorer that does not fit, or scorers of the user's own whose columns collide.
     """
     found = find_preset(preset)
     own = [name for score, name in found.scorers.items() if score not in without] if encoder is None else []
@@ -109,8 +125,9 @@ def select_models(
         check_fit(name, chosen)
     check_columns(scorers)  # those of a preset may be named where they are not used: when its folder is filled, say
     descriptor = find_descriptor(dedup_encoder or (SAME if encoder else found.dedup_encoder))
-    apart = {"dedup_emb": descriptor} if descriptor not in (None, chosen) else {}
-    return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device)
+    views = VIEWS[dedup_views or "none"]
+    apart = {"dedup_emb": descriptor or chosen} if descriptor not in (None, chosen) or views > 1 else {}
+    return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device, views)
 
 
 def check_columns(scorers: Sequence[str]) -> None:

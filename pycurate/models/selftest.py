@@ -49,7 +49,7 @@ class Difference:
 def self_test(models: ModelSelection) -> Iterator[Difference]:
     """Run each check that applies to these models. Never touches the network."""
     photographs = {path.name: path.read_bytes() for path in (files("pycurate.models") / "photographs").iterdir()}
-    for spec in models.encoders.values():
+    for spec in dict.fromkeys(models.encoders.values()):
         yield from _encoder(spec, models, photographs)
     for spec in models.scorers:
         yield from _scorer(spec, models)

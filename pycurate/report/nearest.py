@@ -1,5 +1,6 @@
 """The pairs of kept images that come nearest to being duplicates: what a lower threshold would drop first."""
 
+import functools
 from collections.abc import Collection
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 
 from pycurate.errors import TableError
 from pycurate.results.layout import compared, path_of
-from pycurate.results.tables import read_embeddings, read_tables
+from pycurate.results.tables import read_tables, read_views
 
 BLOCK = 1024  # rows of one product
 
@@ -24,7 +25,10 @@ def nearest_pairs(results: Path, uids: Collection[str], threshold: float, count:
     names, vectors = _vectors(results, uids)
     candidates = []  # the nearest partner of each image
     for start in range(0, len(names) - 1, BLOCK):
-        cosines = vectors[start : start + BLOCK] @ vectors[start:].T
+        rows, others = vectors[start : start + BLOCK], vectors[start:]
+        products = [rows[:, 0] @ others[:, view].T for view in range(vectors.shape[1])]
+        products += [rows[:, view] @ others[:, 0].T for view in range(1, vectors.shape[1])]
+        cosines = functools.reduce(np.maximum, products)
         cosines[np.tril_indices(len(cosines), m=len(vectors) - start)] = -2  # each pair once, and none with itself
         cosines[cosines >= threshold] = -2  # a search that is allowed to miss some leaves such pairs
         partner = cosines.argmax(axis=1)
@@ -44,17 +48,18 @@ def nearest_pairs(results: Path, uids: Collection[str], threshold: float, count:
 
 
 def _vectors(results: Path, uids: Collection[str]) -> tuple[list[str], np.ndarray]:
-    """The uids in ascending order, so that the split of the set does not show, and float32 (n, dim), unit length."""
+    """The uids in ascending order, so that the split of the set does not show; float32 (n, views, dim), unit length."""
     wanted = pa.array(list(uids), pa.string())
     names: list[str] = []
     parts: list[np.ndarray] = []
     for number, table in read_tables(results, "samples", ["uid", "row"]):
         table = table.filter(pc.is_valid(table["row"]))
-        embeddings = read_embeddings(path_of(results, compared(results), number), table.num_rows)
-        if parts and parts[0].shape[1] != embeddings.shape[1]:
+        embeddings = read_views(path_of(results, compared(results), number), table.num_rows)
+        if parts and parts[0].shape[1:] != embeddings.shape[1:]:
+            here, before = (" x ".join(map(str, one.shape[1:])) for one in (embeddings, parts[0]))
             raise TableError(
-                f"Partition {number} has embeddings of {embeddings.shape[1]} numbers, and those before it "
-                f"{parts[0].shape[1]}; embed all with one model."
+                f"Partition {number} has embeddings of {here} numbers, and those before it {before}; embed all with "
+                "one model."
             )
         table = table.filter(pc.is_in(table["uid"], wanted))
         try:
@@ -66,4 +71,4 @@ def _vectors(results: Path, uids: Collection[str]) -> tuple[list[str], np.ndarra
         names += table["uid"].to_pylist()
     order = np.argsort(np.array(names, "U32"), kind="stable")
     vectors = np.concatenate(parts)[order]
-    return [names[place] for place in order], vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return [names[place] for place in order], vectors / np.linalg.norm(vectors, axis=2, keepdims=True)

@@ -18,11 +18,13 @@ class EncoderIdentity:
         name: of the class or of open_clip's model.
         sha256: of its weights; empty if its class states none.
         view: how an image becomes its input: the fields of pycurate.images.views.View.
+        views: how many embeddings each image has, of its first so many pycurate.images.symmetries.
     """
 
     name: str
     sha256: str
     view: Mapping[str, Any]
+    views: int = 1
 
     def to_metadata(self, kind: str) -> dict[bytes, bytes]:
         """Metadata for a table's schema, as the encoder of embeddings of this kind, such as `img_emb`."""
@@ -30,7 +32,8 @@ class EncoderIdentity:
 
     def __str__(self) -> str:
         size = f"{self.view.get('width')}x{self.view.get('height')} {self.view.get('resize')}"
-        return f"{self.name} (weights {self.sha256[:12] or 'unknown'}, {size})"
+        views = f", {self.views} views" if self.views > 1 else ""
+        return f"{self.name} (weights {self.sha256[:12] or 'unknown'}, {size}{views})"
 
 
 def read_encoder(samples: Path, kind: str) -> EncoderIdentity | None:

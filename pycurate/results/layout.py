@@ -91,7 +91,8 @@ KINDS = {
         Kind("stats", "stats/stats_{}.json", "EMBED", Per.PARTITION),
         # EMBEDDING (readable samples, dim), unit length
         Kind("img_emb", "img_emb/img_emb_{}.npy", "EMBED", Per.PARTITION),
-        # the same of the duplicate descriptor, where that is another encoder, row by row as img_emb
+        # the same of the duplicate descriptor, where that is another encoder, row by row as img_emb; where images are
+        # mirrored and turned EMBEDDING (readable samples, views, dim), the image as it is first
         Kind("dedup_emb", "dedup_emb/dedup_emb_{}.npy", "EMBED", Per.PARTITION),
         # tables.METADATA, aligned with img_emb row by row
         Kind("metadata", "metadata/metadata_{}.parquet", "EMBED", Per.PARTITION),

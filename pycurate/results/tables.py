@@ -150,8 +150,21 @@ def read_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
     `rows` is how many samples its tables tell of, where that is known. Raises TableError if the file is missing, cut,
     holds anything else, or another number of rows.
     """
+    return _read_vectors(path, rows, (2,))
+
+
+def read_views(path: Path, rows: int | None = None) -> np.ndarray:
+    """float (rows, views, dim), mapped: the embeddings of a partition, of one or more views of each readable sample.
+
+    The first view is the image as it is. `rows` and errors as in read_embeddings.
+    """
+    array = _read_vectors(path, rows, (2, 3))
+    return array if array.ndim == 3 else array[:, np.newaxis]
+
+
+def _read_vectors(path: Path, rows: int | None, dimensions: tuple[int, ...]) -> np.ndarray:
     array = read_array(path)
-    if array.ndim != 2 or array.dtype.kind != "f":
+    if array.ndim not in dimensions or array.dtype.kind != "f":
         raise TableError(
             f"{path} does not contain a table of vectors but {array.dtype} {array.shape}; embed the partition again."
         )

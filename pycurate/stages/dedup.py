@@ -5,7 +5,7 @@ None of the three knows a filter. DECIDE applies the filters and drops duplicate
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,20 +27,21 @@ from pycurate.dedup.visits import member_dtype, members_of
 from pycurate.errors import UsageError
 from pycurate.hardware import cores, default_device
 from pycurate.results.layout import path_of
-from pycurate.results.tables import SAMPLES, read_embeddings, write_array, write_table
+from pycurate.results.tables import SAMPLES, read_views, write_array, write_table
 from pycurate.results.uids import uid_numbers
 
 log = logging.getLogger(__name__)
 
 PROBE_BITS = 58  # one image in 2^(64 - 58) = 64 is a probe in fast mode
-ROWS = 8192  # vectors assigned at once
+ROWS = 8192  # vectors assigned at once, about
 
 
 def assign(source: Source, results: Path, cells: Cells) -> None:
     """Write the visits of one partition's samples to cells, sorted by cell, beneath `results`."""
     samples = source.readable(source.known(["sha256", *COLUMNS]))
     embeddings = embeddings_of([source])
-    read_embeddings(source.embeddings, samples.num_rows)  # one for each of them
+    read_views(source.embeddings, samples.num_rows)  # of each of them
+    views = embeddings.shape[0]
     aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
     one = np.zeros(samples.num_rows, member_dtype(cells.centres.shape[1]))
     one["sample"] = sample_numbers(source.number, np.arange(samples.num_rows))
@@ -48,23 +49,37 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
     one["content"] = uid_numbers(samples["sha256"])
     if cells.reach < 1:
         one["probe"] = scattered(one["content"]) >> np.uint64(PROBE_BITS) == 0
-    chosen = source.chosen(samples["uid"])
-    members = (_at_home if cells.whole else _visiting)(one, chosen, source.number, embeddings, cells)
+    one = np.repeat(one, views)  # from here on a row is a vector
+    one["view"] = np.tile(np.arange(views), samples.num_rows)
+    chosen = np.repeat(source.chosen(samples["uid"]), views)
+    members = (_at_home if cells.whole else _visiting)(one, chosen, _blocks(embeddings, source.number), cells)
     write_array(path_of(results, "assigned", f"{source.number:05d}"), members)
     log.info("partition %s: %d vectors, %d visits", source.label, len(one), len(members))
 
 
-def _at_home(one: np.ndarray, chosen: np.ndarray, partition: int, embeddings: Embeddings, cells: Cells) -> np.ndarray:
+Blocks = Iterator[tuple[slice, np.ndarray]]
+"""Some vectors of a partition after the other: which they are, and float16 (n, dim)."""
+
+
+def _blocks(embeddings: Embeddings, partition: int) -> Blocks:
+    views, dim = embeddings.shape
+    images = max(1, ROWS // views)
+    for first in range(0, embeddings.rows(partition), images):
+        block = embeddings.block(partition, first, first + images)
+        yield slice(first * views, (first + images) * views), block.reshape(-1, dim)
+
+
+def _at_home(one: np.ndarray, chosen: np.ndarray, blocks: Blocks, cells: Cells) -> np.ndarray:
     """The chosen ones of member_dtype (n,), at home in the one cell, with the vectors as keys."""
     one["home"] = True
-    for start in range(0, len(one), ROWS):
-        keys = embeddings.block(partition, start, start + ROWS).astype(np.float32)
+    for here, block in blocks:
+        keys = block.astype(np.float32)
         lengths = np.linalg.norm(keys, axis=1, keepdims=True)
-        one["key"][start : start + ROWS] = keys / np.where(lengths > 0, lengths, 1)
+        one["key"][here] = keys / np.where(lengths > 0, lengths, 1)
     return one[chosen]
 
 
-def _visiting(one: np.ndarray, chosen: np.ndarray, partition: int, embeddings: Embeddings, cells: Cells) -> np.ndarray:
+def _visiting(one: np.ndarray, chosen: np.ndarray, blocks: Blocks, cells: Cells) -> np.ndarray:
     """The visits of the chosen ones of member_dtype (n,), sorted by cell."""
     import torch  # here and below, since it takes seconds, and few samples do not need it
 
@@ -72,20 +87,20 @@ def _visiting(one: np.ndarray, chosen: np.ndarray, partition: int, embeddings: E
     searched = torch.from_numpy(chosen).to(default_device())
     distance = distance_at(cells.threshold)
     found: list[np.ndarray] = [np.zeros((0, 4), np.int64)]
-    for start in range(0, len(one), ROWS):
-        block = embeddings.block(partition, start, start + ROWS)
+    for here, block in blocks:
         keys = keys_of(torch.from_numpy(block).to(default_device()), directions)
         home, seen = visits(keys, centres, cells.reach * distance / 2)
         if cells.reach < 1:
-            probes = torch.from_numpy(one["probe"][start : start + ROWS] > 0).to(default_device())
+            probes = torch.from_numpy(one["probe"][here] > 0).to(default_device())
             extra = visits(keys, centres, distance)[1] & probes[:, None] & ~seen
             seen |= extra
         else:
             extra = torch.zeros_like(seen)
-        seen &= searched[start : start + ROWS, None]
+        seen &= searched[here, None]
         row, cell = torch.nonzero(seen, as_tuple=True)
-        one["key"][start : start + ROWS] = keys.cpu().numpy()
-        found.append(torch.stack([row + start, cell, home[row] == cell, extra[row, cell]], dim=1).cpu().numpy())
+        one["key"][here] = keys.cpu().numpy()
+        visit = torch.stack([row + here.start, cell, home[row] == cell, extra[row, cell]], dim=1)
+        found.append(visit.cpu().numpy())
     row, cell, at_home, extra_visit = np.concatenate(found).T
     sort = np.argsort(cell, kind="stable")
     members = one[row[sort]]

@@ -16,6 +16,7 @@ from pycurate.hardware import cores, on_all_cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.evidence import Evidence, evidence
 from pycurate.images.loader import Batch, Loader
+from pycurate.images.symmetries import transformed
 from pycurate.images.views import TILES
 from pycurate.models.batching import Rows, one_behind, start_encode, start_score
 from pycurate.models.identity import identity_of
@@ -61,9 +62,12 @@ def embed_partition(
     encoders: Mapping[str, Encoder],
     scorers: Sequence[PixelScorer],
     options: LoaderOptions,
+    views: Mapping[str, int] | None = None,
 ) -> None:
     """Read, decode, embed and measure the images of one partition; write its samples, measures, metadata and, of each
     of `encoders`, the embeddings, in the file of the kind that names it.
+
+    `views` says of how many pycurate.images.symmetries a kind has an embedding per image, where it has more than one.
 
     Every sample of the shards gets one row in `samples`, in the order of the shards; the table's metadata states the
     encoders (see `pycurate.results.encoder`). Raises ShardError if a shard is gone or changed, ModelError if a model
@@ -74,7 +78,9 @@ def embed_partition(
     rows: list[Sample] = []
     infos: list[ImageInfo] = []
     told: list[Evidence] = []  # of the readable ones
-    embeddings = [[np.zeros((0, encoder.dim), dtype=EMBEDDING)] for encoder in encoders.values()]
+    per_image = dict.fromkeys(encoders, 1) | dict(views or {})
+    seen = [(encoder, view) for kind, encoder in encoders.items() for view in range(per_image[kind])]
+    embeddings = [[np.zeros((0, encoder.dim), dtype=EMBEDDING)] for encoder, _ in seen]
     measures: list[list[np.ndarray]] = [[np.zeros(0, dtype=np.float32)] for _ in scorers]
 
     def start(batch: Batch[int]) -> list[Rows]:
@@ -88,18 +94,20 @@ def embed_partition(
         images = [info for _, info in found if not info.error]
         log.info("partition %s: %d samples read", number, len(rows))
         *rendered, tiles = batch.pixels
-        pixels = iter(rendered)
-        started = [
-            *(start_encode(encoder, next(pixels), number, uids) for encoder in encoders.values()),
-            *(start_score(scorer, next(pixels), images, number, uids) for scorer in scorers),
-        ]
+        encoded: dict[tuple[int, int], Rows] = {}  # an encoder of two kinds is asked once
+        for (encoder, view), pixels in zip(seen, rendered, strict=False):
+            if (id(encoder), view) not in encoded:
+                encoded[id(encoder), view] = start_encode(encoder, transformed(pixels, view), number, uids)
+        started = [encoded[id(encoder), view] for encoder, view in seen]
+        for scorer, pixels in zip(scorers, rendered[len(seen) :], strict=True):
+            started.append(start_score(scorer, pixels, images, number, uids))
         told.extend(on_all_cores(evidence, zip(tiles.cpu().numpy(), images, strict=True)))
         return started
 
-    views = [*(encoder.view for encoder in encoders.values()), *(scorer.view for scorer in scorers), TILES]
-    with Loader(views, **vars(options)) as loader:
+    inputs = [*(encoder.view for encoder, _ in seen), *(scorer.view for scorer in scorers), TILES]
+    with Loader(inputs, **vars(options)) as loader:
         for started in one_behind(map(start, loader.batches(_items(shards, rows, infos)))):
-            encoded, measured = started[: len(encoders)], started[len(encoders) :]
+            encoded, measured = started[: len(seen)], started[len(seen) :]
             for vectors, result in zip(embeddings, encoded, strict=True):
                 vectors.append(normalised(result()).astype(EMBEDDING))
             for values, result in zip(measures, measured, strict=True):
@@ -107,8 +115,10 @@ def embed_partition(
 
     samples = samples_table(rows, infos, told)
     readable_samples = samples.filter(pc.is_valid(samples["row"]))
-    for kind, vectors in zip(encoders, embeddings, strict=True):
-        write_array(path_of(results, kind, number), np.concatenate(vectors))
+    whole = map(np.concatenate, embeddings)
+    for kind in encoders:
+        each = [next(whole) for _ in range(per_image[kind])]
+        write_array(path_of(results, kind, number), each[0] if len(each) == 1 else np.stack(each, axis=1))
     for kind in set(EMBEDDINGS) - encoders.keys():  # those of an earlier call, with other encoders
         path_of(results, kind, number).unlink(missing_ok=True)
     write_table(path_of(results, "metadata", number), metadata_table(readable_samples))
@@ -116,7 +126,7 @@ def embed_partition(
     write_table(path_of(results, "measures", number), pa.table({"uid": readable_samples["uid"], **columns}))
     stated: dict[bytes, bytes] = {}
     for kind, encoder in encoders.items():
-        stated |= identity_of(encoder).to_metadata(kind)
+        stated |= identity_of(encoder, per_image[kind]).to_metadata(kind)
     write_table(path_of(results, "samples", number), samples.replace_schema_metadata(stated))
     seconds = time.monotonic() - began
     counts = {"samples": samples.num_rows, "readable": readable_samples.num_rows, "seconds": round(seconds, 3)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from dedup_sets import Decision, Samples, brute_force, chains, clustered, decided, run, stars, write_set
+from dedup_sets import Decision, Samples, brute_force, chains, clustered, decided, giant, run, stars, viewed, write_set
 from edits import EDITS
 from graphics import graphics
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +18,7 @@ from PIL import Image
 from pycurate.dedup import few
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.cells import Cells, cells_path
+from pycurate.dedup.pairs import read_pairs
 from pycurate.dedup.partitions import embeddings_of, sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
@@ -100,6 +101,50 @@ def test_any_mixture(
             patch.setattr(few, "FEW", 0)
         got = run(tmp_path_factory.mktemp("set"), samples, choice, parts, *limits)
     assert got == brute_force(samples, threshold, keep, *limits)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**16),
+    n=st.integers(1, 150),
+    views=st.sampled_from([2, 8]),
+    dim=st.sampled_from([2, 5, 40]),
+    threshold=st.sampled_from([0.8, 0.9, 0.99, 1.0]),
+    cells=st.sampled_from([1, 3, 8, 64]),
+    buckets=st.sampled_from([1, 3]),
+    parts=st.integers(1, 4),
+    limits=st.tuples(st.sampled_from([0.0, 0.4]), st.sampled_from([2.0, 0.5])),
+)
+def test_any_mixture_of_mirrored_and_turned_ones(
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    n: int,
+    views: int,
+    dim: int,
+    threshold: float,
+    cells: int,
+    buckets: int,
+    parts: int,
+    limits: tuple[float, float],
+) -> None:
+    samples = Samples.of(viewed(n, dim, views, seed), seed)
+    lost = np.arange(0, n, n // 7 + 1)
+    samples.vectors[lost, :: 1 + seed % 2] = 0  # some have no direction, in some or all of their views
+    samples.content[lost] = n + lost
+    folder = tmp_path_factory.mktemp("set")
+    got = run(folder, samples, Settings(threshold, "best", True, cells, buckets), parts, *limits)
+    assert got == brute_force(samples, threshold, "best", *limits)
+    sources = sources_of(folder)
+    check_decisions(sources, read_table(folder / "decisions.parquet"), threshold)
+
+
+@pytest.mark.parametrize("nsfw", [2.0, 0.9, 0.01])
+def test_a_giant_group_that_looks_alike_in_every_view(tmp_path: Path, nsfw: float) -> None:
+    samples = giant(400, views=8)
+    samples.nsfw[samples.aesthetic > 0.9] = 1
+    got = run(tmp_path, samples, Settings(0.99, cells=2, exact=True), nsfw=nsfw)
+    assert got == brute_force(samples, 0.99, nsfw=nsfw)
+    assert read_pairs(tmp_path)[1].num_rows < 400 * 100  # of the 80,000 pairs; and none stands there once for each view
 
 
 @pytest.fixture(scope="module")

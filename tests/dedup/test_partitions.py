@@ -24,7 +24,7 @@ def test_numbers_of_samples_are_unique_over_references(tmp_path: Path) -> None:
     sources = sources_of(tmp_path / "new", [tmp_path / "old", tmp_path / "older"])
     numbers = [source.number for source in sources]
     assert len(set(numbers)) == 3 and max(numbers) < 1 << (63 - ROW_BITS)
-    assert embeddings_of(sources).dim == 4
+    assert embeddings_of(sources).shape == (1, 4)
 
 
 BAD = {

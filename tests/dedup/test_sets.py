@@ -97,6 +97,22 @@ def test_another_encoder_of_the_same_width_is_refused(sets: Path) -> None:
     assert "by Turned (weights unknown, 8x8 squash)" in refusal(sets, "turned")
 
 
+def test_a_reference_of_other_views_is_refused(sets: Path) -> None:
+    models = ("--model-dir", "models", "--encoder", "own.py:Mean", "--no-aesthetic", "--no-nsfw", "--device", "cpu")
+    call(sets / "mine", "embed", *models, "--dedup-views", "dihedral")
+    assert "has no dedup_emb, which the input is compared by; embed both with the same" in refusal(sets, "same")
+    call(sets / "same", "embed", *models, "--dedup-views", "mirror")
+    said = refusal(sets, "same")
+    assert (
+        "8x8 shortest, 2 views)" in said and "8x8 shortest, 8 views); embed both with the same --dedup_views." in said
+    )
+    for folder in ("mine", "same"):
+        silenced(sets / folder)
+    assert "different numbers of embeddings per image ([2, 8])" in refusal(sets, "same")
+    call(sets / "same", "embed", *models, "--dedup-views", "dihedral")
+    search(sets, "same")
+
+
 def test_a_partition_of_another_encoder_is_refused(sets: Path) -> None:
     shutil.copy(path_of(sets / "other", "samples", "00005"), path_of(sets / "mine", "samples", "00005"))
     assert f"The input in {sets / 'mine'} was embedded by Other" in (said := refusal(sets, "same"))

@@ -47,4 +47,4 @@ def test_no_two_threads_open_embeddings_at_once(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(np, "load", watched)
     embeddings = Embeddings(paths)
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda _: embeddings.dim, range(8))) == [4] * 8
+        assert list(pool.map(lambda _: embeddings.shape, range(8))) == [(1, 4)] * 8

@@ -44,6 +44,14 @@ def test_the_bytes_of_every_encoder_count(tmp_path: Path) -> None:
         assert dim_of(select_models("light", tmp_path, dedup_encoder=descriptor)) == 1280 + more
 
 
+def test_what_views_cost_is_part_of_the_plan(tmp_path: Path) -> None:
+    for descriptor, views, dim in (("same", "mirror", 3 * 1280), ("light-copy", "dihedral", 1280 + 8 * 512)):
+        assert dim_of(select_models("light", tmp_path, dedup_encoder=descriptor, dedup_views=views)) == dim
+    one, eight = (planned(8, [1], Machine(None, 512, cores=8, views=views)) for views in (1, 8))
+    assert eight.times[0].dedup.value == pytest.approx(15 * one.times[0].dedup.value)
+    assert eight.disk.dedup.value == pytest.approx(8**1.45 * one.disk.dedup.value)
+
+
 def test_a_plan_adds_up() -> None:
     plan = planned(800, [1, 8, 1000], Machine(Interval(500, 400, 600), 512, cores=8))
     assert (plan.tasks.count, plan.tasks.images, plan.tasks.seconds) == (200, 40_000, 80)

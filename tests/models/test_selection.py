@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pycurate.errors import UsageError
+from pycurate.images.symmetries import VIEWS
 from pycurate.models.presets import DESCRIPTORS, PRESETS, SAME
 from pycurate.models.selection import TAKEN, select_models
 from pycurate.parameters import switches
@@ -76,6 +77,13 @@ def test_a_descriptor_has_a_file_of_its_own_unless_it_is_the_encoder(tmp_path: P
     assert select_models("light", tmp_path, encoder="ViT-B-32/openai").encoders == {"img_emb": "ViT-B-32/openai"}
     with pytest.raises(UsageError, match=r"no duplicate descriptor 'scsd'; did you mean 'sscd'\?"):
         select_models("light", tmp_path, dedup_encoder="scsd")
+
+
+@pytest.mark.parametrize("views", VIEWS)
+def test_views_of_images_have_a_file_of_their_own(tmp_path: Path, views: str) -> None:
+    found = select_models("light", tmp_path, dedup_encoder=SAME, dedup_views=views, device="cpu")
+    assert found.views == ({"img_emb": 1, "dedup_emb": VIEWS[views]} if VIEWS[views] > 1 else {"img_emb": 1})
+    assert len(set(map(id, found.load_encoders().values()))) == 1  # of two kinds, but made once
 
 
 def test_every_column_that_scores_stand_beside_is_taken() -> None:

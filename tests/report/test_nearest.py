@@ -14,11 +14,15 @@ from pycurate.results.layout import path_of
 from pycurate.results.tables import SAMPLES, write_array, write_table
 
 
-@given(st.integers(2, 40), st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 0.9, 1.1]))
+@given(
+    st.integers(2, 40), st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 0.9, 1.1]), st.sampled_from([(), (2,), (8,)])
+)
 @settings(deadline=None, max_examples=25)
-def test_the_nearest_pairs_are_those_of_brute_force(count: int, seed: int, threshold: float) -> None:
-    vectors = np.random.default_rng(seed).normal(size=(count, 4))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+def test_the_nearest_pairs_are_those_of_brute_force(
+    count: int, seed: int, threshold: float, views: tuple[int, ...]
+) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(count, *views, 4))
+    vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float16)
     uids = [f"{number:032x}" for number in range(count)]
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder)
@@ -28,11 +32,10 @@ def test_the_nearest_pairs_are_those_of_brute_force(count: int, seed: int, thres
             write_table(path_of(results, "samples", part), pa.Table.from_pylist(samples, SAMPLES))
             write_array(path_of(results, "img_emb", part), vectors[rows])
         found = nearest_pairs(results, uids, threshold, 3)
-    wide = vectors.astype(np.float32)
-    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
-    cosines = [
-        float(wide[i] @ wide[j]) for i in range(count) for j in range(i + 1, count) if wide[i] @ wide[j] < threshold
-    ]
+    wide = vectors.astype(np.float32).reshape(count, -1, 4)
+    wide /= np.linalg.norm(wide, axis=2, keepdims=True)
+    each = [max(*wide[i] @ wide[j, 0], *wide[j] @ wide[i, 0]) for i in range(count) for j in range(i + 1, count)]
+    cosines = [cosine for cosine in each if cosine < threshold]
     assert bool(found) == bool(cosines)
     if found:
         assert found[0][2] == pytest.approx(max(cosines), abs=1e-5)

@@ -1,18 +1,21 @@
 """The scripts of DEDUP as tasks, reference sets, increments, embedding folders."""
 
+import io
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from dedup_sets import Samples, brute_force, clustered, decided, write_set
+from dedup_sets import Samples, brute_force, clustered, decided, viewed, write_set
+from PIL import Image
+from tars import read_tar, write_tar
 
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.filters.filtering import Filtering
 from pycurate.report.nearest import nearest_pairs
-from pycurate.results.layout import EMBEDDINGS, path_of
+from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
 from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
@@ -28,9 +31,16 @@ def stage(task: Path, *paths: Path) -> Path:
     return task
 
 
-@pytest.mark.parametrize("kind", EMBEDDINGS)
-def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path, kind: str) -> None:
-    samples = Samples.of(clustered(300, 32, seed=6))
+SETS = pytest.mark.parametrize(("kind", "views"), [("img_emb", 1), ("dedup_emb", 1), ("dedup_emb", 2)])
+
+
+def made(count: int, dim: int, views: int, seed: int) -> Samples:
+    return Samples.of(viewed(count, dim, views, seed) if views > 1 else clustered(count, dim, seed))
+
+
+@SETS
+def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path, kind: str, views: int) -> None:
+    samples = made(300, 32, views, seed=6)
     one, tasks = tmp_path / "one", tmp_path / "tasks"
     write_set(one, samples, np.array_split(np.arange(300), 2), kind)
     names = ["00000", "00001"]
@@ -51,7 +61,8 @@ def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path, k
         task = stage(tasks / f"match{bucket}", cells, *assigned, *inputs[kind])
         said("dedup", "match", "--results", task, "--bucket", bucket)
         pairs.append(path_of(task, "pairs", f"0000{bucket}"))
-    task = stage(tasks / "decide", *inputs["samples"], *inputs["scores"], *pairs)
+    rest = (cells, *assigned, *inputs[kind])  # for those whose first duplicates are all filtered out
+    task = stage(tasks / "decide", *inputs["samples"], *inputs["scores"], *pairs, *rest)
     said("decide", "--results", task, *limits)
 
     for name in ("decisions.parquet", "duplicates.parquet", "plan/plan_00000.parquet"):
@@ -78,10 +89,10 @@ def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", EMBEDDINGS)
+@SETS
 @pytest.mark.parametrize("kept_only", [True, False])
-def test_reference_sets(tmp_path: Path, kept_only: bool, kind: str) -> None:
-    samples = Samples.of(clustered(500, 32, seed=7))
+def test_reference_sets(tmp_path: Path, kept_only: bool, kind: str, views: int) -> None:
+    samples = made(500, 32, views, seed=7)
     earlier, later = np.arange(300), np.arange(300, 500)
     old = write_set(tmp_path / "old", samples, np.array_split(earlier, 2), kind)
     new = write_set(tmp_path / "new", samples, np.array_split(later, 2), kind)
@@ -190,6 +201,33 @@ def test_what_is_compared_is_the_descriptor_s_where_it_is_there(tmp_path: Path) 
     said("decide", "--results", new)
     reasons = {reason for reason, _, _ in decided(read_table(new / "decisions.parquet")).values()}
     assert reasons == {"kept", "duplicate_exact"}
+
+
+TURNS = list(Image.Transpose)  # the seven that change something
+
+
+@pytest.mark.parametrize("encoder", ["same", "light-copy"])
+def test_mirrored_and_turned_photographs_are_found(shared_images: Path, tmp_path: Path, encoder: str) -> None:
+    photographs = [data for name, data, _ in read_tar(shared_images / "00000.tar") if name.endswith(".jpg")][:30]
+    copies, members = {}, [(f"{at:03}.jpg", data) for at, data in enumerate(photographs)]
+    for at, photograph in enumerate(photographs[:10]):
+        for turn in (at % 7, (at + 1) % 7, (at + 3) % 7):
+            data = io.BytesIO()
+            Image.open(io.BytesIO(photograph)).convert("RGB").transpose(TURNS[turn]).save(data, "JPEG", quality=90)
+            copies[f"{at:03}-{turn}"] = f"{at:03}"
+            members.append((f"{at:03}-{turn}.jpg", data.getvalue()))
+    write_tar(tmp_path / "shards" / "00000.tar", members)
+    said("partition", "--results", tmp_path, "--input", tmp_path / "shards")
+    models = ("--no-nsfw", "--device", "cpu", "--dedup-encoder", encoder, "--dedup-views", "dihedral")
+    said("embed", "--results", tmp_path, *models)
+    said("score", "--results", tmp_path, *models)
+    said("dedup", "pairs", "--results", tmp_path, "--dedup-keep", "first")
+    said("decide", "--results", tmp_path, "--aesthetic-threshold", "0")
+    assert "each of a kept sample" in said("dedup", "check", "--results", tmp_path)
+    table = read_table(tmp_path / "decisions.parquet")
+    key = dict(zip(table["uid"].to_pylist(), table["key"].to_pylist(), strict=True))
+    found = {row["key"]: key[row["duplicate_of"]] for row in table.to_pylist() if not row["kept"]}
+    assert found == copies
 
 
 def test_a_stricter_filter_needs_no_new_pairs(tmp_path: Path) -> None:

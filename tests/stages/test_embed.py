@@ -9,6 +9,7 @@ from by_hand import MODELS, call, make_set, pixels
 from PIL import Image
 from scripted import patches, write_model
 
+from pycurate.images.symmetries import VIEWS
 from pycurate.results.encoder import read_encoder
 from pycurate.results.layout import EMBEDDING, path_of
 from pycurate.results.tables import read_array, read_table
@@ -61,6 +62,32 @@ def test_a_descriptor_is_embedded_in_the_same_rows(tmp_path: Path) -> None:
     call(tmp_path, "embed", *MODELS, "--dedup-encoder", "own.py:Mean")  # the encoder itself has no second file
     assert {path: path.read_bytes() for path in tmp_path.glob("*_emb/*.npy")} == before
     assert read_encoder(path_of(tmp_path, "samples", "00000"), "dedup_emb") is None
+
+
+def test_views_of_the_descriptor_are_those_of_the_image_mirrored_and_turned(tmp_path: Path) -> None:
+    make_set(tmp_path, SHARDS)
+    model = f"torchscript:{write_model(tmp_path / 'model.pt')}"
+    own = ("--model-dir", "models", "--device", "cpu", "--encoder")
+    for encoders, views in (
+        (("own.py:Mean", "--dedup-encoder", model), "dihedral"),  # another encoder than the one that scores
+        ((model,), "mirror"),  # the same
+    ):
+        call(tmp_path, "embed", *own, *encoders, "--dedup-views", views)
+        for shard, content in enumerate(SHARDS):
+            images = [Image.fromarray(pixels(one)) for one in content if isinstance(one, int)]
+            small = [np.asarray(image.resize((scripted.SIDE,) * 2, Image.Resampling.BILINEAR)) for image in images]
+            found = read_array(path_of(tmp_path, "dedup_emb", f"{shard:05}"))
+            assert found.dtype == EMBEDDING and found.shape[1] == VIEWS[views]
+            for view in range(VIEWS[views]):
+                flipped = [one[:, ::-1] if view % 2 else one for one in small]
+                turned = np.stack([np.rot90(one, view // 2) for one in flipped])
+                np.testing.assert_allclose(found[:, view], patches(turned), atol=2e-3)
+    alone = read_array(path_of(tmp_path, "img_emb", "00000"))
+    assert np.array_equal(alone, read_array(path_of(tmp_path, "dedup_emb", "00000"))[:, 0])
+    with open(tmp_path / "own.py", "a") as file:
+        file.write("class Wide(Mean): view = View(8, 9)\n")
+    said = call(tmp_path, "embed", *own, "own.py:Wide", "--dedup-views", "dihedral", code=2)
+    assert "own.py:Wide takes images of 9 x 8 pixels, which do not fit it when turned" in said
 
 
 def test_one_partition_alone_gives_the_same_files(tmp_path: Path) -> None:

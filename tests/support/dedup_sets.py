@@ -25,8 +25,8 @@ torch.set_num_threads(1)  # the sets are so small that threads would only wait f
 
 @dataclass
 class Samples:
-    """n samples in input order: vectors float (n, dim), content (byte-equal where equal); scores, pixels, and what was
-    lost (n,)."""
+    """n samples in input order: vectors float (n, dim) or (n, views, dim), content (byte-equal where equal); scores,
+    pixels, and what was lost (n,)."""
 
     vectors: np.ndarray
     content: np.ndarray
@@ -129,7 +129,8 @@ def brute_force(
     members: Sequence[int] | None = None,
 ) -> dict[str, Decision]:
     """Decisions by uid, every member (all, if not given) compared with every kept one and every reference before it."""
-    vectors = as_compared(samples.vectors)
+    views = samples.vectors if samples.vectors.ndim == 3 else samples.vectors[:, None]
+    vectors = as_compared(views.reshape(-1, views.shape[2])).reshape(views.shape)
     kept = samples.rank(keep, reference)
     result: dict[str, Decision] = {}
     for i in samples.rank(keep, range(len(samples)) if members is None else members):
@@ -140,7 +141,9 @@ def brute_force(
             result[samples.uid(i)] = ("nsfw", None, None)
             continue
         equal = samples.content[kept] == samples.content[i]
-        alike = similarity(vectors[kept], np.repeat(vectors[i : i + 1], len(kept), axis=0))
+        one, others = vectors[i], vectors[kept]  # of either the image as it is, of the other any view
+        alike = similarity(one[None], others[:, :1]).max(axis=1, initial=-1)
+        alike = np.maximum(alike, similarity(one[None, :1], others).max(axis=1, initial=-1))
         alike[equal] = 1
         duplicate = np.flatnonzero((alike >= np.float32(threshold)) | equal)
         if len(duplicate):
@@ -185,6 +188,23 @@ def clustered(n: int, dim: int, seed: int = 0, copies: float = 0.3) -> np.ndarra
     return vectors.astype(np.float16)
 
 
+def viewed(n: int, dim: int, views: int, seed: int = 0) -> np.ndarray:
+    """float16 (n, views, dim): clusters in which some are copies of others, as they are, mirrored or turned.
+
+    Each view of a copy is near a view of its original, in another order; some look alike in every view.
+    """
+    random = np.random.default_rng(seed)
+    vectors = clustered(n * views, dim, seed, copies=0).reshape(n, views, dim).astype(np.float64)
+    for i in range(1, n):
+        draw = random.random()
+        if draw < 0.5:
+            noise = random.normal(size=(views, dim)) / np.sqrt(dim) * random.choice([0, 0.02, 0.1, 0.3, 0.6])
+            vectors[i] = vectors[random.integers(0, i), random.permutation(views)] + noise
+        elif draw < 0.6:
+            vectors[i] = vectors[i, :1] + 0.1 * random.normal(size=(views, dim)) / np.sqrt(dim)
+    return (vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float16)
+
+
 def chains(n: int, dim: int, seed: int = 0) -> np.ndarray:
     """float16 (n, dim): a walk on the sphere in steps of about 20 degrees: each is like the next, not the one after."""
     random = np.random.default_rng(seed)
@@ -204,11 +224,11 @@ def stars(n: int, dim: int, seed: int = 0) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
-def giant(n: int, dim: int = 32) -> Samples:
-    """n near-copies of one image, each like every other, with all scores at random."""
+def giant(n: int, dim: int = 32, views: int = 1) -> Samples:
+    """n near-copies of one image, each like every other in every view, with all scores at random."""
     random = np.random.default_rng(1)
-    vectors = 1 + 0.01 * random.normal(size=(n, dim))
-    samples = Samples.of(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    vectors = 1 + 0.01 * random.normal(size=(n, views, dim) if views > 1 else (n, dim))
+    samples = Samples.of(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
     samples.aesthetic, samples.nsfw, samples.detail = random.random(n), random.random(n), random.random(n)
     return samples
 

@@ -337,9 +337,22 @@ def test_duplicates_are_those_of_the_descriptor(shards: Path, tmp_path: Path) ->
     assert {one["check"] for one in models if one["subject"].startswith("torchscript:")} == {"weights", "batches"}
     assert pycurate("verify", flow.out).returncode == 0 and "dedup_emb/dedup_emb_00001.npy" in read_manifest(flow.out)
     assert "0 samples added, 0 removed" in refilter(flow.out)
-    # Another file under the same name is another model, in the reference as well.
+    # Another file under the same name is another model, in the reference as well. With --dedup_views no two kept images
+    # are alike, whichever is mirrored or turned.
     write_model(model, weight=5)
-    flow.succeed("-resume", "--dedup_single", "0", "--dedup_cells", "4", "--dedup_buckets", "2")
+    search = ("--dedup_single", "0", "--dedup_cells", "4", "--dedup_buckets", "2", "--dedup_views", "dihedral")
+    flow.succeed("-resume", *search)
     assert {"EMBED", "EMBED_REFERENCE", "DEDUP_ASSIGN", "DEDUP_MATCH"} <= tasks(flow, "COMPLETED")
-    assert not np.allclose(read_array(path_of(flow.out, "dedup_emb", "00001")), wide, atol=0.01)
+    views = read_array(path_of(flow.out, "dedup_emb", "00001"))
+    assert views.shape == (len(wide), 8, 12) and not np.allclose(views[:, 0], wide, atol=0.01)
     assert "0 samples added, 0 removed" in refilter(flow.out)
+    held: list[tuple[str, np.ndarray]] = []
+    for number in ("00000", "00001"):
+        samples = read_table(path_of(flow.out, "samples", number))
+        uids = samples.filter(samples["row"].is_valid())["uid"].to_pylist()
+        held += zip(uids, read_array(path_of(flow.out, "dedup_emb", number)).astype(np.float64), strict=True)
+    stays = {row["uid"] for row in decisions(flow) if row["kept"]}
+    own = np.stack([vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for uid, vectors in held if uid in stays])
+    cosines = np.einsum("id,jvd->ijv", own[:, 0], own).max(axis=2)
+    assert cosines[~np.eye(len(own), dtype=bool)].max() < 0.999
+    assert "duplicate_reference" in {row["reason"] for row in decisions(flow)}
