@@ -74,9 +74,7 @@ def _check(
 
     scorers = (*pixel_scorer, *scorer)
     off = {score for score, on in switched.items() if not on}
-    models = select_models(
-        preset, Path(), encoder=encoder, dedup_encoder=dedup_encoder, scorers=scorers, without=off
-    )
+    models = select_models(preset, Path(), encoder=encoder, dedup_encoder=dedup_encoder, scorers=scorers, without=off)
     check_models(models.encoders.values() if encoder or dedup_encoder else (), scorer, pixel_scorer)
     filtering = Filtering(clip_score_threshold=clip_score_threshold, min_score=min_score, filter=filter)
     check_criteria(models, filtering, [score for score, on in switched.items() if on])
