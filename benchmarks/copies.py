@@ -28,15 +28,12 @@ from training_pictures import family, find_fonts
 from pycurate.errors import ModelError
 from pycurate.images.loader import Loader
 from pycurate.models.batching import checked_encode
-from pycurate.models.presets import load_encoder
+from pycurate.models.presets import DESCRIPTORS, PRESETS, load_encoder
 from pycurate.models.protocols import Encoder
 from pycurate.stages.embed import normalised
 
-DESCRIPTORS = {
-    "light": ("pycurate.models.builtin.efficientnet:EfficientNetLite0", 0.90),
-    "light-copy": ("pycurate.models.builtin.light_copy:LightCopy", 0.50),
-    "clip-b32": ("ViT-B-32/openai", 0.95),
-    "clip-l14": ("ViT-L-14/openai", 0.95),
+MEASURED = {name: (preset.encoder, preset.dedup_threshold) for name, preset in PRESETS.items()} | {
+    name: (descriptor.encoder, descriptor.dedup_threshold) for name, descriptor in DESCRIPTORS.items()
 }
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "images"
 PACKAGED = (
@@ -199,7 +196,7 @@ def _png(image: Image.Image) -> bytes:
 @click.argument("folders", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--copies", default=100, show_default=True, help="Photographs that are edited.")
 @click.option("--model-dir", default=Path("models"), show_default=True, type=click.Path(path_type=Path))
-@click.option("--only", type=click.Choice(list(DESCRIPTORS)), multiple=True, help="These descriptors; else all.")
+@click.option("--only", type=click.Choice(list(MEASURED)), multiple=True, help="These descriptors; else all.")
 @click.option("--styles", "count", default=0, help="Graphics in so many styles of training_pictures.py.")
 @click.option("--also", multiple=True, metavar="ENCODER=THRESHOLD", help="Another encoder, by any name of pycurate's.")
 def main(
@@ -209,7 +206,7 @@ def main(
     if not folders:
         found |= dict(packaged())
     pictures = make_pictures(found, copies, styles(count) if count else graphics())
-    named = {name: one for name, one in DESCRIPTORS.items() if not only or name in only}
+    named = {name: one for name, one in MEASURED.items() if not only or name in only}
     for text in also:
         encoder, _, cosine = text.rpartition("=")
         named[encoder] = encoder, float(cosine)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 import click
-from copies import DESCRIPTORS, SHARED, photographs
+from copies import MEASURED, SHARED, photographs
 
 from pycurate.images.loader import Loader
 from pycurate.models.batching import Rows, one_behind, start_encode, start_score
@@ -55,7 +55,7 @@ def main(folders: tuple[Path, ...], images: int, rounds: int, descriptor: str) -
     scorers = [
         cast(PixelScorer, load_scorer(spec, Path("models"), "cpu", light.encoder)) for spec in light.scorers.values()
     ]
-    added = load_encoder(DESCRIPTORS[descriptor][0], Path("models"), "cpu")
+    added = load_encoder(MEASURED[descriptor][0], Path("models"), "cpu")
     run(files[:40], [encoder, added], scorers)
     ratios = []
     for number in range(rounds):
