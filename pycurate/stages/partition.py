@@ -50,7 +50,8 @@ def check_own(models: "ModelSelection", filtering: "Filtering", wanted: Iterable
     """
     import pyarrow as pa  # here, since most calls have nothing of their own
 
-    from pycurate.filters.thresholds import Threshold
+    from pycurate.filters.combined import fitted, with_combined
+    from pycurate.filters.thresholds import Threshold, score_of
     from pycurate.models.builtin.clip_score import ClipScore
     from pycurate.plugins import is_class, load_class
     from pycurate.results.criteria import Side
@@ -58,8 +59,11 @@ def check_own(models: "ModelSelection", filtering: "Filtering", wanted: Iterable
 
     if is_class(models.encoder):
         load_class(models.encoder)
-    scores = models.columns() + ([ClipScore.name] if filtering.clip_score_threshold is not None else [])
+    scores = models.columns() + ([ClipScore.name] if ClipScore.name in filtering.columns() else [])
     nothing = pa.schema([*SAMPLES, *(pa.field(name, pa.float32()) for name in scores)]).empty_table()
+    nothing = with_combined(nothing, fitted(filtering.combinations(), lambda: [nothing]))
     thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]
+    for top in filtering.tops():
+        score_of(nothing, top.column)
     for one in [*thresholds, *(Threshold(score, Side.AT_LEAST, 0) for score in wanted)]:
         one.passes(nothing)

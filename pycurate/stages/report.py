@@ -17,6 +17,7 @@ from pycurate.report import ledger, summary
 from pycurate.report.advice import advice
 from pycurate.report.examples import EXAMPLES
 from pycurate.report.page import page
+from pycurate.report.selection import selection
 from pycurate.report.sliders import axes_of, sliders
 from pycurate.report.thumbnails import thumbnails
 from pycurate.results.costs import read_times
@@ -55,6 +56,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
     criteria = read_criteria(results)
     thresholds = criteria.thresholds()
     spread = summary.histograms(results, score_columns(results), thresholds)
+    fixed = criteria.thresholds(chosen=False)
     facts = {
         "inputs": counts.inputs,
         "kept": counts.kept,
@@ -66,6 +68,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "written": {"shards": counts.written_shards, "bytes": counts.written_bytes},
         "filters": [asdict(rule) for rule in criteria.filters],
         "thresholds": thresholds,
+        "selection": selection(criteria),
         "advice": advice(counts.inputs, counts.dropped, criteria.filters, spread),
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,
@@ -81,7 +84,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
     html = page(
         facts,
         spread,
-        sliders(results, axes_of(spread, thresholds, sides(criteria), lenient)),
+        sliders(results, axes_of(spread, fixed, sides(criteria), lenient)),
         rows.to_pylist(),
         thumbnails(rows, shards),
         unreadable_rows(results),
@@ -94,9 +97,10 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
 
 
 def sides(criteria: Criteria) -> dict[str, Side]:
-    """{score: the side of a threshold that stays}, of the scores that were filtered, and of SCORES in any case."""
+    """{score: the side of a threshold that stays}, of the scores with a threshold, and of SCORES in any case."""
     standard = {score: FILTERS[f"{score}_threshold"].keeps for score in SCORES}
-    asked = {rule.column: rule.keeps for rule in reversed(criteria.filters) if rule.column and rule.keeps}
+    rules = [rule for rule in reversed(criteria.filters) if not rule.top]
+    asked = {rule.column: rule.keeps for rule in rules if rule.column and rule.keeps}
     return standard | asked
 
 

@@ -90,7 +90,7 @@ def test_what_decided_is_written_down(tmp_path: Path) -> None:
     assert said["search"].items() >= {"threshold": 0.9, "keep": "largest", "recall": "fast"}.items()
     assert said["references"] == [str(reference)] and said["layout"] == {"images_per_tar": 7, "tars_per_task": 3}
     found = read_criteria(results)
-    assert Filtering.of_rules(found.filters) == ALL
+    assert Filtering.of_criteria(found) == ALL
     assert found.thresholds() == {"aesthetic": 0.25, "nsfw": 0.75, "dedup": 0.9}
 
     # A call that is refused changes nothing; without duplicates nothing is left of the search.
