@@ -25,7 +25,7 @@ from pycurate.filters.thresholds import score_of
 from pycurate.results.criteria import Combination
 from pycurate.results.tables import TAKEN
 
-MOST = 1000  # characters of a formula
+MOST = 500  # characters of a formula
 
 
 def combination_of(text: str) -> Combination:
@@ -96,7 +96,9 @@ def _sum(parts: Iterable[np.ndarray]) -> float:
 def _parsed(formula: str) -> ast.expr:
     """Python's syntax tree, of which `_walk` allows little and nothing is ever run."""
     try:
-        return ast.parse(formula[: MOST + 1].strip(), mode="eval").body
+        if len(formula) > MOST:
+            raise ValueError("it is too long")
+        return ast.parse(formula, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _wrong(formula) from error
 
@@ -107,7 +109,7 @@ def _walk(node: ast.expr, formula: str) -> Iterator[tuple[str, bool]]:
     Raises UsageError for what is none of the grammar.
     """
     match node:
-        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool) and abs(number) < 1e308:
             yield "", False
         case ast.Name(id=column):
             yield column, False

@@ -54,9 +54,7 @@ def decide(
     new = [source for source in sources if not source.reference]
     made = fitted(filtering.combinations(), lambda: map(_scores, new))
     # Every filter is asked once about a sample: one that draws at random would say something else the second time.
-    failed = {
-        source.number: first_failed(filters, with_combined(source.facts(), made), source.label) for source in new
-    }
+    failed = {source.number: first_failed(filters, with_combined(source.facts(), made), source.label) for source in new}
     rules = [rule for rule in filtering.rules() if rule.top is None]
     rules = [replace(rule, reason=one.reason) for rule, one in zip(rules, filters, strict=True)]
     for top in tops:
