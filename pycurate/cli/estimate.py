@@ -141,6 +141,9 @@ def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
         for score, shares in trial.keeps.items():
             kept = ", ".join(f"{threshold} keeps {_percent(share)}" for threshold, share in shares.items())
             yield f"  --{score}_threshold: {kept}"
+        for score, levels in trial.tops.items():
+            kept = ", ".join(f"{share} keeps {level:.3g} and more" for share, level in levels.items())
+            yield f"  --keep_top {score}: {kept}"
 
 
 def _tasks(plan: "Estimate") -> Iterator[str]:
@@ -165,8 +168,15 @@ def _times(plan: "Estimate") -> Iterator[str]:
             f"{duration(part.value) if part else '?':>12}" for part in (row.embed, row.score, row.dedup, row.write)
         )
         yield f"  {row.gpus:>6}{''.join(cells)}   {_span(row.all) if row.all else '?'}"
+    yield f"  --keep_top and --score compute nothing on images; DECIDE takes about {_selection(plan)} longer."
     if max(row.gpus for row in plan.times) > plan.tasks.count:
         yield "  More GPUs than EMBED tasks do not help; a smaller --partition_bytes gives more tasks."
+
+
+def _selection(plan: "Estimate") -> str:
+    from pycurate.estimate.plan import SELECT_SECONDS
+
+    return duration(plan.images.value * SELECT_SECONDS)
 
 
 def _disk(disk: "Disk") -> Iterator[str]:

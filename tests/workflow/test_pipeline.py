@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from flows import Flow, environment, pycurate, tasks
 from scripted import write_model
 from tars import read_tar, write_tar
 
+from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.manifest import read_manifest
 from pycurate.results.tables import read_array, read_table
@@ -112,6 +114,7 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     (folder / "own.py").write_text(OWN)
     own = f"{folder}/own.py"
     more = ["--scorer", f"{own}:First", "--min_score", "first=0", "--filter", f"{own}:Wide", "--min_side", "300"]
+    more += ["--score", "mix=z(first)-0.5*z(nsfw)", "--keep_top", "mix=0.5,aesthetic=9"]
     photographs.succeed(
         "--dedup",
         "true",
@@ -128,7 +131,23 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     rows = decisions(photographs)
     assert {row["reason"] for row in rows} >= {"kept", "first", "min_side", "wide"}
     assert all((row["first"] >= 0) == (row["reason"] != "first") for row in rows)  # type: ignore[operator]
-    assert "0 samples added, 0 removed" in refilter(photographs.out)
+    # The best by the scores of others: half of what passes the filters, then nine, of which some are duplicates.
+    reasons = Counter(str(row["reason"]) for row in rows)
+    duplicates = sum(count for reason, count in reasons.items() if reason.startswith("duplicate"))
+    left = len(rows) - sum(reasons[reason] for reason in ("unreadable", "first", "min_side", "wide"))
+    assert reasons["top_mix"] == left - left // 2 and reasons["top_aesthetic"] == left // 2 - 9
+    assert reasons["kept"] + duplicates == 9
+    by_mix, by_aesthetic = (rule for rule in read_criteria(photographs.out).filters if rule.top)
+    assert (by_mix.among, by_mix.chosen, by_aesthetic.chosen) == (left, left // 2, 9)
+    said = f"The threshold came to {by_aesthetic.threshold} on aesthetic: it keeps the top 9, 9 of {left // 2} samples."
+    assert said in photographs.text and said in (photographs.out / "report.html").read_text()
+    assert said in json.loads((photographs.out / "summary.json").read_text())["selection"]
+    one = next(row for row in rows if row["reason"] == "top_aesthetic")
+    shown = pycurate("inspect", photographs.out, one["uid"]).stdout
+    assert f"dropped: top_aesthetic (top_aesthetic), not among the top 9, at least {by_aesthetic.threshold}" in shown
+    again = refilter(photographs.out)
+    assert "0 samples added, 0 removed" in again and said in again
+    assert "top 7, 7 of" in refilter(photographs.out, "--keep-top", "aesthetic=7")
 
 
 OWN = """
