@@ -29,7 +29,7 @@ times as long. Not measured for embeddings of more than 512 numbers."""
 DEDUP_BYTES = 2034
 """Bytes per image that the search for duplicates keeps in the work folder. docs/dedup.md, the same table, at 0.95."""
 
-SELECT_SECONDS = 3e-6
+SELECT_SECONDS = 2e-6
 """Seconds of one core that a score made of two others, and the choice of the best by it, take per image in DECIDE:
 docs/selection.md, "What it costs"."""
 

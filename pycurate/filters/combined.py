@@ -83,7 +83,7 @@ def with_combined(table: pa.Table, combinations: Sequence[Combination]) -> pa.Ta
         if one.name in table.column_names:
             raise UsageError(f"There is a score {one.name} already; give {one.name}={one.formula} another name.")
         with np.errstate(all="ignore"):  # what overflows is no score
-            values = np.float32(_value(_parsed(one.formula), one, table))
+            values = np.asarray(_value(_parsed(one.formula), one, table)).astype(np.float32)
         values = np.broadcast_to(np.where(np.isfinite(values), values, np.float32(np.nan)), table.num_rows)
         table = table.append_column(one.name, pa.array(values, pa.float32()))
     return table
@@ -124,7 +124,7 @@ def _walk(node: ast.expr, formula: str) -> Iterator[tuple[str, bool]]:
             raise _wrong(formula)
 
 
-def _value(node: ast.expr, combination: Combination, table: pa.Table) -> np.ndarray:
+def _value(node: ast.expr, combination: Combination, table: pa.Table) -> np.ndarray | np.float64:
     """float64 (), or (n,) of the table's rows."""
     match node:
         case ast.Constant(value=int() | float() as number):

@@ -13,6 +13,7 @@ from pycurate.filters.combined import columns_of, combination_of
 from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
 from pycurate.filters.protocol import Filter
 from pycurate.filters.ranking import Top
+from pycurate.filters.repeats import CAPTION_COUNT, MaxCaptionCount
 from pycurate.filters.thresholds import MinClipScore, Threshold, minimum_of
 from pycurate.parameters import switches
 from pycurate.plugins import called, cause, load_class
@@ -49,6 +50,7 @@ FILTERS = {
     "max_aspect": FilterKind(None, Side.AT_MOST, MaxAspect),
     "caption_words": FilterKind(None, Side.MORE_THAN, CaptionWords),
     "caption_characters": FilterKind(None, Side.MORE_THAN, CaptionCharacters),
+    "max_caption_count": FilterKind(None, Side.AT_MOST, MaxCaptionCount, keeps_missing=True),
 }
 """The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
 
@@ -72,6 +74,7 @@ class Filtering:
     max_aspect: float | None = None
     caption_words: int | None = None
     caption_characters: int | None = None
+    max_caption_count: int | None = None
     filter: Sequence[str] = ()  # each as `filtering.load_filter` reads it
     score: Sequence[str] = ()  # each as `combination_of` reads it
     keep_top: Sequence[str] = ()  # each as `Top.of` reads it
@@ -158,11 +161,16 @@ class Filtering:
         made = (column for one in self.combinations() for column in columns_of(one))
         return {rule.column for rule in self.rules() if rule.column} | {*made}
 
+    @property
+    def counts_captions(self) -> bool:
+        """Whether it looks at how many samples share a caption."""
+        return self.max_caption_count is not None or CAPTION_COUNT in self.columns()
+
     def alone(self) -> "Filtering":
         """Those of the filters that need to know nothing of other samples."""
-        made = {one.name for one in self.combinations()}
+        made = {one.name for one in self.combinations()} | {CAPTION_COUNT}
         stays = tuple(text for text in self.min_score if minimum_of(text).column not in made)
-        return replace(self, min_score=stays, score=(), keep_top=())
+        return replace(self, max_caption_count=None, min_score=stays, score=(), keep_top=())
 
 
 def _made(rule: Rule) -> Filter:

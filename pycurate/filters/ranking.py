@@ -65,6 +65,6 @@ def best(scores: np.ndarray, uids: np.ndarray, count: int) -> np.ndarray:
     return chosen
 
 
-def shortest(score: np.ndarray) -> float:
-    """float32 (): the number of fewest digits that is this score when it is rounded to float32."""
+def shortest(score: np.float32) -> float:
+    """The number of fewest digits that is this score when it is rounded to float32."""
     return float(str(score))

@@ -26,8 +26,9 @@ from pycurate.errors import TableError
 from pycurate.filters.combined import fitted, with_combined
 from pycurate.filters.filtering import Filtering, first_failed
 from pycurate.filters.ranking import Top, best, shortest
+from pycurate.filters.repeats import CAPTION_COUNT, counts, digests
 from pycurate.filters.thresholds import score_of
-from pycurate.results.criteria import Combination, Criteria, Rule, write_criteria
+from pycurate.results.criteria import Criteria, Rule, write_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout, forget_plan, plan_output
 from pycurate.results.reasons import EXACT, KEPT, NEAR, REFERENCE, UNREADABLE
@@ -52,18 +53,21 @@ def decide(
         check_encoder(sources)
     filters, tops = filtering.filters(), filtering.tops()
     new = [source for source in sources if not source.reference]
-    made = fitted(filtering.combinations(), lambda: map(_scores, new))
+    scored = _Scored(new, filtering)
     # Every filter is asked once about a sample: one that draws at random would say something else the second time.
-    failed = {source.number: first_failed(filters, with_combined(source.facts(), made), source.label) for source in new}
+    failed = {source.number: first_failed(filters, scored.facts(source), source.label) for source in new}
     rules = [rule for rule in filtering.rules() if rule.top is None]
     rules = [replace(rule, reason=one.reason) for rule, one in zip(rules, filters, strict=True)]
     for top in tops:
-        rules.append(_choose(top, new, made, failed, len(rules)))
+        rules.append(_choose(top, new, scored, failed, len(rules)))
     names = [rule.reason for rule in rules]
     passes = {number: first == len(rules) for number, first in failed.items()}
     found = duplicates(results, sources, passes) if dedup else None
     dropped = found[0] if found else Dropped.none()
-    decisions = pa.concat_tables([_of_partition(source, failed[source.number], names, dropped, made) for source in new])
+    parts = ((source, failed[source.number], scored.of(source)) for source in new)
+    decisions = pa.concat_tables(
+        [_of_partition(source, first, names, dropped, scores) for source, first, scores in parts]
+    )
 
     path_of(results, "criteria").unlink(missing_ok=True)  # from here on it does not say what decided
     if found:
@@ -78,25 +82,44 @@ def decide(
     write_table(path_of(results, "decisions"), decisions)
     references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
     search = found[1].facts() if found else None
-    write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, tuple(made)))
+    write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, tuple(scored.made)))
     return decisions
 
 
-def _scores(source: Source) -> pa.Table:
-    """The scores that SCORE left of a partition, a row per readable sample."""
-    return source.scores(source.readable(["uid"])["uid"])
+class _Scored:
+    """The scores of partitions: those that SCORE left, and those that are known when all samples are."""
+
+    def __init__(self, sources: Sequence[Source], filtering: Filtering) -> None:
+        self.shared: dict[int, np.ndarray] = {}
+        if filtering.counts_captions:
+            parts = [digests(source.readable(["caption"])["caption"]) for source in sources]
+            self.shared = dict(zip((source.number for source in sources), counts(parts), strict=True))
+        self.made = fitted(filtering.combinations(), lambda: map(self._counted, sources))
+
+    def of(self, source: Source) -> pa.Table:
+        """A row per readable sample, without its uid."""
+        return with_combined(self._counted(source), self.made)
+
+    def facts(self, source: Source) -> pa.Table:
+        """What filters may ask for, a row per readable sample."""
+        facts, scores = source.facts(), self.of(source)
+        return pa.table({name: table[name] for table in (facts, scores) for name in table.column_names})
+
+    def _counted(self, source: Source) -> pa.Table:
+        scores = source.scores(source.readable(["uid"])["uid"])
+        if source.number in self.shared:
+            scores = scores.append_column(CAPTION_COUNT, pa.array(self.shared[source.number]))
+        return scores
 
 
-def _choose(
-    top: Top, sources: Sequence[Source], made: Sequence[Combination], failed: dict[int, np.ndarray], asked: int
-) -> Rule:
+def _choose(top: Top, sources: Sequence[Source], scored: _Scored, failed: dict[int, np.ndarray], asked: int) -> Rule:
     """Choose the best of the samples that pass what was `asked` before; the rule, with what it came to.
 
     In `failed`, as `first_failed` gives it, the others get the next position, and the chosen ones the one after it.
     """
     scores, uids = [np.zeros(0)], [np.zeros((0, 2), np.uint64)]
     for source in sources:
-        values = score_of(with_combined(_scores(source), made), top.column).astype(np.float32)
+        values = score_of(scored.of(source), top.column).astype(np.float32)
         scores.append(np.where(failed[source.number] == asked, values, np.float32(np.nan)))
         uids.append(uid_numbers(source.readable(["uid"])["uid"]))
     every = np.concatenate(scores[1:] or scores)
@@ -112,14 +135,13 @@ def _choose(
 
 
 def _of_partition(
-    source: Source, failed: np.ndarray, filters: Sequence[str], dropped: Dropped, made: Sequence[Combination]
+    source: Source, failed: np.ndarray, filters: Sequence[str], dropped: Dropped, scores: pa.Table
 ) -> pa.Table:
     """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons."""
     here = dropped.within(source.number)
     samples = source.samples(["uid", "shard", "key", "status", "row"])
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):
         raise TableError(f"Partition {source.name} has readable samples without an embedding; embed it again.")
-    scores = with_combined(_scores(source), made)
     names = [*filters, KEPT, EXACT, NEAR, REFERENCE]
     exact, near, reference = range(len(filters) + 1, len(names))
     reason = failed.copy()  # len(filters), where none failed, is the place of KEPT

@@ -51,6 +51,7 @@ def check_own(models: "ModelSelection", filtering: "Filtering", wanted: Iterable
     import pyarrow as pa  # here, since most calls have nothing of their own
 
     from pycurate.filters.combined import fitted, with_combined
+    from pycurate.filters.repeats import CAPTION_COUNT
     from pycurate.filters.thresholds import Threshold, score_of
     from pycurate.models.builtin.clip_score import ClipScore
     from pycurate.plugins import is_class, load_class
@@ -60,6 +61,7 @@ def check_own(models: "ModelSelection", filtering: "Filtering", wanted: Iterable
     if is_class(models.encoder):
         load_class(models.encoder)
     scores = models.columns() + ([ClipScore.name] if ClipScore.name in filtering.columns() else [])
+    scores += [CAPTION_COUNT] if filtering.counts_captions else []
     nothing = pa.schema([*SAMPLES, *(pa.field(name, pa.float32()) for name in scores)]).empty_table()
     nothing = with_combined(nothing, fitted(filtering.combinations(), lambda: [nothing]))
     thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]

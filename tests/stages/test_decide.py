@@ -114,6 +114,7 @@ def test_the_side_that_stays_is_that_of_the_table(name: str) -> None:
             "aesthetic": score,
             "nsfw": score,
             "clip_score": score,
+            "caption_count": score,
             "width": [1, 2, 4, 6, 8],
             "height": [2, 2, 2, 2, 2],
             "caption": captions,
@@ -240,3 +241,32 @@ def test_the_best_of_nothing_and_of_a_score_that_is_not_there(tmp_path: Path) ->
         (["--score", "mix=exit(1)"], "is not a formula"),
     ):
         assert sentence in said("decide", "--results", results, *words, code=2)
+
+
+def test_captions_that_many_samples_have(tmp_path: Path) -> None:
+    n = 90
+    samples = Samples.of(clustered(n, 16, seed=3, copies=0))
+    captions = ["logo", " LOGO ", "a cat", None, "a dog", "  ", *[f"number {i}" for i in range(9)]]
+    said_of = {samples.uid(i): captions[i % 15] if i % 15 < 6 else f"{captions[i % 15]} {i}" for i in range(n)}
+    made = []
+    for parts in (1, 4):
+        results = write_set(tmp_path / str(parts), samples, np.array_split(np.arange(n), parts))
+        for number in range(parts):
+            path = path_of(results, "samples", f"{number:05d}")
+            table = read_table(path)
+            texts = pa.array([said_of.get(uid, "logo") for uid in table["uid"].to_pylist()], pa.string())
+            write_table(path, table.set_column(table.schema.get_field_index("caption"), "caption", texts))
+        words = ["--max-caption-count", 11, "--score", "rare=-1*caption_count", "--keep-top", "rare=70", "--no-dedup"]
+        said("decide", "--results", results, *words)
+        made.append(read_table(results / "decisions.parquet").filter(pc.field("reason") != "unreadable"))
+        assert Filtering.of_criteria(read_criteria(results)) == Filtering(
+            max_caption_count=11, score=("rare=-1*caption_count",), keep_top=("rare=70",)
+        )
+    assert str(made[0].to_pylist()) == str(made[1].to_pylist())
+    # 12 are called logo, which broken samples of this caption do not change; 6 each a cat and a dog.
+    rows = {row["uid"]: row for row in made[0].to_pylist()}
+    for uid, caption in said_of.items():
+        count = {"logo": 12, " LOGO ": 12, "a cat": 6, "a dog": 6, None: None, "  ": None}.get(caption, 1)
+        assert rows[uid]["caption_count"] == count or (count is None and np.isnan(rows[uid]["caption_count"]))
+        due = {12: {"max_caption_count"}, 6: {"kept"}, 1: {"kept"}, None: {"top_rare"}}[count]
+        assert rows[uid]["reason"] in due
