@@ -64,9 +64,8 @@ def decide(
     passes = {number: first == len(rules) for number, first in failed.items()}
     found = duplicates(results, sources, passes) if dedup else None
     dropped = found[0] if found else Dropped.none()
-    parts = ((source, failed[source.number], scored.of(source)) for source in new)
     decisions = pa.concat_tables(
-        [_of_partition(source, first, names, dropped, scores) for source, first, scores in parts]
+        [_of_partition(source, failed[source.number], names, dropped, scored.of(source)) for source in new]
     )
 
     path_of(results, "criteria").unlink(missing_ok=True)  # from here on it does not say what decided
