@@ -161,6 +161,8 @@ def _task(tasks: "Workload") -> str:
 
 
 def _times(plan: "Estimate") -> Iterator[str]:
+    from pycurate.estimate.plan import CAPTION_SECONDS, SELECT_SECONDS
+
     yield "Time, without queueing and Nextflow itself; WRITE as if every sample were kept:"
     yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   total with DEDUP"
     for row in plan.times:
@@ -168,15 +170,14 @@ def _times(plan: "Estimate") -> Iterator[str]:
             f"{duration(part.value) if part else '?':>12}" for part in (row.embed, row.score, row.dedup, row.write)
         )
         yield f"  {row.gpus:>6}{''.join(cells)}   {_span(row.all) if row.all else '?'}"
-    yield f"  --keep_top and --score compute nothing on images; DECIDE takes about {_selection(plan)} longer."
+    yield f"  --keep_top and --score need no GPU; with them DECIDE takes about {_longer(plan, SELECT_SECONDS)} more,"
+    yield f"  with --max_caption_count {_longer(plan, CAPTION_SECONDS)}."
     if max(row.gpus for row in plan.times) > plan.tasks.count:
         yield "  More GPUs than EMBED tasks do not help; a smaller --partition_bytes gives more tasks."
 
 
-def _selection(plan: "Estimate") -> str:
-    from pycurate.estimate.plan import SELECT_SECONDS
-
-    return duration(plan.images.value * SELECT_SECONDS)
+def _longer(plan: "Estimate", seconds: float) -> str:
+    return duration(plan.images.value * seconds)
 
 
 def _disk(disk: "Disk") -> Iterator[str]:

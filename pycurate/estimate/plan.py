@@ -33,6 +33,9 @@ SELECT_SECONDS = 2e-6
 """Seconds of one core that a score made of two others, and the choice of the best by it, take per image in DECIDE:
 docs/selection.md, "What it costs"."""
 
+CAPTION_SECONDS = 3e-6
+"""The same of how many samples share a caption."""
+
 MINUTES = 60
 """Of an EMBED task, for which the estimate says what --partition_minutes would make of it."""
 
