@@ -228,13 +228,14 @@ def keeps(scores: pa.Table) -> dict[str, dict[str, float]]:
 
 
 def tops(scores: pa.Table) -> dict[str, dict[str, float]]:
-    """{score: {share: the lowest score of that share of the samples that have it}}, raw scales and none apart."""
+    """{score: {share: the lowest score of that share of the samples that have it}}, raw scales apart."""
     found = {}
     for score in (score for score in scores.column_names if score != "uid" and not score.endswith("_raw")):
         values = scores[score].to_numpy()
         values = np.sort(values[~np.isnan(values)])[::-1]
         counts = {share: Top.of(f"{score}={share}").count(len(values)) for share in SHARES}
-        found[score] = {share: shortest(values[count - 1]) for share, count in counts.items() if count}
+        levels = {share: shortest(values[count - 1]) for share, count in counts.items() if count}
+        found |= {score: levels} if levels else {}
     return found
 
 

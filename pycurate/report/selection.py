@@ -6,7 +6,7 @@ from pycurate.results.criteria import Combination, Criteria, Rule
 def selection(criteria: Criteria) -> list[str]:
     """A sentence for each score that is made of others, and for each of which the best were kept."""
     made = [_combined(one) for one in criteria.scores]
-    return made + [_best(rule) for rule in criteria.filters if rule.top is not None]
+    return made + [_best(rule) for rule in criteria.filters if rule.chosen is not None]
 
 
 def _combined(one: Combination) -> str:
