@@ -227,6 +227,8 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     )
     assert "--min_score b: is not COLUMN=NUMBER" in said and "--min_score c=x: is not COLUMN=NUMBER" in said
     assert "m:C:" not in said and "/a/own.py:C:" not in said and "a=1:" not in said
+    said = refused(tmp_path, "--input", "x", "--score", "a=2*clip_score", "--keep_top", "a=0.3")
+    assert "clip_score requires a CLIP model: add for example --preset clip-b32" in said
     # A pattern that the shell expanded.
     assert "quote patterns" in refused(tmp_path, "--input", "a.tar", "b.tar")
 
