@@ -229,7 +229,7 @@ def keeps(scores: pa.Table) -> dict[str, dict[str, float]]:
 
 def tops(scores: pa.Table) -> dict[str, dict[str, float]]:
     """{score: {share: the lowest score of that share of the samples that have it}}, raw scales apart."""
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for score in (score for score in scores.column_names if score != "uid" and not score.endswith("_raw")):
         values = scores[score].to_numpy()
         values = np.sort(values[~np.isnan(values)])[::-1]
