@@ -73,7 +73,7 @@ workflow {
     measured = EMBED.out.measures                               // [number, measures, img_emb, metadata]
         .join(EMBED.out.embeddings.map { number, embeddings, _descriptors -> [number, embeddings] })
         .join(EMBED.out.metadata)
-    SCORE(measured, scoring, settings.clip_score_threshold != null, code.score)
+    SCORE(measured, scoring, Parameters.scoresCaptions(settings), code.score)
 
     references = channel.fromList(sets.findAll { folder -> References.embedded(folder) })
     if (raw) {

@@ -58,8 +58,8 @@ class Parameters {
                 faults << "--${name} ${Paths.shown(value)}: there is no such file"
             }
         }
-        if (params.clip_score_threshold != null && !params.encoder && !Presets.readsText(params.preset)) {
-            faults << '--clip_score_threshold requires a CLIP model: add for example --preset clip-b32'
+        if (scoresCaptions(params) && !params.encoder && !Presets.readsText(params.preset)) {
+            faults << "${params.clip_score_threshold != null ? '--clip_score_threshold' : 'clip_score'} requires a CLIP model: add for example --preset clip-b32"
         }
         if (params.partition_minutes && !params.images_per_second) {
             faults << '--partition_minutes requires --images_per_second: see the report of an earlier run'
@@ -100,6 +100,11 @@ class Parameters {
     static String json(Map params, Path launchDir) {
         def sets = params.reference?.tokenize(',')?.collect { name -> name.contains('://') ? name : launchDir.resolve(name).toString() }
         JsonOutput.toJson(new TreeMap((params + [reference: sets?.join(',')]).findAll { _name, value -> value != null }))
+    }
+
+    /** Whether the CLIP score is computed: it has a threshold, or is named where scores are. */
+    static boolean scoresCaptions(Map params) {
+        params.clip_score_threshold != null || ['min_score', 'score', 'keep_top'].any { name -> (params[name] ?: '') =~ /\bclip_score\b/ }
     }
 
     /** What a parameter names, separated by commas. */

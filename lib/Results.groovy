@@ -71,6 +71,7 @@ class Results {
     private static void print(Map summary, String outdir) {
         def rows = [inputs: summary.inputs, kept: summary.kept] + summary.dropped
         rows.each { name, count -> println "${name.toString().padRight(20)} ${count.toString().padLeft(12)}" }
+        ((List<String>) (summary.selection ?: [])).each { sentence -> println sentence }
         if (!summary.kept) {
             println nothingKept(summary, outdir)
         }

@@ -143,6 +143,9 @@ def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
         for score, shares in trial.keeps.items():
             kept = ", ".join(f"{threshold} keeps {_percent(share)}" for threshold, share in shares.items())
             yield f"  --{score}_threshold: {kept}"
+        for score, levels in trial.tops.items():
+            kept = ", ".join(f"{share} keeps {level:.3g} and more" for share, level in levels.items())
+            yield f"  --keep_top {score}: {kept}"
 
 
 def _tasks(plan: "Estimate") -> Iterator[str]:
@@ -160,6 +163,8 @@ def _task(tasks: "Workload") -> str:
 
 
 def _times(plan: "Estimate") -> Iterator[str]:
+    from pycurate.estimate.plan import CAPTION_SECONDS, SELECT_SECONDS
+
     yield "Time, without queueing and Nextflow itself; WRITE as if every sample were kept:"
     yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   total with DEDUP"
     for row in plan.times:
@@ -169,8 +174,14 @@ def _times(plan: "Estimate") -> Iterator[str]:
         yield f"  {row.gpus:>6}{''.join(cells)}   {_span(row.all) if row.all else '?'}"
     if plan.machine.views > 1:
         yield f"  EMBED and DEDUP are of {plan.machine.views} embeddings per image (--dedup_views)."
+    yield f"  --keep_top and --score need no GPU; with them DECIDE takes about {_longer(plan, SELECT_SECONDS)} more,"
+    yield f"  with --max_caption_count {_longer(plan, CAPTION_SECONDS)}."
     if max(row.gpus for row in plan.times) > plan.tasks.count:
         yield "  More GPUs than EMBED tasks do not help; a smaller --partition_bytes gives more tasks."
+
+
+def _longer(plan: "Estimate", seconds: float) -> str:
+    return duration(plan.images.value * seconds)
 
 
 def _disk(disk: "Disk") -> Iterator[str]:

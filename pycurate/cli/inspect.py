@@ -89,12 +89,14 @@ def _why(found: "Lookup", criteria: "Criteria") -> str:
     rule = criteria.rule(reason)
     if rule and rule.filter:
         return f"{words}, {rule.filter}"
+    if rule and rule.top:
+        return f"{words}, not {rule.condition}" if rule.condition else words
     return f"{words}, set to {rule.threshold}" if rule and rule.threshold is not None else words
 
 
 def _scored(value: float | None, rules: Sequence["Rule"]) -> str:
     text = "none" if value is None or value != value else f"{value:.4f}"
-    return ", ".join([text, *(f"kept {rule.keeps} {rule.threshold}" for rule in rules)])
+    return ", ".join([text, *(f"kept {rule.condition}" for rule in rules)])
 
 
 def _whole(summary: dict[str, Any], results: Path) -> None:

@@ -24,7 +24,7 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     read_summary(results)  # which says that the run ended well
     criteria = criteria_of(results)
     layout = criteria.layout or Layout()
-    known = asdict(Filtering.of_rules(criteria.filters)) | {"dedup": criteria.search is not None}
+    known = asdict(Filtering.of_criteria(criteria)) | {"dedup": criteria.search is not None}
     context.default_map = known | {"images_per_tar": layout.images_per_tar}
     context.obj = layout.tars_per_task
     return results
@@ -64,6 +64,7 @@ def refilter(
     echo(f"{'':20} {'run':>12} {'now':>12}")
     for reason in in_order([*change.before, *change.after], [rule.reason for rule in filtering.rules()]):
         echo(f"{pad(reason, 20)} {change.before.get(reason, 0):>12,} {change.after.get(reason, 0):>12,}")
+    echo(*change.selection)
     echo(f"{change.gained:,} samples added, {change.lost:,} removed.")
     if target:
         echo(f"Curated shards: {target / 'curated'}   Report: {path_of(target, 'page')}")

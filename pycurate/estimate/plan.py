@@ -31,6 +31,13 @@ DEDUP_BYTES = 2034
 are of one view of each image. With k views the time is taken as 2 k - 1 times as long, since so many pairs of vectors
 of two images are compared, and the bytes as k^1.45 times as many: k vectors, each with k^0.45 times as many visits."""
 
+SELECT_SECONDS = 2e-6
+"""Seconds of one core that a score made of two others, and the choice of the best by it, take per image in DECIDE:
+docs/selection.md, "What it costs"."""
+
+CAPTION_SECONDS = 3e-6
+"""The same of how many samples share a caption."""
+
 MINUTES = 60
 """Of an EMBED task, for which the estimate says what --partition_minutes would make of it."""
 

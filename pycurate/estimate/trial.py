@@ -24,6 +24,7 @@ from pycurate.dedup.partitions import sources_of
 from pycurate.errors import ModelError, PycurateError, StorageError
 from pycurate.files import atomic
 from pycurate.filters.filtering import FILTERS, Filtering
+from pycurate.filters.ranking import Top, shortest
 from pycurate.hardware import cores, peak_memory
 from pycurate.images.decode import MAX_PIXELS
 from pycurate.models.selection import ModelSelection
@@ -48,6 +49,7 @@ MOST_IMAGES, MOST_BYTES = 1000, 256_000_000  # of different images in a trial; w
 RUNS = 3  # from which the rate and its spread are taken
 NUMBER = "00000"
 USUAL = (0.3, 0.5, 0.7, 0.9)  # thresholds
+SHARES = ("0.1", "0.3", "0.5")  # that --keep_top may keep; 0.3 is DataComp's
 TABLES = [  # those of a partition, and of a WRITE task
     kind.name for kind in KINDS.values() if kind.per in (Per.PARTITION, Per.PLAN) and kind.pattern.endswith(".parquet")
 ]
@@ -76,6 +78,7 @@ class Trial:
         memory: bytes, the largest resident size of the EMBED process.
         gpu_memory: bytes that torch had allocated on the GPU at most; None without a GPU.
         keeps: {score: {threshold: share of the readable images that it would keep}}, of the scores with a threshold.
+        tops: {score: {share: the score from which on --keep_top would keep that share of them}}, of all scores.
     """
 
     device: str
@@ -92,6 +95,7 @@ class Trial:
     memory: int
     gpu_memory: int | None
     keeps: dict[str, dict[str, float]] = field(default_factory=dict)
+    tops: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -211,6 +215,7 @@ def measure(
         memory=memory,
         gpu_memory=torch.cuda.max_memory_allocated(models.device) if gpu else None,
         keeps=keeps(tables["scores"].slice(0, different)),
+        tops=tops(tables["scores"].slice(0, different)),
     )
 
 
@@ -220,6 +225,18 @@ def keeps(scores: pa.Table) -> dict[str, dict[str, float]]:
     for score in (score for score in optional_scores() if score in scores.column_names):
         kind = FILTERS[f"{score}_threshold"]
         found[score] = {f"{at:g}": float(kind.make(at).passes(scores).mean()) for at in USUAL if scores.num_rows}
+    return found
+
+
+def tops(scores: pa.Table) -> dict[str, dict[str, float]]:
+    """{score: {share: the lowest score of that share of the samples that have it}}, raw scales apart."""
+    found: dict[str, dict[str, float]] = {}
+    for score in (score for score in scores.column_names if score != "uid" and not score.endswith("_raw")):
+        values = scores[score].to_numpy()
+        values = np.sort(values[~np.isnan(values)])[::-1]
+        counts = {share: Top.of(f"{score}={share}").count(len(values)) for share in SHARES}
+        levels = {share: shortest(values[count - 1]) for share, count in counts.items() if count}
+        found |= {score: levels} if levels else {}
     return found
 
 

@@ -1,7 +1,7 @@
 """Filters as data: each is a named question to the scores, and answers with a mask."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,12 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.errors import ModelError, PycurateError, UsageError
+from pycurate.filters.combined import columns_of, combination_of
 from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
 from pycurate.filters.protocol import Filter
+from pycurate.filters.ranking import Top
+from pycurate.filters.repeats import CAPTION_COUNT, MaxCaptionCount
 from pycurate.filters.thresholds import MinClipScore, Threshold, minimum_of
 from pycurate.parameters import optional_scores
 from pycurate.plugins import called, cause, check_arguments, load_class
-from pycurate.results.criteria import Rule, Side
+from pycurate.results.criteria import Combination, Criteria, Rule, Side
 from pycurate.results.reasons import RESERVED
 
 
@@ -47,8 +50,12 @@ FILTERS = {
     "max_aspect": FilterKind(None, Side.AT_MOST, MaxAspect),
     "caption_words": FilterKind(None, Side.MORE_THAN, CaptionWords),
     "caption_characters": FilterKind(None, Side.MORE_THAN, CaptionCharacters),
+    "max_caption_count": FilterKind(None, Side.AT_MOST, MaxCaptionCount, keeps_missing=True),
 }
 """The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
+
+LISTS = ("min_score", "filter", "score", "keep_top")
+"""The fields of Filtering that the workflow gives as one text, separated by commas."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,10 @@ class Filtering:
     max_aspect: float | None = None
     caption_words: int | None = None
     caption_characters: int | None = None
+    max_caption_count: int | None = None
     filter: Sequence[str] = ()  # each as `filtering.load_filter` reads it
+    score: Sequence[str] = ()  # each as `combination_of` reads it
+    keep_top: Sequence[str] = ()  # each as `Top.of` reads it
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> "Filtering":
@@ -73,31 +83,34 @@ class Filtering:
         for score in optional_scores():
             if not parameters.get(score):  # it was not scored
                 known[f"{score}_threshold"] = None
-        for name in ("min_score", "filter"):
+        for name in LISTS:
             known[name] = tuple(part for part in (known[name] or "").split(",") if part)
         return cls(**known | {"missing_caption": known["missing_caption"] or "keep"})
 
     @classmethod
-    def of_rules(cls, rules: Sequence[Rule]) -> "Filtering":
-        """Those that made these rules: the reverse of `rules`."""
+    def of_criteria(cls, criteria: Criteria) -> "Filtering":
+        """Those of a run that these decided."""
+        rules = criteria.filters
         return cls(
             **{rule.parameter: rule.threshold for rule in rules if rule.parameter in FILTERS},  # type: ignore[arg-type]
             min_score=tuple(f"{rule.column}={rule.threshold}" for rule in rules if rule.parameter == "min_score"),
             missing_caption="drop" if any(rule.parameter == "missing_caption" for rule in rules) else "keep",
             filter=tuple(rule.filter for rule in rules if rule.filter is not None),
+            score=tuple(f"{one.name}={one.formula}" for one in criteria.scores),
+            keep_top=tuple(f"{rule.column}={rule.top}" for rule in rules if rule.top is not None),
         )
 
     def parameters(self) -> dict[str, Any]:
         """The same as parameters of the workflow, those aside that are None: what `of` understands."""
         known = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        known |= {name: ",".join(known[name]) or None for name in ("min_score", "filter")}
+        known |= {name: ",".join(known[name]) or None for name in LISTS}
         return {name: value for name, value in known.items() if value is not None}
 
     def rules(self) -> list[Rule]:
         """What they are, in the order in which they are asked: that of the fields.
 
-        The reason of a filter of the user's own is known when it is made; here it goes by its class. Raises UsageError
-        for a `min_score` that is none.
+        The reason of a filter of the user's own is known when it is made; here it goes by its class. What `keep_top`
+        comes to is known when all samples are. Raises UsageError for a `min_score` or a `keep_top` that is none.
         """
         found: list[Rule] = []
         for name in self.__dataclass_fields__:
@@ -106,6 +119,10 @@ class Filtering:
                 found += [minimum_of(text) for text in value]
             elif name == "filter":
                 found += [Rule(name, spec, filter=spec) for spec in value]
+            elif name == "keep_top":
+                found += [top.rule() for top in self.tops()]
+            elif name == "score":
+                continue
             elif name == "missing_caption":
                 found += [Rule(name, HasCaption.reason)] if value == "drop" else []
             elif value is not None:
@@ -114,11 +131,11 @@ class Filtering:
         return found
 
     def filters(self) -> list[Filter]:
-        """The filters themselves, in the same order.
+        """The filters themselves, which look at one sample each, in the same order; `tops` follow them.
 
         Raises UsageError if one of them cannot be made, or has no `reason` of its own.
         """
-        made = [_made(rule) for rule in self.rules()]
+        made = [_made(rule) for rule in self.rules() if rule.top is None]
         for one in made:
             reason = getattr(one, "reason", None)
             if not isinstance(reason, str) or not reason or reason in RESERVED:
@@ -127,6 +144,30 @@ class Filtering:
                     f"other than {', '.join(RESERVED)}."
                 )
         return made
+
+    def tops(self) -> list[Top]:
+        """Of which scores the best are kept, in the order in which they are asked. Raises UsageError."""
+        return [Top.of(text) for text in self.keep_top]
+
+    def combinations(self) -> list[Combination]:
+        """The scores that are made of others, in order. Raises UsageError for what is no formula."""
+        return [combination_of(text) for text in self.score]
+
+    def columns(self) -> set[str]:
+        """The scores that it looks at, by itself or for one that is made of them."""
+        made = (column for one in self.combinations() for column in columns_of(one))
+        return {rule.column for rule in self.rules() if rule.column} | {*made}
+
+    @property
+    def counts_captions(self) -> bool:
+        """Whether it looks at how many samples share a caption."""
+        return self.max_caption_count is not None or CAPTION_COUNT in self.columns()
+
+    def alone(self) -> "Filtering":
+        """Those of the filters that need to know nothing of other samples."""
+        made = {one.name for one in self.combinations()} | {CAPTION_COUNT}
+        stays = tuple(text for text in self.min_score if minimum_of(text).column not in made)
+        return replace(self, max_caption_count=None, min_score=stays, score=(), keep_top=())
 
 
 def _made(rule: Rule) -> Filter:

@@ -50,17 +50,21 @@ class Threshold:
 
     def passes(self, scores: pa.Table) -> np.ndarray:
         """bool (n,) over the rows of `scores`. Raises UsageError if the column is not among them."""
-        if self.column not in scores.column_names:
-            there = ", ".join(name for name in scores.column_names if name not in SAMPLES.names) or "none"
-            raise UsageError(
-                f"There is no score {self.column}, only {there}; "
-                "leave out its threshold, or add a scorer that computes it."
-            )
-        values = scores[self.column].to_numpy().astype(np.float64)
+        values = score_of(scores, self.column)
         # Scores are stored as float32: the threshold is rounded alike, so that a score printed as 0.7 passes 0.7.
         threshold = np.float32(self.threshold)
         # A NaN is on neither side.
         return values >= threshold if self.keeps == Side.AT_LEAST else values < threshold
+
+
+def score_of(scores: pa.Table, column: str) -> np.ndarray:
+    """float64 (n,): a score of each row, NaN where it has none. Raises UsageError if the column is not there."""
+    if column not in scores.column_names:
+        there = ", ".join(name for name in scores.column_names if name not in SAMPLES.names) or "none"
+        raise UsageError(
+            f"There is no score {column}, only {there}; leave out its threshold, or add a scorer that computes it."
+        )
+    return scores[column].to_numpy().astype(np.float64)
 
 
 def minimum_of(text: str) -> Rule:

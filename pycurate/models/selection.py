@@ -21,13 +21,7 @@ from pycurate.models.presets import (
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
 from pycurate.parameters import optional_scores
 from pycurate.plugins import load_class
-from pycurate.results.tables import DECISIONS, PLAN, SAMPLES
-
-TAKEN = {
-    *("section", "name", "part", "place", "value", "order"),  # by the report's examples
-    *(name for schema in (SAMPLES, DECISIONS, PLAN) for name in schema.names),
-}
-"""Columns of the tables that scores stand in."""
+from pycurate.results.tables import TAKEN
 
 
 @dataclass(frozen=True)

@@ -174,8 +174,11 @@ class Progress:
 
 
 def passing(metadata: pa.Table, scores: pa.Table, filtering: Filtering, partition: str) -> dict[str, int]:
-    """{reason: samples} of one partition, duplicates apart: tables of METADATA and of scores, of the same samples."""
-    filters = filtering.filters()
+    """{reason: samples} of one partition, by the filters that look at one sample alone.
+
+    The tables are of METADATA and of scores, of the same samples.
+    """
+    filters = filtering.alone().filters()
     facts = pa.table({name: table[name] for table in (metadata, scores) for name in table.column_names})
     counts = np.bincount(first_failed(filters, facts, partition), minlength=len(filters) + 1).tolist()
     return dict(zip([*(one.reason for one in filters), KEPT], counts, strict=True))

@@ -170,4 +170,5 @@ def counted(progress: Progress) -> str:
     dropped = f"{sum(counts.values()):,} dropped" + (f" ({reasons})" if reasons else "")
     if progress.decided:
         return f"Kept {kept:,}, {dropped}."
-    return f"So far {kept:,} pass the filters, {dropped}; duplicates are removed later."
+    chosen = "the best are chosen and " if progress.filtering.keep_top else ""
+    return f"So far {kept:,} pass the filters, {dropped}; {chosen}duplicates are removed later."

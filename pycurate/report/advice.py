@@ -25,7 +25,7 @@ def advice(
     found = []
     for rule in rules:
         lost = dropped.get(rule.reason, 0)
-        if rule.column and rule.keeps and rule.column in spread and lost > MOST * inputs:
+        if rule.column and rule.keeps and not rule.top and rule.column in spread and lost > MOST * inputs:
             shares = {at: share(spread[rule.column], at, rule.keeps.above) for at in USUAL if at != rule.threshold}
             others = ", ".join(f"{at:g} keeps {100 * kept:.3g} %" for at, kept in shares.items())
             found.append(

@@ -5,7 +5,7 @@ Whoever has to know by what a sample was kept or dropped reads it there, and is 
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,10 @@ class Rule:
         keeps: the side of the threshold that stays; None where there is no threshold.
         threshold: None likewise.
         filter: of a filter of the user's own, its class as it was named: module:Class or module:Class=NUMBER.
+        top: where the best are kept, how many: a share such as 0.3, or a count. `threshold` is then the lowest score of
+            those that were chosen, None if there was none.
+        among: then, of how many samples: those that passed what was asked before and have the score.
+        chosen: then, how many there are.
     """
 
     parameter: str
@@ -49,6 +53,32 @@ class Rule:
     keeps: Side | None = None
     threshold: float | None = None
     filter: str | None = None
+    top: str | None = None
+    among: int | None = None
+    chosen: int | None = None
+
+    @property
+    def condition(self) -> str:
+        """What stays, in words; empty where there is no threshold."""
+        if self.threshold is None or self.keeps is None:
+            return ""
+        limit = f"{self.keeps} {self.threshold}"
+        return f"among the top {self.top}, {limit}" if self.top else limit
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A score made of others.
+
+    Attributes:
+        name: its column.
+        formula: as it was given.
+        moments: {score: (mean, deviation)} of the scores that it takes standardised, over all that have them.
+    """
+
+    name: str
+    formula: str
+    moments: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,18 +91,23 @@ class Criteria:
             `recall` (exact or fast), and what else the pairs say; None where they were not sought.
         references: folders of the reference sets, as absolute paths.
         layout: of the output; None where no new shards were to be made.
+        scores: those made of others, in the order in which they were made.
     """
 
     filters: tuple[Rule, ...] = ()
     search: dict[str, Any] | None = None
     references: tuple[str, ...] = ()
     layout: Layout | None = None
+    scores: tuple[Combination, ...] = ()
 
-    def thresholds(self) -> dict[str, float]:
-        """{score: its threshold}, and `dedup`, the cosine, where duplicates were sought."""
+    def thresholds(self, chosen: bool = True) -> dict[str, float]:
+        """{score: its threshold}, and `dedup`, the cosine, where duplicates were sought.
+
+        With `chosen`, a score of which the best were kept has the threshold that this came to, if it has no other.
+        """
         found: dict[str, float] = {}
         for rule in self.filters:
-            if rule.column and rule.threshold is not None:
+            if rule.column and rule.threshold is not None and (chosen or not rule.top):
                 found.setdefault(rule.column, rule.threshold)
         return found | ({"dedup": self.search["threshold"]} if self.search else {})
 
@@ -104,6 +139,10 @@ def read_criteria(results: Path) -> Criteria:
             facts["search"],
             tuple(facts["references"]),
             Layout(**facts["layout"]) if facts["layout"] else None,
+            tuple(
+                Combination(one["name"], one["formula"], {name: (*pair,) for name, pair in one["moments"].items()})
+                for one in facts.get("scores", ())  # which earlier versions did not have
+            ),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TableError(f"{path} does not contain the criteria of a run ({error}); run DECIDE again.") from error

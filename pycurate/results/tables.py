@@ -81,6 +81,14 @@ PLAN = pa.schema(
     ]
 )
 
+TAKEN = {
+    *("section", "name", "part", "place", "value", "order"),  # by the report's examples
+    "dedup",  # by the thresholds in summary.json
+    "caption_count",  # pycurate.filters.repeats
+    *(name for schema in (SAMPLES, DECISIONS, PLAN) for name in schema.names),
+}
+"""Columns of the tables that scores stand in: no score may be called so."""
+
 PLACE = ("tar_offset", "tar_size", "offset", "size", "sha256")
 """Columns of SAMPLES in PLAN by which WRITE finds a sample and knows its image; no table of an output tar has them."""
 

@@ -17,6 +17,7 @@ from pycurate.errors import TableError, UsageError
 from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
 from pycurate.report.examples import select_examples
+from pycurate.report.selection import selection
 from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
 from pycurate.results.manifest import Entry, read_manifest, refreshed, write_manifest
@@ -36,12 +37,19 @@ MADE = entries(STAGES[STAGES.index("DECIDE") :])
 
 @dataclass(frozen=True)
 class Change:
-    """What a new decision changes: {reason: samples} before and after, and how many samples change sides."""
+    """What a new decision changes.
+
+    Attributes:
+        before, after: {reason: samples}.
+        gained, lost: how many samples change sides.
+        selection: sentences about what the best came to (pycurate.report.selection).
+    """
 
     before: dict[str, int]
     after: dict[str, int]
     gained: int
     lost: int
+    selection: list[str]
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,8 @@ def _change(results: Path, work: Path) -> Change:
     if not before["uid"].equals(after["uid"]):
         raise TableError(f"The decisions of {results} do not match its samples; run the workflow again.")
     old, new = (np.asarray(pc.fill_null(table["kept"], False)) for table in (before, after))
-    return Change(decided(results), decided(work), int((new & ~old).sum()), int((old & ~new).sum()))
+    said = selection(read_criteria(work))
+    return Change(decided(results), decided(work), int((new & ~old).sum()), int((old & ~new).sum()), said)
 
 
 def _link_tables(results: Path, work: Path) -> None:

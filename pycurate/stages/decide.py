@@ -1,11 +1,15 @@
 """DECIDE: filters and duplicates become one decision a sample, and the plan of the output.
 
-**The definition.** Samples are ranked (see `pycurate.dedup.rank`); byte-equal images rank together, at the place of the
-best of them. In that order a sample that passes the filters is kept unless a kept one before it is a duplicate of it;
-else it is dropped and names the first such one, or the first byte-equal one if there is any. Byte-equal images (by
+**The definition.** A sample passes if each filter passes it, and then each rule of `keep_top`, one after the other, has
+it among the best of what is left. Samples are ranked (see `pycurate.dedup.rank`); byte-equal images rank together, at
+the place of the best of them. In that order a sample that passes is kept unless a kept one before it is a duplicate of
+it; else it is dropped and names the first such one, or the first byte-equal one if there is any. Byte-equal images (by
 SHA-256) are duplicates of similarity 1, others by `pycurate.dedup.vectors.similarity`. The reason is
 `duplicate_reference` if the named image belongs to a reference set, which outranks everything, else `duplicate_exact`
 if it is byte-equal, else `duplicate_near`.
+
+The best are chosen before duplicates are dropped: so their lowest score is a threshold that tells of every sample, and
+of copies with captions of their own one stays whose caption is among the best.
 """
 
 from collections.abc import Sequence
@@ -19,13 +23,17 @@ import pyarrow.compute as pc
 from pycurate.dedup.graph import Dropped, duplicates, forget_duplicates, write_duplicates
 from pycurate.dedup.partitions import Source, check_encoder
 from pycurate.errors import TableError
+from pycurate.filters.combined import fitted, with_combined
 from pycurate.filters.filtering import Filtering, first_failed
-from pycurate.results.criteria import Criteria, write_criteria
+from pycurate.filters.ranking import Top, best, shortest
+from pycurate.filters.repeats import CAPTION_COUNT, counts, digests
+from pycurate.filters.thresholds import score_of
+from pycurate.results.criteria import Criteria, Rule, write_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout, forget_plan, plan_output
 from pycurate.results.reasons import EXACT, KEPT, NEAR, REFERENCE, UNREADABLE
 from pycurate.results.tables import DECISIONS, write_table
-from pycurate.results.uids import hex_digits, write_uids
+from pycurate.results.uids import hex_digits, uid_numbers, write_uids
 
 
 def decide(
@@ -43,15 +51,22 @@ def decide(
     """
     if dedup:
         check_encoder(sources)
-    filters = filtering.filters()
-    names = [one.reason for one in filters]
+    filters, tops = filtering.filters(), filtering.tops()
     new = [source for source in sources if not source.reference]
+    scored = _Scored(new, filtering)
     # Every filter is asked once about a sample: one that draws at random would say something else the second time.
-    failed = {source.number: first_failed(filters, source.facts(), source.label) for source in new}
-    passes = {number: first == len(filters) for number, first in failed.items()}
+    failed = {source.number: first_failed(filters, scored.facts(source), source.label) for source in new}
+    rules = [rule for rule in filtering.rules() if rule.top is None]
+    rules = [replace(rule, reason=one.reason) for rule, one in zip(rules, filters, strict=True)]
+    for top in tops:
+        rules.append(_choose(top, new, scored, failed, len(rules)))
+    names = [rule.reason for rule in rules]
+    passes = {number: first == len(rules) for number, first in failed.items()}
     found = duplicates(results, sources, passes) if dedup else None
     dropped = found[0] if found else Dropped.none()
-    decisions = pa.concat_tables([_of_partition(source, failed[source.number], names, dropped) for source in new])
+    decisions = pa.concat_tables(
+        [_of_partition(source, failed[source.number], names, dropped, scored.of(source)) for source in new]
+    )
 
     path_of(results, "criteria").unlink(missing_ok=True)  # from here on it does not say what decided
     if found:
@@ -64,19 +79,68 @@ def decide(
         forget_plan(results)
     write_uids(results, decisions)
     write_table(path_of(results, "decisions"), decisions)
-    rules = tuple(replace(rule, reason=name) for rule, name in zip(filtering.rules(), names, strict=True))
     references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
-    write_criteria(results, Criteria(rules, found[1].facts() if found else None, tuple(references), layout))
+    search = found[1].facts() if found else None
+    write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, tuple(scored.made)))
     return decisions
 
 
-def _of_partition(source: Source, failed: np.ndarray, filters: Sequence[str], dropped: Dropped) -> pa.Table:
+class _Scored:
+    """The scores of partitions: those that SCORE left, and those that are known when all samples are."""
+
+    def __init__(self, sources: Sequence[Source], filtering: Filtering) -> None:
+        self.shared: dict[int, np.ndarray] = {}
+        if filtering.counts_captions:
+            parts = [digests(source.readable(["caption"])["caption"]) for source in sources]
+            self.shared = dict(zip((source.number for source in sources), counts(parts), strict=True))
+        self.made = fitted(filtering.combinations(), lambda: map(self._counted, sources))
+
+    def of(self, source: Source) -> pa.Table:
+        """A row per readable sample, without its uid."""
+        return with_combined(self._counted(source), self.made)
+
+    def facts(self, source: Source) -> pa.Table:
+        """What filters may ask for, a row per readable sample."""
+        facts, scores = source.facts(), self.of(source)
+        return pa.table({name: table[name] for table in (facts, scores) for name in table.column_names})
+
+    def _counted(self, source: Source) -> pa.Table:
+        scores = source.scores(source.readable(["uid"])["uid"])
+        if source.number in self.shared:
+            scores = scores.append_column(CAPTION_COUNT, pa.array(self.shared[source.number]))
+        return scores
+
+
+def _choose(top: Top, sources: Sequence[Source], scored: _Scored, failed: dict[int, np.ndarray], asked: int) -> Rule:
+    """Choose the best of the samples that pass what was `asked` before; the rule, with what it came to.
+
+    In `failed`, as `first_failed` gives it, the others get the next position, and the chosen ones the one after it.
+    """
+    scores, uids = [np.zeros(0)], [np.zeros((0, 2), np.uint64)]
+    for source in sources:
+        values = score_of(scored.of(source), top.column).astype(np.float32)
+        scores.append(np.where(failed[source.number] == asked, values, np.float32(np.nan)))
+        uids.append(uid_numbers(source.readable(["uid"])["uid"]))
+    every = np.concatenate(scores[1:] or scores)
+    among = int(np.count_nonzero(~np.isnan(every)))
+    chosen = best(every, np.concatenate(uids), top.count(among))
+    start = 0
+    for source in sources:
+        here = failed[source.number]
+        here[chosen[start : start + len(here)]] += 1
+        start += len(here)
+    threshold = shortest(every[chosen].min()) if chosen.any() else None
+    return replace(top.rule(), threshold=threshold, among=among, chosen=int(chosen.sum()))
+
+
+def _of_partition(
+    source: Source, failed: np.ndarray, filters: Sequence[str], dropped: Dropped, scores: pa.Table
+) -> pa.Table:
     """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons."""
     here = dropped.within(source.number)
     samples = source.samples(["uid", "shard", "key", "status", "row"])
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):
         raise TableError(f"Partition {source.name} has readable samples without an embedding; embed it again.")
-    scores = source.scores(source.readable(["uid"])["uid"])
     names = [*filters, KEPT, EXACT, NEAR, REFERENCE]
     exact, near, reference = range(len(filters) + 1, len(names))
     reason = failed.copy()  # len(filters), where none failed, is the place of KEPT

@@ -68,13 +68,19 @@ def check_criteria(models: "ModelSelection", filtering: "Filtering", wanted: Ite
     """
     import pyarrow as pa
 
-    from pycurate.filters.thresholds import Threshold
+    from pycurate.filters.combined import fitted, with_combined
+    from pycurate.filters.repeats import CAPTION_COUNT
+    from pycurate.filters.thresholds import Threshold, score_of
     from pycurate.models.builtin.clip_score import ClipScore
     from pycurate.results.criteria import Side
     from pycurate.results.tables import SAMPLES
 
-    scores = models.columns() + ([ClipScore.name] if filtering.clip_score_threshold is not None else [])
+    scores = models.columns() + ([ClipScore.name] if ClipScore.name in filtering.columns() else [])
+    scores += [CAPTION_COUNT] if filtering.counts_captions else []
     nothing = pa.schema([*SAMPLES, *(pa.field(name, pa.float32()) for name in scores)]).empty_table()
+    nothing = with_combined(nothing, fitted(filtering.combinations(), lambda: [nothing]))
     thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]
+    for top in filtering.tops():
+        score_of(nothing, top.column)
     for one in [*thresholds, *(Threshold(score, Side.AT_LEAST, 0) for score in wanted)]:
         one.passes(nothing)

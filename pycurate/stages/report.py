@@ -18,6 +18,7 @@ from pycurate.report import ledger, summary
 from pycurate.report.advice import advice
 from pycurate.report.examples import EXAMPLES
 from pycurate.report.page import page
+from pycurate.report.selection import selection
 from pycurate.report.sliders import axes_of, sliders
 from pycurate.report.thumbnails import thumbnails
 from pycurate.results.costs import read_times
@@ -56,6 +57,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
     criteria = read_criteria(results)
     thresholds = criteria.thresholds()
     spread = summary.histograms(results, score_columns(results), thresholds)
+    fixed = criteria.thresholds(chosen=False)
     facts = {
         "inputs": counts.inputs,
         "kept": counts.kept,
@@ -67,6 +69,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "written": {"shards": counts.written_shards, "bytes": counts.written_bytes},
         "filters": [asdict(rule) for rule in criteria.filters],
         "thresholds": thresholds,
+        "selection": selection(criteria),
         "advice": advice(counts.inputs, counts.dropped, criteria.filters, spread),
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,
@@ -82,7 +85,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
     html = page(
         facts,
         spread,
-        sliders(results, axes_of(spread, thresholds, sides(criteria), lenient)),
+        sliders(results, axes_of(spread, fixed, sides(criteria), lenient)),
         rows.to_pylist(),
         thumbnails(rows, shards),
         unreadable_rows(results),
@@ -95,9 +98,10 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
 
 
 def sides(criteria: Criteria) -> dict[str, Side]:
-    """{score: the side of a threshold that stays}, of the scores that were filtered or can be switched off."""
+    """{score: the side of a threshold that stays}, of the scores with a threshold or that can be switched off."""
     standard = {score: FILTERS[f"{score}_threshold"].keeps for score in optional_scores()}
-    asked = {rule.column: rule.keeps for rule in reversed(criteria.filters) if rule.column and rule.keeps}
+    rules = [rule for rule in reversed(criteria.filters) if not rule.top]
+    asked = {rule.column: rule.keeps for rule in rules if rule.column and rule.keeps}
     return standard | asked
 
 

@@ -23,11 +23,11 @@ def test_results_of_the_version_before_are_read_by_their_summary(results: Path, 
     sought = read_summary(results)["dedup"]
     found = by_summary({"parameters": parameters, "thresholds": {"aesthetic": 0.7}, "dedup": sought})
     wanted = Filtering(aesthetic_threshold=0.7, min_score=("x=0.25",), min_side=200, filter=("a:B=3", "c:D"))
-    assert Filtering.of_rules(found.filters) == wanted
+    assert Filtering.of_criteria(found) == wanted
     assert (found.search, found.references, found.layout) == (search, ("/a", "/b"), Layout(10, 2))
     # Made script by script, without parameters: the filters are those that the summary shows.
     found = by_summary({"parameters": {}, "thresholds": {"nsfw": 0.4}, "dedup": {}})
-    assert Filtering.of_rules(found.filters) == Filtering(nsfw_threshold=0.4)
+    assert Filtering.of_criteria(found) == Filtering(nsfw_threshold=0.4)
     assert (found.search, found.layout) == (None, Layout())
     (old / "summary.json").write_text('{"inputs": 60}')
     done = pycurate("inspect", old, "kept00")

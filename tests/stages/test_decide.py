@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from coin import Coin
 from dedup_sets import Samples, chains, clustered, decided, stars, write_set
@@ -24,6 +25,7 @@ from pycurate.results.plan import Layout
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
+from scripts import said
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -90,7 +92,7 @@ def test_what_decided_is_written_down(tmp_path: Path) -> None:
     assert said["search"].items() >= {"threshold": 0.9, "keep": "largest", "recall": "fast"}.items()
     assert said["references"] == [str(reference)] and said["layout"] == {"images_per_tar": 7, "tars_per_task": 3}
     found = read_criteria(results)
-    assert Filtering.of_rules(found.filters) == ALL
+    assert Filtering.of_criteria(found) == ALL
     assert found.thresholds() == {"aesthetic": 0.25, "nsfw": 0.75, "dedup": 0.9}
 
     # A call that is refused changes nothing; without duplicates nothing is left of the search.
@@ -112,6 +114,7 @@ def test_the_side_that_stays_is_that_of_the_table(name: str) -> None:
             "aesthetic": score,
             "nsfw": score,
             "clip_score": score,
+            "caption_count": score,
             "width": [1, 2, 4, 6, 8],
             "height": [2, 2, 2, 2, 2],
             "caption": captions,
@@ -159,3 +162,111 @@ def test_scores_that_are_missing(tmp_path: Path) -> None:
     write_table(path, read_table(path).slice(1))
     with pytest.raises(TableError, match="lacks 1 of the readable samples"):
         decide(tmp_path, sources, Filtering(), None, dedup=False)
+
+
+FORMULA = "mix=0.6*z(nsfw)-0.4*z(aesthetic)"
+
+
+def numpy_top(samples: Samples, values: np.ndarray, passes: np.ndarray, count: int) -> np.ndarray:
+    """bool (n,): the best `count` of those that pass, by sorting."""
+    order = sorted(np.flatnonzero(passes).tolist(), key=lambda i: (-values[i], samples.uid(i)))
+    return np.isin(np.arange(len(samples)), order[:count])
+
+
+def test_the_best_are_those_of_numpy_for_any_split_and_no_two_of_them_are_duplicates(tmp_path: Path) -> None:
+    n, options = 1500, ["--nsfw-threshold", "0.8", "--score", FORMULA, "--keep-top", "mix=0.4,aesthetic=200", "--dedup"]
+    samples = Samples.of(clustered(n, 16, seed=7), seed=7)
+    samples.aesthetic[::11] = np.nan
+    made, left = [], []
+    for parts in (1, 2, 13):
+        results = write_set(tmp_path / str(parts), samples, np.array_split(np.arange(n), parts))
+        said("dedup", "pairs", "--results", results, "--dedup-threshold", "0.9")
+        said("decide", "--results", results, *options)
+        said("dedup", "check", "--results", results)
+        made.append(read_table(results / "decisions.parquet"))
+        left.append((results / "decisions.json").read_bytes())
+    # As text, since a NaN is no other's equal.
+    rows = {str(table.filter(pc.not_equal(table["reason"], "unreadable")).to_pylist()) for table in made}
+    assert len(rows) == 1 == len(set(left))
+
+    # numpy and Python of the same definition.
+    a, b = (values.astype(np.float32).astype(np.float64) for values in (samples.aesthetic, samples.nsfw))
+    z_a, z_b = (a - np.nanmean(a)) / np.nanstd(a), (b - b.mean()) / b.std()
+    mix = (0.6 * z_b - 0.4 * z_a).astype(np.float32)
+    got = decided(made[0])
+    stored = dict(zip(made[0]["uid"].to_pylist(), made[0]["mix"].to_pylist(), strict=True))
+    exact = np.array([stored[samples.uid(i)] for i in range(n)], np.float32)  # the last bit may be another
+    np.testing.assert_allclose(exact, mix, atol=1e-6)
+    passes = b < np.float32(0.8)
+    scored = passes & ~np.isnan(exact)
+    first = numpy_top(samples, exact, scored, int(scored.sum() * 4 // 10))
+    second = numpy_top(samples, a, first, 200)
+    assert (second & (a == a[second].min())).sum() < (first & (a == a[second].min())).sum()  # ties at the end
+    for i in range(n):
+        reason = got[samples.uid(i)][0]
+        assert (reason == "nsfw") == (not passes[i])
+        assert (reason == "top_mix") == (passes[i] and not first[i])
+        assert (reason == "top_aesthetic") == (first[i] and not second[i])
+    reasons = Counter(reason for reason, *_ in got.values())
+    assert reasons["kept"] + reasons["duplicate_near"] + reasons["duplicate_exact"] == 200 > reasons["kept"]
+
+    criteria = read_criteria(tmp_path / "1")
+    nsfw, by_mix, by_aesthetic = criteria.filters
+    assert (nsfw.top, by_mix.top, by_aesthetic.top) == (None, "0.4", "200")
+    assert (by_mix.among, by_mix.chosen) == (scored.sum(), first.sum())
+    assert np.float32(by_mix.threshold or 0) == exact[first].min() and by_aesthetic.threshold == a[second].min()
+    assert criteria.thresholds() == {
+        "nsfw": 0.8,
+        "mix": by_mix.threshold,
+        "aesthetic": by_aesthetic.threshold,
+        "dedup": 0.9,
+    }
+    assert Filtering.of_criteria(criteria) == Filtering(
+        nsfw_threshold=0.8, score=(FORMULA,), keep_top=("mix=0.4", "aesthetic=200")
+    )
+
+
+def test_the_best_of_nothing_and_of_a_score_that_is_not_there(tmp_path: Path) -> None:
+    samples = Samples.of(np.eye(6, dtype=np.float16))
+    samples.aesthetic[:] = np.nan
+    results = write_set(tmp_path, samples, [np.arange(6)])
+    decisions = decide(results, sources_of(results), Filtering(keep_top=["aesthetic=0.5"]), None, dedup=False)
+    assert {reason for reason, *_ in decided(decisions).values()} == {"top_aesthetic"}
+    (rule,) = read_criteria(results).filters
+    assert (rule.among, rule.chosen, rule.threshold) == (0, 0, None)
+    for words, sentence in (
+        (["--keep-top", "beauty=3"], "There is no score beauty"),
+        (["--keep-top", "nsfw=half"], "does not say how many to keep"),
+        (["--score", "nsfw=1"], "There is a score nsfw already"),
+        (["--score", "mix=exit(1)"], "is not a formula"),
+    ):
+        assert sentence in said("decide", "--results", results, *words, code=2)
+
+
+def test_captions_that_many_samples_have(tmp_path: Path) -> None:
+    n = 90
+    samples = Samples.of(clustered(n, 16, seed=3, copies=0))
+    captions = ["logo", " LOGO ", "a cat", None, "a dog", "  ", *[f"number {i}" for i in range(9)]]
+    said_of = {samples.uid(i): captions[i % 15] if i % 15 < 6 else f"{captions[i % 15]} {i}" for i in range(n)}
+    made = []
+    for parts in (1, 4):
+        results = write_set(tmp_path / str(parts), samples, np.array_split(np.arange(n), parts))
+        for number in range(parts):
+            path = path_of(results, "samples", f"{number:05d}")
+            table = read_table(path)
+            texts = pa.array([said_of.get(uid, "logo") for uid in table["uid"].to_pylist()], pa.string())
+            write_table(path, table.set_column(table.schema.get_field_index("caption"), "caption", texts))
+        words = ["--max-caption-count", 11, "--score", "rare=-1*caption_count", "--keep-top", "rare=70", "--no-dedup"]
+        said("decide", "--results", results, *words)
+        made.append(read_table(results / "decisions.parquet").filter(pc.field("reason") != "unreadable"))
+        assert Filtering.of_criteria(read_criteria(results)) == Filtering(
+            max_caption_count=11, score=("rare=-1*caption_count",), keep_top=("rare=70",)
+        )
+    assert str(made[0].to_pylist()) == str(made[1].to_pylist())
+    # 12 are called logo, which broken samples of this caption do not change; 6 each a cat and a dog.
+    rows = {row["uid"]: row for row in made[0].to_pylist()}
+    for uid, caption in said_of.items():
+        count = {"logo": 12, " LOGO ": 12, "a cat": 6, "a dog": 6, None: None, "  ": None}.get(caption, 1)
+        assert rows[uid]["caption_count"] == count or (count is None and np.isnan(rows[uid]["caption_count"]))
+        due = {12: {"max_caption_count"}, 6: {"kept"}, 1: {"kept"}, None: {"top_rare"}}[count]
+        assert rows[uid]["reason"] in due

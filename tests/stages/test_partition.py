@@ -128,6 +128,12 @@ OFF = "--no-aesthetic --no-nsfw"
         (f"--encoder ViT-B-23/openai {OFF}", "'ViT-B-23/openai' is not an encoder; did you mean 'ViT-B-32/openai'?"),
         ("--min-score probe=1", "There is no score probe, only aesthetic, aesthetic_raw, nsfw;"),
         ("--min-score nsfw=0.5 --no-nsfw", "There is no score nsfw"),
+        ("--score mix=z(probe)+aesthetic --scorer own.py:Probe --keep-top mix=0.3,nsfw=7 --min-score mix=0", None),
+        ("--score mix=z(probe)", "There is no score probe, only aesthetic"),
+        ("--score mix=0.5(aesthetic)", "'0.5(aesthetic)' is not a formula"),
+        ("--score aesthetic=nsfw", "There is a score aesthetic already"),
+        ("--keep-top mix=0.3", "There is no score mix"),
+        ("--keep-top aesthetic=30%", "'aesthetic=30%' does not say how many to keep"),
         ("--encoder ViT-B-16/openai --scorer own.py:Probe --no-nsfw", "There is no score aesthetic"),
     ],
 )

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from flows import Flow, environment, pycurate, tasks
 from scripted import write_model
 from tars import read_tar, write_tar
 
+from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.manifest import read_manifest
 from pycurate.results.tables import read_array, read_table
@@ -111,6 +113,7 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     (folder / "own.py").write_text(OWN)
     own = f"{folder}/own.py"
     more = ["--scorer", f"{own}:First", "--min_score", "first=0", "--filter", f"{own}:Wide", "--min_side", "300"]
+    more += ["--score", "mix=z(first)-0.5*z(nsfw)", "--keep_top", "mix=0.5,aesthetic=9"]
     photographs.succeed(
         "--dedup",
         "true",
@@ -127,7 +130,23 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     rows = decisions(photographs)
     assert {row["reason"] for row in rows} >= {"kept", "first", "min_side", "wide"}
     assert all((row["first"] >= 0) == (row["reason"] != "first") for row in rows)  # type: ignore[operator]
-    assert "0 samples added, 0 removed" in refilter(photographs.out)
+    # The best by the scores of others: half of what passes the filters, then nine, of which some are duplicates.
+    reasons = Counter(str(row["reason"]) for row in rows)
+    duplicates = sum(count for reason, count in reasons.items() if reason.startswith("duplicate"))
+    left = len(rows) - sum(reasons[reason] for reason in ("unreadable", "first", "min_side", "wide"))
+    assert reasons["top_mix"] == left - left // 2 and reasons["top_aesthetic"] == left // 2 - 9
+    assert reasons["kept"] + duplicates == 9
+    by_mix, by_aesthetic = (rule for rule in read_criteria(photographs.out).filters if rule.top)
+    assert (by_mix.among, by_mix.chosen, by_aesthetic.chosen) == (left, left // 2, 9)
+    said = f"The threshold came to {by_aesthetic.threshold} on aesthetic: it keeps the top 9, 9 of {left // 2} samples."
+    assert said in photographs.text and said in (photographs.out / "report.html").read_text()
+    assert said in json.loads((photographs.out / "summary.json").read_text())["selection"]
+    one = next(row for row in rows if row["reason"] == "top_aesthetic")
+    shown = pycurate("inspect", photographs.out, one["uid"]).stdout
+    assert f"dropped: top_aesthetic (top_aesthetic), not among the top 9, at least {by_aesthetic.threshold}" in shown
+    again = refilter(photographs.out)
+    assert "0 samples added, 0 removed" in again and said in again
+    assert "top 7, 7 of" in refilter(photographs.out, "--keep-top", "aesthetic=7")
 
 
 OWN = """
@@ -207,6 +226,8 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     )
     assert "--min_score b: is not COLUMN=NUMBER" in said and "--min_score c=x: is not COLUMN=NUMBER" in said
     assert "m:C:" not in said and "/a/own.py:C:" not in said and "a=1:" not in said
+    said = refused(tmp_path, "--input", "x", "--score", "a=2*clip_score", "--keep_top", "a=0.3")
+    assert "clip_score requires a CLIP model: add for example --preset clip-b32" in said
     # A pattern that the shell expanded.
     assert "quote patterns" in refused(tmp_path, "--input", "a.tar", "b.tar")
 

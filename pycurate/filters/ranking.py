@@ -1,0 +1,70 @@
+"""The best by a score: a selection that looks at the whole set, where a threshold looks at one sample."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from pycurate.errors import UsageError
+from pycurate.results.criteria import Rule, Side
+
+PARAMETER = "keep_top"
+
+
+@dataclass(frozen=True)
+class Top:
+    """The best by the score `column`: so many of them (an int), or a share of those that have it (a Decimal).
+
+    A share is a Decimal, since 0.29 of 100 samples are 29, and 28 by binary fractions.
+    """
+
+    column: str
+    amount: int | Decimal
+
+    @classmethod
+    def of(cls, text: str) -> "Top":
+        """What `COLUMN=SHARE` or `COLUMN=COUNT` names. Raises UsageError if it names none."""
+        column, _, number = text.partition("=")
+        if column and re.fullmatch(r"0*[1-9][0-9]*", number):
+            return cls(column, int(number))
+        if column and re.fullmatch(r"0?\.[0-9]*[1-9][0-9]*|1\.0*", number):
+            return cls(column, Decimal(number))
+        raise UsageError(
+            f"{text!r} does not say how many to keep; write COLUMN=SHARE with a share such as 0.3, or COLUMN=COUNT "
+            "with a whole number."
+        )
+
+    def count(self, among: int) -> int:
+        """How many of `among` samples are kept; a share is rounded down."""
+        return min(among, self.amount if isinstance(self.amount, int) else int(self.amount * among))
+
+    def rule(self) -> Rule:
+        """The same as decisions.json states it, before it is known what it comes to."""
+        return Rule(PARAMETER, f"top_{self.column}", self.column, Side.AT_LEAST, top=str(self.amount))
+
+
+def best(scores: np.ndarray, uids: np.ndarray, count: int) -> np.ndarray:
+    """bool (n,): the `count` samples of the highest scores, or all that have one if they are fewer.
+
+    Args:
+        scores: float (n,); NaN where there is none.
+        uids: uint64 (n, 2); of samples with equal scores those with the smallest uids come first.
+    """
+    chosen = np.zeros(len(scores), bool)
+    known = np.flatnonzero(~np.isnan(scores))
+    count = min(count, len(known))
+    if not count:
+        return chosen
+    values = scores[known]
+    last = np.partition(values, len(values) - count)[len(values) - count]
+    chosen[known[values > last]] = True
+    tied = known[values == last]
+    by_uid = np.lexsort((uids[tied, 1], uids[tied, 0]))
+    chosen[tied[by_uid[: count - int(chosen.sum())]]] = True
+    return chosen
+
+
+def shortest(score: np.float32) -> float:
+    """The number of fewest digits that is this score when it is rounded to float32."""
+    return float(str(score))

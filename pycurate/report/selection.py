@@ -1,0 +1,19 @@
+"""Sentences about what was known only when all samples were: the best of a score, and scores made of others."""
+
+from pycurate.results.criteria import Combination, Criteria, Rule
+
+
+def selection(criteria: Criteria) -> list[str]:
+    """A sentence for each score that is made of others, and for each of which the best were kept."""
+    made = [_combined(one) for one in criteria.scores]
+    return made + [_best(rule) for rule in criteria.filters if rule.chosen is not None]
+
+
+def _combined(one: Combination) -> str:
+    known = (f"{name} has mean {mean:.6g}, deviation {spread:.6g}" for name, (mean, spread) in one.moments.items())
+    return f"{one.name} = {one.formula}" + "".join(f"; {text}" for text in known) + "."
+
+
+def _best(rule: Rule) -> str:
+    came = f"The threshold came to {rule.threshold}" if rule.threshold is not None else "There is no threshold"
+    return f"{came} on {rule.column}: it keeps the top {rule.top}, {rule.chosen:,} of {rule.among:,} samples."

@@ -1,0 +1,64 @@
+"""What only the whole set tells is said in words: in the summary and on the page, beside the usual thresholds."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from dedup_sets import Samples, clustered, write_set
+
+from pycurate.dedup.partitions import sources_of
+from pycurate.filters.filtering import Filtering
+from pycurate.report.examples import select_examples
+from pycurate.report.selection import selection
+from pycurate.results.criteria import Combination, Criteria, read_criteria
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table, write_table
+from pycurate.stages.decide import decide
+from pycurate.stages.report import Setup, write_report
+
+
+@pytest.mark.parametrize("least", [None, 0.25], ids=["by rank alone", "beside a threshold"])
+def test_the_threshold_that_the_best_came_to_is_stated(tmp_path: Path, least: float | None) -> None:
+    samples = Samples.of(clustered(60, 16, seed=2, copies=0))
+    samples.aesthetic = np.arange(60) / 64
+    write_set(tmp_path, samples, [np.arange(60)])
+    path = path_of(tmp_path, "samples", "00000")
+    table = read_table(path)
+    table = table.set_column(table.schema.get_field_index("offset"), "offset", pa.array([0] * 61, pa.int64()))
+    write_table(path, table)
+    filtering = Filtering(least, score=("mix=z(aesthetic)-z(nsfw)",), keep_top=("aesthetic=0.5", "mix=7"))
+    decide(tmp_path, sources_of(tmp_path), filtering, None, dedup=False)
+    select_examples(tmp_path)
+    facts = write_report(tmp_path, Setup())
+    passed = 60 if least is None else 44
+    lowest = (60 - passed // 2) / 64
+    made, by_aesthetic, by_mix = facts["selection"]
+    assert made.startswith("mix = z(aesthetic)-z(nsfw); aesthetic has mean 0.460938, deviation 0.270595; ")
+    assert by_aesthetic == (
+        f"The threshold came to {lowest} on aesthetic: it keeps the top 0.5, {passed // 2} of {passed} samples."
+    )
+    assert by_mix.endswith(f": it keeps the top 7, 7 of {passed // 2} samples.")
+    assert facts["dropped"]["top_mix"] == passed // 2 - 7 and facts["kept"] == 7
+    assert facts["thresholds"]["aesthetic"] == (lowest if least is None else least)
+    assert facts["advice"] == []  # that a rank drops much is what was asked for
+    page = (tmp_path / "report.html").read_text()
+    assert all(sentence in page for sentence in (by_aesthetic, by_mix))
+    assert f"At the threshold of {facts['thresholds']['mix']}" in page or "Just below the threshold of" in page
+    # The slider stands where the run's own threshold is, not at what a rank came to.
+    assert ("this run: 0.25" in page) == (least is not None) and f"this run: {lowest}" not in page
+
+
+def test_what_is_said_of_nothing() -> None:
+    assert selection(Criteria()) == []
+    (rule,) = Filtering(keep_top=("a=3",)).rules()
+    criteria = Criteria((rule,), scores=(Combination("mix", "2*a"),))
+    assert selection(criteria) == ["mix = 2*a."]
+
+
+def test_criteria_of_an_earlier_version_can_be_read(tmp_path: Path) -> None:
+    path_of(tmp_path, "criteria").write_text(
+        '{"filters": [{"parameter": "min_side", "reason": "min_side", "column": null, "keeps": "at least", '
+        '"threshold": 200, "filter": null}], "search": null, "references": [], "layout": null}'
+    )
+    assert Filtering.of_criteria(read_criteria(tmp_path)) == Filtering(min_side=200)
