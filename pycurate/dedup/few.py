@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pycurate.dedup.cells import Cells, cells_path
-from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
+from pycurate.dedup.partitions import Source, embeddings_of
 from pycurate.dedup.rank import shard_names
 from pycurate.dedup.settings import Settings
 from pycurate.hardware import default_device
@@ -28,7 +28,6 @@ def are_few(sources: Sequence[Source], settings: Settings) -> bool:
 
 def cells_of_few(results: Path, sources: Sequence[Source], settings: Settings) -> Cells:
     """One cell, in which vectors are their own keys; written and returned as by `pycurate.dedup.train.train`."""
-    check_encoder(sources)
     dim = embeddings_of(sources).shape[1]
     shards = shard_names(sources) if settings.keep == "first" else []
     cells = Cells(

@@ -18,7 +18,7 @@ from pycurate.dedup.few import are_few, cells_of_few, device_for
 from pycurate.dedup.graph import duplicates, write_duplicates
 from pycurate.dedup.match import Query, match_cell
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search
-from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, sources_of
+from pycurate.dedup.partitions import Source, aesthetic_of, check_encoder, embeddings_of, sources_of
 from pycurate.dedup.rank import COLUMNS, checked_keep, order_of, scattered
 from pycurate.dedup.sets import check_folder
 from pycurate.dedup.settings import Settings
@@ -142,6 +142,7 @@ def _match_in_threads(each: Sequence[np.ndarray], lookup: Query) -> list[pa.Tabl
 
 def find_pairs(results: Path, sources: Sequence[Source], settings: Settings) -> None:
     """Train, assign and match in this process; leaves cells, assigned and pairs."""
+    check_encoder(sources)
     if are_few(sources, settings):
         cells = cells_of_few(results, sources, settings)
     else:

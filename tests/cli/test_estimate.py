@@ -83,7 +83,10 @@ def test_without_weights_it_says_how_to_fetch_them_and_goes_on(shared_images: Pa
 
 def test_a_trial_that_is_killed_is_a_failure(shared_images: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
-    own.write_text("import os\n\nclass Greedy:\n    def __init__(self, *_):\n        os.kill(os.getpid(), 9)\n")
+    own.write_text(
+        "import os\n\nclass Greedy:\n    def __init__(self, *_):\n        os.kill(os.getpid(), 9)\n"
+        "    def encode(self, pixels): ...\n"
+    )
     done = call("--input-path", shared_images, "--encoder", f"{own}:Greedy", "--device", "cpu")
     assert done.exit_code == 1 and "was killed" in done.stderr
 

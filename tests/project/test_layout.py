@@ -44,6 +44,7 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     "cli/verify.py": "review/test_verify.py",
     # Parts of one search, which as a whole must decide as brute force does.
     "dedup/match.py": "dedup/test_brute_force.py",
+    "dedup/products.py": "dedup/test_few.py",
     "dedup/train.py": "dedup/test_brute_force.py",
     "dedup/visits.py": "dedup/test_brute_force.py",
     "dedup/walk.py": "dedup/test_brute_force.py",
@@ -52,6 +53,7 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     # Readers and writers of files that others lay out.
     "images/jpeg.py": "images/test_decode.py",
     "models/builtin/lite0_graph.py": "models/builtin/test_efficientnet.py",
+    "models/findings.py": "models/test_selftest.py",
     "models/builtin/sscd.py": "models/builtin/test_torchscript.py",
     "results/tables.py": "dedup/test_partitions.py",
     "shards/links.py": "shards/test_odd_tars.py",

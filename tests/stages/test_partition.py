@@ -122,7 +122,7 @@ OFF = "--no-aesthetic --no-nsfw"
         ("--pixel-scorer own.py:Probe", "own.py:Probe has no `view`, so it reads embeddings; use --scorer."),
         ("--pixel-scorer own.py:NoView", "The `view` of own.py:NoView is no pycurate.images.views.View;"),
         ("--pixel-scorer own.py:NoImages", "`score` of own.py:NoImages cannot be called with (self, pixels, images):"),
-        ("--scorer own.py:Odd", "own.py:Odd is not a scorer: it needs `score`"),
+        ("--scorer own.py:Odd", "own.py:Odd has no name"),
         (f"--encoder own.py:No {OFF}", "own.py has no class 'No'"),
         (f"--encoder own.py:Odd {OFF}", "own.py:Odd is not an encoder: it needs `encode`"),
         (f"--encoder ViT-B-23/openai {OFF}", "'ViT-B-23/openai' is not an encoder; did you mean 'ViT-B-32/openai'?"),

@@ -157,7 +157,7 @@ def compared_images(results: Path) -> Compared:
 def nearest_better(found: Compared, places: np.ndarray) -> Nearest:
     """The most similar better image of each of these images, by position; of those that have one.
 
-    Costs a product of two vectors for each of them and each image.
+    Costs a product of two vectors for each of them and each image, with k views of each image 2k - 1.
     """
     best = np.full(len(places), -2, np.float32)
     other = np.zeros(len(places), np.int64)
@@ -165,7 +165,7 @@ def nearest_better(found: Compared, places: np.ndarray) -> Nearest:
         columns = _unit(found.embeddings.take(found.numbers[start : start + BLOCK]))
         for first in range(0, len(places), BLOCK):
             rows = places[first : first + BLOCK]
-            cosines = _unit(found.embeddings.take(found.numbers[rows])) @ columns.T
+            cosines = _cosines(_unit(found.embeddings.take(found.numbers[rows])), columns)
             cosines[found.rank[rows][:, None] <= found.rank[None, start : start + BLOCK]] = -2
             nearest = cosines.argmax(axis=1)
             value = cosines[np.arange(len(rows)), nearest]
@@ -175,6 +175,15 @@ def nearest_better(found: Compared, places: np.ndarray) -> Nearest:
     there = best > -2
     image, other = found.numbers[places[there]], other[there]
     return Nearest(image, other, found.embeddings.similarity(image, other))
+
+
+def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """float32 (n, views, dim) and (m, views, dim), unit vectors -> float32 (n, m): see `Embeddings.similarity`."""
+    result: np.ndarray = a[:, 0] @ b[:, 0].T
+    for view in range(1, a.shape[1]):
+        for product in (a[:, 0] @ b[:, view].T, a[:, view] @ b[:, 0].T):
+            np.maximum(result, product, out=result)
+    return result
 
 
 def _listed(pairs: pa.Table, numbers: np.ndarray) -> Nearest:
@@ -204,7 +213,7 @@ def _names(found: Compared, numbers: Sequence[int]) -> tuple[str, ...]:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """float16 (n, dim) -> float32 (n, dim) of unit length; what has no direction stays zero."""
+    """float16 (..., dim) -> float32 (..., dim) of unit length; what has no direction stays zero."""
     wide = vectors.astype(np.float32)
-    length = np.linalg.norm(wide, axis=1, keepdims=True)
+    length = np.linalg.norm(wide, axis=-1, keepdims=True)
     return wide / np.where(length > 0, length, 1)
