@@ -203,7 +203,7 @@ class Graph:
         """The pairs at which lists were cut too early."""
         return self.pairs.take(self.near[self.walk.cut])
 
-    def live(self, samples: np.ndarray) -> np.ndarray:
+    def may_be_kept(self, samples: np.ndarray) -> np.ndarray:
         """bool (n,): which samples, by number and each the best of its copies, may be kept."""
         result = self.index.passes[self.index.places(samples)].copy()
         place = np.minimum(np.searchsorted(self._sorted, samples), len(self._sorted) - 1)
@@ -223,12 +223,12 @@ def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarra
 
 # Lists of duplicates that were cut too early, made longer: their cells are matched again, among what may be kept.
 def match_again(results: Path, graph: Graph, threshold: float, embeddings: Embeddings, limit: int) -> pa.Table:
-    """The graph's pairs with longer lists, of live duplicates only, in place of those cut too early."""
+    """The graph's pairs with longer lists, of duplicates that may be kept only, in place of those cut too early."""
     cut = graph.cut_lists()
     tables = []
     for cell in np.unique(cut["cell"].to_numpy()).tolist():
         nodes = nodes_of(members_of(results, embeddings.paths, cell, cell + 1)).members
-        nodes = nodes[graph.live(nodes["sample"])]
+        nodes = nodes[graph.may_be_kept(nodes["sample"])]
         nodes = nodes[nodes["probe"] < 2]
         rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())
         lookup = Query(threshold, limit, embeddings.similarity, device_for(len(nodes)))

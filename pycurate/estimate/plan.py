@@ -199,7 +199,7 @@ def times(survey: Survey, groups: Sequence[Sequence[Shard]], machine: Machine, g
         score = images.through(lambda number: in_groups(trial.score_start, number * trial.score_seconds))
     if trial and trial.write_rate:
         count = math.ceil(survey.samples.value / (defaults.images_per_tar * defaults.tars_per_task))
-        spent = makespan([trial.plain_start + survey.bytes / count / trial.write_rate] * count, gpus)
+        spent = makespan([trial.start_without_torch + survey.bytes / count / trial.write_rate] * count, gpus)
         write = Interval(spent, spent, spent)
     hands = machine.cores * (gpus if images.value > defaults.dedup_single else 1)
     start = trial.start if trial else 0.0

@@ -68,7 +68,7 @@ class Trial:
         images: how many different images it embedded.
         rates: images per second of EMBED, of each of its runs, once it is under way.
         start: seconds from the start of a process until it has imported what a stage needs that computes with torch.
-        plain_start: the same of a stage that does not, such as WRITE.
+        start_without_torch: the same of a stage that does not, such as WRITE.
         embed_start: seconds of an EMBED task beyond its images: start, models, loader, the slow first batch.
         score_start: the same of a SCORE task.
         score_seconds: of SCORE, per image.
@@ -85,7 +85,7 @@ class Trial:
     images: int
     rates: tuple[float, ...]
     start: float
-    plain_start: float
+    start_without_torch: float
     embed_start: float
     score_start: float
     score_seconds: float
@@ -177,7 +177,7 @@ def measure(
         raise NotLoadedError(str(error)) from error
 
     code = "import pycurate.stages.write, pycurate.stages.score"
-    _, plain = _timed(lambda: subprocess.run([sys.executable, "-c", code], check=True))
+    _, without_torch = _timed(lambda: subprocess.run([sys.executable, "-c", code], check=True))
 
     given = 0  # pieces so far; each run goes on where the last one ended
 
@@ -205,9 +205,9 @@ def measure(
         images=min(different, RUNS * pace.last.images),
         rates=pace.rates,
         start=start,
-        plain_start=plain,
+        start_without_torch=without_torch,
         embed_start=start + load + pace.first,
-        score_start=(start if scorers else plain) + score_load,
+        score_start=(start if scorers else without_torch) + score_load,
         score_seconds=score / pace.last.images,
         write_rate=written / write if written else None,
         dim=sum(models.views[kind] * encoder.dim for kind, encoder in encoders.items()),

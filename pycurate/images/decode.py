@@ -237,7 +237,7 @@ def _open(data: bytes, name: str) -> _Opened:
 def _open_jpeg(data: bytes) -> _Opened:
     header = jpeg.read_header(data)
     width, height = header.width, header.height
-    if not header.plain and (header.bits != 8 or header.frame not in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)):
+    if not header.common and (header.bits != 8 or header.frame not in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)):
         raise UnreadableError("unsupported", f"JPEG process {header.frame - 0xC0} of {header.bits} bits")
     refusal = None
     if header.scanned > limits.SCANNED:
@@ -245,7 +245,7 @@ def _open_jpeg(data: bytes) -> _Opened:
         refusal = UnreadableError(
             "too_large", f"{header.scans} scans of {width} x {height} pixels are more than {most}"
         )
-    read = (lambda: _jpeg_pixels(data, header)) if header.plain else (lambda: _pillows_jpeg(data, header))
+    read = (lambda: _jpeg_pixels(data, header)) if header.common else (lambda: _pillows_jpeg(data, header))
     return _Opened(width, height, lambda: header.orientation, read, FORMATS["jpeg"].need, refusal, header.quality)
 
 

@@ -65,7 +65,7 @@ class JpegHeader:
         return self.scans * self.width * self.height if self.scans <= limits.SCANS else limits.SCANNED + 1
 
     @property
-    def plain(self) -> bool:
+    def common(self) -> bool:
         """Whether this is a JPEG as nearly all are: 8 bits, grey or three colours, Huffman-coded DCT (SOF0-SOF2)."""
         return self.bits == 8 and self.components in (1, 3) and self.frame <= 0xC2
 

@@ -31,7 +31,7 @@ def regular(data: bytes, header: JpegHeader) -> bool:
     within scans, or the numbers within tables, can be damaged, which all libjpegs repair alike. Behind misplaced
     markers they differ: some have given out a whole image by then, some have not.
     """
-    if not header.plain or header.samplings not in _SAMPLINGS or max(header.width, header.height) > _LONGEST_SIDE:
+    if not header.common or header.samplings not in _SAMPLINGS or max(header.width, header.height) > _LONGEST_SIDE:
         return False
     so_far = _SoFar(header.frame in PROGRESSIVE)
     at, scans, whole = 2, 0, False

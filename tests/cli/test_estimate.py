@@ -40,8 +40,8 @@ def test_the_command_measures_this_machine(tried: subprocess.CompletedProcess[st
     assert len(trial["rates"]) == 3 and 0 < rate["low"] <= rate["value"] <= rate["high"]
     assert trial["dim"] == EfficientNetLite0.dim + LightCopy.dim and trial["gpu_memory"] is None
     assert trial["memory"] > 200e6  # torch alone
-    assert 0 < trial["plain_start"] < trial["start"] < trial["embed_start"]
-    assert trial["plain_start"] <= trial["score_start"] < trial["start"]  # `light` scores nothing by torch
+    assert 0 < trial["start_without_torch"] < trial["start"] < trial["embed_start"]
+    assert trial["start_without_torch"] <= trial["score_start"] < trial["start"]  # `light` scores nothing by torch
     assert set(trial["tables"]) == {"samples", "metadata", "measures", "scores", "decisions", "plan"}
     # A uid is 16 random bytes, written as 32 digits.
     assert all(size > 16 for size in trial["tables"].values())
