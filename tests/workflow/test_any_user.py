@@ -167,8 +167,9 @@ def test_a_launch_folder_that_is_closed(user: User) -> None:
 
 def test_folders_that_nextflow_gives_to_a_shell_bare(user: User) -> None:
     odd = user.place / "launch" / "x[1]{a}*"
-    for name in ("samples", "img_emb"):
-        (odd / name).mkdir(parents=True)
+    for name in ("samples/samples_00000.parquet", "img_emb/img_emb_00000.npy"):
+        (odd / name).parent.mkdir(parents=True)
+        (odd / name).touch()
     options = ["--input", user.place, "--model_dir", odd, "--dedup", "true", "--reference", odd]
     said = user.refused(nextflow(*options))
     held = f"'{odd}': contains '[' ']' '{{' '}}' '*', which Nextflow cannot handle in shell commands; "

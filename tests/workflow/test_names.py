@@ -138,6 +138,8 @@ def test_paths_that_nextflow_gives_to_a_shell_are_refused_by_name(tmp_path: Path
     for name in ("ref$(touch PWN30)", "models`touch PWN31`"):
         (tmp_path / name / "samples").mkdir(parents=True)
         (tmp_path / name / "img_emb").mkdir()
+        (tmp_path / name / "samples" / "samples_00000.parquet").touch()
+        (tmp_path / name / "img_emb" / "img_emb_00000.npy").touch()
     options = ["--input", str(tmp_path / "in"), "--dedup", "true", "--reference", str(tmp_path / "ref$(touch PWN30)")]
     options += [
         "--model_dir",

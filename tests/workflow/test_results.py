@@ -207,10 +207,10 @@ def test_a_reference_that_is_not_whole_or_of_another_encoder_is_named(undisturbe
     shutil.copytree(undisturbed.out, other)
     for path in (other / "samples").iterdir():  # as an encoder of the same width but other weights would have left them
         table = pq.read_table(path)
-        stated = {name: value.replace(b"EfficientNet", b"Inefficient") for name, value in table.schema.metadata.items()}
+        stated = {name: value.replace(b"LightCopy", b"HeavyCopy") for name, value in table.schema.metadata.items()}
         pq.write_table(table.replace_schema_metadata(stated), path)
     assert flow.run("--reference", str(other), "-resume") == 1
     assert re.search(
-        rf"The reference {other} was embedded by .*Inefficient.* embed both with the same encoder", flow.text
+        rf"The reference {other} was embedded by .*HeavyCopy.* embed both with the same encoder", flow.text
     )
     assert not (flow.out / "summary.json").exists()
