@@ -112,13 +112,10 @@ def originals(truth: Rows, rows: Rows) -> tuple[int, int]:
 
 
 def kept_originals(truth: Rows, rows: Rows) -> Iterator[str]:
-    """Say so if the original of fewer than two in five of the photographs that pass the filters stays.
-
-    Not all do: some are soft, enlarged or heavily compressed as they came (see docs/dedup.md, Which copy is kept).
-    """
+    """Of most photographs that pass the filters the file that they came in is the one that stays."""
     kept, passed = originals(truth, rows)
-    if 5 * kept < 2 * passed:
-        yield f"{kept} of the {passed} originals that passed the filters were kept, fewer than two in five."
+    if 2 * kept < passed:
+        yield f"{kept} of the {passed} originals that passed the filters were kept, fewer than half."
 
 
 def untouched(results: Path, shards: Path, rows: Rows) -> Iterator[str]:

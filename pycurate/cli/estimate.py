@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
 @click.option(
     "--images-per-second",
     type=click.FloatRange(0, min_open=True),
-    help="Rate of an EMBED task; skips the trial.",
+    help="Rate of EMBED; skips the trial.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def estimate(

@@ -30,6 +30,7 @@ _BAND = np.maximum(_k[:, None], _k)  # 0 to 7, the band of each coefficient
 _FALL = np.array([3.2, 2.3, 0.4, 1.6])
 _ORDINARY_FALL = 11.5
 _DEEPEST_FALL = 6.5  # from band 1 to band 3: what is blurred more has nothing left above that could fall
+_EMPTY = 6.0  # softness of what holds less than a level squared in band 2 already
 
 # Enlarging mixes neighbours by turns. Of the spectrum of the second differences along a row (Gallagher, "Detection of
 # linear and cubic interpolation in JPEG compressed images", CRV 2005) these places do not belong to JPEG's blocks.
@@ -90,7 +91,9 @@ def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
     # In eighths, and one less, so that what compression blurs of a border's edge does not matter.
     share = max(1, int(8 * share) - 1) / 8 if share < 1 - LEAST_BORDER else 1.0
     softness = float((levels[2:-1] - levels[3:]) @ _FALL) - _ORDINARY_FALL + _resampling(luminance)
-    softness = max(softness, float(levels[0] - levels[2]) - _DEEPEST_FALL)
+    softness = max(softness, 3 * (float(levels[0] - levels[2]) - _DEEPEST_FALL))  # in few bits, since FLOOR ends it
+    if levels[1] < 0:  # nothing but the mean and the coarsest waves
+        softness = max(softness, _EMPTY)
     blurred = 1.3 + 0.8 * min(4, softness // 1.5) if softness >= 0 else 0.0
 
     past = _past_quality(coefficients)

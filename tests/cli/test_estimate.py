@@ -107,4 +107,4 @@ def test_wrong_use_leaves_with_2(shared_images: Path, tmp_path: Path) -> None:
 
 
 def test_help_fits_a_screen() -> None:
-    assert len(call("--help").stdout.splitlines()) <= 45
+    assert len(call("--help").stdout.splitlines()) <= 40
