@@ -16,19 +16,20 @@ class Mounts {
         if (!engine()) {
             return ''
         }
-        def files = partition.tokenize('\n').collectMany { line -> places(Path.of(line.split('\t')[1])) }.unique()
+        def named = partition.tokenize('\n').collect { line -> line.split('\t')[1] }.findAll { place -> !Stores.isAddress(place) }
+        def files = named.collectMany { place -> places(Path.of(place)) }.unique()
         // docker and podman refuse a second mount of one folder, and Nextflow may have mounted it on the way to one of its own.
         options(files.groupBy { file -> file.parent }.collectMany { folder, those -> strict() && onTheWay(folder) ? those : [folder] })
     }
 
     /** Options that mount what --input names, for PARTITION, which looks what is there. */
     static String ofInput(String input) {
-        if (!engine()) {
+        if (!engine() || Stores.isAddress(input)) {
             return ''
         }
         def given = Path.of(input)
         def named = Files.isRegularFile(given) && !input.toLowerCase().endsWith('.tar')
-            ? [given, *Files.readAllLines(given)*.trim().findAll { line -> line && !line.startsWith('#') }.collect { line -> given.resolveSibling(line) }]
+            ? [given, *Files.readAllLines(given)*.trim().findAll { line -> line && !line.startsWith('#') && !Stores.isAddress(line) }.collect { line -> given.resolveSibling(line) }]
             : [given]
         def mounted = new PathTrie() // what Nextflow mounts for a task without files
         [nextflow.Global.session.baseDir.resolve('bin'), nextflow.Global.session.workDir.resolve('00/0')].each { path -> mounted.add(path) }

@@ -35,6 +35,9 @@ class Parameters {
                 faults << "--${name} ${Paths.shown(part)}: ~ was not expanded by the shell; write the full path"
             }
         }
+        set.subMap(['model_dir', 'reference']).each { name, value ->
+            parts(value).collect { part -> Stores.fault(name, part) }.findAll().each { text -> faults << text }
+        }
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is not a folder with a plain name, such as /local or '\$TMPDIR'"
         }

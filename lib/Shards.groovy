@@ -17,6 +17,10 @@ class Shards {
      * Stop where even the folder is not there in which a pattern would look. What the pattern finds, PARTITION sees.
      */
     static String input(String text, Path launchDir) {
+        if (Stores.isAddress(text)) {
+            Stores.check('--input', text)
+            return text
+        }
         def whole = text.startsWith('/') ? text : "${launchDir}/${text}".toString()
         def sure = Path.of(whole.split('/').takeWhile { part -> !(part =~ /[*?\[{]/) }.join('/') ?: '/')
         if (!Files.exists(Path.of(whole)) && !Files.exists(sure)) {

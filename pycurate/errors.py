@@ -23,6 +23,17 @@ class ShardError(PycurateError):
     """A shard cannot be read at all, or changed while it was being used."""
 
 
+class StoreError(ShardError):
+    """A store or a web server refuses, cannot be reached, or lacks what it is asked for.
+
+    `passing`: the same request may succeed later.
+    """
+
+    def __init__(self, message: str, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
 class StorageError(PycurateError):
     """A file cannot be written: the disk is full or can only be read, a permission is missing, a name is taken."""
 

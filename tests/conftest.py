@@ -13,9 +13,11 @@ import pytest
 import torch
 from flows import Flow, curate
 from report_run import make_run, standard_rows
+from s3 import S3, s3_server
 from slurm.cluster import Cluster
 
 from pycurate.files import exclusive
+from pycurate.stores import store
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -135,6 +137,22 @@ def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Flow:
     flow = Flow(folder, curate(shards, folder / "models"))
     flow.succeed("--dali_index", "true")
     return flow
+
+
+@pytest.fixture(scope="session")
+def s3_running() -> Iterator[S3]:
+    """A real S3 server."""
+    with s3_server() as running:
+        yield running
+
+
+@pytest.fixture
+def s3(s3_running: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The same, named by the environment."""
+    for name, value in s3_running.environment.items():
+        monkeypatch.setenv(name, value)
+    store.store_of.cache_clear()
+    return s3_running
 
 
 @pytest.fixture

@@ -10,10 +10,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from pycurate.errors import ShardError
 from pycurate.estimate.sampling import Interval, Stratum, total
 from pycurate.hardware import cores
 from pycurate.shards.count import ShardCount, count
+from pycurate.shards.header import BLOCK
 from pycurate.shards.listing import Shard
+from pycurate.shards.opening import open_shard
 from pycurate.shards.tar import begins_like_tar
 
 log = logging.getLogger(__name__)
@@ -79,9 +82,9 @@ def stratum(group: Sequence[Shard], read: Sequence[ShardCount], name: str) -> St
 
 def _begins_like_tar(shard: Shard) -> bool:
     try:
-        with open(shard.path, "rb") as file:
+        with open_shard(shard.path, [(0, BLOCK)]) as file:
             return begins_like_tar(file)
-    except OSError:
+    except (OSError, ShardError):
         return True  # `count` will meet the same error, and says so
 
 

@@ -151,8 +151,8 @@ def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> 
         chosen = order[start : start + batch_size]
         with atomic(path) as temporary, open(temporary, "wb", buffering=0) as file, Output(file) as output:
             for shard in np.unique(owner[chosen]):
-                with Source(counts[shard].shard) as source:
-                    here = places[chosen[owner[chosen] == shard]].tolist()
+                here = places[chosen[owner[chosen] == shard]].tolist()
+                with Source(counts[shard].shard, [(offset, offset + size) for offset, size in here]) as source:
                     copy_samples(source, output, [(offset, size, None) for offset, size in here])
             output.write(END)
             output.sha256()

@@ -7,13 +7,16 @@ from pycurate.errors import TableError
 from pycurate.files import atomic
 from pycurate.results.layout import numbers, path_of, paths_of
 from pycurate.shards.listing import Shard
+from pycurate.stores.address import is_address
+from pycurate.stores.store import Object
 
 
 def write_partitions(results: Path, groups: Sequence[Sequence[Shard]]) -> None:
     """Write partitions/partitions_00000.tsv and on: a line for each shard, its fields separated by tabs.
 
-    They are its name, path, bytes and, where it is known, time stamp in nanoseconds. Names hold every character but
-    tabs and line breaks (find_shards sees to that), so nothing is quoted, and only a line feed ends a line.
+    They are its name, path or address, bytes and, where it is known, time stamp in nanoseconds or, in a store, ETag.
+    Names hold every character but tabs and line breaks (find_shards sees to that), so nothing is quoted, and only a
+    line feed ends a line.
     """
     for old in paths_of(results, "partitions").values():
         old.unlink()  # of an earlier input
@@ -42,9 +45,12 @@ def read_all(results: Path) -> dict[str, Shard]:
 
 
 def _line(shard: Shard) -> str:
-    fields = (shard.name, shard.path, shard.bytes, *(() if shard.modified is None else (shard.modified,)))
+    known = shard.path.identity if isinstance(shard.path, Object) else shard.modified
+    fields = (shard.name, shard.path, shard.bytes, *(() if known is None else (known,)))
     return "\t".join(map(str, fields)) + "\n"
 
 
 def _shard_of(name: str, path: str, size: str, modified: str | None = None) -> Shard:
+    if is_address(path):
+        return Shard(name, Object(path, int(size), modified or ""), int(size))
     return Shard(name, Path(path), int(size), None if modified is None else int(modified))

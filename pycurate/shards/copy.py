@@ -5,7 +5,8 @@ tar would find neither what it was: a hard link becomes a file with the bytes fo
 no sample but could change how one is read stays behind: files of macOS, headers of the whole archive.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from pycurate.errors import ShardError
@@ -15,25 +16,29 @@ from pycurate.shards.intact import ImagePlace, Images
 from pycurate.shards.links import Links
 from pycurate.shards.listing import Shard, check_size
 from pycurate.shards.membernames import key_of, readable
+from pycurate.shards.opening import open_shard
 from pycurate.shards.tar import Damage, walk_tar
+from pycurate.stores.file import RemoteFile
+from pycurate.stores.spans import Span
 
-Stretch = tuple[int, int]
+Stretch = Span
 """Bytes of a shard, from the first number up to the second."""
 
 
 class Source:
     """An open shard from which samples are copied; a context manager.
 
-    `file` is its file, for reading in any order; `images` are those of its samples that are to be copied.
+    `file` is its file, for reading in any order; `images` are those of its samples that are to be copied. `wanted` are
+    the bytes of the samples, which are fetched ahead if the shard is in a store.
 
     Its modification time may have changed, since its images are compared with those that were embedded. Raises
     ShardError if the shard is gone or its size has changed.
     """
 
-    def __init__(self, shard: Shard) -> None:
+    def __init__(self, shard: Shard, wanted: Iterable[Span]) -> None:
         check_size(shard)
         self.name = shard.name
-        self.file = open(shard.path, "rb")
+        self.file = open_shard(shard.path, wanted)
         self.links = Links(self.file)
         self.images = Images(self.name)
 
@@ -42,6 +47,18 @@ class Source:
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
+
+    def read_into(self, room: memoryview, start: int) -> int:
+        """Fill the room with the shard's bytes from `start` on; how many there are, 0 only at its end."""
+        if isinstance(self.file, RemoteFile):
+            self.file.seek(start)
+            return self.file.readinto(room)
+        return os.preadv(self.file.fileno(), [room], start)
+
+    def rest(self) -> None:
+        """Let go of what is in memory of the shard."""
+        if isinstance(self.file, RemoteFile):
+            self.file.rest()
 
     def pieces(self, start: int, size: int, image: ImagePlace | None) -> Iterator[Stretch | bytes]:
         """What makes the sample that lies at `start` in so many bytes, in its order.

@@ -4,14 +4,18 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pycurate.errors import ShardError, UsageError
 from pycurate.shards.intact import ImagePlace, check_image
+from pycurate.shards.opening import open_shard
 from pycurate.shards.outputs import without_outputs
 from pycurate.shards.patterns import absolute, also_named, named
+from pycurate.shards.remote import Named, check_names, named_at, named_by
+from pycurate.stores.address import is_address
+from pycurate.stores.store import Object
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +23,9 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Shard:
     name: str  # relative to the input root, with forward slashes
-    path: Path
+    path: Path | Object  # the latter in a store
     bytes: int
-    modified: int | None = None  # time stamp, nanoseconds since 1970; None if it is not known
+    modified: int | None = None  # time stamp, nanoseconds since 1970; None if it is not known, or in a store
 
 
 @dataclass(frozen=True)
@@ -44,29 +48,37 @@ def search(text: str, outdir: Path | None = None, work: Path | None = None) -> F
     """The shards that `text` names, each once, without those that pycurate made (shards/outputs.py).
 
     `text` is a folder (every `.tar` beneath it), one `.tar` file, a glob (`shards/**/*.tar`), a brace range
-    (`shards/{00000..00099}.tar`), or a text file with one of these a line (empty lines and `#` comments aside;
-    relative lines start from the file's folder). Names are relative to the input root: the folder that was
-    named, the folder before the first wildcard or brace, or for a text file its folder if that holds every shard,
-    else the deepest folder that does. What exists under the name that is given is meant by it, pattern or not.
+    (`shards/{00000..00099}.tar`), an address of the same in a store (shards/remote.py), or a text file with one of
+    these a line (empty lines and `#` comments aside; relative lines start from the file's folder). Names are relative
+    to the input root: the folder that was named, the folder before the first wildcard or brace, or for a text file its
+    folder if that holds every shard, else the deepest folder that does. What exists under the name that is given is
+    meant by it, pattern or not.
 
     Raises UsageError if a shard is missing or its name cannot be handed on, or there is none.
     """
-    paths, root, remarks = _paths(text, outdir, work)
-    unique = _once(paths, root)
-    if len(unique) < len(paths):
-        remarks.append(
-            f"Files listed or linked several times are used once (names left out: {len(paths) - len(unique)})."
-        )
-    return Found(unique, remarks)
-
-
-def _paths(text: str, outdir: Path | None, work: Path | None) -> tuple[list[Path], Path, list[str]]:
-    """The paths of the shards, their root and the remarks, before any shard is looked at. Raises as `search` does."""
     given = Path(text)
-    if text and given.is_file() and given.suffix.lower() != ".tar":
-        paths, root = _listed(given)
-    else:
-        paths, root = named(text)
+    if is_address(text):
+        return _with(named_at(text), Found([], []))
+    if not (text and given.is_file() and given.suffix.lower() != ".tar"):
+        return _local(text, *named(text), outdir, work)
+    entries = list(_entries(given))
+    addresses = [entry for entry in entries if is_address(entry)]
+    paths = [entry for entry in entries if not is_address(entry)]
+    if not addresses:
+        return _local(text, *_listed(given, paths), outdir, work)
+    local = _local(text, *_listed(given, paths), outdir, work) if paths else Found([], [])
+    return _with(named_by(addresses, mixed=bool(paths)), local)
+
+
+def _with(remote: Sequence[Named], local: Found) -> Found:
+    """All of them by name. Raises UsageError if two have one name, or a name cannot be handed on."""
+    shards = local.shards + [Shard(name, known, known.bytes) for name, known in remote]
+    check_names(shard.name for shard in shards)
+    return Found(sorted(shards, key=lambda shard: shard.name), local.remarks)
+
+
+def _local(text: str, paths: list[Path], root: Path, outdir: Path | None, work: Path | None) -> Found:
+    """The shards at these paths. Raises as `search` does."""
     if not paths:
         raise UsageError(
             f"The input {text!r} contains no .tar shard; give a folder, a glob, a brace range or a list file."
@@ -81,7 +93,12 @@ def _paths(text: str, outdir: Path | None, work: Path | None) -> tuple[list[Path
             f"The input {text!r} contains only output of earlier runs in {', '.join(map(str, left))}; to curate "
             "it again, give that folder itself."
         )
-    return kept, root, remarks
+    unique = _once(kept, root)
+    if len(unique) < len(kept):
+        remarks.append(
+            f"Files listed or linked several times are used once (names left out: {len(kept) - len(unique)})."
+        )
+    return Found(unique, remarks)
 
 
 def _once(paths: list[Path], root: Path) -> list[Shard]:
@@ -111,7 +128,12 @@ def check_unchanged(shard: Shard) -> None:
 
 
 def check_size(shard: Shard) -> None:
-    """Raise ShardError if the shard is gone, or has another size than when it was partitioned."""
+    """Raise ShardError if the shard is gone, or has another size than when it was partitioned.
+
+    In a store that, and its ETag, is compared whenever it is read.
+    """
+    if isinstance(shard.path, Object):
+        return
     try:
         found = shard.path.stat()
     except OSError as error:
@@ -124,7 +146,7 @@ def check_size(shard: Shard) -> None:
 
 def touched(shard: Shard) -> bool:
     """Whether the shard exists and its modification time differs from the one that was recorded, if one was."""
-    if shard.modified is None or not shard.path.exists():
+    if shard.modified is None or isinstance(shard.path, Object) or not shard.path.exists():
         return False
     return not _same_time(shard.path.stat().st_mtime_ns, shard.modified)
 
@@ -135,12 +157,12 @@ def _same_time(one: int, other: int) -> bool:
     return one == other or (one // whole == other // whole and 0 in (one % whole, other % whole))
 
 
-def _listed(listing: Path) -> tuple[list[Path], Path]:
-    """The shards that a list names, and its folder or, if one lies outside of that, the deepest folder of all.
+def _listed(listing: Path, lines: list[str]) -> tuple[list[Path], Path]:
+    """The shards that a list's entries name, and its folder or, if one lies outside of that, the deepest folder of all.
 
     Raises UsageError for an entry that is one shard's name and as a pattern names more than the list does.
     """
-    entries = [str(listing.parent / entry) for entry in _entries(listing)]
+    entries = [str(listing.parent / entry) for entry in lines]
     literal = {entry for entry in entries if os.path.isfile(entry)}
     paths = [path for entry in entries for path in ([absolute(entry)] if entry in literal else named(entry)[0])]
     listed = set(paths)
@@ -184,7 +206,7 @@ def _checked(path: Path) -> os.stat_result:
 def read_image(shard: Shard, image: ImagePlace) -> bytes:
     """The bytes of an image. Raises ShardError if the shard is gone or truncated, or the image has changed."""
     check_size(shard)
-    with open(shard.path, "rb") as file:
+    with open_shard(shard.path, [(image.offset, image.offset + image.size)]) as file:
         file.seek(image.offset)
         data = file.read(image.size)
     check_image(shard.name, image, hashlib.sha256(data).hexdigest())

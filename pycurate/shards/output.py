@@ -50,7 +50,7 @@ class Output:
         """
         while start < stop:
             room = self._room()[: stop - start]
-            done = os.preadv(source.file.fileno(), [room], start)
+            done = source.read_into(room, start)
             if done == 0:
                 raise ShardError(
                     f"Shard {source.name} ends before byte {stop}; it changed while it was read: run again."

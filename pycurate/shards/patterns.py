@@ -52,7 +52,7 @@ def _matching(text: str) -> tuple[list[Path], Path]:
     """
     folder, pattern = _split(text)
     paths = []
-    for piece in _ranges(pattern):
+    for piece in ranges(pattern):
         whole = folder + piece
         exact = os.path.lexists(whole) and not _wild(piece)
         found = [whole] if exact else _globbed(folder, piece)
@@ -69,7 +69,7 @@ def _split(text: str) -> tuple[str, str]:
     """
     parts = text.split("/")
     count = 0
-    while count < len(parts) and not _wild(parts[count]) and _ranges(parts[count]) == [parts[count]]:
+    while count < len(parts) and not _wild(parts[count]) and ranges(parts[count]) == [parts[count]]:
         if not os.path.lexists("/".join(parts[: count + 1]) or "/"):
             break
         count += 1
@@ -81,7 +81,7 @@ def _wild(text: str) -> bool:
     return "*" in text or "?" in text
 
 
-def _ranges(pattern: str) -> list[str]:
+def ranges(pattern: str) -> list[str]:
     """The pattern for each value of its brace ranges and lists. What cannot be expanded is just a name."""
     sizes = [abs(int(last) - int(first)) for first, last in NUMBERS.findall(pattern)]
     if "{" not in pattern or max(sizes, default=0) > MOST:

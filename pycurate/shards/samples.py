@@ -16,7 +16,9 @@ from pycurate.shards.grouping import Group, belongs, passed_over
 from pycurate.shards.header import BLOCK, Member
 from pycurate.shards.links import Links
 from pycurate.shards.membernames import key_of, readable
+from pycurate.shards.opening import open_shard
 from pycurate.shards.tar import Damage, walk_tar
+from pycurate.stores.store import Object
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class Sample:
         self.data = b""
 
 
-def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterator[Sample]:
+def read_samples(path: Path | Object, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterator[Sample]:
     """Every sample of the tar file at `path`, in its order; `shard` is its name relative to the input root.
 
     Damage costs only itself. A sample without exactly one image, one that is cut, and each stretch of the file that is
@@ -59,11 +61,11 @@ def read_samples(path: Path, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterato
     Of a member only its first `most` bytes are read: with few of them, to see what a shard holds, `data`, `sha256` and
     `caption` are those of the members' beginnings.
 
-    Raises ShardError if the file cannot be opened, or a disk fails while it is read: what the shard holds is not known
-    then, and rows that say otherwise would differ at the next try.
+    Raises ShardError if the file cannot be opened, or a disk or a store fails while it is read: what the shard holds is
+    not known then, and rows that say otherwise would differ at the next try.
     """
     try:
-        file = open(path, "rb")
+        file = open_shard(path)
     except OSError as error:
         raise ShardError(f"Shard {shard} cannot be opened ({error}); check that it exists and is readable.") from error
     with file:

@@ -6,6 +6,7 @@ and sidecars stay what they were, whatever they are. pycurate.shards.copy says t
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from itertools import groupby
@@ -26,6 +27,7 @@ from pycurate.shards.intact import ImagePlace
 from pycurate.shards.listing import Shard, touched
 from pycurate.shards.output import Output
 from pycurate.shards.tar import END, RECORD
+from pycurate.stores.spans import Span
 
 log = logging.getLogger(__name__)
 TAR = re.compile(r"[0-9]+\.tar")
@@ -70,16 +72,20 @@ def write_tar(results: Path, number: str, rows: pa.Table, shards: dict[str, Shar
     path = path_of(results, "tars", number)
     index_path(path).unlink(missing_ok=True)  # that of an earlier tar would point into the middle of members
     columns = ("shard", "key", *PLACE)
-    places = zip(*(rows[column].to_pylist() for column in columns), strict=True)
+    places = list(zip(*(rows[column].to_pylist() for column in columns), strict=True))
+    wanted = defaultdict[str, list[Span]](list)
+    for shard, _, start, size, *_ in places:
+        wanted[shard].append((start, start + size))
     # Not "wb": a file that was cut to nothing is written to the disk by ext4 as soon as it is closed.
     with atomic(path) as temporary, open(temporary, "r+b", buffering=0) as file, ExitStack() as stack:
         output = stack.enter_context(Output(file))
         opened: dict[str, Source] = {}
         for name, samples in groupby(places, lambda place: place[0]):
             if name not in opened:
-                opened[name] = stack.enter_context(_open(name, shards))
+                opened[name] = stack.enter_context(_open(name, shards, wanted[name]))
             due = [(start, size, ImagePlace(key, *image)) for _, key, start, size, *image in samples]
             copy_samples(opened[name], output, due)
+            opened[name].rest()
         output.write(END + bytes(-(output.size + len(END)) % RECORD))
         size, sha256 = output.size, output.sha256()
     write_table(path_of(results, "tar_tables", number), rows.drop_columns(["output_shard", *PLACE]))
@@ -122,7 +128,7 @@ def _warn_of_touched(shards: Iterable[Shard]) -> None:
         )
 
 
-def _open(name: str, shards: dict[str, Shard]) -> Source:
+def _open(name: str, shards: dict[str, Shard], wanted: Iterable[Span]) -> Source:
     if name not in shards:
         raise TableError(f"No partition contains the shard {name}, from which samples are to be copied.")
-    return Source(shards[name])
+    return Source(shards[name], wanted)

@@ -22,8 +22,8 @@ def test_shards_that_are_no_tars_do_not_spoil_the_estimate(tmp_path: Path) -> No
     """They hold one row each whatever their size, are told by their first header, and so are counted apart."""
     shards = made_shards(tmp_path, 60, seed=2)
     for shard in shards[::7]:
-        shard.path.write_bytes(b"<html>" * 2000)
-    shards[3].path.write_bytes(b"")
+        (tmp_path / shard.name).write_bytes(b"<html>" * 2000)
+    (tmp_path / shards[3].name).write_bytes(b"")
     shards = find_shards(str(tmp_path))
     truth, part = survey(shards, None), survey(shards, 20)
     assert part.not_tars == truth.not_tars == 9

@@ -41,7 +41,7 @@ def test_a_thumbnail_is_small_and_upright() -> None:
 
 def test_a_shard_that_changed_costs_its_pictures_only(results: Path) -> None:
     select_examples(results)
-    shard = read_all(results)["00001.tar"].path
+    shard = Path(str(read_all(results)["00001.tar"].path))
     shard.write_bytes(shard.read_bytes() + bytes(512))
     write_report(results, Setup())
     page = (results / "report.html").read_text()

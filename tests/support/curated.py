@@ -15,7 +15,7 @@ from pycurate.stages.embed import samples_table
 from pycurate.stages.partition import partition
 
 
-def finished(root: Path, results: Path, keep: set[tuple[str, str]]) -> pa.Table:
+def finished(root: Path | str, results: Path, keep: set[tuple[str, str]]) -> pa.Table:
     """Leave partitions and samples as EMBED does, and return decisions that keep these (shard, key)."""
     shards, info = find_shards(str(root)), ImageInfo(64, 48, "jpeg")
     write_partitions(results, partition(shards, 1))

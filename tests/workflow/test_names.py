@@ -210,7 +210,7 @@ def test_partition_files_of_earlier_versions_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("engine", ["docker", "podman", "apptainer", "singularity", "charliecloud"])
 def test_each_engine_is_told_to_mount_the_shards(tmp_path: Path, engine: str) -> None:
-    """What PARTITION's command would tell the engine, seen by a stub of it."""
+    """What PARTITION's command would tell the engine, seen by a stub of it: folders, and names of variables."""
     folder = tmp_path / "in [1] $(touch PWN40) '"
     elsewhere = tmp_path / "else`touch PWN41`where"
     write_tar(elsewhere / "x.tar", [("a.jpg", jpeg(0))])
@@ -221,7 +221,9 @@ def test_each_engine_is_told_to_mount_the_shards(tmp_path: Path, engine: str) ->
     command = "ch-run" if engine == "charliecloud" else engine
     (tools / command).write_text(f"#!/bin/bash\nprintf '%s\\0' \"$@\" > {tmp_path}/said.$$\nexit 7\n")
     (tools / command).chmod(0o755)
-    env = environment({**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "NXF_OFFLINE": "true"})
+    secret = "t0p/s3cret"
+    more = {"PATH": f"{tools}:{os.environ['PATH']}", "NXF_OFFLINE": "true", "AWS_SECRET_ACCESS_KEY": secret}
+    env = environment({**os.environ, **more})
     options = ["--input", str(folder), "--model_dir", str(tmp_path / "models"), "--container", "/images/here/pycurate"]
     flow = Flow(tmp_path / "launch", (*options, "-profile", engine), env)
     assert flow.run() != 0
@@ -229,4 +231,6 @@ def test_each_engine_is_told_to_mount_the_shards(tmp_path: Path, engine: str) ->
     for place in (folder, elsewhere):
         mount = f"{place}" if engine == "charliecloud" else f"{place}:{place}:ro"
         assert any(mount in words for words in told), (flow.text, told)
+    commands = "".join(path.read_text() for path in flow.work.rglob(".command.*") if path.is_file())
+    assert "AWS_SECRET_ACCESS_KEY" in commands and secret not in commands  # handed on by its name
     assert not marks(tmp_path)
