@@ -45,6 +45,7 @@ bench: setup ## Measure each part against its bound
 	python benchmarks/loader.py
 	python benchmarks/models.py
 	python benchmarks/stages.py
+	python benchmarks/stores.py
 	python benchmarks/fixed_cost.py
 
 bench-dedup: setup ## Measure the search for duplicates

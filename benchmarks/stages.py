@@ -35,7 +35,7 @@ from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
 from pycurate.results.plan import plan_output
 from pycurate.results.tables import write_table
-from pycurate.shards.listing import find_shards
+from pycurate.shards.listing import Shard, find_shards
 from pycurate.shards.samples import read_samples
 from pycurate.stages.embed import LoaderOptions, embed_partition, samples_table
 from pycurate.stages.partition import partition
@@ -105,12 +105,10 @@ def bench_embed(folder: Path, models: ModelSelection, files: list[bytes], rounds
     print(f"EMBED / bound    {statistics.median(ratios):8.2f}  (to reach: 0.9)\n")
 
 
-def bench_write(folder: Path, files: list[bytes], rounds: int) -> None:
-    """WRITE of every other of 2000 samples, against cp of files with the same bytes."""
-    make_shard(folder / "in" / "00000.tar", [files[at % len(files)] for at in range(2000)])
-    shards = find_shards(str(folder / "in"))
+def plan_half(folder: Path, shards: list[Shard]) -> None:
+    """Leave what WRITE needs to copy every other sample of these shards."""
     write_partitions(folder, partition(shards, 1 << 40))
-    found = list(read_samples(shards[0].path, shards[0].name))
+    found = [sample for shard in shards for sample in read_samples(shard.path, shard.name)]
     samples = samples_table(found, [ImageInfo(1, 1, "jpeg")] * len(found), [Evidence(1.0, 0.0, None)] * len(found))
     write_table(path_of(folder, "samples", "00000"), samples)
     kept = np.arange(samples.num_rows) % 2 == 0
@@ -120,6 +118,12 @@ def bench_write(folder: Path, files: list[bytes], rounds: int) -> None:
         decisions = decisions.append_column(name, [[None] * len(kept)])
     plan_output(folder, decisions, 100, 1 << 30)
     write_table(folder / "decisions.parquet", decisions)
+
+
+def bench_write(folder: Path, files: list[bytes], rounds: int) -> None:
+    """WRITE of every other of 2000 samples, against cp of files with the same bytes."""
+    make_shard(folder / "in" / "00000.tar", [files[at % len(files)] for at in range(2000)])
+    plan_half(folder, find_shards(str(folder / "in")))
     curated, copy = folder / "curated", folder / "copy"
     ratios, rates = [], []
     for _ in range(rounds + 1):
