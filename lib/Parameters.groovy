@@ -30,11 +30,11 @@ class Parameters {
         set.findAll { _name, value -> value instanceof CharSequence && value =~ /[\t\r\n]/ }.each { name, value ->
             faults << "--${name} ${Paths.shown(value)}: contains a tab or a line break"
         }
-        set.subMap(['input', 'model_dir', 'reference']).each { name, value ->
-            (name == 'reference' ? parts(value) : [value]).findAll { part -> part ==~ '~(/.*)?' }.each { part ->
-                faults << "--${name} ${Paths.shown(part)}: ~ was not expanded by the shell; write the full path"
-            }
+        def folders = [[params.input, '--input'], [params.model_dir, '--model_dir']] + References.given(params).collect { folder -> [folder, References.option(params, folder)] }
+        folders.findAll { folder, _option -> folder ==~ '~(/.*)?' }.each { folder, option ->
+            faults << "${option} ${Paths.shown(folder)}: ~ was not expanded by the shell; write the full path"
         }
+        faults.addAll(References.faults(params))
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is not a folder with a plain name, such as /local or '\$TMPDIR'"
         }
@@ -98,8 +98,7 @@ class Parameters {
 
     /** The parameters as JSON, in the order of their names, and reference sets so that they are found from elsewhere. */
     static String json(Map params, Path launchDir) {
-        def sets = params.reference?.tokenize(',')?.collect { name -> name.contains('://') ? name : launchDir.resolve(name).toString() }
-        JsonOutput.toJson(new TreeMap((params + [reference: sets?.join(',')]).findAll { _name, value -> value != null }))
+        JsonOutput.toJson(new TreeMap(References.absolute(params, launchDir).findAll { _name, value -> value != null }))
     }
 
     /** Whether the CLIP score is computed: it has a threshold, or is named where scores are. */

@@ -317,14 +317,19 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     reference = undisturbed.out if embedded else shards
     flow = Flow(tmp_path, ("--input", f"{shards}/00001.tar", "--dedup", "true", "--aesthetic_threshold", "0"))
     relative = os.path.relpath(reference, flow.folder)
-    flow.succeed("--reference", relative, *(["--dedup_single", "0"] if embedded else []))
-    assert json.loads((flow.out / "summary.json").read_text())["parameters"]["reference"] == f"{flow.folder}/{relative}"
+    more = [] if embedded else ["more", relative]  # a folder named twice is embedded once
+    write_tar(flow.folder / "more" / "00000.tar", [member[:2] for member in read_tar(shards / "00000.tar")[:5]])
+    flow.succeed("--reference", ",".join([relative, *more]), *(["--dedup_single", "0"] if embedded else []))
+    named = ",".join(f"{flow.folder}/{name}" for name in [relative, *more])
+    assert json.loads((flow.out / "summary.json").read_text())["parameters"]["reference"] == named
+    trace = (flow.out / "pipeline_info" / "trace.txt").read_text()
+    assert trace.count("REFERENCE_FOLDER") == (0 if embedded else 2)
     rows = decisions(flow)
     kept = {row["uid"] for row in decisions(undisturbed) if row["kept"] or not embedded}
     if embedded:
         assert "0 samples added, 0 removed" in refilter(flow.out)
-    named = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
-    assert named and named <= kept
+    of = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
+    assert of and of <= kept
     if not embedded:  # every readable sample of the input is in the reference, byte for byte
         assert {row["reason"] for row in rows} <= {"duplicate_reference", "unreadable", "nsfw"}
         assert not (tmp_path / "results" / "curated").exists()
