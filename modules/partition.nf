@@ -10,7 +10,7 @@ process PARTITION {
     env 'PYCURATE_CODE'
 
     output:
-    tuple val(input), path('partitions/*.tsv', arity: '1..*'), optional: true, emit: partitions
+    tuple val(input), path('partitions/*.tsv'), optional: true, emit: partitions
     tuple val(input), path('refusal.txt'), optional: true, emit: refusal
     stdout emit: remarks // on what was named and is no input
 
