@@ -8,6 +8,7 @@ include { PARTITION as PARTITION_REFERENCE } from './modules/partition'
 include { EMBED                            } from './modules/embed'
 include { SCORE                            } from './modules/score'
 include { REFERENCE                        } from './modules/reference'
+include { COMPARE                          } from './modules/compare'
 include { DEDUP                            } from './modules/dedup'
 include { DECIDE                           } from './modules/decide'
 include { WRITE                            } from './modules/write'
@@ -89,15 +90,24 @@ workflow {
     scores = Tables.column(tables, 2)
     embeddings = Tables.column(tables, 3)
     descriptors = Tables.column(tables, 4)                      // of another encoder than the scores', if there are any
-    pairs = channel.value([[], [], []])                         // [cells, assigned, pairs], a value
     times = channel.empty()
+    comparisons = channel.value([])                             // all files, a value
+    wanted = References.wanted(settings)
+    captions = Parameters.comparesCaptions(settings)
+    if (wanted || captions) {
+        targets = named.map { folders -> References.of(settings, 'similar', folders) + References.of(settings, 'concept', folders) }
+        COMPARE(wanted, captions, tables, SCORE.out.texts, targets, scoring, code.compare)
+        comparisons = Tables.column(COMPARE.out.comparisons, 1)
+        times = COMPARE.out.times
+    }
+    pairs = channel.value([[], [], []])                         // [cells, assigned, pairs], a value
     if (settings.dedup) {
         images = EMBED.out.stats.map { stats -> Tables.readable(stats) }.sum()
         DEDUP(settings.dedup_single, images, references, tables, code.dedup)
         pairs = DEDUP.out.search
-        times = DEDUP.out.times
+        times = times.mix(DEDUP.out.times)
     }
-    DECIDE(pairs, samples, scores, embeddings, descriptors, references, code.decide)
+    DECIDE(pairs, samples, scores, comparisons, embeddings, descriptors, references, code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]

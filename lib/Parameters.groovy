@@ -59,7 +59,12 @@ class Parameters {
             }
         }
         if (scoresCaptions(params) && !params.encoder && !Presets.readsText(params.preset)) {
-            faults << "${params.clip_score_threshold != null ? '--clip_score_threshold' : 'clip_score'} requires a CLIP model: add for example --preset clip-b32"
+            def asked = params.clip_score_threshold != null ? '--clip_score_threshold' : comparesCaptions(params) ? 's_clip_loss' : 'clip_score'
+            faults << "${asked} requires a CLIP model: add for example --preset clip-b32"
+        }
+        def words = References.wanted(params).find { _option, _name, prompts -> prompts }
+        if (words && !params.encoder && !Presets.readsText(params.preset)) {
+            faults << "--concept ${words[1]}: words require a CLIP model: add for example --preset clip-b32, or name a folder of examples"
         }
         if (params.partition_minutes && !params.images_per_second) {
             faults << '--partition_minutes requires --images_per_second: see the report of an earlier run'
@@ -74,6 +79,10 @@ class Parameters {
         }
         parts(set.min_score).findAll { part -> !(part ==~ /[^=]+=.+/ && part.split('=', 2)[1].isDouble()) }.each { part ->
             faults << "--min_score ${part}: is not COLUMN=NUMBER"
+        }
+        def concepts = References.wanted(params).findAll { option, _name, _prompts -> option == 'concept' }.collect { _option, name, _prompts -> name }
+        parts(set.concept_threshold).findAll { part -> !(part ==~ /[^=]+=.+/ && part.split('=', 2)[1].isDouble() && part.split('=', 2)[0] in concepts) }.each { part ->
+            faults << "--concept_threshold ${part}: is not NAME=NUMBER with a NAME of --concept"
         }
         if (faults) {
             throw new nextflow.exception.AbortOperationException(faults.join('\n') + '\nSee --help.')
@@ -101,9 +110,18 @@ class Parameters {
         JsonOutput.toJson(new TreeMap(References.absolute(params, launchDir).findAll { _name, value -> value != null }))
     }
 
-    /** Whether the CLIP score is computed: it has a threshold, or is named where scores are. */
+    /** Whether the CLIP score is computed: it has a threshold or is named where scores are, or captions are compared. */
     static boolean scoresCaptions(Map params) {
-        params.clip_score_threshold != null || ['min_score', 'score', 'keep_top'].any { name -> (params[name] ?: '') =~ /\bclip_score\b/ }
+        params.clip_score_threshold != null || names(params, 'clip_score') || comparesCaptions(params)
+    }
+
+    /** Whether s-CLIPLoss is computed: it is switched on, or named where scores are. */
+    static boolean comparesCaptions(Map params) {
+        params.s_clip_loss || names(params, 's_clip_loss')
+    }
+
+    private static boolean names(Map params, String score) {
+        ['min_score', 'score', 'keep_top'].any { name -> (params[name] ?: '') =~ /\b${score}\b/ }
     }
 
     /** What a parameter names, separated by commas. */

@@ -28,7 +28,7 @@ class References {
 
     /** The first option that names a folder, such as --reference. */
     static String option(Map params, String folder) {
-        "--${all(params).find { set -> folder in [set.folder, Paths.of(set.folder).toString()] }.option}"
+        "--${all(params).find { set -> set.folder == folder || (set.folder && Paths.of(set.folder).toString() == folder) }.option}"
     }
 
     /** What is wrong with the values of options that name sets. */
@@ -36,8 +36,9 @@ class References {
         NAMED.collectMany { option ->
             def entries = (params[option] ?: '').tokenize(',')
             def names = entries.collect { entry -> entry.tokenize('=')[0] }
+            def form = option == 'concept' ? "NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas in prompts and" : 'NAME=FOLDER'
             entries.findAll { entry -> !(entry ==~ /${NAME}=.+/) }
-                .collect { entry -> "--${option} ${Paths.shown(entry)}: is not NAME=FOLDER with a name of lower-case letters, digits and underscores".toString() } +
+                .collect { entry -> "--${option} ${Paths.shown(entry)}: is not ${form} with a name of lower-case letters, digits and underscores".toString() } +
                 (names.size() > names.toSet().size() ? ["--${option} ${params[option]}: names two sets alike; choose another name for one".toString()] : [])
         }
     }
@@ -94,6 +95,18 @@ class References {
     /** The options that tell dedup.py of the staged folders. */
     static String options(List staged) {
         staged.collect { folder -> "--reference ${folder}" }.join(' ')
+    }
+
+    /** What COMPARE is to compare with, in order: [option, name, prompts or null where a folder stands]. */
+    static List<List> wanted(Map params) {
+        ['similar', 'concept'].collectMany { option -> sets(option, (params[option] ?: '').toString()) }
+            .collect { set -> [set.option, set.name, set.folder == null ? set.text : null] }
+    }
+
+    /** The options that tell compare.py of these; the staged folders stand in their order. */
+    static String compared(List<List> wanted, List staged) {
+        def folders = staged.iterator()
+        wanted.collect { option, name, prompts -> "--${option} " + Shell.quote("${name}=${prompts ?: folders.next()}".toString()) }.join(' ')
     }
 
     /** Every partition of the folders, in the shape of DEDUP_ASSIGN's input: [1:00000, [], [], [], []], ... */
