@@ -8,6 +8,7 @@ include { PARTITION as PARTITION_REFERENCE } from './modules/partition'
 include { EMBED                            } from './modules/embed'
 include { SCORE                            } from './modules/score'
 include { REFERENCE                        } from './modules/reference'
+include { COMPARE                          } from './modules/compare'
 include { DEDUP                            } from './modules/dedup'
 include { DECIDE                           } from './modules/decide'
 include { WRITE                            } from './modules/write'
@@ -34,15 +35,16 @@ workflow {
     input = settings.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : given
 
     PARTITION(input, code.partition)
-    PARTITION.out.refusal.subscribe { text -> Call.refuse(text) }
+    PARTITION.out.refusal.subscribe { _input, text -> Call.refuse(text) }
     PARTITION.out.remarks.subscribe { text -> print text }      // what was named and is no input
-    sets = References.folders(settings.reference)
-    raw = sets.find { folder -> !References.embedded(folder) }  // a reference that is a folder of shards, or null
-    found = PARTITION.out.partitions.map { files -> [files, []] } // and the partition files of the reference, a value
+    sets = References.folders(settings)                         // of images that options name beside the input
+    raw = sets.findAll { folder -> !References.embedded(folder) }*.toString() // those that hold shards
+    found = PARTITION.out.partitions.map { _input, files -> [files, []] } // and [folder, partition files] of each of those, a value
     if (raw) {
-        PARTITION_REFERENCE(raw.toString(), code.partition)
-        PARTITION_REFERENCE.out.refusal.subscribe { text -> Call.refuse(text, '--reference: ') }
-        found = found.map { files, _none -> [files] }.combine(PARTITION_REFERENCE.out.partitions.map { files -> [files] }).first()
+        PARTITION_REFERENCE(channel.fromList(raw), code.partition)
+        PARTITION_REFERENCE.out.refusal.subscribe { folder, text -> Call.refuse(text, "${References.option(settings, folder)}: ") }
+        others = PARTITION_REFERENCE.out.partitions.toList().flatMap { all -> References.complete(all, raw.size()) }
+        found = found.map { files, _none -> [files] }.combine(others.map { all -> [all] }).first()
     }
 
     // What the user names is checked, by PARTITION, before anything is fetched for it.
@@ -58,7 +60,7 @@ workflow {
     }
     MODELS_VERIFY(models, code.models)
 
-    // Input, reference, classes and models are there: only now does anything change of what an earlier run left.
+    // Input, other sets, classes and models are there: only now does anything change of what an earlier run left.
     accepted = found
         .combine(scoring)
         .map { files, others, _models -> Results.begin(settings.outdir, [files, others]) }
@@ -75,26 +77,37 @@ workflow {
         .join(EMBED.out.metadata)
     SCORE(measured, scoring, Parameters.scoresCaptions(settings), code.score)
 
-    references = channel.fromList(sets.findAll { folder -> References.embedded(folder) })
+    made = channel.value([])                                    // [folder, its tables] of each set of shards, a value
     if (raw) {
-        REFERENCE(Shards.partitions(accepted.map { _files, others -> others }), models, code.embed)
-        references = references.mix(REFERENCE.out.folder)
+        REFERENCE(accepted.map { _files, others -> others }, models, code.embed)
+        made = REFERENCE.out.made
     }
+    named = made.map { all -> References.tables(sets, all) }    // where the tables of each set are, a value
+    references = named.map { tables -> References.of(settings, 'reference', tables) }
 
     tables = EMBED.out.samples.join(SCORE.out.scores).join(EMBED.out.embeddings)        // [number, samples, scores, img_emb, dedup_emb or []]
     samples = Tables.column(tables, 1)                          // all files of each, values
     scores = Tables.column(tables, 2)
     embeddings = Tables.column(tables, 3)
     descriptors = Tables.column(tables, 4)                      // of another encoder than the scores', if there are any
-    pairs = channel.value([[], [], []])                         // [cells, assigned, pairs], a value
     times = channel.empty()
+    comparisons = channel.value([])                             // all files, a value
+    wanted = References.wanted(settings)
+    captions = Parameters.comparesCaptions(settings)
+    if (wanted || captions) {
+        targets = named.map { folders -> References.of(settings, 'similar', folders) + References.of(settings, 'concept', folders) }
+        COMPARE(wanted, captions, tables, SCORE.out.texts, targets, scoring, code.compare)
+        comparisons = Tables.column(COMPARE.out.comparisons, 1)
+        times = COMPARE.out.times
+    }
+    pairs = channel.value([[], [], []])                         // [cells, assigned, pairs], a value
     if (settings.dedup) {
         images = EMBED.out.stats.map { stats -> Tables.readable(stats) }.sum()
-        DEDUP(settings.dedup_single, images, references.toList(), tables, code.dedup)
+        DEDUP(settings.dedup_single, images, references, tables, code.dedup)
         pairs = DEDUP.out.search
-        times = DEDUP.out.times
+        times = times.mix(DEDUP.out.times)
     }
-    DECIDE(pairs, samples, scores, embeddings, descriptors, references.toList(), code.decide)
+    DECIDE(pairs, samples, scores, comparisons, embeddings, descriptors, references, code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]

@@ -10,6 +10,7 @@ import click
 from pycurate.cli.options import parameters, stage_command
 from pycurate.cli.terminal import echo
 from pycurate.parameters import optional_scores
+from pycurate.results.comparisons import S_CLIP_LOSS
 from pycurate.results.partitions import write_partitions
 from pycurate.shards.listing import search
 from pycurate.stages.partition import bytes_in, check_criteria, check_models, partition
@@ -25,7 +26,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
-@parameters("clip_score_threshold", "min_score", "filter", "score", "keep_top")
+@parameters("clip_score_threshold", "min_score", "filter", "score", "keep_top", "similar", "concept", "s_clip_loss")
 def main(
     results: Path,
     source: str,
@@ -66,11 +67,16 @@ def _check(
     filter: tuple[str, ...],
     score: tuple[str, ...],
     keep_top: tuple[str, ...],
+    similar: tuple[str, ...],
+    concept: tuple[str, ...],
+    s_clip_loss: bool,
     **switched: bool,
 ) -> None:
     """Raise UsageError where what the user names does not fit; a preset's own models do."""
-    if not any((encoder, dedup_encoder, scorer, pixel_scorer, min_score, filter, score, keep_top)):
+    named = (encoder, dedup_encoder, scorer, pixel_scorer, min_score, filter, score, keep_top, similar, concept)
+    if not any(named):
         return
+    from pycurate.comparison.wanted import Wanted
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that most calls need not
     from pycurate.models.selection import select_models
 
@@ -81,7 +87,8 @@ def _check(
     filtering = Filtering(
         clip_score_threshold=clip_score_threshold, min_score=min_score, filter=filter, score=score, keep_top=keep_top
     )
-    check_criteria(models, filtering, [score for score, on in switched.items() if on])
+    compared = Wanted.of(similar, concept, s_clip_loss or S_CLIP_LOSS in filtering.columns()).columns()
+    check_criteria(models, filtering, [score for score, on in switched.items() if on], compared)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from pycurate.stages.score import score_partition
     help="Also compute how well each caption fits its image, with the encoder's text tower.",
 )
 def main(results: Path, models: ModelSelection, partitions: tuple[str, ...], clip_score: bool) -> None:
-    """Compute the scores of all samples in RESULTS/img_emb and measures; writes RESULTS/scores."""
+    """Compute the scores of all samples in RESULTS/img_emb and measures; writes RESULTS/scores, and with
+    --clip-score RESULTS/text_emb."""
     measured = models.pixel_scorer_classes()
     scorers = models.load_embedding_scorers()
     clip = models.load_clip_score() if clip_score else None

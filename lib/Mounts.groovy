@@ -62,7 +62,7 @@ class Mounts {
 
     private static boolean onTheWay(Path folder) {
         def session = nextflow.Global.session
-        def own = [session.workDir, session.baseDir, Paths.of(session.params.model_dir), *References.folders(session.params.reference)]
+        def own = [session.workDir, session.baseDir, Paths.of(session.params.model_dir), *References.folders(session.params)]
         own.any { place -> place.startsWith(folder) }
     }
 

@@ -30,14 +30,14 @@ class Parameters {
         set.findAll { _name, value -> value instanceof CharSequence && value =~ /[\t\r\n]/ }.each { name, value ->
             faults << "--${name} ${Paths.shown(value)}: contains a tab or a line break"
         }
-        set.subMap(['input', 'model_dir', 'reference']).each { name, value ->
-            (name == 'reference' ? parts(value) : [value]).findAll { part -> part ==~ '~(/.*)?' }.each { part ->
-                faults << "--${name} ${Paths.shown(part)}: ~ was not expanded by the shell; write the full path"
-            }
+        def folders = [[params.input, '--input'], [params.model_dir, '--model_dir']] + References.given(params).collect { folder -> [folder, References.option(params, folder)] }
+        folders.findAll { folder, _option -> folder ==~ '~(/.*)?' }.each { folder, option ->
+            faults << "${option} ${Paths.shown(folder)}: ~ was not expanded by the shell; write the full path"
         }
         set.subMap(['model_dir', 'reference']).each { name, value ->
             parts(value).collect { part -> Stores.fault(name, part) }.findAll().each { text -> faults << text }
         }
+        faults.addAll(References.faults(params))
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is not a folder with a plain name, such as /local or '\$TMPDIR'"
         }
@@ -62,7 +62,12 @@ class Parameters {
             }
         }
         if (scoresCaptions(params) && !params.encoder && !Presets.readsText(params.preset)) {
-            faults << "${params.clip_score_threshold != null ? '--clip_score_threshold' : 'clip_score'} requires a CLIP model: add for example --preset clip-b32"
+            def asked = params.clip_score_threshold != null ? '--clip_score_threshold' : comparesCaptions(params) ? 's_clip_loss' : 'clip_score'
+            faults << "${asked} requires a CLIP model: add for example --preset clip-b32"
+        }
+        def words = References.wanted(params).find { _option, _name, prompts -> prompts }
+        if (words && !params.encoder && !Presets.readsText(params.preset)) {
+            faults << "--concept ${words[1]}: words require a CLIP model: add for example --preset clip-b32, or name a folder of examples"
         }
         if (params.partition_minutes && !params.images_per_second) {
             faults << '--partition_minutes requires --images_per_second: see the report of an earlier run'
@@ -77,6 +82,10 @@ class Parameters {
         }
         parts(set.min_score).findAll { part -> !(part ==~ /[^=]+=.+/ && part.split('=', 2)[1].isDouble()) }.each { part ->
             faults << "--min_score ${part}: is not COLUMN=NUMBER"
+        }
+        def concepts = References.wanted(params).findAll { option, _name, _prompts -> option == 'concept' }.collect { _option, name, _prompts -> name }
+        parts(set.concept_threshold).findAll { part -> !(part ==~ /[^=]+=.+/ && part.split('=', 2)[1].isDouble() && part.split('=', 2)[0] in concepts) }.each { part ->
+            faults << "--concept_threshold ${part}: is not NAME=NUMBER with a NAME of --concept"
         }
         if (faults) {
             throw new nextflow.exception.AbortOperationException(faults.join('\n') + '\nSee --help.')
@@ -101,13 +110,21 @@ class Parameters {
 
     /** The parameters as JSON, in the order of their names, and reference sets so that they are found from elsewhere. */
     static String json(Map params, Path launchDir) {
-        def sets = params.reference?.tokenize(',')?.collect { name -> name.contains('://') ? name : launchDir.resolve(name).toString() }
-        JsonOutput.toJson(new TreeMap((params + [reference: sets?.join(',')]).findAll { _name, value -> value != null }))
+        JsonOutput.toJson(new TreeMap(References.absolute(params, launchDir).findAll { _name, value -> value != null }))
     }
 
-    /** Whether the CLIP score is computed: it has a threshold, or is named where scores are. */
+    /** Whether the CLIP score is computed: it has a threshold or is named where scores are, or captions are compared. */
     static boolean scoresCaptions(Map params) {
-        params.clip_score_threshold != null || ['min_score', 'score', 'keep_top'].any { name -> (params[name] ?: '') =~ /\bclip_score\b/ }
+        params.clip_score_threshold != null || names(params, 'clip_score') || comparesCaptions(params)
+    }
+
+    /** Whether s-CLIPLoss is computed: it is switched on, or named where scores are. */
+    static boolean comparesCaptions(Map params) {
+        params.s_clip_loss || names(params, 's_clip_loss')
+    }
+
+    private static boolean names(Map params, String score) {
+        ['min_score', 'score', 'keep_top'].any { name -> (params[name] ?: '') =~ /\b${score}\b/ }
     }
 
     /** What a parameter names, separated by commas. */

@@ -37,8 +37,8 @@ class Paths {
         faults += unfit('the project folder', session.baseDir, set + ':', 'in shell commands', 'move the project')
         if (!faults) {
             faults += unfit('--model_dir', of(params.model_dir), set, 'in shell commands', 'choose another folder')
-            faults += References.folders(params.reference).findAll { folder -> References.embedded(folder) }.collectMany { folder ->
-                unfit('--reference', folder, set, 'in shell commands', 'rename it, or give a link to it')
+            faults += References.folders(params).findAll { folder -> References.embedded(folder) }.collectMany { folder ->
+                unfit(References.option(params, folder.toString()), folder, set, 'in shell commands', 'rename it, or give a link to it')
             }
         }
         if (Mounts.engine()) {

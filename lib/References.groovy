@@ -3,36 +3,152 @@ import java.nio.file.Files
 import java.nio.file.Path
 import nextflow.exception.AbortOperationException
 
-/** Reference sets: folders that an earlier run left, whose kept samples outrank everything and are never written. */
+/**
+ * Sets of images that options name beside the input: by --reference as folders, by the others as NAME=FOLDER.
+ *
+ * A folder is the results of an earlier run or embeddings, or it holds shards, which are embedded as the input is, once
+ * however many options name it.
+ */
 class References {
 
-    /** What --reference names, separated by commas. A folder of shards has no tables yet: it has to be embedded first. */
-    static List<Path> folders(String text) {
-        def found = (text ?: '').tokenize(',').collect { name -> existing(Paths.of(name)) }
-        if (found.count { folder -> !embedded(folder) } > 1) {
-            throw new AbortOperationException(
-                '--reference names several folders of shards; put them beneath one, or embed each in a run of its own'
-            )
-        }
-        found
-    }
+    /** Options whose values are NAME=FOLDER; of --concept a value with a | has words and no folder. */
+    private static final List<String> NAMED = ['similar', 'concept', 'leakage']
 
-    private static Path existing(Path folder) {
-        if (!Files.isDirectory(folder)) {
-            throw new AbortOperationException("--reference ${Paths.shown(folder)}: this folder does not exist")
-        }
-        if (embedded(folder)) {
-            checkWhole(folder)
-        }
-        folder
+    /** What an option may call a set, so that it can be part of a column and of a command. */
+    private static final String NAME = /[a-z][a-z0-9_]*/
+
+    /** Every folder that an option names, once. Stop where one is missing, or has results that lack partitions. */
+    static List<Path> folders(Map params) {
+        all(params).collect { set -> existing(set.option, Paths.of(set.folder)) }.unique()
     }
 
     static boolean embedded(Path folder) {
         Files.isDirectory(folder.resolve('samples')) && Files.isDirectory(folder.resolve('img_emb'))
     }
 
+    /** The first option that names a folder, such as --reference. */
+    static String option(Map params, String folder) {
+        "--${all(params).find { set -> set.folder == folder || (set.folder && Paths.of(set.folder).toString() == folder) }.option}"
+    }
+
+    /** What is wrong with the values of options that name sets. */
+    static List<String> faults(Map params) {
+        NAMED.collectMany { option ->
+            def entries = (params[option] ?: '').tokenize(',')
+            def names = entries.collect { entry -> entry.tokenize('=')[0] }
+            def form = option == 'concept' ? "NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas in prompts and" : 'NAME=FOLDER'
+            entries.findAll { entry -> !(entry ==~ /${NAME}=.+/) }
+                .collect { entry -> "--${option} ${Paths.shown(entry)}: is not ${form} with a name of lower-case letters, digits and underscores".toString() } +
+                (names.size() > names.toSet().size() ? ["--${option} ${params[option]}: names two sets alike; choose another name for one".toString()] : [])
+        }
+    }
+
+    /** The texts of all folders that options name, as they were given. */
+    static List<String> given(Map params) {
+        all(params)*.folder
+    }
+
+    /** The parameters with each of these folders as it is found from elsewhere. */
+    static Map absolute(Map params, Path launchDir) {
+        params.collectEntries { option, value ->
+            def sets = option in ['reference', *NAMED] && value ? sets(option, value.toString()) : []
+            def parts = sets.collect { set -> [set.name, set.folder == null ? set.text : from(launchDir, set.folder)].findAll().join('=') }
+            [option, sets ? parts.join(',') : value]
+        }
+    }
+
+    /** Where the tables of each folder are: [folder: tables], with those that were `made` of shards, as [folder, tables]. */
+    static Map<String, Path> tables(List<Path> folders, List<List> made) {
+        folders.findAll { folder -> embedded(folder) }.collectEntries { folder -> [folder.toString(), folder] } + made.collectEntries()
+    }
+
+    /** The tables of the sets that an option names, in its order; a folder that it names twice, twice. */
+    static List<Path> of(Map params, String option, Map<String, Path> tables) {
+        all(params).findAll { set -> set.option == option }.collect { set -> tables[Paths.of(set.folder).toString()] }
+    }
+
+    /** The partitions of folders of shards, from [folder, its partition files], for EMBED: [KEY:00000, text, mounts]. */
+    static List<List> shards(List<List> found) {
+        found.collectMany { folder, files ->
+            [files].flatten().collect { tsv -> ["${key(folder)}:${Shards.number(tsv)}".toString(), *Shards.mounted(Files.readString(tsv))] }
+        }
+    }
+
+    /** What EMBED made of them, folder by folder: [folder, samples, img_emb, dedup_emb, how many partitions]. */
+    static List<List> gathered(List<List> found, List<List> embedded) {
+        found.collect { folder, _files ->
+            def here = embedded.findAll { row -> row[0].startsWith("${key(folder)}:") }.sort { row -> row[0] }
+            [folder, *(1..3).collect { entry -> here.collectMany { row -> [row[entry]].flatten() } }, here.size()]
+        }
+    }
+
+    /** Which of [folder, ...] are there when all of the raw folders are; else none: a task has refused one. */
+    static List<List> complete(List<List> found, int count) {
+        found.size() == count ? [found.sort { row -> row[0] }] : []
+    }
+
+    /** The number of a partition without the folder that it is of. */
+    static String number(String partition) {
+        partition.tokenize(':').last()
+    }
+
+    /** The options that tell dedup.py of the staged folders. */
+    static String options(List staged) {
+        staged.collect { folder -> "--reference ${folder}" }.join(' ')
+    }
+
+    /** What COMPARE is to compare with, in order: [option, name, prompts or null where a folder stands]. */
+    static List<List> wanted(Map params) {
+        ['similar', 'concept'].collectMany { option -> sets(option, (params[option] ?: '').toString()) }
+            .collect { set -> [set.option, set.name, set.folder == null ? set.text : null] }
+    }
+
+    /** The options that tell compare.py of these; the staged folders stand in their order. */
+    static String compared(List<List> wanted, List staged) {
+        def folders = staged.iterator()
+        wanted.collect { option, name, prompts -> "--${option} " + Shell.quote("${name}=${prompts ?: folders.next()}".toString()) }.join(' ')
+    }
+
+    /** Every partition of the folders, in the shape of DEDUP_ASSIGN's input: [1:00000, [], [], [], []], ... */
+    static List<List> partitions(List<Path> folders) {
+        folders.withIndex().collectMany { folder, index ->
+            numbers(folder, 'samples', 'parquet').collect { number -> ["${index + 1}:${number}".toString(), [], [], [], []] }
+        }
+    }
+
+    /** Every set with a folder: [option, name or null, folder as it was given]. */
+    private static List<Map> all(Map params) {
+        ['reference', *NAMED].collectMany { option -> sets(option, (params[option] ?: '').toString()) }.findAll { set -> set.folder != null }
+    }
+
+    /** The entries of one option, in order; `folder` is null where words stand in its place. */
+    private static List<Map> sets(String option, String text) {
+        text.tokenize(',').collect { entry ->
+            def (name, value) = option == 'reference' ? [null, entry] : entry.split('=', 2) + ['']
+            [option: option, name: name, text: value, folder: option == 'concept' && value.contains('|') ? null : value]
+        }
+    }
+
+    private static String from(Path launchDir, String folder) {
+        folder.contains('://') ? folder : launchDir.resolve(folder).toString()
+    }
+
+    private static String key(String folder) {
+        folder.sha256().take(12)
+    }
+
+    private static Path existing(String option, Path folder) {
+        if (!Files.isDirectory(folder)) {
+            throw new AbortOperationException("--${option} ${Paths.shown(folder)}: this folder does not exist")
+        }
+        if (embedded(folder)) {
+            checkWhole(option, folder)
+        }
+        folder
+    }
+
     /** Stop where results lack partitions. pycurate/dedup/sets.py looks closer, but not before the input is embedded. */
-    private static void checkWhole(Path folder) {
+    private static void checkWhole(String option, Path folder) {
         def summary = folder.resolve('summary.json')
         def count = Files.exists(summary) ? new JsonSlurper().parse(summary).partitions : null
         def expected = numbers(folder, 'partitions', 'tsv')*.toInteger() ?: (0..<(count ?: 1)).toList()
@@ -41,7 +157,7 @@ class References {
             if (missing) {
                 def shown = missing.take(3).collect { number -> String.format('%05d', number) }.join(', ') + (missing.size() > 3 ? ', ...' : '')
                 throw new AbortOperationException(
-                    "--reference ${Paths.shown(folder)}: lacks ${missing.size()} of its ${expected.size()} partitions: no ${kind} file for ${shown}; " +
+                    "--${option} ${Paths.shown(folder)}: lacks ${missing.size()} of its ${expected.size()} partitions: no ${kind} file for ${shown}; " +
                         'let the run that writes it finish, or copy all of it'
                 )
             }
@@ -52,17 +168,5 @@ class References {
     private static List<String> numbers(Path folder, String kind, String extension) {
         def names = folder.resolve(kind).toFile().list() ?: []
         names.findAll { name -> name ==~ /${kind}_\d+\.${extension}/ }.collect { name -> (name =~ /\d+/)[0].toString() }.sort()
-    }
-
-    /** The options that tell dedup.py of the staged folders. */
-    static String options(List staged) {
-        staged.collect { folder -> "--reference ${folder}" }.join(' ')
-    }
-
-    /** Every partition of the folders, in the shape of DEDUP_ASSIGN's input: [1:00000, [], [], [], []], ... */
-    static List<List> partitions(List<Path> folders) {
-        folders.withIndex().collectMany { folder, index ->
-            numbers(folder, 'samples', 'parquet').collect { number -> ["${index + 1}:${number}".toString(), [], [], [], []] }
-        }
     }
 }

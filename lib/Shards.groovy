@@ -64,7 +64,8 @@ class Shards {
         "mkdir -p partitions && cat > partitions/partitions_${number}.tsv"
     }
 
-    private static List<String> mounted(String text) {
+    /** A partition file as a value, and the options that mount its shards. */
+    static List<String> mounted(String text) {
         [text, Mounts.ofShards(text)]
     }
 

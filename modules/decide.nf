@@ -7,6 +7,7 @@ process DECIDE {
     tuple path(cells, stageAs: 'cells/*', arity: '0..*'), path(assigned, stageAs: 'assigned/*', arity: '0..*'), path(pairs, stageAs: 'pairs/*', arity: '0..*')
     path samples, stageAs: 'samples/*', arity: '1..*'
     path scores, stageAs: 'scores/*', arity: '1..*'
+    path comparisons, stageAs: 'comparisons/*', arity: '0..*'
     path embeddings, stageAs: 'img_emb/*', arity: '1..*'
     path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
     path references, stageAs: 'references/?', arity: '0..*'

@@ -5,7 +5,7 @@ process EMBED {
     ext mounts: { mounts }, options: { Options.of('EMBED') } // of the shards, in a container
 
     input:
-    tuple val(number), stdin, val(mounts) // stdin: the partition file, which no shell reads, whatever shards are called
+    tuple val(number), stdin, val(mounts) // 00000, or KEY:00000 of another set; stdin: the partition file, which no shell reads
     path models
     env 'PYCURATE_CODE'
 
@@ -18,15 +18,17 @@ process EMBED {
     path 'times/*.json', emit: times
 
     script:
+    def own = References.number(number)
     """
-    ${Shards.receive(number)}
-    embed.py --partition ${number} --model-dir ${models} --workers ${task.cpus} ${task.ext.options} ${task.ext.args ?: ''}
+    ${Shards.receive(own)}
+    embed.py --partition ${own} --model-dir ${models} --workers ${task.cpus} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:
+    def own = References.number(number)
     """
     mkdir samples measures img_emb metadata stats times
-    touch {samples/samples,measures/measures,metadata/metadata}_${number}.parquet img_emb/img_emb_${number}.npy times/EMBED_${number}.json
-    echo '{"readable": 1}' > stats/stats_${number}.json
+    touch {samples/samples,measures/measures,metadata/metadata}_${own}.parquet img_emb/img_emb_${own}.npy times/EMBED_${own}.json
+    echo '{"readable": 1}' > stats/stats_${own}.json
     """
 }

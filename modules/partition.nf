@@ -10,8 +10,8 @@ process PARTITION {
     env 'PYCURATE_CODE'
 
     output:
-    path 'partitions/*.tsv', arity: '0..*', optional: true, emit: partitions
-    path 'refusal.txt', optional: true, emit: refusal
+    tuple val(input), path('partitions/*.tsv'), optional: true, emit: partitions
+    tuple val(input), path('refusal.txt'), optional: true, emit: refusal
     stdout emit: remarks // on what was named and is no input
 
     script:

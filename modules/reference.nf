@@ -1,4 +1,4 @@
-// A reference set that consists of shards: embedded like the input, and collected into a results folder.
+// Sets that consist of shards (--reference, --similar, ...): embedded like the input, and each collected into a results folder.
 
 include { EMBED as EMBED_REFERENCE } from './embed'
 
@@ -6,13 +6,10 @@ process REFERENCE_FOLDER {
     label 'process_single'
 
     input:
-    path samples, stageAs: 'staged/samples/*', arity: '1..*'
-    path embeddings, stageAs: 'staged/img_emb/*', arity: '1..*'
-    path descriptors, stageAs: 'staged/dedup_emb/*', arity: '0..*'
-    val partitions // how many
+    tuple val(set), path(samples, stageAs: 'staged/samples/*', arity: '1..*'), path(embeddings, stageAs: 'staged/img_emb/*', arity: '1..*'), path(descriptors, stageAs: 'staged/dedup_emb/*', arity: '0..*'), val(partitions) // how many
 
     output:
-    path 'reference', emit: folder
+    tuple val(set), path('reference'), emit: folder
 
     script:
     """
@@ -29,19 +26,15 @@ process REFERENCE_FOLDER {
 
 workflow REFERENCE {
     take:
-    partitions // [number, text of the partition file, mounts]
+    found  // [[folder, its partition files], ...], a value
     models
-    code       // of EMBED's script
+    code   // of EMBED's script
 
     main:
-    EMBED_REFERENCE(partitions, models, code)
-    REFERENCE_FOLDER(
-        Tables.column(EMBED_REFERENCE.out.samples, 1),
-        Tables.column(EMBED_REFERENCE.out.embeddings, 1),
-        Tables.column(EMBED_REFERENCE.out.embeddings, 2),
-        partitions.count(),
-    )
+    EMBED_REFERENCE(found.flatMap { sets -> References.shards(sets) }, models, code)
+    embedded = EMBED_REFERENCE.out.samples.join(EMBED_REFERENCE.out.embeddings).toList()
+    REFERENCE_FOLDER(found.map { sets -> [sets] }.combine(embedded.map { rows -> [rows] }).flatMap { sets, rows -> References.gathered(sets, rows) })
 
     emit:
-    folder = REFERENCE_FOLDER.out.folder
+    made = REFERENCE_FOLDER.out.folder.toList()                 // [[folder, its tables], ...], a value
 }

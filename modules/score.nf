@@ -1,4 +1,4 @@
-// Compute each scorer's column from embeddings and from EMBED's pixel scores.
+// Compute each scorer's column from embeddings and from EMBED's pixel scores; embed captions where they are scored.
 process SCORE {
     tag "${number}"
     label 'process_low'
@@ -12,6 +12,7 @@ process SCORE {
 
     output:
     tuple val(number), path('scores/*.parquet'), emit: scores
+    tuple val(number), path('text_emb/*.npy'), emit: texts, optional: true
     path 'times/*.json', emit: times
 
     script:
@@ -23,5 +24,6 @@ process SCORE {
     """
     mkdir scores times
     touch scores/scores_${number}.parquet times/SCORE_${number}.json
+    ${clip_score ? "mkdir text_emb && touch text_emb/text_emb_${number}.npy" : ''}
     """
 }

@@ -25,7 +25,7 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
         given = {name: options.pop(name) for name in MODELS}
         models = select_models(
             given["preset"],
-            _weights(given["model_dir"]),
+            weights_folder(given["model_dir"]),
             encoder=given["encoder"],
             dedup_encoder=given["dedup_encoder"],
             dedup_views=given["dedup_views"],
@@ -39,7 +39,7 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return parameters(*MODELS)(on(run))
 
 
-def _weights(folder: str) -> Path:
+def weights_folder(folder: str) -> Path:
     """The folder of weights. Raises UsageError where it lies in a home that is not there."""
     if folder.startswith("~/") and not os.environ.get("HOME"):
         raise UsageError(f"HOME is not set, so there is no {folder}; give a folder for weights by --model-dir.")

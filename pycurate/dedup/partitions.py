@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pycurate.dedup.sets import one_encoder, whole
 from pycurate.dedup.vectors import Embeddings
 from pycurate.errors import TableError, UsageError
+from pycurate.results.comparisons import read_concepts
 from pycurate.results.layout import compared, path_of
 from pycurate.results.tables import SAMPLES, known_columns, read_table
 
@@ -84,18 +85,29 @@ class Source:
         return pc.is_in(uids, value_set=table.filter(table["kept"])["uid"]).to_numpy()
 
     def scores(self, uids: pa.ChunkedArray) -> pa.Table:
-        """The scores of these samples, without the uid; of none, no columns, where SCORE left no table.
+        """The scores of these samples, without the uid, then their comparisons; no columns where no stage left a table.
 
-        Raises TableError if a sample has no score.
+        Raises TableError if a sample has no score, or two columns have one name.
         """
-        path = path_of(self.results, "scores", self.name)
-        if not path.parent.is_dir():
-            return pa.table({"uid": uids}).drop_columns("uid")
-        scores = read_table(path)
-        place = pc.index_in(uids, value_set=scores["uid"])
-        if place.null_count:
-            raise TableError(f"{path} lacks {place.null_count} of the readable samples; score the partition again.")
-        return scores.drop_columns("uid").take(place)
+        found = pa.table({"uid": uids}).drop_columns("uid")
+        for kind in ("scores", "comparisons"):
+            path = path_of(self.results, kind, self.name)
+            if not path.parent.is_dir():
+                continue
+            table = read_table(path)
+            place = pc.index_in(uids, value_set=table["uid"])
+            if place.null_count:
+                raise TableError(f"{path} lacks {place.null_count} of the readable samples; score the partition again.")
+            for name in table.drop_columns("uid").column_names:
+                if name in found.column_names:
+                    raise TableError(f"{path} has a score {name}, as others have; give one of them another name.")
+                found = found.append_column(name, table[name].take(place))
+        return found
+
+    def concepts(self) -> dict[str, float]:
+        """{column of a concept: the score from which a sample belongs to it}. Raises TableError."""
+        path = path_of(self.results, "comparisons", self.name)
+        return read_concepts(path) if path.exists() else {}
 
 
 def sources_of(

@@ -1,11 +1,12 @@
 """How many of the duplicates a search finds: all, or as many as the probes of fast mode say."""
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from pycurate.results.interval import wilson
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ EXACT = Recall(1.0, 1.0, 1.0, 0)
 def recall_of(pairs: pa.Table) -> Recall:
     """From the PAIRS of a fast search.
 
-    The interval is Wilson's (JASA 22, 1927). It counts each probe once, however many pairs it has, since these depend
-    on each other.
+    The interval is Wilson's. It counts each probe once, however many pairs it has, since these depend on each other.
     """
     table = pairs.filter(pc.greater(pairs["probe"], 0))
     table = table.group_by(["later", "earlier"]).aggregate([("probe", "min")])
@@ -36,7 +36,5 @@ def recall_of(pairs: pa.Table) -> Recall:
     probes = max(len(np.unique(table["later"].to_numpy())), 1) if len(found) else 0
     if not probes:
         return Recall(1.0, 0.0, 1.0, 0)
-    share, z = float(found.mean()), 1.96
-    centre = (share + z * z / (2 * probes)) / (1 + z * z / probes)
-    half = z * sqrt(share * (1 - share) / probes + (z / (2 * probes)) ** 2) / (1 + z * z / probes)
-    return Recall(share, max(0.0, centre - half), min(1.0, centre + half), probes)
+    share = float(found.mean())
+    return Recall(share, *wilson(share, probes), probes)

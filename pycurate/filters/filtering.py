@@ -17,6 +17,7 @@ from pycurate.filters.repeats import CAPTION_COUNT, MaxCaptionCount
 from pycurate.filters.thresholds import MinClipScore, Threshold, minimum_of
 from pycurate.parameters import optional_scores
 from pycurate.plugins import called, cause, check_arguments, load_class
+from pycurate.results.comparisons import CONCEPT, is_comparison
 from pycurate.results.criteria import Combination, Criteria, Rule, Side
 from pycurate.results.reasons import RESERVED
 
@@ -54,7 +55,7 @@ FILTERS = {
 }
 """The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
 
-LISTS = ("min_score", "filter", "score", "keep_top")
+LISTS = ("min_score", "filter", "score", "keep_top", "concept_threshold")
 """The fields of Filtering that the workflow gives as one text, separated by commas."""
 
 
@@ -75,6 +76,7 @@ class Filtering:
     filter: Sequence[str] = ()  # each as `filtering.load_filter` reads it
     score: Sequence[str] = ()  # each as `combination_of` reads it
     keep_top: Sequence[str] = ()  # each as `Top.of` reads it
+    concept_threshold: Sequence[str] = ()  # each NAME=NUMBER; it filters nothing, but says who belongs to a concept
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> "Filtering":
@@ -98,6 +100,9 @@ class Filtering:
             filter=tuple(rule.filter for rule in rules if rule.filter is not None),
             score=tuple(f"{one.name}={one.formula}" for one in criteria.scores),
             keep_top=tuple(f"{rule.column}={rule.top}" for rule in rules if rule.top is not None),
+            concept_threshold=tuple(
+                f"{column.removeprefix(CONCEPT)}={number}" for column, number in criteria.concepts.items()
+            ),
         )
 
     def parameters(self) -> dict[str, Any]:
@@ -121,7 +126,7 @@ class Filtering:
                 found += [Rule(name, spec, filter=spec) for spec in value]
             elif name == "keep_top":
                 found += [top.rule() for top in self.tops()]
-            elif name == "score":
+            elif name in ("score", "concept_threshold"):
                 continue
             elif name == "missing_caption":
                 found += [Rule(name, HasCaption.reason)] if value == "drop" else []
@@ -153,6 +158,22 @@ class Filtering:
         """The scores that are made of others, in order. Raises UsageError for what is no formula."""
         return [combination_of(text) for text in self.score]
 
+    def concepts(self, known: Mapping[str, float]) -> dict[str, float]:
+        """{column of a concept: the score from which a sample belongs to it}: those `known`, or as they are given.
+
+        Raises UsageError for what is no NAME=NUMBER, or names no concept.
+        """
+        found = dict(known)
+        for text in self.concept_threshold:
+            name = text.partition("=")[0]
+            if CONCEPT + name not in found:
+                names = ", ".join(column.removeprefix(CONCEPT) for column in known) or "none"
+                raise UsageError(
+                    f"{text!r} names no concept; there is {names}: write NAME=NUMBER for one of --concept."
+                )
+            found[CONCEPT + name] = minimum_of(text).threshold or 0.0
+        return found
+
     def columns(self) -> set[str]:
         """The scores that it looks at, by itself or for one that is made of them."""
         made = (column for one in self.combinations() for column in columns_of(one))
@@ -166,7 +187,8 @@ class Filtering:
     def alone(self) -> "Filtering":
         """Those of the filters that need to know nothing of other samples."""
         made = {one.name for one in self.combinations()} | {CAPTION_COUNT}
-        stays = tuple(text for text in self.min_score if minimum_of(text).column not in made)
+        columns = {text: minimum_of(text).column or "" for text in self.min_score}
+        stays = tuple(text for text, name in columns.items() if name not in made and not is_comparison(name))
         return replace(self, max_caption_count=None, min_score=stays, score=(), keep_top=())
 
 

@@ -149,6 +149,8 @@ class Progress:
                 self.images += stats["readable"] * ran
         elif process == "SCORE":
             self._count_scored(folder)
+        elif process == "COMPARE:COMPARE_TARGETS":
+            tasks.total = 1 + (self.stages["EMBED"].total or 0)
         elif process == "DEDUP:DEDUP_PAIRS":
             tasks.total = 1
         elif process == "DEDUP:DEDUP_TRAIN":

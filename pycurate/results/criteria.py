@@ -92,6 +92,7 @@ class Criteria:
         references: folders of the reference sets, as absolute paths.
         layout: of the output; None where no new shards were to be made.
         scores: those made of others, in the order in which they were made.
+        concepts: {column: the score from which a sample belongs to that concept}.
     """
 
     filters: tuple[Rule, ...] = ()
@@ -99,6 +100,7 @@ class Criteria:
     references: tuple[str, ...] = ()
     layout: Layout | None = None
     scores: tuple[Combination, ...] = ()
+    concepts: dict[str, float] = field(default_factory=dict)
 
     def thresholds(self, chosen: bool = True) -> dict[str, float]:
         """{score: its threshold}, and `dedup`, the cosine, where duplicates were sought.
@@ -141,8 +143,9 @@ def read_criteria(results: Path) -> Criteria:
             Layout(**facts["layout"]) if facts["layout"] else None,
             tuple(
                 Combination(one["name"], one["formula"], {name: (*pair,) for name, pair in one["moments"].items()})
-                for one in facts.get("scores", ())  # which earlier versions did not have
+                for one in facts.get("scores", ())  # which earlier versions did not have, nor the next
             ),
+            facts.get("concepts", {}),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TableError(f"{path} does not contain the criteria of a run ({error}); run DECIDE again.") from error

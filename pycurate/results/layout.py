@@ -20,7 +20,7 @@ EMBEDDING = np.float16
 INFO = "pipeline_info"
 """The folder of what is about how a run went, and of no use to another."""
 
-STAGES = ("PARTITION", "EMBED", "SCORE", "DEDUP", "DECIDE", "WRITE", "REPORT")
+STAGES = ("PARTITION", "EMBED", "SCORE", "COMPARE", "DEDUP", "DECIDE", "WRITE", "REPORT")
 """In the order of the workflow."""
 
 
@@ -98,6 +98,12 @@ KINDS = {
         Kind("metadata", "metadata/metadata_{}.parquet", "EMBED", Per.PARTITION),
         # uid of each readable sample + a float32 column per score
         Kind("scores", "scores/scores_{}.parquet", "SCORE", Per.PARTITION),
+        # the same of the captions, where these are scored; zero where there is none
+        Kind("text_emb", "text_emb/text_emb_{}.npy", "SCORE", Per.PARTITION),
+        # pycurate.comparison.targets.Targets: what all samples are compared with
+        Kind("targets", "targets.npz", "COMPARE", stays=False),
+        # uid of each readable sample + a float32 column per comparison; the metadata say what belongs to each concept
+        Kind("comparisons", "comparisons/comparisons_{}.parquet", "COMPARE", Per.PARTITION),
         # pycurate.dedup.cells.Cells: what `train` decides
         Kind("cells", "cells/cells_00000.npz", "DEDUP"),
         # pycurate.dedup.visits.member_dtype: a partition's visits, by cell; those of reference sets follow

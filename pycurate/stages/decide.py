@@ -53,6 +53,7 @@ def decide(
         check_encoder(sources)
     filters, tops = filtering.filters(), filtering.tops()
     new = [source for source in sources if not source.reference]
+    concepts = filtering.concepts(new[0].concepts() if new else {})
     scored = _Scored(new, filtering)
     # Every filter is asked once about a sample: one that draws at random would say something else the second time.
     failed = {source.number: first_failed(filters, scored.facts(source), source.label) for source in new}
@@ -81,7 +82,7 @@ def decide(
     write_table(path_of(results, "decisions"), decisions)
     references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
     search = found[1].facts() if found else None
-    write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, tuple(scored.made)))
+    write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, tuple(scored.made), concepts))
     return decisions
 
 

@@ -61,10 +61,12 @@ def check_models(encoders: Iterable[str], scorers: Sequence[str], pixel_scorers:
         check_scorer(spec)
 
 
-def check_criteria(models: "ModelSelection", filtering: "Filtering", wanted: Iterable[str]) -> None:
+def check_criteria(
+    models: "ModelSelection", filtering: "Filtering", wanted: Iterable[str], compared: Sequence[str]
+) -> None:
     """Raise UsageError where a filter of the user's own is none, or a threshold is on a score that no model gives.
 
-    `wanted` are scores that have a threshold beside those of `filtering`.
+    `wanted` are scores that have a threshold beside those of `filtering`, `compared` those of COMPARE.
     """
     import pyarrow as pa
 
@@ -77,6 +79,9 @@ def check_criteria(models: "ModelSelection", filtering: "Filtering", wanted: Ite
 
     scores = models.columns() + ([ClipScore.name] if ClipScore.name in filtering.columns() else [])
     scores += [CAPTION_COUNT] if filtering.counts_captions else []
+    if both := set(scores) & set(compared):
+        raise UsageError(f"There are two scores {both.pop()}; give what --similar or --concept names another name.")
+    scores += compared
     nothing = pa.schema([*SAMPLES, *(pa.field(name, pa.float32()) for name in scores)]).empty_table()
     nothing = with_combined(nothing, fitted(filtering.combinations(), lambda: [nothing]))
     thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]

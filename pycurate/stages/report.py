@@ -16,6 +16,7 @@ from pycurate.filters.filtering import FILTERS
 from pycurate.parameters import optional_scores
 from pycurate.report import ledger, summary
 from pycurate.report.advice import advice
+from pycurate.report.concepts import concept_shares
 from pycurate.report.examples import EXAMPLES
 from pycurate.report.page import page
 from pycurate.report.selection import selection
@@ -70,6 +71,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "filters": [asdict(rule) for rule in criteria.filters],
         "thresholds": thresholds,
         "selection": selection(criteria),
+        "concepts": [asdict(share) for share in concept_shares(results, criteria.concepts)],
         "advice": advice(counts.inputs, counts.dropped, criteria.filters, spread),
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,

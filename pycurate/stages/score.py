@@ -11,8 +11,8 @@ from pycurate.errors import ModelError, TableError
 from pycurate.models.builtin.clip_score import ClipScore
 from pycurate.models.protocols import EmbeddingScorer, PixelScorer
 from pycurate.plugins import called
-from pycurate.results.layout import path_of
-from pycurate.results.tables import read_embeddings, read_table, write_table
+from pycurate.results.layout import EMBEDDING, path_of
+from pycurate.results.tables import read_embeddings, read_table, write_array, write_table
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ def score_partition(
 ) -> None:
     """Write the scores of one partition: a column for each scorer measured in EMBED, and for each on embeddings.
 
-    With `clip` captions are scored too, out of `metadata`. Raises TableError if a measure is missing, ModelError if a
-    scorer gives what its protocol does not allow.
+    With `clip` captions are scored too, out of `metadata`, and their embeddings written. Raises TableError if a measure
+    is missing, ModelError if a scorer gives what its protocol does not allow.
     """
     measures = read_table(path_of(results, "measures", number))
     columns = {"uid": measures["uid"]}
@@ -48,7 +48,11 @@ def score_partition(
             columns |= columns_of(type(scorer), raw, number, uids)
         if clip:
             captions = read_table(path_of(results, "metadata", number), ["caption"])["caption"].to_pylist()
-            columns[clip.name] = clip.score(embeddings, captions)
+            texts = clip.embed(captions)
+            columns[clip.name] = clip.score(embeddings, texts)
+            write_array(path_of(results, "text_emb", number), texts.astype(EMBEDDING))
+    if not clip:  # those of an earlier call
+        path_of(results, "text_emb", number).unlink(missing_ok=True)
     write_table(path_of(results, "scores", number), pa.table(columns))
     log.info("partition %s: %d samples scored", number, measures.num_rows)
 

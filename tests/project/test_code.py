@@ -120,18 +120,21 @@ def test_every_file_of_the_package_is_of_a_kind_that_counts() -> None:
     ("file", "scripts"),
     [
         ("errors.py", set(SCRIPTS)),
-        ("images/exif.py", {"models", "embed", "score", "dedup", "report"}),
+        ("images/exif.py", {"models", "embed", "score", "compare", "dedup", "report"}),
         ("shards/samples.py", {"testset", "embed", "write", "report"}),
         ("results/tables.py", set(SCRIPTS)),
         ("results/reasons.py", {"dedup", "decide", "report"}),
-        ("models/builtin/quality.py", {"models", "embed", "score", "dedup"}),
-        ("models/presets.json", {"models", "embed", "score", "dedup"}),
-        ("models/photographs/chelsea.jpg", {"models", "embed", "score", "dedup"}),
+        ("models/builtin/quality.py", {"models", "embed", "score", "compare", "dedup"}),
+        ("models/presets.json", {"models", "embed", "score", "compare", "dedup"}),
+        ("models/photographs/chelsea.jpg", {"models", "embed", "score", "compare", "dedup"}),
         ("filters/thresholds.py", {"decide", "report"}),
         ("dedup/walk.py", {"dedup", "decide"}),
         ("report/page.py", {"report"}),
         ("report/template/report.css", {"report"}),
-        *((f"stages/{script}.py", {script}) for script in ("embed", "score", "dedup", "decide", "write", "report")),
+        *(
+            (f"stages/{script}.py", {script})
+            for script in ("embed", "score", "compare", "dedup", "decide", "write", "report")
+        ),
         ("nextflow_schema.json", set()),
         ("nextflow/progress.py", set()),
         ("nextflow/measured.json", set()),

@@ -16,7 +16,8 @@ import webdataset
 from flows import Flow, tasks
 from tar_readers import by_dali, by_webdataset, wds2idx
 
-from pycurate.results.layout import KINDS
+from pycurate.results.layout import KINDS, path_of, paths_of
+from pycurate.results.tables import write_array
 from pycurate.shards.dali_index import index_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,7 @@ def test_the_table_of_files_names_all_that_a_run_leaves(results: Path) -> None:
     own = {f"pipeline_info/{name}" for name in ("report.html", "timeline.html", "trace.txt")}  # Nextflow's
     assert {name for name in left if not found[name]} == own
     every = {kind.name for kind in KINDS.values() if kind.stays}
+    every -= {"text_emb", "comparisons"}  # of which the former needs a CLIP model, the latter something to compare with
     assert {kind.name for kinds in found.values() for kind in kinds} == every
 
 
@@ -211,11 +213,17 @@ def test_clip_retrieval_builds_an_index_with_autofaiss_that_finds_each_image(
     # Its command is run as a file: the package itself imports torch and much else that building an index does not use.
     found = readers("-c", "from importlib.util import find_spec; print(find_spec('clip_retrieval').origin)")
     sizes = ["--nb_cores", 1, "--max_index_memory_usage", "1G", "--current_memory_available", "2G"]
-    folders = ["--embeddings_folder", results, "--index_folder", tmp_path / "index"]
+    folders = ["--embeddings_folder", tmp_path / "copy", "--index_folder", tmp_path / "index"]
+    for name in ("img_emb", "metadata"):
+        shutil.copytree(results / name, tmp_path / "copy" / name)
+    for number, path in paths_of(results, "img_emb").items():  # as of captions, of which the first has none
+        texts = np.load(path)
+        texts[:1] = 0
+        write_array(path_of(tmp_path / "copy", "text_emb", number), texts)
     readers(Path(found.strip()).with_name("clip_index.py"), *folders, *sizes)
-    answer = json.loads(readers("-c", SEARCH, results, tmp_path / "index"))
+    answer = json.loads(readers("-c", SEARCH, tmp_path / "copy", tmp_path / "index"))
     vectors, paths = embedded(results)
-    assert answer["count"] == len(vectors)
+    assert answer["count"] == answer["texts"] == len(vectors)
     # Byte-equal copies have one vector, so what is nearest has at least the vector of what was sought.
     at = {path: row for row, path in enumerate(paths)}
     assert all(np.array_equal(vectors[at[path]], vectors[row]) for row, path in enumerate(answer["nearest"]))
@@ -231,7 +239,9 @@ index = faiss.read_index(str(folder / "image.index"))
 vectors = np.concatenate([np.load(path) for path in sorted((results / "img_emb").glob("*.npy"))]).astype(np.float32)
 metadata = pd.concat(pd.read_parquet(path) for path in sorted((folder / "metadata").glob("*.parquet")))
 _, rows = index.search(vectors, 1)
-print(json.dumps({"count": index.ntotal, "nearest": metadata["image_path"].iloc[rows[:, 0]].tolist()}))
+texts = faiss.read_index(str(folder / "text.index"))
+nearest = metadata["image_path"].iloc[rows[:, 0]].tolist()
+print(json.dumps({"count": index.ntotal, "texts": texts.ntotal, "nearest": nearest}))
 """
 
 

@@ -66,6 +66,8 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
         (flow, ("--scorer", f"{own}:Mine"), f"{own}:Mine is not a scorer: it needs `score`;"),
         (flow, ("--dedup", "true", "--reference", "x"), f"--reference '{flow.folder}/x': this folder does not exist"),
         (flow, ("--dedup", "true", "--reference", str(tmp_path / "empty")), "--reference: The input '"),
+        (flow, ("--similar", f"few={tmp_path}/empty", "--concept", f"c={tmp_path}/empty"), "--similar: The input '"),
+        (flow, ("--concept", "few=x"), f"--concept '{flow.folder}/x': this folder does not exist"),
         (new, ("--filter", "nowhere:Mine"), "there is no module 'nowhere'; add your folder to PYTHONPATH"),
         (new, ("--input", "nowhere/{0..9}.tar"), f"there is no '{flow.folder}/nowhere', or you may not see it; check"),
     ):

@@ -26,7 +26,7 @@ from tiny_clip import save_stand_in
 from pycurate.models.fetch import FETCHED
 from pycurate.models.selftest import CAPTIONS
 from pycurate.results.layout import path_of
-from pycurate.results.tables import read_table
+from pycurate.results.tables import read_array, read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = list(CAPTIONS)[:2]  # the names of the package's two photographs
@@ -106,7 +106,8 @@ def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, sha
         flow = Flow(folder, ("--input", str(shard), "--model_dir", str(home.parent), "--preset", "clip-b32"), env)
         thresholds = "--aesthetic_threshold 0 --nsfw_threshold 1 --clip_score_threshold 0 --missing_caption drop"
         (folder / "own.py").write_text(SCORERS)
-        flow.succeed("--dedup", "true", *thresholds.split(), "--scorer", f"{folder}/own.py:Mean")
+        compared = ("--s_clip_loss", "true", "--concept", "mark=a photo with a watermark|a photo")
+        flow.succeed("--dedup", "true", *thresholds.split(), *compared, "--scorer", f"{folder}/own.py:Mean")
         assert [served.starts for served in hub.files.values()] == [[0]]  # once, for two folders
     assert "MODELS" in tasks(flow, "COMPLETED")
     assert passed(flow.folder / "results" / "pipeline_info" / "models.json") == CHECKS
@@ -119,12 +120,22 @@ def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, sha
     assert summary["inputs"] == 21 == summary["kept"] + sum(summary["dropped"].values())
     sums = subprocess.run(["sha256sum", "-c", FETCHED], cwd=home, capture_output=True, text=True)
     assert sums.returncode == 0 and sums.stdout.count(": OK") == 3, sums.stdout + sums.stderr
+    # The captions of photographs fit them more than any other; the fifth sample has none.
+    losses = [row["s_clip_loss"] for row in rows[:5]]
+    assert min(losses[:2]) > max(losses[2:4]) and np.isnan(losses[4])
+    assert all(0 <= row["concept_mark"] <= 1 for row in rows[:-1]) and rows[-1]["concept_mark"] is None
+    assert summary["concepts"][0]["name"] == "mark"
     # Scorers that read embeddings come and go; nothing is fetched or embedded again.
-    flow.succeed("--aesthetic", "false", "--scorer", f"{folder}/own.py:Sum", "-resume")
+    top = ("--keep_top", "s_clip_loss=2")
+    flow.succeed("--aesthetic", "false", *top, "--scorer", f"{folder}/own.py:Sum", "-resume")
     assert {"EMBED", "MODELS_VERIFY"} <= tasks(flow, "CACHED")
     assert {"MODELS_SCORERS", "SCORE"} <= tasks(flow, "COMPLETED")
-    columns = pq.read_table(flow.out / "decisions.parquet").column_names
-    assert not {"aesthetic", "mean"} & set(columns) and "sum" in columns
+    decisions = pq.read_table(flow.out / "decisions.parquet")
+    assert not {"aesthetic", "mean"} & set(decisions.column_names) and "sum" in decisions.column_names
+    found = {reason: [] for reason in ("kept", "top_s_clip_loss")}  # type: dict[str, list[float]]
+    for row in decisions.to_pylist():
+        found.get(row["reason"], []).append(row["s_clip_loss"])
+    assert len(found["kept"]) == 2 and min(found["kept"]) >= np.nanmax(found["top_s_clip_loss"])
 
 
 SCORERS = """
@@ -165,6 +176,12 @@ def test_clip_l14_gives_scores_and_decisions_by_its_scripts(shared: Path, folder
     run("score.py", *preset, "--clip-score")
     scores = read_table(path_of(folder, "scores", "00000"))
     assert scores.column_names == ["uid", "aesthetic", "aesthetic_raw", "nsfw", "clip_score"]
+    images, texts = (read_array(path_of(folder, kind, "00000")) for kind in ("img_emb", "text_emb"))
+    assert texts.shape == images.shape and texts.dtype == images.dtype
+    assert not texts[4].any()  # the fifth has no caption
+    cosines = np.einsum("nd,nd->n", images.astype(np.float32), texts.astype(np.float32))
+    expected = np.nan_to_num(scores["clip_score"].to_numpy())
+    np.testing.assert_allclose(cosines, expected, atol=1e-3)
     thresholds = ("--aesthetic-threshold", "0", "--nsfw-threshold", "1", "--clip-score-threshold", "0")
     run("dedup.py", "pairs", "--preset", "clip-l14")
     run("decide.py", *thresholds)

@@ -226,8 +226,14 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     )
     assert "--min_score b: is not COLUMN=NUMBER" in said and "--min_score c=x: is not COLUMN=NUMBER" in said
     assert "m:C:" not in said and "/a/own.py:C:" not in said and "a=1:" not in said
-    said = refused(tmp_path, "--input", "x", "--score", "a=2*clip_score", "--keep_top", "a=0.3")
-    assert "clip_score requires a CLIP model: add for example --preset clip-b32" in said
+    words = ("--similar", "a=x,a=y,B=x", "--concept", "c=a hat, red|a hat", "--concept_threshold", "d=1")
+    said = refused(tmp_path, "--input", "x", "--score", "a=2*s_clip_loss", "--keep_top", "a=0.3", *words)
+    assert "s_clip_loss requires a CLIP model: add for example --preset clip-b32" in said
+    assert "--similar 'B=x': is not NAME=FOLDER with" in said and "--similar a=x,a=y,B=x: names two sets alike" in said
+    assert "--concept ' red|a hat': is not NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas" in said
+    assert "--concept_threshold d=1: is not NAME=NUMBER with a NAME of --concept" in said
+    said = refused(tmp_path, "--input", "x", "--concept", "c=hat|head")
+    assert "--concept c: words require a CLIP model: add for example --preset clip-b32, or name a folder" in said
     # A pattern that the shell expanded.
     assert "quote patterns" in refused(tmp_path, "--input", "a.tar", "b.tar")
 
@@ -317,15 +323,33 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     reference = undisturbed.out if embedded else shards
     flow = Flow(tmp_path, ("--input", f"{shards}/00001.tar", "--dedup", "true", "--aesthetic_threshold", "0"))
     relative = os.path.relpath(reference, flow.folder)
-    flow.succeed("--reference", relative, *(["--dedup_single", "0"] if embedded else []))
-    assert json.loads((flow.out / "summary.json").read_text())["parameters"]["reference"] == f"{flow.folder}/{relative}"
+    more = [] if embedded else ["more", relative]  # a folder named twice is embedded once
+    write_tar(flow.folder / "more" / "00000.tar", [member[:2] for member in read_tar(shards / "00000.tar")[:5]])
+    compared = [] if embedded else ["--similar", f"own={relative},few=more", "--concept", "few=more"]
+    options = ["--dedup_single", "0"] if embedded else compared
+    flow.succeed("--reference", ",".join([relative, *more]), *options)
+    named = ",".join(f"{flow.folder}/{name}" for name in [relative, *more])
+    assert json.loads((flow.out / "summary.json").read_text())["parameters"]["reference"] == named
+    trace = (flow.out / "pipeline_info" / "trace.txt").read_text()
+    assert trace.count("REFERENCE_FOLDER") == (0 if embedded else 2)
     rows = decisions(flow)
     kept = {row["uid"] for row in decisions(undisturbed) if row["kept"] or not embedded}
     if embedded:
         assert "0 samples added, 0 removed" in refilter(flow.out)
-    named = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
-    assert named and named <= kept
+    of = {row["duplicate_of"] for row in rows if row["reason"] == "duplicate_reference"}
+    assert of and of <= kept
     if not embedded:  # every readable sample of the input is in the reference, byte for byte
+        columns = ("norm_sim_inf_own", "norm_sim_inf_few", "norm_sim_2_few")
+        table = read_table(path_of(flow.out, "decisions"))
+        own, few, few_2 = (table[name].drop_null().to_numpy() for name in columns)
+        np.testing.assert_allclose(own, 1, atol=1e-6)
+        assert ((few <= few_2) & (few_2 < 5**0.5 + 1e-6)).all()
+        (told,) = json.loads((flow.out / "summary.json").read_text())["concepts"]
+        assert told["name"] == "few" and told["members"] + told["others"] == len(own)
+        flow.succeed("--reference", named, *compared, "--min_score", "norm_sim_inf_few=0.5", "-resume")
+        assert {"EMBED", "EMBED_REFERENCE", "COMPARE_TARGETS", "COMPARE_SCORES"} <= tasks(flow, "CACHED")
+        done = pycurate("refilter", flow.out, "--no-dedup", "--keep-top", "norm_sim_inf_few=3")
+        assert done.returncode == 0 and "the top 3, 3 of" in done.stdout, done.stderr
         assert {row["reason"] for row in rows} <= {"duplicate_reference", "unreadable", "nsfw"}
         assert not (tmp_path / "results" / "curated").exists()
 

@@ -22,15 +22,22 @@ class ClipScore:
     def __init__(self, encoder: str, model_dir: Path, device: str) -> None:
         """Raises UsageError if the encoder has no text tower, ModelError where its weights or tokenizer are missing."""
         if is_class(encoder):
-            raise UsageError(f"{encoder} cannot embed captions; a CLIP score needs an open_clip model as the encoder.")
+            raise UsageError(
+                f"{encoder} cannot embed captions; a CLIP score or a concept by words needs an open_clip model as the "
+                "encoder."
+            )
         from pycurate.models.builtin.openclip import OpenClip  # here, since importing open_clip takes seconds
 
-        self._model = OpenClip(encoder, model_dir, device)
+        self.tower = OpenClip(encoder, model_dir, device)
 
-    def score(self, embeddings: np.ndarray, captions: Sequence[str | None]) -> np.ndarray:
-        """float32 (n, dim), unit length, and n captions -> float32 (n,): the cosine; NaN where there is no caption."""
-        scores = np.full(len(captions), np.nan, dtype=np.float32)
+    def embed(self, captions: Sequence[str | None]) -> np.ndarray:
+        """n captions -> float32 (n, dim), unit length; zero where there is none, or nothing in it but white space."""
         rows = [row for row, caption in enumerate(captions) if caption and caption.strip()]
-        texts = self._model.encode_text([captions[row] or "" for row in rows])
-        scores[rows] = np.einsum("nd,nd->n", embeddings[rows].astype(np.float32), texts)
-        return scores
+        texts = np.zeros((len(captions), self.tower.dim), np.float32)
+        texts[rows] = self.tower.encode_text([captions[row] or "" for row in rows])
+        return texts
+
+    def score(self, embeddings: np.ndarray, texts: np.ndarray) -> np.ndarray:
+        """Twice float32 (n, dim), unit length, `texts` of `embed` -> float32 (n,): cosines; NaN without a caption."""
+        scores = np.einsum("nd,nd->n", embeddings.astype(np.float32), texts)
+        return np.where(texts.any(axis=1), scores, np.float32(np.nan))

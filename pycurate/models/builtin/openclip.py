@@ -212,6 +212,11 @@ class OpenClip:
             rows.append(self._by_rows(self._embed_text, tokens)[: len(part)].cpu().numpy())
         return np.concatenate(rows)
 
+    @property
+    def scale(self) -> float:
+        """By what cosines are multiplied before a softmax over texts, as the model was trained."""
+        return float(self._model.logit_scale.float().exp())
+
     def _embed_text(self, tokens: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.normalize(self._model.encode_text(tokens).float(), dim=-1)
 

@@ -22,9 +22,13 @@ def test_the_clip_score_is_the_cosine_of_image_and_caption(tmp_path: Path) -> No
     encoder = OpenClip(spec, NOWHERE, "cpu")
     vectors = torch.nn.functional.normalize(encoder.encode(loaded(encoder)[:4]), dim=-1).numpy()
     captions = ["a cat on a mat", None, "  ", "words " * 200]
-    scores = ClipScore(spec, NOWHERE, "cpu").score(vectors, captions)
+    clip = ClipScore(spec, NOWHERE, "cpu")
+    embedded = clip.embed(captions)
+    scores = clip.score(vectors, embedded)
     tokens = open_clip.get_tokenizer("ViT-B-32")(["a cat on a mat", "words " * 200])
     texts = open_clip.create_model(spec).eval().encode_text(tokens, normalize=True).detach().numpy()
+    np.testing.assert_allclose(embedded[[0, 3]], texts, atol=1e-5)
+    assert not embedded[[1, 2]].any()
     np.testing.assert_allclose(scores[[0, 3]], [vectors[0] @ texts[0], vectors[3] @ texts[1]], atol=1e-5)
     assert np.isnan(scores[[1, 2]]).all()
 

@@ -1,0 +1,130 @@
+"""COMPARE: scores of each sample that others enter into: the contrast set of captions, target sets, concepts."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from pycurate.comparison.concepts import Concept
+from pycurate.comparison.contrast import Contrast, hashes, s_clip_loss, smallest
+from pycurate.comparison.similarity import norm_sim
+from pycurate.comparison.targets import Targets
+from pycurate.comparison.wanted import Wanted
+from pycurate.dedup.partitions import Source, sources_of
+from pycurate.dedup.sets import one_encoder
+from pycurate.errors import TableError
+from pycurate.results.comparisons import CONCEPT, S_CLIP_LOSS, SIMILAR_2, SIMILAR_INF, concepts_metadata
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_embeddings, write_table
+
+log = logging.getLogger(__name__)
+
+
+class TextTower(Protocol):
+    """What embeds prompts."""
+
+    @property
+    def scale(self) -> float:
+        """By what cosines are multiplied before a softmax over texts."""
+        ...
+
+    def encode_text(self, captions: Sequence[str]) -> np.ndarray:
+        """n texts -> float32 (n, dim), unit length."""
+        ...
+
+
+def gather_targets(results: Path, wanted: Wanted, tower: TextTower | None) -> None:
+    """Leave targets.npz in `results`: what all samples are compared with.
+
+    `tower` embeds the prompts of concepts by words. Of a folder with decisions the kept images count, of another all
+    readable ones. Raises TableError if a folder has no image, lacks tables, or was embedded by another encoder than the
+    input; or if captions are to be compared and none has an embedding.
+    """
+    similar = {name: _images(results, "--similar", name, folder) for name, folder in wanted.similar.items()}
+    concepts = {
+        name: Concept.of_examples(_images(results, "--concept", name, folder))
+        for name, folder in wanted.examples.items()
+    }
+    for name, prompts in wanted.words.items():
+        assert tower is not None
+        concepts[name] = Concept.of_words(tower.encode_text(list(prompts)), tower.scale)
+    contrast = _contrast(results) if wanted.s_clip_loss else None
+    Targets(similar, concepts, contrast).save(path_of(results, "targets"))
+
+
+def compare_partition(results: Path, number: str, targets: Targets) -> None:
+    """Write the comparisons of one partition. Raises TableError if its tables are missing or do not fit."""
+    source = Source(results, number)
+    uids = source.readable(["uid"])["uid"]
+    images = np.asarray(read_embeddings(source.embeddings, len(uids)))
+    columns: dict[str, object] = {"uid": uids}
+    if targets.contrast:
+        texts = np.asarray(read_embeddings(path_of(results, "text_emb", number), len(uids)))
+        columns[S_CLIP_LOSS] = s_clip_loss(images, texts, np.array(uids.to_pylist(), str), targets.contrast)
+    for name, target in targets.similar.items():
+        _check_dimension(images, target, name)
+        columns[SIMILAR_INF + name], columns[SIMILAR_2 + name] = norm_sim(images, target)
+    for name, concept in targets.concepts.items():
+        _check_dimension(images, concept.directions, name)
+        columns[CONCEPT + name] = concept.score(images)
+    table = pa.table(columns).replace_schema_metadata(concepts_metadata(targets.thresholds()))
+    write_table(path_of(results, "comparisons", number), table)
+    log.info("partition %s: %d samples compared", number, len(uids))
+
+
+def _images(results: Path, option: str, name: str, folder: str) -> np.ndarray:
+    """float (n, dim): the embeddings of a set's images that count, each once."""
+    try:
+        sources = [source for source in sources_of(results, [Path(folder)], kind="img_emb") if source.reference]
+        one_encoder(
+            [(one.results, one.name, one.reference > 0) for one in (*sources_of(results, kind="img_emb"), *sources)],
+            "img_emb",
+        )
+    except TableError as error:
+        raise TableError(f"{option} {name}: {error}") from error
+    parts = []
+    for source in sources:
+        uids = source.readable(["uid"])["uid"]
+        parts.append(np.asarray(read_embeddings(source.embeddings, len(uids)))[source.chosen(uids)])
+    vectors = np.concatenate(parts)
+    if not len(vectors):
+        raise TableError(f"{option} {name}: {folder} has no readable image that counts; name a folder with images.")
+    return vectors
+
+
+def _contrast(results: Path) -> Contrast:
+    sources = sources_of(results, kind="img_emb")
+    rows, keys, names = [], [], []
+    for source in sources:
+        uids = source.readable(["uid"])["uid"]
+        texts = read_embeddings(path_of(results, "text_emb", source.name), len(uids))
+        captioned = np.flatnonzero(texts.any(axis=1))
+        own = uids.take(pa.array(captioned))
+        rows.append(captioned)
+        names.append(np.array(own.to_pylist(), str))
+        keys.append(hashes(own.to_pylist()))
+    if not any(map(len, rows)):
+        raise TableError(
+            "No sample has a caption, so there is nothing that s_clip_loss could compare; leave it out, or see "
+            "docs/inputs.md for where captions are looked for."
+        )
+    chosen = smallest(keys)
+    images, texts_, uids_, order = [], [], [], []
+    for source, captioned, own, key, places in zip(sources, rows, names, keys, chosen, strict=True):
+        images.append(read_embeddings(source.embeddings)[captioned[places]])
+        texts_.append(read_embeddings(path_of(results, "text_emb", source.name))[captioned[places]])
+        uids_.append(own[places] if len(own) else np.zeros(0, "U32"))
+        order.append(key[places])
+    by_hash = np.argsort(np.concatenate(order), kind="stable")
+    return Contrast(*(np.concatenate(part)[by_hash] for part in (images, texts_, uids_)))
+
+
+def _check_dimension(images: np.ndarray, others: np.ndarray, name: str) -> None:
+    if images.shape[1] != others.shape[1]:
+        raise TableError(
+            f"What {name} names was embedded in {others.shape[1]} dimensions, the input in {images.shape[1]}; embed "
+            "both with the same encoder."
+        )
