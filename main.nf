@@ -97,7 +97,8 @@ workflow {
         pairs = DEDUP.out.search
         times = DEDUP.out.times
     }
-    DECIDE(pairs, samples, scores, embeddings, descriptors, references, code.decide)
+    lists = [Blocklists.kinds(settings), Blocklists.files(settings)]
+    DECIDE(pairs, samples, scores, embeddings, descriptors, references, lists, code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]

@@ -25,7 +25,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
-@parameters("clip_score_threshold", "min_score", "filter", "score", "keep_top")
+@parameters("clip_score_threshold", "min_score", "filter", "score", "keep_top", "blocklist")
 def main(
     results: Path,
     source: str,
@@ -66,9 +66,14 @@ def _check(
     filter: tuple[str, ...],
     score: tuple[str, ...],
     keep_top: tuple[str, ...],
+    blocklist: tuple[str, ...],
     **switched: bool,
 ) -> None:
     """Raise UsageError where what the user names does not fit; a preset's own models do."""
+    if blocklist:
+        from pycurate.filters.blocklist import Blocking
+
+        Blocking.of(blocklist)
     if not any((encoder, dedup_encoder, scorer, pixel_scorer, min_score, filter, score, keep_top)):
         return
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that most calls need not

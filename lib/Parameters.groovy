@@ -35,6 +35,7 @@ class Parameters {
             faults << "${option} ${Paths.shown(folder)}: ~ was not expanded by the shell; write the full path"
         }
         faults.addAll(References.faults(params))
+        faults.addAll(Blocklists.faults(params))
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is not a folder with a plain name, such as /local or '\$TMPDIR'"
         }
@@ -96,9 +97,9 @@ class Parameters {
         lines.join('\n')
     }
 
-    /** The parameters as JSON, in the order of their names, and reference sets so that they are found from elsewhere. */
+    /** The parameters as JSON, in the order of their names, and other files so that they are found from elsewhere. */
     static String json(Map params, Path launchDir) {
-        JsonOutput.toJson(new TreeMap(References.absolute(params, launchDir).findAll { _name, value -> value != null }))
+        JsonOutput.toJson(new TreeMap(Blocklists.absolute(References.absolute(params, launchDir)).findAll { _name, value -> value != null }))
     }
 
     /** Whether the CLIP score is computed: it has a threshold, or is named where scores are. */

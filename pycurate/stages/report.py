@@ -25,7 +25,8 @@ from pycurate.results.costs import read_times
 from pycurate.results.criteria import Criteria, Side, read_criteria
 from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
-from pycurate.results.tables import read_table, score_columns, stream_all
+from pycurate.results.reasons import BLOCKED
+from pycurate.results.tables import read_table, score_columns, stream_all, uids_dropped
 
 NAMED = 5  # unreadable samples named in the report, of each code
 
@@ -117,9 +118,11 @@ def search_of(results: Path) -> dict[str, Any]:
 def unreadable_rows(results: Path) -> list[dict[str, Any]]:
     """shard, key, error and error_message of the first few samples of each code, in input order."""
     found: dict[str, list[dict[str, Any]]] = {}
-    columns = ["shard", "key", "error", "error_message", "status"]
+    columns = ["uid", "shard", "key", "error", "error_message", "status"]
+    blocked = uids_dropped(results, BLOCKED)
     for batch in stream_all(results, "samples", columns):
-        for row in batch.filter(pc.not_equal(batch["status"], "ok")).to_pylist():
+        named = pc.and_(pc.not_equal(batch["status"], "ok"), pc.invert(pc.is_in(batch["uid"], blocked)))
+        for row in batch.filter(named).to_pylist():
             rows = found.setdefault(row["error"] or "unknown", [])
             if len(rows) < NAMED:
                 rows.append(row)
