@@ -46,7 +46,7 @@ def pdq(planes: np.ndarray) -> Pdq:
 
 
 def _quality(luminance: np.ndarray) -> int:
-    """Of float (SIDE, SIDE): the steps between neighbours, in whole hundredths of the range, so that small ones are 0."""
+    """Of float (SIDE, SIDE): the steps between neighbours, in whole hundredths of the range, small ones as 0."""
     steps = sum(np.trunc(np.abs(np.diff(luminance, axis=axis)) * (100 / 255)).sum() for axis in (0, 1))
     return min(100, int(steps) // 90)
 
@@ -56,9 +56,8 @@ def _sampled(lines: np.ndarray) -> np.ndarray:
     result = np.empty((SIDE, lines.shape[1]), np.float32)
     for place, (start, weights) in enumerate(_windows(len(lines))):
         part = lines[start : start + len(weights)].astype(np.float32)
-        result[place] = np.einsum(
-            "i,ij->j", weights, part
-        )  # by einsum, as threads of BLAS would hinder those that decode
+        # Not by BLAS, whose threads would hinder those that decode.
+        result[place] = np.einsum("i,ij->j", weights, part)
     return result
 
 

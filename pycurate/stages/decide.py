@@ -165,7 +165,7 @@ def _of_partition(
     scores: pa.Table,
     blocked: pa.Table,
 ) -> pa.Table:
-    """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons; `blocked` is BLOCKED."""
+    """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons, `blocked` BLOCKED."""
     here = dropped.within(source.number)
     samples = source.samples(["uid", "shard", "key", "status", "row"])
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):

@@ -183,7 +183,7 @@ def samples_table(rows: Sequence[Sample], infos: Sequence[ImageInfo], told: Sequ
 
 
 def with_digests(samples: pa.Table, rows: Sequence[Sample], hashes: Sequence[Pdq], digests: Sequence[str]) -> pa.Table:
-    """The SAMPLES of these rows with those columns of DIGESTS that were asked for; `hashes` are of the readable ones."""
+    """The SAMPLES of these rows with those columns of DIGESTS that were asked for, `hashes` of the readable ones."""
     columns = {name: pa.array([row.digests.get(name) for row in rows], pa.string()) for name in digests}
     if "pdq" in digests:
         columns["pdq"] = pa.array([one.hash for one in hashes], pa.string()).take(samples["row"])

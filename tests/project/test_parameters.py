@@ -103,14 +103,8 @@ def test_the_filters_are_those_of_the_schema() -> None:
     group = {one.name for one in all_parameters().values() if one.group == "Filters"}
     odd = group ^ {field.name for field in fields(Filtering)}
     assert not odd, f"{odd}: a filter is a parameter in nextflow_schema.json and a field of Filtering in filtering.py"
-    others = {
-        "min_score",
-        "missing_caption",
-        "filter",
-        "score",
-        "keep_top",
-        "blocklist",
-    }  # which have no threshold, or many
+    # These have no threshold, or many.
+    others = {"min_score", "missing_caption", "filter", "score", "keep_top", "blocklist"}
     odd = FILTERS.keys() ^ (group - others)
     assert not odd, f"say for {odd} in FILTERS of pycurate/filters/filtering.py which side of the threshold is kept"
     for name, score in switches().items():
