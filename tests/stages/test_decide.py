@@ -285,7 +285,7 @@ def test_what_a_blocklist_names_is_neither_written_nor_shown(tmp_path: Path) -> 
     half = encode(image.resize((image.width // 2, image.height // 2)), "JPEG", quality=90)
     cut = listed[: len(listed) // 2]
     content = [planted, encode(image, "JPEG", quality=60), half, cut, others[0], b"no image", planted, *others[1:]]
-    make_set(tmp_path, [content[:5], content[5:]])
+    make_set(tmp_path, [list(content[:5]), list(content[5:])])
     call(tmp_path, "embed", *MODELS, "--digests", "md5,sha1,pdq")
     call(tmp_path, "score", *MODELS)
     call(tmp_path, "dedup", "pairs", "--dedup-threshold", "0.999999")
