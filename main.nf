@@ -8,7 +8,7 @@ include { PARTITION as PARTITION_REFERENCE } from './modules/partition'
 include { EMBED                            } from './modules/embed'
 include { SCORE                            } from './modules/score'
 include { REFERENCE                        } from './modules/reference'
-include { DEDUP                            } from './modules/dedup'
+include { DEDUP; DEDUP_LEAKAGE             } from './modules/dedup'
 include { DECIDE                           } from './modules/decide'
 include { WRITE                            } from './modules/write'
 include { REPORT_EXAMPLES; REPORT          } from './modules/report'
@@ -97,8 +97,14 @@ workflow {
         pairs = DEDUP.out.search
         times = DEDUP.out.times
     }
+    leaks = channel.value([])                                   // of all partitions, a value
+    if (settings.leakage) {
+        DEDUP_LEAKAGE(tables, References.names(settings, 'leakage'), named.map { folders -> References.of(settings, 'leakage', folders) }, code.dedup)
+        leaks = Tables.sorted(DEDUP_LEAKAGE.out.leaks)
+        times = times.mix(DEDUP_LEAKAGE.out.times)
+    }
     lists = [Blocklists.kinds(settings), Blocklists.files(settings)]
-    DECIDE(pairs, samples, scores, embeddings, descriptors, references, lists, code.decide)
+    DECIDE(pairs, samples, scores, embeddings, descriptors, references, leaks, lists, code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]
@@ -117,7 +123,7 @@ workflow {
         DECIDE.out.decisions,
         samples,
         Tables.sorted(EMBED.out.stats),
-        DECIDE.out.search.ifEmpty([]),                          // duplicates.parquet and dedup.json, or none
+        DECIDE.out.search.ifEmpty([]),                          // duplicates.parquet, dedup.json, leakage.parquet, those that there are
         Tables.sorted(WRITE.out.stats.flatten()),
         Tables.sorted(records),
         scoring,

@@ -18,7 +18,7 @@ from pycurate.results.layout import path_of, paths_of
 from pycurate.results.manifest import Entry
 
 ORDER = (
-    "EMBED", "SCORE", "DEDUP_PAIRS", "DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH", "DECIDE", "WRITE",
+    "EMBED", "SCORE", "DEDUP_PAIRS", "DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH", "DEDUP_LEAKAGE", "DECIDE", "WRITE",
 )  # fmt: skip
 
 

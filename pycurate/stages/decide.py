@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.dedup.graph import Dropped, duplicates, forget_duplicates, write_duplicates
+from pycurate.dedup.leakage import write_leakage
 from pycurate.dedup.partitions import Source, check_encoder
 from pycurate.errors import TableError
 from pycurate.filters.blocklist import Blocking
@@ -48,7 +49,8 @@ def decide(
     them that is found) and duplicates.parquet (their groups). Without a `layout` nothing is to be written: there is no
     plan, and no sample has an output shard.
 
-    With blocklists, blocked.parquet, which only its owner can read, says what they block.
+    With blocklists, blocked.parquet, which only its owner can read, says what they block. Where DEDUP left leaks,
+    leakage.parquet says what became of them.
 
     Returns the decisions: DECISIONS with the score columns, a row per sample of those `sources` that are no references.
     Raises UsageError if a filter cannot be made or asks for a score that is not there, ModelError if one fails,
@@ -95,6 +97,7 @@ def decide(
         forget_plan(results)
     write_uids(results, decisions)
     write_table(path_of(results, "decisions"), decisions)
+    write_leakage(results, decisions)
     references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
     search = found[1].facts() if found else None
     write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, tuple(scored.made)))

@@ -17,6 +17,7 @@ from pycurate.parameters import optional_scores
 from pycurate.report import ledger, summary
 from pycurate.report.advice import advice
 from pycurate.report.examples import EXAMPLES
+from pycurate.report.leakage import leakage, sentences
 from pycurate.report.page import page
 from pycurate.report.selection import selection
 from pycurate.report.sliders import axes_of, sliders
@@ -59,6 +60,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
     thresholds = criteria.thresholds()
     spread = summary.histograms(results, score_columns(results), thresholds)
     fixed = criteria.thresholds(chosen=False)
+    leaked = leakage(results)
     facts = {
         "inputs": counts.inputs,
         "kept": counts.kept,
@@ -70,7 +72,8 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "written": {"shards": counts.written_shards, "bytes": counts.written_bytes},
         "filters": [asdict(rule) for rule in criteria.filters],
         "thresholds": thresholds,
-        "selection": selection(criteria),
+        "selection": selection(criteria) + sentences(leaked),
+        "leakage": leaked,
         "advice": advice(counts.inputs, counts.dropped, criteria.filters, spread),
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,

@@ -333,7 +333,8 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     relative = os.path.relpath(reference, flow.folder)
     more = [] if embedded else ["more", relative]  # a folder named twice is embedded once
     write_tar(flow.folder / "more" / "00000.tar", [member[:2] for member in read_tar(shards / "00000.tar")[:5]])
-    flow.succeed("--reference", ",".join([relative, *more]), *(["--dedup_single", "0"] if embedded else []))
+    chosen = ["--dedup_single", "0"] if embedded else ["--leakage", f"first=more,all={relative}"]
+    flow.succeed("--reference", ",".join([relative, *more]), *chosen)
     named = ",".join(f"{flow.folder}/{name}" for name in [relative, *more])
     assert json.loads((flow.out / "summary.json").read_text())["parameters"]["reference"] == named
     trace = (flow.out / "pipeline_info" / "trace.txt").read_text()
@@ -346,6 +347,10 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     assert of and of <= kept
     if not embedded:  # every readable sample of the input is in the reference, byte for byte
         assert {row["reason"] for row in rows} <= {"duplicate_reference", "unreadable", "nsfw"}
+        first, every = json.loads((flow.out / "summary.json").read_text())["leakage"]
+        assert (first["set"], every["set"]) == ("first", "all")
+        readable = sum(row["reason"] != "unreadable" for row in rows)
+        assert all(at["leaked"] >= readable and at["kept"] == 0 for at in every["at"])
         assert not (tmp_path / "results" / "curated").exists()
 
 
