@@ -39,11 +39,8 @@ def test_the_table_of_files_names_all_that_a_run_leaves(results: Path) -> None:
     found = {name: [kind for kind in KINDS.values() if kind.number(name) is not None] for name in left}
     own = {f"pipeline_info/{name}" for name in ("report.html", "timeline.html", "trace.txt")}  # Nextflow's
     assert {name for name in left if not found[name]} == own
-    every = {kind.name for kind in KINDS.values() if kind.stays} - {
-        "blocked",
-        "leaks",
-        "leakage",
-    }  # which take options of their own
+    others = {"blocked", "leaks", "leakage"}  # which take options of their own
+    every = {kind.name for kind in KINDS.values() if kind.stays} - others
     assert {kind.name for kinds in found.values() for kind in kinds} == every
 
 

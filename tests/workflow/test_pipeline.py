@@ -347,8 +347,8 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     assert of and of <= kept
     if not embedded:  # every readable sample of the input is in the reference, byte for byte
         assert {row["reason"] for row in rows} <= {"duplicate_reference", "unreadable", "nsfw"}
-        first, every = json.loads((flow.out / "summary.json").read_text())["leakage"]
-        assert (first["set"], every["set"]) == ("first", "all")
+        every, first = json.loads((flow.out / "summary.json").read_text())["leakage"]
+        assert (every["set"], first["set"]) == ("all", "first")
         readable = sum(row["reason"] != "unreadable" for row in rows)
         assert all(at["leaked"] >= readable and at["kept"] == 0 for at in every["at"])
         assert not (tmp_path / "results" / "curated").exists()
