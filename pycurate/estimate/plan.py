@@ -38,6 +38,9 @@ docs/selection.md, "What it costs"."""
 CAPTION_SECONDS = 3e-6
 """The same of how many samples share a caption."""
 
+PDQ_SECONDS = 1.5e-3
+"""The same of PDQ hashes, in EMBED: docs/blocklists.md, "Cost"."""
+
 MINUTES = 60
 """Of an EMBED task, for which the estimate says what --partition_minutes would make of it."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from by_hand import MODELS, SIDE, call, make_set, pixels
+from flows import pycurate
 from PIL import Image
 
 from pycurate.report.leakage import leakage, sentences
@@ -66,6 +67,11 @@ def test_seven_planted_of_a_hundred_are_seven(tmp_path: Path) -> None:
     assert said in summary["selection"] and sentences(leakage(results)) == [said]
     page = path_of(results, "page").read_text()
     assert re.search(r'<section id="leakage".*<td>7</td><td>7.0 %</td>', page, re.DOTALL)
+    # Another decision says anew what was kept.
+    done = pycurate("refilter", results, "--filter", "", "--write", tmp_path / "other")
+    assert done.returncode == 0, done.stderr
+    [own] = json.loads(path_of(tmp_path / "other", "summary").read_text())["leakage"]
+    assert own["at"][1]["leaked"] == own["at"][1]["kept"] == 7
     call(results, "dedup", "leakage", "--leakage", str(evaluation), code=2)
     (evaluation / "img_emb" / "img_emb_00001.npy").unlink()
     assert "lacks" in call(results, "dedup", "leakage", "--leakage", f"own={evaluation}", code=1)
