@@ -15,7 +15,7 @@ include { REPORT_EXAMPLES; REPORT          } from './modules/report'
 
 workflow {
     Call.begin()
-    def settings = Typing.typed(params)                         // nothing below reads params
+    def settings = Recipes.applied(Typing.typed(params))        // nothing below reads params
     if (settings.help) {
         println Parameters.help(settings.show_hidden)
         return

@@ -25,7 +25,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
-@parameters("clip_score_threshold", "min_score", "filter", "score", "keep_top")
+@parameters("clip_score_threshold", "min_score", "language", "filter", "score", "keep_top")
 def main(
     results: Path,
     source: str,
@@ -63,13 +63,14 @@ def _check(
     pixel_scorer: tuple[str, ...],
     clip_score_threshold: float | None,
     min_score: tuple[str, ...],
+    language: tuple[str, ...],
     filter: tuple[str, ...],
     score: tuple[str, ...],
     keep_top: tuple[str, ...],
     **switched: bool,
 ) -> None:
     """Raise UsageError where what the user names does not fit; a preset's own models do."""
-    if not any((encoder, dedup_encoder, scorer, pixel_scorer, min_score, filter, score, keep_top)):
+    if not any((encoder, dedup_encoder, scorer, pixel_scorer, min_score, language, filter, score, keep_top)):
         return
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that most calls need not
     from pycurate.models.selection import select_models
@@ -79,7 +80,12 @@ def _check(
     models = select_models(preset, Path(), encoder=encoder, dedup_encoder=dedup_encoder, scorers=scorers, without=off)
     check_models(models.encoders.values() if encoder or dedup_encoder else (), scorer, pixel_scorer)
     filtering = Filtering(
-        clip_score_threshold=clip_score_threshold, min_score=min_score, filter=filter, score=score, keep_top=keep_top
+        clip_score_threshold=clip_score_threshold,
+        min_score=min_score,
+        language=language,
+        filter=filter,
+        score=score,
+        keep_top=keep_top,
     )
     check_criteria(models, filtering, [score for score, on in switched.items() if on])
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pycurate.cli.filter_options import filter_options
+from pycurate.cli.filter_options import filter_options, recipe_option
 from pycurate.cli.options import parameters
 from pycurate.cli.terminal import echo
 from pycurate.results.layout import path_of
@@ -25,7 +25,8 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     criteria = criteria_of(results)
     layout = criteria.layout or Layout()
     known = asdict(Filtering.of_criteria(criteria)) | {"dedup": criteria.search is not None}
-    context.default_map = known | {"images_per_tar": layout.images_per_tar}
+    # A recipe on the command line may have been read before.
+    context.default_map = known | {"images_per_tar": layout.images_per_tar} | dict(context.default_map or {})
     context.obj = layout.tars_per_task
     return results
 
@@ -34,6 +35,7 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
 @click.argument(
     "results", type=click.Path(exists=True, file_okay=False, path_type=Path), is_eager=True, callback=_from_run
 )
+@recipe_option
 @filter_options
 @parameters(dedup=None, images_per_tar=None)
 @click.option(

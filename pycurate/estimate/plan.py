@@ -38,6 +38,9 @@ docs/selection.md, "What it costs"."""
 CAPTION_SECONDS = 3e-6
 """The same of how many samples share a caption."""
 
+LANGUAGE_SECONDS = 11e-6
+"""The same of the language of a caption."""
+
 MINUTES = 60
 """Of an EMBED task, for which the estimate says what --partition_minutes would make of it."""
 

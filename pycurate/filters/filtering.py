@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pycurate.errors import ModelError, PycurateError, UsageError
 from pycurate.filters.combined import columns_of, combination_of
+from pycurate.filters.language import LANGUAGE_SCORE, Language
 from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
 from pycurate.filters.protocol import Filter
 from pycurate.filters.ranking import Top
@@ -54,7 +55,7 @@ FILTERS = {
 }
 """The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
 
-LISTS = ("min_score", "filter", "score", "keep_top")
+LISTS = ("min_score", "language", "filter", "score", "keep_top")
 """The fields of Filtering that the workflow gives as one text, separated by commas."""
 
 
@@ -67,6 +68,7 @@ class Filtering:
     clip_score_threshold: float | None = None
     min_score: Sequence[str] = ()  # each as `minimum_of` reads it
     missing_caption: str = "keep"  # or drop
+    language: Sequence[str] = ()  # codes, as `Language` knows them
     min_side: int | None = None
     max_aspect: float | None = None
     caption_words: int | None = None
@@ -95,6 +97,7 @@ class Filtering:
             **{rule.parameter: rule.threshold for rule in rules if rule.parameter in FILTERS},  # type: ignore[arg-type]
             min_score=tuple(f"{rule.column}={rule.threshold}" for rule in rules if rule.parameter == "min_score"),
             missing_caption="drop" if any(rule.parameter == "missing_caption" for rule in rules) else "keep",
+            language=tuple(code for rule in rules if rule.allowed for code in rule.allowed.split(",")),
             filter=tuple(rule.filter for rule in rules if rule.filter is not None),
             score=tuple(f"{one.name}={one.formula}" for one in criteria.scores),
             keep_top=tuple(f"{rule.column}={rule.top}" for rule in rules if rule.top is not None),
@@ -123,6 +126,8 @@ class Filtering:
                 found += [top.rule() for top in self.tops()]
             elif name == "score":
                 continue
+            elif name == "language":
+                found += [Rule(name, Language.reason, allowed=",".join(value))] if value else []
             elif name == "missing_caption":
                 found += [Rule(name, HasCaption.reason)] if value == "drop" else []
             elif value is not None:
@@ -163,16 +168,23 @@ class Filtering:
         """Whether it looks at how many samples share a caption."""
         return self.max_caption_count is not None or CAPTION_COUNT in self.columns()
 
+    @property
+    def reads_languages(self) -> bool:
+        """Whether it looks at the languages of captions."""
+        return bool(self.language) or LANGUAGE_SCORE in self.columns()
+
     def alone(self) -> "Filtering":
-        """Those of the filters that need to know nothing of other samples."""
-        made = {one.name for one in self.combinations()} | {CAPTION_COUNT}
+        """Those of the filters that look at one sample, and at what is known of it before DECIDE."""
+        made = {one.name for one in self.combinations()} | {CAPTION_COUNT, LANGUAGE_SCORE}
         stays = tuple(text for text in self.min_score if minimum_of(text).column not in made)
-        return replace(self, max_caption_count=None, min_score=stays, score=(), keep_top=())
+        return replace(self, max_caption_count=None, min_score=stays, language=(), score=(), keep_top=())
 
 
 def _made(rule: Rule) -> Filter:
     if rule.filter is not None:
         return load_filter(rule.filter)
+    if rule.allowed is not None:
+        return Language(tuple(rule.allowed.split(",")))
     if rule.threshold is None:
         return HasCaption()
     if rule.column and rule.parameter not in FILTERS:

@@ -45,6 +45,7 @@ class Rule:
             those that were chosen, None if there was none.
         among: then, of how many samples: those that passed what was asked before and have the score.
         chosen: then, how many there are.
+        allowed: where a text must be one of several, these, separated by commas.
     """
 
     parameter: str
@@ -56,10 +57,13 @@ class Rule:
     top: str | None = None
     among: int | None = None
     chosen: int | None = None
+    allowed: str | None = None
 
     @property
     def condition(self) -> str:
-        """What stays, in words; empty where there is no threshold."""
+        """What stays, in words; empty where there is neither a threshold nor a choice."""
+        if self.allowed is not None:
+            return f"one of {self.allowed}"
         if self.threshold is None or self.keeps is None:
             return ""
         limit = f"{self.keeps} {self.threshold}"

@@ -25,6 +25,7 @@ from pycurate.dedup.partitions import Source, check_encoder
 from pycurate.errors import TableError
 from pycurate.filters.combined import fitted, with_combined
 from pycurate.filters.filtering import Filtering, first_failed
+from pycurate.filters.language import LANGUAGE, identified
 from pycurate.filters.ranking import Top, best, shortest
 from pycurate.filters.repeats import CAPTION_COUNT, counts, digests
 from pycurate.filters.thresholds import score_of
@@ -90,6 +91,9 @@ class _Scored:
 
     def __init__(self, sources: Sequence[Source], filtering: Filtering) -> None:
         self.shared: dict[int, np.ndarray] = {}
+        self.languages: dict[int, pa.Table] = {}
+        if filtering.reads_languages:
+            self.languages = {source.number: identified(source.readable(["caption"])["caption"]) for source in sources}
         if filtering.counts_captions:
             parts = [digests(source.readable(["caption"])["caption"]) for source in sources]
             self.shared = dict(zip((source.number for source in sources), counts(parts), strict=True))
@@ -108,6 +112,13 @@ class _Scored:
         scores = source.scores(source.readable(["uid"])["uid"])
         if source.number in self.shared:
             scores = scores.append_column(CAPTION_COUNT, pa.array(self.shared[source.number]))
+        if source.number in self.languages:
+            found = self.languages[source.number]
+            columns = {name: scores[name] for name in scores.column_names}
+            columns |= {name: found[name] for name in found.column_names} | {
+                LANGUAGE: found[LANGUAGE].cast(pa.string())
+            }
+            scores = pa.table(columns)
         return scores
 
 

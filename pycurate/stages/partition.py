@@ -69,6 +69,7 @@ def check_criteria(models: "ModelSelection", filtering: "Filtering", wanted: Ite
     import pyarrow as pa
 
     from pycurate.filters.combined import fitted, with_combined
+    from pycurate.filters.language import LANGUAGE, LANGUAGE_SCORE
     from pycurate.filters.repeats import CAPTION_COUNT
     from pycurate.filters.thresholds import Threshold, score_of
     from pycurate.models.builtin.clip_score import ClipScore
@@ -77,7 +78,9 @@ def check_criteria(models: "ModelSelection", filtering: "Filtering", wanted: Ite
 
     scores = models.columns() + ([ClipScore.name] if ClipScore.name in filtering.columns() else [])
     scores += [CAPTION_COUNT] if filtering.counts_captions else []
-    nothing = pa.schema([*SAMPLES, *(pa.field(name, pa.float32()) for name in scores)]).empty_table()
+    scores += [LANGUAGE_SCORE] if filtering.reads_languages else []
+    fields = [*SAMPLES, pa.field(LANGUAGE, pa.string()), *(pa.field(name, pa.float32()) for name in scores)]
+    nothing = pa.schema(fields).empty_table()
     nothing = with_combined(nothing, fitted(filtering.combinations(), lambda: [nothing]))
     thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]
     for top in filtering.tops():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -114,6 +115,8 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     own = f"{folder}/own.py"
     more = ["--scorer", f"{own}:First", "--min_score", "first=0", "--filter", f"{own}:Wide", "--min_side", "300"]
     more += ["--score", "mix=z(first)-0.5*z(nsfw)", "--keep_top", "mix=0.5,aesthetic=9"]
+    # Of the recipe only the language is left: what is given takes precedence.
+    more += ["--recipe", "datacomp-basic", "--max_aspect", "9", "--caption_words", "0", "--caption_characters", "0"]
     photographs.succeed(
         "--dedup",
         "true",
@@ -128,12 +131,16 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     )
     assert {"EMBED"} <= tasks(photographs, "CACHED") and "SCORE" in tasks(photographs, "COMPLETED")
     rows = decisions(photographs)
-    assert {row["reason"] for row in rows} >= {"kept", "first", "min_side", "wide"}
+    assert {row["reason"] for row in rows} >= {"kept", "first", "language", "min_side", "wide"}
+    assert {row["language"] for row in rows if row["reason"] not in ("first", "language")} == {"en"}
+    one = next(row for row in rows if row["reason"] == "language")
+    shown = pycurate("inspect", photographs.out, one["uid"]).stdout
+    assert "dropped: language (language), not one of en" in shown and f"language      {one['language']}\n" in shown
     assert all((row["first"] >= 0) == (row["reason"] != "first") for row in rows)  # type: ignore[operator]
     # The best by the scores of others: half of what passes the filters, then nine, of which some are duplicates.
     reasons = Counter(str(row["reason"]) for row in rows)
     duplicates = sum(count for reason, count in reasons.items() if reason.startswith("duplicate"))
-    left = len(rows) - sum(reasons[reason] for reason in ("unreadable", "first", "min_side", "wide"))
+    left = len(rows) - sum(reasons[reason] for reason in ("unreadable", "first", "language", "min_side", "wide"))
     assert reasons["top_mix"] == left - left // 2 and reasons["top_aesthetic"] == left // 2 - 9
     assert reasons["kept"] + duplicates == 9
     by_mix, by_aesthetic = (rule for rule in read_criteria(photographs.out).filters if rule.top)
@@ -144,8 +151,12 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     one = next(row for row in rows if row["reason"] == "top_aesthetic")
     shown = pycurate("inspect", photographs.out, one["uid"]).stdout
     assert f"dropped: top_aesthetic (top_aesthetic), not among the top 9, at least {by_aesthetic.threshold}" in shown
+    given = json.loads((photographs.out / "summary.json").read_text())["parameters"]
+    assert (given["recipe"], given["language"], given["min_side"]) == ("datacomp-basic", "en", 300)
     again = refilter(photographs.out)
     assert "0 samples added, 0 removed" in again and said in again
+    # A recipe outranks what the run had.
+    assert re.search(r"^caption_words +0 +[1-9]", refilter(photographs.out, "--recipe", "datacomp-basic"), re.MULTILINE)
     assert "top 7, 7 of" in refilter(photographs.out, "--keep-top", "aesthetic=7")
 
 
