@@ -94,7 +94,8 @@ workflow {
         pairs = DEDUP.out.search
         times = DEDUP.out.times
     }
-    DECIDE(pairs, samples, scores, embeddings, descriptors, references.toList(), code.decide)
+    words = settings.balance_words ? Paths.of(settings.balance_words) : []
+    DECIDE(pairs, samples, scores, embeddings, descriptors, references.toList(), words, code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]

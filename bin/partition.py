@@ -25,7 +25,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
-@parameters("clip_score_threshold", "min_score", "language", "filter", "score", "keep_top")
+@parameters("clip_score_threshold", "min_score", "language", "filter", "score", "keep_top", "balance_by")
 def main(
     results: Path,
     source: str,
@@ -67,10 +67,13 @@ def _check(
     filter: tuple[str, ...],
     score: tuple[str, ...],
     keep_top: tuple[str, ...],
+    balance_by: str | None,
     **switched: bool,
 ) -> None:
     """Raise UsageError where what the user names does not fit; a preset's own models do."""
-    if not any((encoder, dedup_encoder, scorer, pixel_scorer, min_score, language, filter, score, keep_top)):
+    if not any(
+        (encoder, dedup_encoder, scorer, pixel_scorer, min_score, language, filter, score, keep_top, balance_by)
+    ):
         return
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that most calls need not
     from pycurate.models.selection import select_models
@@ -86,6 +89,7 @@ def _check(
         filter=filter,
         score=score,
         keep_top=keep_top,
+        balance_by=balance_by,
     )
     check_criteria(models, filtering, [score for score, on in switched.items() if on])
 

@@ -12,7 +12,7 @@ from pycurate.parameters import all_parameters, recipes
 
 def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options by which samples are chosen; they arrive as one Filtering, `filtering`. One left out is off."""
-    group = [one for one in all_parameters().values() if one.group == "Filters" and one.tasks]
+    group = [one for one in all_parameters().values() if one.group == "Filters" and one.name != "recipe"]
     off = {one.name: one.default if one.enum else None for one in group}
 
     @functools.wraps(function)

@@ -41,6 +41,12 @@ CAPTION_SECONDS = 3e-6
 LANGUAGE_SECONDS = 11e-6
 """The same of the language of a caption."""
 
+WORDS_SECONDS = 74e-6
+"""The same of a balance over the words of captions, with half a million entries."""
+
+CELL_SECONDS = 4.7e-8
+"""The same of a balance over cells, per cell of the lowest level, for embeddings of 512 dimensions."""
+
 MINUTES = 60
 """Of an EMBED task, for which the estimate says what --partition_minutes would make of it."""
 

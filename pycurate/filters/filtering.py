@@ -1,8 +1,9 @@
 """Filters as data: each is a named question to the scores, and answers with a mask."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from pycurate.filters.repeats import CAPTION_COUNT, MaxCaptionCount
 from pycurate.filters.thresholds import MinClipScore, Threshold, minimum_of
 from pycurate.parameters import optional_scores
 from pycurate.plugins import called, cause, check_arguments, load_class
-from pycurate.results.criteria import Combination, Criteria, Rule, Side
+from pycurate.results.criteria import Balance, Combination, Criteria, Rule, Side
 from pycurate.results.reasons import RESERVED
 
 
@@ -58,6 +59,9 @@ FILTERS = {
 LISTS = ("min_score", "language", "filter", "score", "keep_top")
 """The fields of Filtering that the workflow gives as one text, separated by commas."""
 
+BALANCE = ("balance", "target", "balance_by", "cap", "balance_words", "balance_seed")
+"""The fields of Filtering that say how what is left is balanced."""
+
 
 @dataclass(frozen=True)
 class Filtering:
@@ -77,6 +81,12 @@ class Filtering:
     filter: Sequence[str] = ()  # each as `filtering.load_filter` reads it
     score: Sequence[str] = ()  # each as `combination_of` reads it
     keep_top: Sequence[str] = ()  # each as `Top.of` reads it
+    balance: str | None = None  # none, cells or captions
+    target: int | None = None
+    balance_by: str | None = None
+    cap: int | None = None
+    balance_words: str | None = None
+    balance_seed: int | None = None
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> "Filtering":
@@ -93,6 +103,7 @@ class Filtering:
     def of_criteria(cls, criteria: Criteria) -> "Filtering":
         """Those of a run that these decided."""
         rules = criteria.filters
+        balance = criteria.balance or Balance("")
         return cls(
             **{rule.parameter: rule.threshold for rule in rules if rule.parameter in FILTERS},  # type: ignore[arg-type]
             min_score=tuple(f"{rule.column}={rule.threshold}" for rule in rules if rule.parameter == "min_score"),
@@ -101,6 +112,12 @@ class Filtering:
             filter=tuple(rule.filter for rule in rules if rule.filter is not None),
             score=tuple(f"{one.name}={one.formula}" for one in criteria.scores),
             keep_top=tuple(f"{rule.column}={rule.top}" for rule in rules if rule.top is not None),
+            balance=balance.by or None,
+            target=balance.target,
+            balance_by=balance.column,
+            cap=balance.cap,
+            balance_words=balance.words,
+            balance_seed=balance.seed,
         )
 
     def parameters(self) -> dict[str, Any]:
@@ -124,7 +141,7 @@ class Filtering:
                 found += [Rule(name, spec, filter=spec) for spec in value]
             elif name == "keep_top":
                 found += [top.rule() for top in self.tops()]
-            elif name == "score":
+            elif name == "score" or name in BALANCE:
                 continue
             elif name == "language":
                 found += [Rule(name, Language.reason, allowed=",".join(value))] if value else []
@@ -161,7 +178,25 @@ class Filtering:
     def columns(self) -> set[str]:
         """The scores that it looks at, by itself or for one that is made of them."""
         made = (column for one in self.combinations() for column in columns_of(one))
-        return {rule.column for rule in self.rules() if rule.column} | {*made}
+        chosen = {self.balance_by} if self.balance_by else set()
+        return {rule.column for rule in self.rules() if rule.column} | {*made} | chosen
+
+    def balancing(self) -> Balance | None:
+        """How what is left is balanced, if it is. Raises UsageError if it is not said how, or only how."""
+        given = [name for name in BALANCE[1:] if getattr(self, name) is not None]
+        if self.balance is None and given:
+            raise UsageError(f"--{given[0]} has no effect without --balance; add it, or leave --{given[0]} out.")
+        if self.balance in (None, "none"):
+            return None
+        required = ("target",) if self.balance == "cells" else ("cap", "balance_words")
+        if missing := [name for name in required if name not in given]:
+            options = " and ".join(f"--{name}" for name in missing)
+            raise UsageError(f"--balance {self.balance} requires {options}; see docs/selection.md.")
+        # What belongs to the other way may be that of the run that refilter starts from.
+        if self.balance == "cells":
+            return Balance("cells", target=self.target, column=self.balance_by, seed=self.balance_seed)
+        words = str(Path(self.balance_words or "").resolve())
+        return Balance("captions", cap=self.cap, words=words, seed=self.balance_seed)
 
     @property
     def counts_captions(self) -> bool:
@@ -177,7 +212,8 @@ class Filtering:
         """Those of the filters that look at one sample, and at what is known of it before DECIDE."""
         made = {one.name for one in self.combinations()} | {CAPTION_COUNT, LANGUAGE_SCORE}
         stays = tuple(text for text in self.min_score if minimum_of(text).column not in made)
-        return replace(self, max_caption_count=None, min_score=stays, language=(), score=(), keep_top=())
+        own = {name: getattr(self, name) for name in (*FILTERS, "missing_caption", "filter")}
+        return Filtering(**own | {"min_score": stays, "max_caption_count": None})
 
 
 def _made(rule: Rule) -> Filter:

@@ -86,6 +86,33 @@ class Combination:
 
 
 @dataclass(frozen=True)
+class Balance:
+    """How the kept samples were balanced.
+
+    Attributes:
+        by: cells or captions.
+        target: how many samples to keep, by cells.
+        column: the score by which the best of a cell are kept; None where they are drawn.
+        cap: how many samples an entry of the list of words may give, by captions.
+        words: the file of that list, as an absolute path.
+        seed: of what is drawn.
+        among: how many samples there were to choose from; None before that is known.
+        chosen: how many were.
+        levels: by cells, how many of them each level has, the lowest first.
+    """
+
+    by: str
+    target: int | None = None
+    column: str | None = None
+    cap: int | None = None
+    words: str | None = None
+    seed: int | None = None
+    among: int | None = None
+    chosen: int | None = None
+    levels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Criteria:
     """What decided about the samples of a run.
 
@@ -96,6 +123,7 @@ class Criteria:
         references: folders of the reference sets, as absolute paths.
         layout: of the output; None where no new shards were to be made.
         scores: those made of others, in the order in which they were made.
+        balance: how the kept samples were balanced; None where they were not.
     """
 
     filters: tuple[Rule, ...] = ()
@@ -103,6 +131,7 @@ class Criteria:
     references: tuple[str, ...] = ()
     layout: Layout | None = None
     scores: tuple[Combination, ...] = ()
+    balance: Balance | None = None
 
     def thresholds(self, chosen: bool = True) -> dict[str, float]:
         """{score: its threshold}, and `dedup`, the cosine, where duplicates were sought.
@@ -147,6 +176,7 @@ def read_criteria(results: Path) -> Criteria:
                 Combination(one["name"], one["formula"], {name: (*pair,) for name, pair in one["moments"].items()})
                 for one in facts.get("scores", ())  # which earlier versions did not have
             ),
+            Balance(**found | {"levels": (*found["levels"],)}) if (found := facts.get("balance")) else None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TableError(f"{path} does not contain the criteria of a run ({error}); run DECIDE again.") from error

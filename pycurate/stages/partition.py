@@ -85,5 +85,7 @@ def check_criteria(models: "ModelSelection", filtering: "Filtering", wanted: Ite
     thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]
     for top in filtering.tops():
         score_of(nothing, top.column)
+    if filtering.balance_by:
+        score_of(nothing, filtering.balance_by)
     for one in [*thresholds, *(Threshold(score, Side.AT_LEAST, 0) for score in wanted)]:
         one.passes(nothing)
