@@ -49,6 +49,9 @@ process UPLOAD_END {
     tuple val(address), path(results, stageAs: 'results')
     env 'PYCURATE_CODE'
 
+    output:
+    val true, emit: ended
+
     script:
     """
     upload.py end --results results --to ${Shell.quote(address)} ${task.ext.args ?: ''}
