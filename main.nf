@@ -1,4 +1,4 @@
-// pycurate: PARTITION -> EMBED -> SCORE -> DEDUP -> DECIDE -> WRITE -> REPORT. This file only wires; the work is in bin/ and pycurate/.
+// pycurate: PARTITION -> EMBED -> SCORE -> DEDUP -> DECIDE -> WRITE -> REPORT (-> UPLOAD). This file only wires; the work is in bin/ and pycurate/.
 
 include { TESTSET                          } from './modules/testset'
 include { MODELS; MODELS_VERIFY            } from './modules/models'
@@ -13,6 +13,7 @@ include { DEDUP                            } from './modules/dedup'
 include { DECIDE                           } from './modules/decide'
 include { WRITE                            } from './modules/write'
 include { REPORT_EXAMPLES; REPORT          } from './modules/report'
+include { UPLOAD                           } from './modules/upload'
 
 workflow {
     Call.begin()
@@ -25,7 +26,8 @@ workflow {
     Paths.check(settings)
     given = settings.testset ? null : Shards.input(settings.input, launchDir)
     home = Models.home(settings)
-    Call.take(settings.outdir, launchDir)
+    outdir = Paths.outdir()                                     // on this machine, also where --outdir is an address
+    Call.take(outdir, launchDir)
 
     // What each script can reach of the package: an edit of it must not be answered from the cache, nor run in an older image.
     code = Code.keys(projectDir)
@@ -63,7 +65,7 @@ workflow {
     // Input, other sets, classes and models are there: only now does anything change of what an earlier run left.
     accepted = found
         .combine(scoring)
-        .map { files, others, _models -> Results.begin(settings.outdir, [files, others]) }
+        .map { files, others, _models -> Results.begin(outdir, [files, others]) }
     listed = accepted.map { files, _others -> files }           // all partition files, a list
     partitions = Shards.partitions(listed)                      // [number, text of the partition file, mounts]
     places = partitions
@@ -135,16 +137,20 @@ workflow {
         code.report,
     )
 
+    published = REPORT.out.page.map { _page -> Paths.of(outdir) } // of a stub, which leaves nothing
     if (!workflow.stubRun) {
-        Results.publish(
-            new Published(settings.outdir, settings.publish_dir_mode),
+        published = Results.publish(
+            new Published(outdir, settings.publish_dir_mode),
             records,                                            // each names the files that its task left
             listed.mix(MODELS_VERIFY.out.report.combine(listed.map { _files -> true }).map { file, _begun -> file }, REPORT.out.versions, REPORT.out.page),
             REPORT.out.summary,
             REPORT.out.kinds,
         )
     }
+    if (Stores.destination()) {
+        UPLOAD(Stores.destination(), accepted, records, published, code.upload)
+    }
 
-    def (run, outdir) = [workflow, settings.outdir]
-    run.onComplete { Results.finish(run.success && !run.stubRun, outdir) }
+    def run = workflow
+    run.onComplete { Results.finish(run.success && !run.stubRun, Paths.outdir(), Stores.destination()) }
 }

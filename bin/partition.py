@@ -14,6 +14,7 @@ from pycurate.results.comparisons import S_CLIP_LOSS
 from pycurate.results.partitions import write_partitions
 from pycurate.shards.listing import search
 from pycurate.stages.partition import bytes_in, check_criteria, check_models, partition
+from pycurate.stores.upload import check_writable
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--input", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file.")
 @click.option("--outdir", type=FOLDER, help="Output directory of the run; shards in it are not input.")
 @click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
+@click.option("--upload", metavar="ADDRESS", help="Where in a store the run's results go; shards there are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
 @parameters("clip_score_threshold", "min_score", "filter", "score", "keep_top", "similar", "concept", "s_clip_loss")
@@ -32,6 +34,7 @@ def main(
     source: str,
     outdir: Path | None,
     work_dir: Path | None,
+    upload: str | None,
     partition_bytes: int,
     partition_minutes: float | None,
     images_per_second: float | None,
@@ -43,7 +46,9 @@ def main(
     that cannot be used, and thresholds on scores that no model computes.
     """
     _check(**own)
-    found = search(source, outdir, work_dir)
+    if upload:
+        check_writable(upload.rstrip("/") + "/")
+    found = search(source, outdir, work_dir, upload)
     echo(*found.remarks)
     shards = found.shards
     if partition_minutes is not None:

@@ -10,7 +10,10 @@ DOCUMENT = DOCS / "how_it_works.md"
 START = "<!-- Drawn by docs/workflow.py; change main.nf instead. -->\n"
 END = "<!-- End of what docs/workflow.py draws. -->\n"
 # A run without any work that has every process of the workflow in it; the folder `shards` is a reference set.
-OPTIONS = ("-profile", "test", "-stub-run", "--reference", "shards", "--similar", "own=shards", "--model_dir", "models")
+OPTIONS = (
+    "-profile", "test", "-stub-run", "--reference", "shards", "--similar", "own=shards", "--model_dir", "models",
+    "--outdir", "s3://bucket/results",
+)  # fmt: skip
 
 
 def processes(graph: str) -> str:

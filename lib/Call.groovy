@@ -31,7 +31,7 @@ class Call {
         def results = Paths.of(outdir)
         def notes = System.getenv('NXF_CACHE_DIR') ? Path.of(System.getenv('NXF_CACHE_DIR')) : launchDir.resolve('.nextflow')
         def launch = "pycurate-${launchDir.toString().sha256().take(16)}.lock"
-        LOCKS << new Lock(results.resolve('.pycurate.lock'), "--outdir ${Paths.shown(outdir)}", 'name another folder').take()
+        LOCKS << new Lock(results.resolve('.pycurate.lock'), "--outdir ${Paths.shown(nextflow.Global.session.params.outdir)}", 'name another folder').take()
         LOCKS << new Lock(notes.resolve(launch), "the launch folder ${Paths.shown(launchDir)}", 'start in another folder').take()
         def renewal = Executors.newSingleThreadScheduledExecutor { job -> new Thread(job).tap { daemon = true } }
         renewal.scheduleAtFixedRate({ renew() }, Lock.RENEWAL.toSeconds(), Lock.RENEWAL.toSeconds(), TimeUnit.SECONDS)
@@ -90,7 +90,7 @@ class Call {
         finally {
             LOCKS*.release()
             if (!good) {
-                removeMade(Paths.of(session.params.outdir).resolve('pipeline_info'))
+                removeMade(Paths.of(Paths.outdir()).resolve('pipeline_info'))
             }
             if (session.error instanceof AbortSignalException) { // of which Nextflow makes 1
                 Runtime.runtime.halt(128 + new sun.misc.Signal(session.error.message - 'SIG').number)

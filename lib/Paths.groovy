@@ -21,6 +21,11 @@ class Paths {
         FileHelper.toCanonicalPath(text.toString())
     }
 
+    /** The folder of results on this machine: --outdir, or for an address the folder that nextflow.config chose. */
+    static String outdir() {
+        System.getProperty('pycurate.outdir')
+    }
+
     /** Stop with every path that cannot be used. */
     static void check(Map params) {
         def session = nextflow.Global.session

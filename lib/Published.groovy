@@ -62,14 +62,16 @@ class Published {
     /**
      * When all has been handed over: wait until it is published, remove what an earlier run left beyond it, and write the
      * manifest; then publish the last file, which says that all is there. `kinds` are regular expressions of names.
+     * Gives the folder.
      */
-    void finish(Path last, List<String> kinds) {
+    Path finish(Path last, List<String> kinds) {
         await()
         others << entryOf(last)
         def manifest = temporary(outdir)
         removeOld(list(manifest), kinds)
         Files.move(manifest, outdir.resolve('manifest.tsv'), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING)
         publish(last, nameOf(last))
+        outdir
     }
 
     /** The file's name in the output folder: its path in its task's folder, which lies two levels below the work folder. */

@@ -23,18 +23,19 @@ class Results {
      * @param files a channel of small files that stand in no record
      * @param last a channel of the file that says that all is there
      * @param kinds a channel of a list of regular expressions in JSON: the names of a run's files
+     * @return a channel of the output folder, once all is there
      */
-    static void publish(Published published, Object records, Object files, Object last, Object kinds) {
+    static Object publish(Published published, Object records, Object files, Object last, Object kinds) {
         def handed = records.map { record -> published.task(record) }
             .mix(files.flatten().map { file -> published.file(file) })
             .count()
-        last.combine(kinds).combine(handed).subscribe { file, json, _count ->
+        last.combine(kinds).combine(handed).map { file, json, _count ->
             published.finish(file, (List<String>) new JsonSlurper().parse(json))
         }
     }
 
-    /** After a run that succeeded: print what was kept. After one that failed: name the folders whose disk is full. */
-    static void finish(boolean success, String outdir) {
+    /** After a run that succeeded: print what was kept, and the `address` that it went to, if any. After one that failed: name the folders whose disk is full. */
+    static void finish(boolean success, String outdir, String address) {
         if (!success) {
             [('--outdir'): Paths.of(outdir), 'the work folder': nextflow.Global.session.workDir].each { what, place ->
                 if (full(place)) {
@@ -44,7 +45,7 @@ class Results {
         }
         def file = Paths.of(outdir).resolve('summary.json')
         if (success && file.exists()) {
-            print((Map) new JsonSlurper().parse(file), outdir)
+            print((Map) new JsonSlurper().parse(file), outdir, address)
         }
     }
 
@@ -68,7 +69,7 @@ class Results {
             "try other thresholds with pycurate refilter ${Shell.quote(outdir)}, then run again with -resume."
     }
 
-    private static void print(Map summary, String outdir) {
+    private static void print(Map summary, String outdir, String address) {
         def rows = [inputs: summary.inputs, kept: summary.kept] + summary.dropped
         rows.each { name, count -> println "${name.toString().padRight(20)} ${count.toString().padLeft(12)}" }
         ((List<String>) (summary.selection ?: [])).each { sentence -> println sentence }
@@ -76,7 +77,7 @@ class Results {
             println nothingKept(summary, outdir)
         }
         advise(summary)
-        println((summary.written.shards ? "Curated shards: ${outdir}/curated   " : '') + "Report: ${outdir}/report.html")
+        println((summary.written.shards ? "Curated shards: ${address ?: outdir}/curated   " : '') + "Report: ${outdir}/report.html")
     }
 
     /** Name a threshold that dropped nearly everything, and what others would keep. */

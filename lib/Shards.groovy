@@ -31,12 +31,12 @@ class Shards {
         whole
     }
 
-    /** The options that name the folders of this run, so that what it makes is not taken for input. */
+    /** The options that name the folders of this run, and its place in a store, so that what it makes is not taken for input. */
     static String own() {
         def session = nextflow.Global.session
-        [outdir: Paths.of(session.params.outdir), 'work-dir': session.workDir].findAll { _name, folder -> folder.fileSystem == FileSystems.default }
-            .collect { name, folder -> "--${name} ${Shell.quote(folder.toString())}" }
-            .join(' ')
+        def folders = [outdir: Paths.of(Paths.outdir()), 'work-dir': session.workDir].findAll { _name, folder -> folder.fileSystem == FileSystems.default }
+        def store = Stores.destination() ? [upload: Stores.destination()] : [:]
+        (folders + store).collect { name, place -> "--${name} ${Shell.quote(place.toString())}" }.join(' ')
     }
 
     /** The number in a file name such as partitions_00000.tsv. */

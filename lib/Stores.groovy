@@ -9,6 +9,12 @@ class Stores {
         text ==~ '[A-Za-z][A-Za-z0-9+.-]*://.*'
     }
 
+    /** --outdir without the slash at its end, where it is an address; else null. */
+    static String destination() {
+        def text = nextflow.Global.session.params.outdir.toString()
+        isAddress(text) ? text - ~'/$' : null
+    }
+
     /** Stop for an address of another kind, and for one with a password or a query, which would be in every log and table. */
     static void check(String what, String text) {
         def (scheme, rest) = text.split('://', 2)

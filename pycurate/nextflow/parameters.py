@@ -66,6 +66,11 @@ def expanded(value: Any) -> Any:
     return ",".join(os.path.expanduser(part) if part.startswith("~/") else part for part in value.split(","))
 
 
+def results_folder(outdir: str) -> Path:
+    """The folder of results on this machine: `outdir`, or what nextflow.config makes of an address."""
+    return Path(expanded(outdir).replace("://", "/", 1))
+
+
 def _values(one: Parameter) -> str:
     if one.enum:
         return f" ({', '.join(one.enum)})"

@@ -82,6 +82,14 @@ def read_times(results: Path) -> list[Cost]:
     return sorted(stages.values(), key=lambda stage: ORDER.index(stage.name) if stage.name in ORDER else len(ORDER))
 
 
+def files_of(record: Path) -> list[Entry]:
+    """The files that a piece of work left, by its record, `times/X.json`. Raises TableError if that cannot be read."""
+    try:
+        return [Entry(**entry) for entry in json.loads(record.read_text(encoding="utf-8"))["files"]]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise TableError(f"{record} contains no times ({error}); remove it, or run its stage again.") from error
+
+
 def _age() -> float:
     """Seconds since this process began (proc(5): field 22 of stat, in clock ticks since the start of the system)."""
     with open("/proc/self/stat") as stat, open("/proc/uptime") as uptime:

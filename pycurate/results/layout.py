@@ -20,7 +20,7 @@ EMBEDDING = np.float16
 INFO = "pipeline_info"
 """The folder of what is about how a run went, and of no use to another."""
 
-STAGES = ("PARTITION", "EMBED", "SCORE", "COMPARE", "DEDUP", "DECIDE", "WRITE", "REPORT")
+STAGES = ("PARTITION", "EMBED", "SCORE", "COMPARE", "DEDUP", "DECIDE", "WRITE", "REPORT", "UPLOAD")
 """In the order of the workflow."""
 
 

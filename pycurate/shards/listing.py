@@ -13,7 +13,7 @@ from pycurate.shards.intact import ImagePlace, check_image
 from pycurate.shards.opening import open_shard
 from pycurate.shards.outputs import without_outputs
 from pycurate.shards.patterns import absolute, also_named, named
-from pycurate.shards.remote import Named, check_names, named_at, named_by
+from pycurate.shards.remote import Named, check_names, named_at, named_by, without_upload
 from pycurate.stores.address import is_address
 from pycurate.stores.store import Object
 
@@ -44,7 +44,7 @@ def find_shards(text: str) -> list[Shard]:
     return found.shards
 
 
-def search(text: str, outdir: Path | None = None, work: Path | None = None) -> Found:
+def search(text: str, outdir: Path | None = None, work: Path | None = None, upload: str | None = None) -> Found:
     """The shards that `text` names, each once, without those that pycurate made (shards/outputs.py).
 
     `text` is a folder (every `.tar` beneath it), one `.tar` file, a glob (`shards/**/*.tar`), a brace range
@@ -52,13 +52,13 @@ def search(text: str, outdir: Path | None = None, work: Path | None = None) -> F
     these a line (empty lines and `#` comments aside; relative lines start from the file's folder). Names are relative
     to the input root: the folder that was named, the folder before the first wildcard or brace, or for a text file its
     folder if that holds every shard, else the deepest folder that does. What exists under the name that is given is
-    meant by it, pattern or not.
+    meant by it, pattern or not. `upload` is where in a store the run's results go.
 
     Raises UsageError if a shard is missing or its name cannot be handed on, or there is none.
     """
     given = Path(text)
     if is_address(text):
-        return _with(named_at(text), Found([], []))
+        return _with(named_at(text), upload, Found([], []))
     if not (text and given.is_file() and given.suffix.lower() != ".tar"):
         return _local(text, *named(text), outdir, work)
     entries = list(_entries(given))
@@ -67,14 +67,20 @@ def search(text: str, outdir: Path | None = None, work: Path | None = None) -> F
     if not addresses:
         return _local(text, *_listed(given, paths), outdir, work)
     local = _local(text, *_listed(given, paths), outdir, work) if paths else Found([], [])
-    return _with(named_by(addresses, mixed=bool(paths)), local)
+    return _with(named_by(addresses, mixed=bool(paths)), upload, local)
 
 
-def _with(remote: Sequence[Named], local: Found) -> Found:
-    """All of them by name. Raises UsageError if two have one name, or a name cannot be handed on."""
-    shards = local.shards + [Shard(name, known, known.bytes) for name, known in remote]
+def _with(remote: Sequence[Named], upload: str | None, local: Found) -> Found:
+    """All of them by name. Raises UsageError if two have one name, a name cannot be handed on, or none is left."""
+    others = without_upload(remote, upload) if upload else remote
+    remarks = list(local.remarks)
+    if left := len(remote) - len(others):
+        remarks.append(f"{str(upload)!r} is left out ({left} .tar): it contains the output of a run.")
+    shards = local.shards + [Shard(name, known, known.bytes) for name, known in others]
+    if not shards:
+        raise UsageError(f"The input is in --outdir {upload}; choose another --outdir.")
     check_names(shard.name for shard in shards)
-    return Found(sorted(shards, key=lambda shard: shard.name), local.remarks)
+    return Found(sorted(shards, key=lambda shard: shard.name), remarks)
 
 
 def _local(text: str, paths: list[Path], root: Path, outdir: Path | None, work: Path | None) -> Found:

@@ -53,6 +53,12 @@ def named_by(addresses: Iterable[str], mixed: bool) -> list[Named]:
     return [("/".join(place.path.split("/")[depth:]), found[one]) for one, place in places.items()]
 
 
+def without_upload(found: Sequence[Named], upload: str) -> list[Named]:
+    """Those that do not lie beneath the address `upload`."""
+    folder = normalised(upload).rstrip("/") + "/"
+    return [(name, one) for name, one in found if not one.address.startswith(folder)]
+
+
 def check_names(names: Iterable[str]) -> None:
     """Raise UsageError if two shards have one name, or a name has a tab or a line break."""
     for name, count in Counter(names).items():

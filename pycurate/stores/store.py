@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from pycurate.errors import ShardError, StoreError, UsageError
+from pycurate.errors import PycurateError, ShardError, StoreError, UsageError
 from pycurate.stores.address import is_web, place_of, without_secrets
 
 RETRY = {
@@ -49,7 +49,7 @@ class Object:
 def head(address: str) -> Object:
     """What lies there. Raises StoreError if it is not there, or the store refuses or cannot be reached."""
     place = place_of(address)
-    with _explained(address):
+    with explained(address):
         return _object(address, store_of(place.scheme, place.root).head(place.path))
 
 
@@ -65,7 +65,7 @@ def listed(address: str, deep: bool) -> Iterator[Object]:
             f"{address} is a folder of a web server, which cannot be listed; name each shard, as by "
             "{00000..00099}.tar, or in a list file."
         )
-    with _explained(address):
+    with explained(address):
         if place.scheme == "hf":
             yield from _listed_repository(place.root, folder, deep)
             return
@@ -88,7 +88,7 @@ def read_range(known: Object, start: int, stop: int) -> bytes:
     attempt = 0
     while done < len(data):
         try:
-            with _explained(known.address):
+            with explained(known.address):
                 answer = store.get(place.path, options={"range": (start + done, stop)})
                 _check(known, answer.meta)
                 for chunk in answer.stream(min_chunk_size=CHUNK):
@@ -162,17 +162,17 @@ def _listed_repository(root: str, folder: str, deep: bool) -> Iterator[Object]:
 
 
 @contextmanager
-def _explained(address: str) -> Iterator[None]:
-    """Turn the library's errors into StoreErrors: one sentence each, without credentials."""
+def explained(address: str, failed: str = "read") -> Iterator[None]:
+    """Turn the library's errors into StoreErrors: one sentence each, without credentials, on what could not be done."""
     try:
         yield
-    except (UsageError, ShardError):
+    except PycurateError:
         raise
     except Exception as error:  # noqa: BLE001  # obstore's and huggingface_hub's have no common base
-        raise _explanation(address, error) from None
+        raise _explanation(address, error, failed) from None
 
 
-def _explanation(address: str, error: Exception) -> StoreError:
+def _explanation(address: str, error: Exception, failed: str) -> StoreError:
     text = without_secrets(str(error))
     status = STATUS.search(text)
     code = CODE.search(text)
@@ -206,7 +206,7 @@ def _explanation(address: str, error: Exception) -> StoreError:
         cause, remedy, passing = "the connection broke or stood still", "check the network and the server", True
     else:
         cause, remedy = _first(text), "check the network, and docs/stores.md"
-    return StoreError(f"{without_secrets(address)} cannot be read: {cause}; {remedy}.", passing)
+    return StoreError(f"{without_secrets(address)} cannot be {failed}: {cause}; {remedy}.", passing)
 
 
 def _first(text: str) -> str:

@@ -21,8 +21,8 @@ def test_what_runs_made_is_left_out_unless_it_is_named_itself(tmp_path: Path) ->
         (tmp_path / earlier / "curated" / "0.tar").write_text(earlier)
         (tmp_path / earlier / "beside.tar").write_text(f"{earlier}/beside")
         (tmp_path / earlier / mark).write_text('{"inputs": 1, "kept": 1, "dropped": {}}')
-    ours = {"outdir": tmp_path / "out", "work": tmp_path / "wd"}
-    found = search(str(tmp_path), **ours)
+    ours = (tmp_path / "out", tmp_path / "wd")
+    found = search(str(tmp_path), *ours)
     beside = ["r1/beside.tar", "r2/beside.tar", "w/ab/cdef/beside.tar"]
     assert [shard.name for shard in found.shards] == ["curated/theirs.tar", "own.tar", *beside]
     assert sorted(found.remarks) == sorted(
@@ -35,6 +35,6 @@ def test_what_runs_made_is_left_out_unless_it_is_named_itself(tmp_path: Path) ->
     assert [shard.name for shard in above.shards] == ["beside.tar"]
     assert [shard.name for shard in search(str(tmp_path / "out"), outdir=tmp_path / "out").shards] == ["odd.tar"]
     with pytest.raises(UsageError, match="is in the curated shards of --outdir"):
-        search(f"{tmp_path}/out/curated/*.tar", **ours)
+        search(f"{tmp_path}/out/curated/*.tar", *ours)
     with pytest.raises(UsageError, match=r"contains only output of earlier runs in .*r1/curated"):
         search(f"{tmp_path}/r1/**/0.tar")

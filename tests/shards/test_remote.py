@@ -7,7 +7,7 @@ from s3 import S3
 from web import web_server
 
 from pycurate.errors import UsageError
-from pycurate.shards.listing import find_shards
+from pycurate.shards.listing import find_shards, search
 from pycurate.stores import store
 from pycurate.stores.store import Object
 
@@ -90,3 +90,15 @@ def test_what_is_not_there_or_not_allowed(bucket: str, s3: S3, monkeypatch: pyte
     store.store_of.cache_clear()
     with pytest.raises(UsageError, match="no credentials are set"):
         names(bucket)
+
+
+def test_the_place_that_a_runs_results_go_to_is_no_input(bucket: str, four_shards: Path) -> None:
+    whole = names(bucket)
+    found = search(bucket, upload=f"{bucket}/a")
+    assert [shard.name for shard in found.shards] == [name for name in whole if not name.startswith("a/")] != whole
+    assert found.remarks == [
+        f"'{bucket}/a' is left out ({len(whole) - len(found.shards)} .tar): it contains the output of a run."
+    ]
+    assert len(search(bucket, upload=f"{bucket}/a/00").shards) == len(whole)
+    with pytest.raises(UsageError, match="choose another --outdir"):
+        search(f"{bucket}/a", upload=f"{bucket}/a")

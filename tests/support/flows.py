@@ -98,8 +98,8 @@ class Flow:
 
     @property
     def out(self) -> Path:
-        """What a run leaves."""
-        return self.folder / self.outdir
+        """What a run leaves on this machine."""
+        return self.folder / self.outdir.replace("://", "/")
 
     @property
     def work(self) -> Path:
@@ -109,13 +109,13 @@ class Flow:
     @property
     def text(self) -> str:
         """What the last run said."""
-        return (self.folder / f"{self.outdir}.txt").read_text(errors="replace")
+        return (self.folder / f"{self.out.name}.txt").read_text(errors="replace")
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         """Start a run; it goes on beside the test."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = ["nextflow", "run", str(self.project / "main.nf"), "--outdir", self.outdir, *self.options, *more]
-        with open(self.folder / f"{self.outdir}.txt", "wb") as said:
+        with open(self.folder / f"{self.out.name}.txt", "wb") as said:
             return subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=said, stderr=subprocess.STDOUT)
 
     def run(self, *more: str) -> int:

@@ -27,18 +27,30 @@ class S3:
             "AWS_REGION": "us-east-1",
         }
 
-    def fill(self, bucket: str, folder: Path, prefix: str = "") -> None:
-        """Make a bucket with the files of a folder."""
-        client: Any = boto3.client(
+    @property
+    def client(self) -> Any:
+        """Amazon's own library, connected."""
+        return boto3.client(
             "s3",
             endpoint_url=self.url,
             aws_access_key_id="AKIATEST",
             aws_secret_access_key=SECRET,
             region_name="us-east-1",
         )
-        client.create_bucket(Bucket=bucket)
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            client.put_object(Bucket=bucket, Key=prefix + path.relative_to(folder).as_posix(), Body=path.read_bytes())
+
+    def fill(self, bucket: str, folder: Path | None = None, prefix: str = "") -> None:
+        """Make a bucket, with the files of a folder if one is given."""
+        self.client.create_bucket(Bucket=bucket)
+        if folder:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                name = prefix + path.relative_to(folder).as_posix()
+                self.client.put_object(Bucket=bucket, Key=name, Body=path.read_bytes())
+
+    def contents(self, bucket: str, prefix: str = "") -> dict[str, bytes]:
+        """The objects beneath a prefix, by what follows it."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [one["Key"] for page in pages for one in page.get("Contents", ())]
+        return {key.removeprefix(prefix): self.client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from s3 import S3, SECRET
 from tars import jpeg, write_tar
 from web import web_server
 
+from pycurate.results.manifest import read_manifest
 from pycurate.results.plan import plan_output
 from pycurate.results.tables import read_table
 from pycurate.stages.write import write_curated
@@ -99,15 +100,22 @@ def test_a_tenth_of_a_set_takes_little_more_than_a_tenth_of_its_bytes(tmp_path: 
         assert 0 < web.sent["/0.tar"] <= 0.15 * total
 
 
-def test_a_run_on_s3_is_one_on_a_folder_and_tells_no_secret(
+def test_a_run_from_s3_to_s3_is_one_on_folders_and_tells_no_secret(
     undisturbed: Flow, shards: Path, s3: S3, tmp_path: Path
 ) -> None:
     s3.fill("curate", shards, "some/shards/")
     options = list(undisturbed.options)
     options[options.index("--input") + 1] = "s3://curate/some/shards/*.tar"
-    flow = Flow(tmp_path, tuple(options))
+    s3.fill("kept")
+    s3.client.put_object(Bucket="kept", Key="a set/curated/99999.tar", Body=b"of an earlier run")
+    flow = Flow(tmp_path, tuple(options), outdir="s3://kept/a set")
     flow.succeed("--dali_index", "true")
     assert contents(flow.out) == contents(undisturbed.out)
+    uploaded = s3.contents("kept", "a set/")
+    assert {name: uploaded[name] for name in contents(flow.out)} == contents(undisturbed.out)
+    listed = [*read_manifest(flow.out), "manifest.tsv"]
+    assert uploaded == {name: (flow.out / name).read_bytes() for name in listed}
+    assert "Curated shards: s3://kept/a set/curated " in flow.text
 
     # Whoever looks at the results reads the shards where they are.
     row = read_table(flow.out / "decisions.parquet").filter(pc.field("kept")).slice(0, 1).to_pylist()[0]
@@ -127,5 +135,10 @@ def test_a_run_on_s3_is_one_on_a_folder_and_tells_no_secret(
     other.mkdir()
     shutil.copy(shards / "00000.tar", other / "00001.tar")
     s3.fill("curate", other, "some/shards/")
+    s3.client.put_object(Bucket="kept", Key="a set/report.html", Body=b"another's")
+    s3.client.delete_object(Bucket="kept", Key="a set/img_emb/img_emb_00000.npy")
     flow.succeed("--dali_index", "true", "-resume")
-    assert tasks(flow, "CACHED") >= {"EMBED"} and tasks(flow, "COMPLETED") >= {"EMBED"}
+    assert tasks(flow, "CACHED") >= {"EMBED", "UPLOAD_TASK"} and tasks(flow, "COMPLETED") >= {"EMBED"}
+    listed = [*read_manifest(flow.out), "manifest.tsv"]
+    assert s3.contents("kept", "a set/") == {name: (flow.out / name).read_bytes() for name in listed}
+    assert not [key for key, data in s3.contents("kept").items() if secret in data]

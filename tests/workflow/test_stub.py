@@ -10,7 +10,7 @@ from flows import ROOT, Flow, tasks
 def test_every_process_runs_as_a_stub_and_the_workflow_is_that_of_the_picture(tmp_path: Path) -> None:
     picture = runpy.run_path(str(ROOT / "docs" / "workflow.py"))
     (tmp_path / "shards").mkdir()
-    flow = Flow(tmp_path, picture["OPTIONS"])
+    flow = Flow(tmp_path, picture["OPTIONS"], outdir="s3://bucket/results")
     flow.succeed("--dedup_single", "0", "-with-dag", "graph.mmd")
     ran = tasks(flow, "COMPLETED")
     flow.succeed("--dedup_single", "1", "-resume")

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""UPLOAD: bring results into a store as tasks leave them, and see at the end that all is there."""
+
+from pathlib import Path
+
+import click
+
+from pycurate.cli.command import Group
+from pycurate.cli.options import results_option
+from pycurate.stages.upload import begin, finish, upload_task
+
+WIDE = {"max_content_width": 110}
+to = click.option(
+    "--to", "address", required=True, metavar="ADDRESS", help="Where results go: s3://BUCKET/PATH, gs://... or az://..."
+)
+
+
+@click.group(cls=Group, context_settings=WIDE)
+def main() -> None:
+    """Upload the results of a run, in three steps: begin, each task, end.
+
+    Files that are in the store with the same size and SHA-256 are not uploaded again.
+    """
+
+
+@main.command("begin", context_settings=WIDE)
+@to
+def begin_command(address: str) -> None:
+    """Remove the summary and the manifest of an earlier run at ADDRESS."""
+    begin(address)
+
+
+@main.command("task", context_settings=WIDE)
+@to
+@click.option(
+    "--record", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
+    help="times/STAGE_NUMBER.json of the task, in its folder.",
+)  # fmt: skip
+def task_command(address: str, record: Path) -> None:
+    """Upload the files that one task left."""
+    upload_task(record, address)
+
+
+@main.command("end", context_settings=WIDE)
+@results_option
+@to
+def end_command(results: Path, address: str) -> None:
+    """Upload what is missing of the files in RESULTS/manifest.tsv, remove those of other runs, then add the summary."""
+    finish(results, address)
+
+
+if __name__ == "__main__":
+    main()
