@@ -67,6 +67,16 @@ class References {
         all(params).findAll { set -> set.option == option }.collect { set -> tables[Paths.of(set.folder).toString()] }
     }
 
+    /** What an option calls its sets, in order. */
+    static List<String> names(Map params, String option) {
+        all(params).findAll { set -> set.option == option }*.name
+    }
+
+    /** The options that tell a script of the staged folders of these names. */
+    static String named(String option, List<String> names, List staged) {
+        [names, staged].transpose().collect { name, folder -> "--${option} ${name}=${folder}" }.join(' ')
+    }
+
     /** The partitions of folders of shards, from [folder, its partition files], for EMBED: [KEY:00000, text, mounts]. */
     static List<List> shards(List<List> found) {
         found.collectMany { folder, files ->
