@@ -28,6 +28,9 @@ class Blocklists {
             if (!file || !(kind in KINDS)) {
                 return "${shown}: is not KIND:FILE with a kind of ${KINDS.join(', ')}".toString()
             }
+            if (Stores.isAddress(file)) {
+                return "${shown}: is an address; give a file, since only --input is read from a store".toString()
+            }
             Files.isRegularFile(Paths.of(file)) ? null : "${shown}: there is no such file".toString()
         }
     }

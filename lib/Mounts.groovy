@@ -24,11 +24,11 @@ class Mounts {
 
     /** Options that mount what --input and --blocklist name, for PARTITION, which looks what is there. */
     static String ofInput(String input) {
-        if (!engine() || Stores.isAddress(input)) {
+        if (!engine()) {
             return ''
         }
-        def given = Path.of(input)
-        def named = Files.isRegularFile(given) && !input.toLowerCase().endsWith('.tar')
+        def given = Stores.isAddress(input) ? null : Path.of(input)
+        def named = !given ? [] : Files.isRegularFile(given) && !input.toLowerCase().endsWith('.tar')
             ? [given, *Files.readAllLines(given)*.trim().findAll { line -> line && !line.startsWith('#') && !Stores.isAddress(line) }.collect { line -> given.resolveSibling(line) }]
             : [given]
         def mounted = new PathTrie() // what Nextflow mounts for a task without files

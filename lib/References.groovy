@@ -37,7 +37,8 @@ class References {
             def entries = (params[option] ?: '').tokenize(',')
             def names = entries.collect { entry -> entry.tokenize('=')[0] }
             def form = option == 'concept' ? "NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas in prompts and" : 'NAME=FOLDER'
-            entries.findAll { entry -> !(entry ==~ /${NAME}=.+/) }
+            def addresses = sets(option, params[option] ?: '').findResults { set -> Stores.fault(option, set.folder) }
+            addresses + entries.findAll { entry -> !(entry ==~ /${NAME}=.+/) }
                 .collect { entry -> "--${option} ${Paths.shown(entry)}: is not ${form} with a name of lower-case letters, digits and underscores".toString() } +
                 (names.size() > names.toSet().size() ? ["--${option} ${params[option]}: names two sets alike; choose another name for one".toString()] : [])
         }

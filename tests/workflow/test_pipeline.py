@@ -235,11 +235,14 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "--similar 'B=x': is not NAME=FOLDER with" in said and "--similar a=x,a=y,B=x: names two sets alike" in said
     assert "--concept ' red|a hat': is not NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas" in said
     assert "--concept_threshold d=1: is not NAME=NUMBER with a NAME of --concept" in said
-    lists = ("--blocklist", "a.txt,crc:b,md5:none.txt", "--digests", "pdq,crc")
-    said = refused(tmp_path, "--input", "x", "--concept", "c=hat|head", *lists)
+    lists = ("--blocklist", "a.txt,crc:b,md5:none.txt,md5:s3://a/b", "--digests", "pdq,crc")
+    leakage = ("--leakage", "a=s3://b/c,d=s3://e/f")
+    said = refused(tmp_path, "--input", "x", "--concept", "c=hat|head", *lists, *leakage)
     assert "--concept c: words require a CLIP model: add for example --preset clip-b32, or name a folder" in said
     assert "--blocklist 'a.txt': is not KIND:FILE" in said and "--blocklist 'crc:b': is not KIND:FILE" in said
     assert "--blocklist 'md5:none.txt': there is no such file" in said and "--digests crc: is none of md5" in said
+    for address in ("--blocklist 'md5:s3://a/b'", "--leakage 's3://b/c'", "--leakage 's3://e/f'"):
+        assert f"{address}: is an address; give a " in said
     # A pattern that the shell expanded.
     assert "quote patterns" in refused(tmp_path, "--input", "a.tar", "b.tar")
 
