@@ -9,7 +9,7 @@ include { EMBED                            } from './modules/embed'
 include { SCORE                            } from './modules/score'
 include { REFERENCE                        } from './modules/reference'
 include { COMPARE                          } from './modules/compare'
-include { DEDUP                            } from './modules/dedup'
+include { DEDUP; DEDUP_LEAKAGE             } from './modules/dedup'
 include { DECIDE                           } from './modules/decide'
 include { WRITE                            } from './modules/write'
 include { REPORT_EXAMPLES; REPORT          } from './modules/report'
@@ -109,7 +109,14 @@ workflow {
         pairs = DEDUP.out.search
         times = times.mix(DEDUP.out.times)
     }
-    DECIDE(pairs, samples, scores, comparisons, embeddings, descriptors, references, code.decide)
+    leaks = channel.value([])                                   // of all partitions, a value
+    if (settings.leakage) {
+        DEDUP_LEAKAGE(tables, References.names(settings, 'leakage'), named.map { folders -> References.of(settings, 'leakage', folders) }, code.dedup)
+        leaks = Tables.sorted(DEDUP_LEAKAGE.out.leaks)
+        times = times.mix(DEDUP_LEAKAGE.out.times)
+    }
+    lists = [Blocklists.kinds(settings), Blocklists.files(settings)]
+    DECIDE(pairs, samples, scores, comparisons, embeddings, descriptors, references, leaks, lists, code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]
@@ -128,7 +135,7 @@ workflow {
         DECIDE.out.decisions,
         samples,
         Tables.sorted(EMBED.out.stats),
-        DECIDE.out.search.ifEmpty([]),                          // duplicates.parquet and dedup.json, or none
+        DECIDE.out.search.ifEmpty([]),                          // duplicates.parquet, dedup.json, leakage.parquet, those that there are
         Tables.sorted(WRITE.out.stats.flatten()),
         Tables.sorted(records),
         scoring,

@@ -16,8 +16,9 @@ from pycurate.cli.command import Group
 from pycurate.cli.options import parameters, partition_option, reference_option, results_option
 from pycurate.cli.terminal import echo
 from pycurate.dedup.pairs import read_pairs
-from pycurate.dedup.partitions import embeddings_of, source_named, sources_of
+from pycurate.dedup.partitions import Source, embeddings_of, source_named, sources_of
 from pycurate.dedup.rank import checked_keep
+from pycurate.dedup.sets import whole
 from pycurate.dedup.settings import Settings
 from pycurate.errors import UsageError
 from pycurate.models.presets import dedup_threshold_of, find_preset
@@ -25,7 +26,7 @@ from pycurate.results.costs import record
 from pycurate.results.encoder import read_encoder
 from pycurate.results.layout import compared, kinds_of, numbers, path_of
 from pycurate.results.manifest import left
-from pycurate.results.tables import read_table
+from pycurate.results.tables import read_table, write_table
 
 
 def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,6 +141,35 @@ def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> No
 
     find_pairs(results, sources_of(results, references), settings)
     record(results, "DEDUP_PAIRS", left=left(results, kinds_of("DEDUP")))
+
+
+@main.command()
+@results_option
+@search_options
+@partition_option
+@click.option(
+    "--leakage",
+    "named",
+    multiple=True,
+    required=True,
+    metavar="NAME=FOLDER",
+    help="Results folder of a set; repeatable.",
+)
+def leakage(results: Path, settings: Settings, partitions: tuple[str, ...], named: tuple[str, ...]) -> None:
+    """Compare partitions with evaluation sets; writes RESULTS/leaks, from which decide.py makes leakage.parquet."""
+    from pycurate.dedup.leakage import find_leaks
+
+    kind = compared(results)
+    sets: dict[str, list[Source]] = {}
+    for which, text in enumerate(named, 1):
+        name, _, folder = text.partition("=")
+        if not folder or name in sets:
+            raise UsageError(f"--leakage {text!r} is not NAME=FOLDER with a name of its own; give each set one.")
+        sets[name] = [Source(Path(folder), part, which, kind) for part in whole(Path(folder), "samples", kind, True)]
+    for number in partitions or numbers(results, "samples"):
+        found = find_leaks(Source(results, number, 0, kind), sets, settings.threshold)
+        write_table(path_of(results, "leaks", number), found)
+        record(results, "DEDUP_LEAKAGE", number, left(results, ["leaks"], number))
 
 
 @main.command("all")

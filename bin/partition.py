@@ -29,6 +29,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
 @parameters("clip_score_threshold", "min_score", "filter", "score", "keep_top", "similar", "concept", "s_clip_loss")
+@parameters("blocklist")
 def main(
     results: Path,
     source: str,
@@ -75,9 +76,14 @@ def _check(
     similar: tuple[str, ...],
     concept: tuple[str, ...],
     s_clip_loss: bool,
+    blocklist: tuple[str, ...],
     **switched: bool,
 ) -> None:
     """Raise UsageError where what the user names does not fit; a preset's own models do."""
+    if blocklist:
+        from pycurate.filters.blocklist import Blocking
+
+        Blocking.of(blocklist)
     named = (encoder, dedup_encoder, scorer, pixel_scorer, min_score, filter, score, keep_top, similar, concept)
     if not any(named):
         return

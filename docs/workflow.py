@@ -10,10 +10,8 @@ DOCUMENT = DOCS / "how_it_works.md"
 START = "<!-- Drawn by docs/workflow.py; change main.nf instead. -->\n"
 END = "<!-- End of what docs/workflow.py draws. -->\n"
 # A run without any work that has every process of the workflow in it; the folder `shards` is a reference set.
-OPTIONS = (
-    "-profile", "test", "-stub-run", "--reference", "shards", "--similar", "own=shards", "--model_dir", "models",
-    "--outdir", "s3://bucket/results",
-)  # fmt: skip
+NAMED = ("--reference", "shards", "--similar", "own=shards", "--leakage", "own=shards", "--outdir", "s3://bucket/results")
+OPTIONS = ("-profile", "test", "-stub-run", *NAMED, "--model_dir", "models")
 
 
 def processes(graph: str) -> str:

@@ -22,19 +22,19 @@ class Mounts {
         options(files.groupBy { file -> file.parent }.collectMany { folder, those -> strict() && onTheWay(folder) ? those : [folder] })
     }
 
-    /** Options that mount what --input names, for PARTITION, which looks what is there. */
+    /** Options that mount what --input and --blocklist name, for PARTITION, which looks what is there. */
     static String ofInput(String input) {
-        if (!engine() || Stores.isAddress(input)) {
+        if (!engine()) {
             return ''
         }
-        def given = Path.of(input)
-        def named = Files.isRegularFile(given) && !input.toLowerCase().endsWith('.tar')
+        def given = Stores.isAddress(input) ? null : Path.of(input)
+        def named = !given ? [] : Files.isRegularFile(given) && !input.toLowerCase().endsWith('.tar')
             ? [given, *Files.readAllLines(given)*.trim().findAll { line -> line && !line.startsWith('#') && !Stores.isAddress(line) }.collect { line -> given.resolveSibling(line) }]
             : [given]
         def mounted = new PathTrie() // what Nextflow mounts for a task without files
         [nextflow.Global.session.baseDir.resolve('bin'), nextflow.Global.session.workDir.resolve('00/0')].each { path -> mounted.add(path) }
         def taken = strict() ? mounted.longest() : []
-        options(named.collectMany { path -> folders(path) }.unique().findAll { folder -> !(folder.toString() in taken) })
+        options((named + Blocklists.files(nextflow.Global.session.params)).collectMany { path -> folders(path) }.unique().findAll { folder -> !(folder.toString() in taken) })
     }
 
     /** The container engine of this run, or null. */

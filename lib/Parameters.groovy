@@ -38,6 +38,7 @@ class Parameters {
             parts(value).collect { part -> Stores.fault(name, part) }.findAll().each { text -> faults << text }
         }
         faults.addAll(References.faults(params))
+        faults.addAll(Blocklists.faults(params))
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is not a folder with a plain name, such as /local or '\$TMPDIR'"
         }
@@ -108,9 +109,9 @@ class Parameters {
         lines.join('\n')
     }
 
-    /** The parameters as JSON, in the order of their names, and reference sets so that they are found from elsewhere. */
+    /** The parameters as JSON, in the order of their names, and other files so that they are found from elsewhere. */
     static String json(Map params, Path launchDir) {
-        JsonOutput.toJson(new TreeMap(References.absolute(params, launchDir).findAll { _name, value -> value != null }))
+        JsonOutput.toJson(new TreeMap(Blocklists.absolute(References.absolute(params, launchDir)).findAll { _name, value -> value != null }))
     }
 
     /** Whether the CLIP score is computed: it has a threshold or is named where scores are, or captions are compared. */

@@ -45,6 +45,7 @@ class Paths {
             faults += References.folders(params).findAll { folder -> References.embedded(folder) }.collectMany { folder ->
                 unfit(References.option(params, folder.toString()), folder, set, 'in shell commands', 'rename it, or give a link to it')
             }
+            faults += Blocklists.files(params).collectMany { file -> unfit('--blocklist', file, set, 'in shell commands', 'rename it, or give a link to it') }
         }
         if (Mounts.engine()) {
             faults += unfit('--container', params.container, TWICE.replace(':', ''), 'in shell commands', 'choose another image')

@@ -37,7 +37,8 @@ class References {
             def entries = (params[option] ?: '').tokenize(',')
             def names = entries.collect { entry -> entry.tokenize('=')[0] }
             def form = option == 'concept' ? "NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas in prompts and" : 'NAME=FOLDER'
-            entries.findAll { entry -> !(entry ==~ /${NAME}=.+/) }
+            def addresses = sets(option, params[option] ?: '').findResults { set -> Stores.fault(option, set.folder) }
+            addresses + entries.findAll { entry -> !(entry ==~ /${NAME}=.+/) }
                 .collect { entry -> "--${option} ${Paths.shown(entry)}: is not ${form} with a name of lower-case letters, digits and underscores".toString() } +
                 (names.size() > names.toSet().size() ? ["--${option} ${params[option]}: names two sets alike; choose another name for one".toString()] : [])
         }
@@ -65,6 +66,16 @@ class References {
     /** The tables of the sets that an option names, in its order; a folder that it names twice, twice. */
     static List<Path> of(Map params, String option, Map<String, Path> tables) {
         all(params).findAll { set -> set.option == option }.collect { set -> tables[Paths.of(set.folder).toString()] }
+    }
+
+    /** What an option calls its sets, in order. */
+    static List<String> names(Map params, String option) {
+        all(params).findAll { set -> set.option == option }*.name
+    }
+
+    /** The options that tell a script of the staged folders of these names. */
+    static String named(String option, List<String> names, List staged) {
+        [names, staged].transpose().collect { name, folder -> "--${option} ${name}=${folder}" }.join(' ')
     }
 
     /** The partitions of folders of shards, from [folder, its partition files], for EMBED: [KEY:00000, text, mounts]. */

@@ -11,18 +11,21 @@ process DECIDE {
     path embeddings, stageAs: 'img_emb/*', arity: '1..*'
     path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
     path references, stageAs: 'references/?', arity: '0..*'
+    path leaks, stageAs: 'leaks/*', arity: '0..*'
+    tuple val(kinds), path(lists, stageAs: 'blocklists/?', arity: '0..*') // of hashes
     env 'PYCURATE_CODE'
 
     output:
     tuple path('decisions.parquet'), path('decisions.json'), emit: decisions
-    path '{duplicates.parquet,dedup.json}', emit: search, optional: true
+    path '{duplicates.parquet,dedup.json,leakage.parquet}', emit: search, optional: true
+    path 'blocked.parquet', optional: true
     path 'uids_{kept,dropped}.npy', emit: uids
     path 'plan/*.{parquet,tsv}', emit: plans, optional: true
     path 'times/*.json', emit: times
 
     script:
     """
-    decide.py ${References.options(references)} ${task.ext.options} ${task.ext.args ?: ''}
+    decide.py ${References.options(references)} ${Blocklists.options(kinds, lists)} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

@@ -120,6 +120,34 @@ process DEDUP_MATCH {
     """
 }
 
+// Compare a partition with evaluation sets, image by image.
+process DEDUP_LEAKAGE {
+    tag "${number}"
+    label 'process_gpu'
+    ext options: { Options.of('DEDUP') }
+
+    input:
+    tuple val(number), path(samples, stageAs: 'samples/*'), path(scores, stageAs: 'scores/*'), path(embeddings, stageAs: 'img_emb/*'), path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
+    val names // of the sets
+    path sets, stageAs: 'sets/?', arity: '1..*'
+    env 'PYCURATE_CODE'
+
+    output:
+    path 'leaks/*.parquet', emit: leaks
+    path 'times/*.json', emit: times
+
+    script:
+    """
+    dedup.py leakage --partition ${number} ${References.named('leakage', names, sets)} ${task.ext.options} ${task.ext.args ?: ''}
+    """
+
+    stub:
+    """
+    mkdir leaks times
+    touch leaks/leaks_${number}.parquet times/DEDUP_LEAKAGE_${number}.json
+    """
+}
+
 workflow DEDUP {
     take:
     single     // up to how many images are searched in one task

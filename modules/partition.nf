@@ -16,7 +16,7 @@ process PARTITION {
 
     script:
     """
-    partition.py --input ${Shell.quote(input)} ${Shards.own()} ${task.ext.options} ${task.ext.args ?: ''} 2> refusal.txt || status=\$?
+    partition.py --input ${Shell.quote(input)} ${Shards.own()} ${Blocklists.own()} ${task.ext.options} ${task.ext.args ?: ''} 2> refusal.txt || status=\$?
     cat refusal.txt >&2
     case \${status:-0} in
         0) rm refusal.txt ;;

@@ -33,7 +33,7 @@ process REPORT {
     tuple path(decisions), path(criteria) // decisions.parquet and decisions.json: what was decided, and by what
     path samples, stageAs: 'samples/*', arity: '1..*'
     path embedded, stageAs: 'stats/*', arity: '1..*' // EMBED's stats
-    path search, arity: '0..*' // duplicates.parquet and dedup.json, if duplicates were sought
+    path search, arity: '0..*' // duplicates.parquet and dedup.json if duplicates were sought, leakage.parquet if sets were compared
     path stats, stageAs: 'curated/*', arity: '0..*'
     path times, stageAs: 'times/*', arity: '1..*'
     path models

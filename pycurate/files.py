@@ -28,8 +28,10 @@ NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # what 
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, mode: int = 0o666) -> Iterator[Path]:
     """Give a temporary file to write to; it becomes `path` when the block ends well, and is removed when not.
+
+    `mode` are its permissions, less what the umask takes away.
 
     What is given leads to the open file and not to its name, by which another user of the folder could lead the writer
     elsewhere. The name is drawn at random, so that no two writers meet, on whatever hosts, and none is hindered by what
@@ -44,7 +46,7 @@ def atomic(path: Path) -> Iterator[Path]:
     opened = temporary
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         opened = Path(f"/proc/self/fd/{file}")
         try:
             yield opened

@@ -41,6 +41,12 @@ CAPTION_SECONDS = 3e-6
 COMPARE_SECONDS = 2.9e-3
 """The same of s_clip_loss in COMPARE, for embeddings of 512 numbers."""
 
+PDQ_SECONDS = 1.5e-3
+"""The same of PDQ hashes, in EMBED: docs/blocklists.md, "Cost"."""
+
+LEAKAGE_SECONDS = 27e-9
+"""The same of each image of a --leakage set, for embeddings of 512 numbers: docs/leakage.md, "Cost"."""
+
 MINUTES = 60
 """Of an EMBED task, for which the estimate says what --partition_minutes would make of it."""
 

@@ -50,10 +50,11 @@ RUNS = 3  # from which the rate and its spread are taken
 NUMBER = "00000"
 USUAL = (0.3, 0.5, 0.7, 0.9)  # thresholds
 SHARES = ("0.1", "0.3", "0.5")  # that --keep_top may keep; 0.3 is DataComp's
-TABLES = [  # those of a partition, and of a WRITE task; a trial compares nothing
+OPTIONAL = ("COMPARE", "DEDUP")  # stages without tables in a trial: it compares nothing
+TABLES = [  # those of a partition, and of a WRITE task
     kind.name
     for kind in KINDS.values()
-    if kind.per in (Per.PARTITION, Per.PLAN) and kind.pattern.endswith(".parquet") and kind.stage != "COMPARE"
+    if kind.per in (Per.PARTITION, Per.PLAN) and kind.pattern.endswith(".parquet") and kind.stage not in OPTIONAL
 ]
 
 

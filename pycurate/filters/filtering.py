@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.errors import ModelError, PycurateError, UsageError
+from pycurate.filters.blocklist import Blocking
 from pycurate.filters.combined import columns_of, combination_of
 from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
 from pycurate.filters.protocol import Filter
@@ -19,7 +20,7 @@ from pycurate.parameters import optional_scores
 from pycurate.plugins import called, cause, check_arguments, load_class
 from pycurate.results.comparisons import CONCEPT, is_comparison
 from pycurate.results.criteria import Combination, Criteria, Rule, Side
-from pycurate.results.reasons import RESERVED
+from pycurate.results.reasons import BLOCKED, RESERVED
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ FILTERS = {
 }
 """The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
 
-LISTS = ("min_score", "filter", "score", "keep_top", "concept_threshold")
+LISTS = ("blocklist", "min_score", "filter", "score", "keep_top", "concept_threshold")
 """The fields of Filtering that the workflow gives as one text, separated by commas."""
 
 
@@ -76,6 +77,7 @@ class Filtering:
     filter: Sequence[str] = ()  # each as `filtering.load_filter` reads it
     score: Sequence[str] = ()  # each as `combination_of` reads it
     keep_top: Sequence[str] = ()  # each as `Top.of` reads it
+    blocklist: Sequence[str] = ()  # each as `read_blocklist` reads it
     concept_threshold: Sequence[str] = ()  # each NAME=NUMBER; it filters nothing, but says who belongs to a concept
 
     @classmethod
@@ -95,6 +97,7 @@ class Filtering:
         rules = criteria.filters
         return cls(
             **{rule.parameter: rule.threshold for rule in rules if rule.parameter in FILTERS},  # type: ignore[arg-type]
+            blocklist=tuple(text for rule in rules for text in rule.lists),
             min_score=tuple(f"{rule.column}={rule.threshold}" for rule in rules if rule.parameter == "min_score"),
             missing_caption="drop" if any(rule.parameter == "missing_caption" for rule in rules) else "keep",
             filter=tuple(rule.filter for rule in rules if rule.filter is not None),
@@ -112,12 +115,12 @@ class Filtering:
         return {name: value for name, value in known.items() if value is not None}
 
     def rules(self) -> list[Rule]:
-        """What they are, in the order in which they are asked: that of the fields.
+        """What they are, in the order in which they are asked: that of the fields, but blocklists first.
 
         The reason of a filter of the user's own is known when it is made; here it goes by its class. What `keep_top`
         comes to is known when all samples are. Raises UsageError for a `min_score` or a `keep_top` that is none.
         """
-        found: list[Rule] = []
+        found = [Rule("blocklist", BLOCKED, lists=tuple(self.blocklist))] if self.blocklist else []
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
             if name == "min_score":
@@ -126,7 +129,7 @@ class Filtering:
                 found += [Rule(name, spec, filter=spec) for spec in value]
             elif name == "keep_top":
                 found += [top.rule() for top in self.tops()]
-            elif name in ("score", "concept_threshold"):
+            elif name in ("score", "concept_threshold", "blocklist"):
                 continue
             elif name == "missing_caption":
                 found += [Rule(name, HasCaption.reason)] if value == "drop" else []
@@ -136,11 +139,12 @@ class Filtering:
         return found
 
     def filters(self) -> list[Filter]:
-        """The filters themselves, which look at one sample each, in the same order; `tops` follow them.
+        """The filters themselves, which look at one sample each, in the same order; `blocking` is asked before them,
+        `tops` after.
 
         Raises UsageError if one of them cannot be made, or has no `reason` of its own.
         """
-        made = [_made(rule) for rule in self.rules() if rule.top is None]
+        made = [_made(rule) for rule in self.rules() if rule.top is None and not rule.lists]
         for one in made:
             reason = getattr(one, "reason", None)
             if not isinstance(reason, str) or not reason or reason in RESERVED:
@@ -149,6 +153,10 @@ class Filtering:
                     f"other than {', '.join(RESERVED)}."
                 )
         return made
+
+    def blocking(self) -> Blocking | None:
+        """What the blocklists block, None without any. Raises UsageError as `read_blocklist`."""
+        return Blocking.of(self.blocklist) if self.blocklist else None
 
     def tops(self) -> list[Top]:
         """Of which scores the best are kept, in the order in which they are asked. Raises UsageError."""
@@ -189,7 +197,7 @@ class Filtering:
         made = {one.name for one in self.combinations()} | {CAPTION_COUNT}
         columns = {text: minimum_of(text).column or "" for text in self.min_score}
         stays = tuple(text for text, name in columns.items() if name not in made and not is_comparison(name))
-        return replace(self, max_caption_count=None, min_score=stays, score=(), keep_top=())
+        return replace(self, blocklist=(), max_caption_count=None, min_score=stays, score=(), keep_top=())
 
 
 def _made(rule: Rule) -> Filter:

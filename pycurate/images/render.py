@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
+from pycurate.images.pdq import samples
 from pycurate.images.views import TILE, View, corners
 
 # A shorter side brought to the view's size leaves the longer one as long as the aspect ratio makes it, and a strip of
@@ -59,6 +60,8 @@ def render(pixels: np.ndarray, view: View) -> torch.Tensor:
     """uint8 (height, width, 3) -> uint8 (3, view.height, view.width), contiguous; resized with antialias."""
     if view.resize == "tiles":
         return torch.from_numpy(_tiles(pixels, view))
+    if view.resize == "samples":
+        return torch.from_numpy(samples(pixels))
     at = place(view, *pixels.shape[:2])
     if at.height * at.width > LONG * view.height * view.width:
         return _window(pixels, view, at)

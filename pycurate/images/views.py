@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from pycurate.errors import UsageError
+from pycurate.images import pdq
 
 TILE, TILES_ACROSS = 64, 4  # pixels of a tile's side; tiles beside each other
 
@@ -16,20 +17,20 @@ class View:
 
     `resize` is one of open_clip's modes: `shortest` brings the shorter side to the size and crops, `squash`
     ignores the aspect ratio, `longest` brings the longer side to the size and pads with `fill` (0-255). `tiles`
-    resizes nothing; only TILES has it.
+    resizes nothing, `samples` gives no picture at all; only TILES and PDQ have them.
 
     Raises UsageError for a mode or an interpolation that is none of these.
     """
 
     height: int
     width: int
-    resize: Literal["shortest", "squash", "longest", "tiles"] = "shortest"
+    resize: Literal["shortest", "squash", "longest", "tiles", "samples"] = "shortest"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     fill: int = 0
 
     def __post_init__(self) -> None:
         for name, value, known in (
-            ("resize", self.resize, ("shortest", "squash", "longest", "tiles")),
+            ("resize", self.resize, ("shortest", "squash", "longest", "tiles", "samples")),
             ("interpolation", self.interpolation, ("bicubic", "bilinear")),
         ):
             if value not in known:
@@ -43,6 +44,9 @@ TILES = View(256, 256, "tiles")
 
 They stand where JPEG has its blocks, at multiples of 8 pixels.
 """
+
+PDQ = View(pdq.SIDE, pdq.SIDE, "samples")
+"""What pycurate.images.pdq hashes. Only the `cpu` backend computes it."""
 
 
 def corners(length: int) -> np.ndarray:

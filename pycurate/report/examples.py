@@ -104,6 +104,7 @@ def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[
     sides = {name: Draw("threshold", name, EACH) for name in names if name in thresholds}
     drawn: dict[str, Draw] = {}
     for batch in stream(path_of(results, "decisions"), ["uid", "reason", *names]):
+        batch = batch.filter(pc.not_equal(batch["reason"], reasons.BLOCKED))  # of these nothing is shown
         uids = _texts(batch["uid"])
         for reason in pc.unique(batch["reason"]).to_pylist():
             if reason != reasons.UNREADABLE:

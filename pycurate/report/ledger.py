@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from pycurate.errors import LedgerError, TableError
 from pycurate.results.layout import numbers, path_of, paths_of
-from pycurate.results.reasons import KEPT, UNREADABLE
-from pycurate.results.tables import stream, stream_all
+from pycurate.results.reasons import BLOCKED, KEPT, UNREADABLE
+from pycurate.results.tables import stream, stream_all, uids_dropped
 
 UIDS_PER_PASS = 1 << 25  # of 32 bytes each: a pass over the uids holds two arrays of 1 GiB at most
 
@@ -51,7 +51,7 @@ def check(results: Path, partitions: int | None = None) -> Counts:
     - there are as many samples tables as `partitions`, if that is known,
     - each uid stands once in `samples/` and once in the decisions, and no other uid does,
     - kept and the reasons to drop add up to the inputs, and `kept` is true just where the reason is `kept`,
-    - as many samples are dropped as unreadable as could not be read,
+    - as many samples are dropped as unreadable as could not be read, those aside that are blocked,
     - each output shard holds as many samples as the decisions send to it, and all kept ones go to one, or none of them
       where no shards were to be made.
     """
@@ -83,11 +83,13 @@ def check(results: Path, partitions: int | None = None) -> Counts:
 
 def _count_samples(results: Path, counts: Counts) -> None:
     shards: set[str] = set()
-    for batch in stream_all(results, "samples", ["shard", "size", "status", "error"]):
+    blocked = uids_dropped(results, BLOCKED)
+    for batch in stream_all(results, "samples", ["uid", "shard", "size", "status", "error"]):
         counts.inputs += batch.num_rows
         counts.image_bytes += pc.sum(batch["size"]).as_py() or 0
         shards.update(pc.unique(batch["shard"]).to_pylist())
         bad = batch.filter(pc.not_equal(batch["status"], "ok"))
+        bad = bad.filter(pc.invert(pc.is_in(bad["uid"], blocked)))
         _add(counts.unreadable, bad["error"])
     counts.shards = len(shards)
 

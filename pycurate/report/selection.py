@@ -4,14 +4,19 @@ from pycurate.results.criteria import Combination, Criteria, Rule
 
 
 def selection(criteria: Criteria) -> list[str]:
-    """A sentence for each score that is made of others, and for each of which the best were kept."""
+    """A sentence for each score that is made of others, for blocklists, and for each score whose best were kept."""
     made = [_combined(one) for one in criteria.scores]
+    made += [_blocking(rule) for rule in criteria.filters if rule.hashes is not None]
     return made + [_best(rule) for rule in criteria.filters if rule.chosen is not None]
 
 
 def _combined(one: Combination) -> str:
     known = (f"{name} has mean {mean:.6g}, deviation {spread:.6g}" for name, (mean, spread) in one.moments.items())
     return f"{one.name} = {one.formula}" + "".join(f"; {text}" for text in known) + "."
+
+
+def _blocking(rule: Rule) -> str:
+    return f"Images were compared with {rule.hashes:,} hashes of {len(rule.lists)} blocklists."
 
 
 def _best(rule: Rule) -> str:

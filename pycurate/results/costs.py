@@ -19,7 +19,7 @@ from pycurate.results.manifest import Entry
 
 ORDER = (
     "EMBED", "SCORE", "COMPARE_TARGETS", "COMPARE_SCORES", "DEDUP_PAIRS", "DEDUP_TRAIN", "DEDUP_ASSIGN", "DEDUP_MATCH",
-    "DECIDE", "WRITE",
+    "DEDUP_LEAKAGE", "DECIDE", "WRITE",
 )  # fmt: skip
 
 

@@ -45,6 +45,8 @@ class Rule:
             those that were chosen, None if there was none.
         among: then, of how many samples: those that passed what was asked before and have the score.
         chosen: then, how many there are.
+        lists: of blocklists, each as KIND:FILE with an absolute path.
+        hashes: of how many different hashes these consist.
     """
 
     parameter: str
@@ -56,6 +58,8 @@ class Rule:
     top: str | None = None
     among: int | None = None
     chosen: int | None = None
+    lists: tuple[str, ...] = ()
+    hashes: int | None = None
 
     @property
     def condition(self) -> str:
@@ -126,6 +130,10 @@ class Criteria:
         return [rule for rule in self.filters if rule.column == column]
 
 
+def _rule(keeps: str | None, lists: Sequence[str] = (), **others: Any) -> Rule:
+    return Rule(keeps=Side(keeps) if keeps else None, lists=tuple(lists), **others)
+
+
 def write_criteria(results: Path, criteria: Criteria) -> None:
     """Leave decisions.json in `results`."""
     write_json(path_of(results, "criteria"), asdict(criteria))
@@ -137,7 +145,7 @@ def read_criteria(results: Path) -> Criteria:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return Criteria(
-            tuple(Rule(**rule | {"keeps": rule["keeps"] and Side(rule["keeps"])}) for rule in facts["filters"]),
+            tuple(_rule(**rule) for rule in facts["filters"]),
             facts["search"],
             tuple(facts["references"]),
             Layout(**facts["layout"]) if facts["layout"] else None,

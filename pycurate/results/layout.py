@@ -83,7 +83,7 @@ KINDS = {
     for kind in (
         # shard name, path, bytes and time stamp, tab separated
         Kind("partitions", "partitions/partitions_{}.tsv", "PARTITION", Per.PARTITION),
-        # tables.SAMPLES, one row per input sample, in the order of the shards
+        # tables.SAMPLES, and what was asked for of DIGESTS, one row per input sample, in the order of the shards
         Kind("samples", "samples/samples_{}.parquet", "EMBED", Per.PARTITION),
         # uid of each readable sample + a float32 column per pixel scorer
         Kind("measures", "measures/measures_{}.parquet", "EMBED", Per.PARTITION),
@@ -110,8 +110,14 @@ KINDS = {
         Kind("assigned", "assigned/assigned_{}.npy", "DEDUP", Per.PARTITION),
         # pycurate.dedup.pairs.PAIRS: duplicates, whatever the filters say
         Kind("pairs", "pairs/pairs_{}.parquet", "DEDUP", Per.BUCKET),
+        # pycurate.dedup.leakage.LEAKS: the images most like those of the sets that --leakage names
+        Kind("leaks", "leaks/leaks_{}.parquet", "DEDUP", Per.PARTITION),
         # tables.DECISIONS + the score columns, one row per input sample
         Kind("decisions", "decisions.parquet", "DECIDE"),
+        # tables.BLOCKED: what is on a list of --blocklist, and of which hash; only its owner can read it
+        Kind("blocked", "blocked.parquet", "DECIDE"),
+        # pycurate.dedup.leakage.LEAKAGE: of each image of those sets the best match, and what became of it
+        Kind("leakage", "leakage.parquet", "DECIDE"),
         # pycurate.results.uids: which samples, as DataComp's tools list them
         Kind("uids_kept", "uids_kept.npy", "DECIDE"),
         Kind("uids_dropped", "uids_dropped.npy", "DECIDE"),

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-KEPT, UNREADABLE = "kept", "unreadable"
+KEPT, BLOCKED, UNREADABLE = "kept", "blocked", "unreadable"
 EXACT, NEAR, REFERENCE = "duplicate_exact", "duplicate_near", "duplicate_reference"
 DUPLICATES = (EXACT, NEAR, REFERENCE)  # dropped among what passes every filter
 
-RESERVED = (KEPT, UNREADABLE, *DUPLICATES)
+RESERVED = (KEPT, BLOCKED, UNREADABLE, *DUPLICATES)
 """The reasons that no filter makes, and no filter may be called."""
 
 _WORDS = {
     KEPT: "kept",
+    BLOCKED: "on a blocklist",
     UNREADABLE: "cannot be read",
     "aesthetic": "aesthetic filter",
     "nsfw": "NSFW filter",
@@ -28,7 +29,7 @@ def in_order(reasons: Iterable[str], filters: Sequence[str]) -> list[str]:
     """
     given = set(reasons)
     others = sorted(given - {*RESERVED, *filters})
-    return [reason for reason in (KEPT, UNREADABLE, *filters, *others, *DUPLICATES) if reason in given]
+    return [reason for reason in (KEPT, BLOCKED, UNREADABLE, *filters, *others, *DUPLICATES) if reason in given]
 
 
 def label(reason: str) -> str:

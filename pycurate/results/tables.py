@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pycurate.errors import TableError
@@ -37,6 +38,27 @@ SAMPLES = pa.schema(
         ("error", pa.string()),  # a short code, null if ok
         ("error_message", pa.string()),
         ("row", pa.int64()),  # into the partition's embeddings, null if none
+    ]
+)
+
+DIGESTS = pa.schema(
+    [
+        ("md5", pa.string()),  # of the image's bytes, null if they were not read
+        ("sha1", pa.string()),
+        ("pdq", pa.string()),  # 64 hex digits, null if unreadable
+        ("pdq_quality", pa.int16()),  # 0-100
+    ]
+)
+"""Columns that `samples` has beside SAMPLES where they were asked for."""
+
+BLOCKED = pa.schema(
+    [
+        ("uid", pa.string()),
+        ("shard", pa.string()),
+        ("key", pa.string()),
+        ("kind", pa.string()),  # md5 | sha1 | sha256 | pdq
+        ("hash", pa.string()),  # the one on a list
+        ("distance", pa.int16()),  # bits that differ from it
     ]
 )
 
@@ -85,7 +107,7 @@ TAKEN = {
     *("section", "name", "part", "place", "value", "order"),  # by the report's examples
     "dedup",  # by the thresholds in summary.json
     "caption_count",  # pycurate.filters.repeats
-    *(name for schema in (SAMPLES, DECISIONS, PLAN) for name in schema.names),
+    *(name for schema in (SAMPLES, DIGESTS, DECISIONS, PLAN) for name in schema.names),
 }
 """Columns of the tables that scores stand in: no score may be called so."""
 
@@ -93,9 +115,9 @@ PLACE = ("tar_offset", "tar_size", "offset", "size", "sha256")
 """Columns of SAMPLES in PLAN by which WRITE finds a sample and knows its image; no table of an output tar has them."""
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write one Parquet file (zstd), whole or not at all."""
-    with atomic(path) as temporary:
+def write_table(path: Path, table: pa.Table, private: bool = False) -> None:
+    """Write one Parquet file (zstd), whole or not at all; one that is private only its owner can read."""
+    with atomic(path, 0o600 if private else 0o666) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
@@ -219,6 +241,14 @@ def decided(folder: Path) -> dict[str, int]:
         for entry in batch["reason"].value_counts().to_pylist():
             counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
     return counts
+
+
+def uids_dropped(folder: Path, reason: str) -> pa.Array:
+    """The uids, strings, of the samples that the decisions in a folder drop for this reason."""
+    found = [pa.array([], pa.string())]
+    for batch in stream(path_of(folder, "decisions"), ["uid", "reason"]):
+        found.append(batch["uid"].filter(pc.equal(batch["reason"], reason)))
+    return pa.concat_arrays(found)
 
 
 def score_columns(results: Path) -> list[str]:

@@ -12,7 +12,7 @@ from pycurate.errors import ShardError, UsageError
 from pycurate.files import atomic
 from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
-from pycurate.results.reasons import REFERENCE
+from pycurate.results.reasons import BLOCKED, REFERENCE
 from pycurate.results.tables import DECISIONS, SAMPLES, known_columns, stream, stream_all
 from pycurate.shards.intact import ImagePlace
 from pycurate.shards.listing import Shard, read_image
@@ -85,9 +85,12 @@ def look_up(results: Path, uid: str) -> Lookup:
 def extract(found: Lookup, place: Path) -> Path:
     """Write the image's bytes to `place`, in a folder under its uid; where they are now.
 
-    Raises ShardError if the shard is gone or changed, or holds no image for the sample.
+    Raises UsageError if the image is blocked, ShardError if the shard is gone or changed, or holds no image for the
+    sample.
     """
     sample = found.sample
+    if found.decision["reason"] == BLOCKED:
+        raise UsageError(f"The image of {sample['key']!r} is on a blocklist and is not extracted.")
     if found.shard is None or not sample["size"]:
         raise ShardError(f"The image of {sample['key']!r} cannot be read from {sample['shard']}.")
     if place.is_dir():

@@ -4,8 +4,8 @@ import hashlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,6 +42,7 @@ class Sample:
     data: bytes = b""
     caption: str | None = None
     given_uid: str | None = None
+    digests: dict[str, str] = field(default_factory=dict)  # of the image's bytes, by hashlib's names, beside SHA-256
     captioned: bool = False  # there is a member from which a caption is taken
     error: str | None = None
     message: str | None = None
@@ -53,13 +54,16 @@ class Sample:
         self.data = b""
 
 
-def read_samples(path: Path | Object, shard: str, most: int = MAX_IMAGE_BYTES) -> Iterator[Sample]:
+def read_samples(
+    path: Path | Object, shard: str, most: int = MAX_IMAGE_BYTES, digests: Sequence[str] = ()
+) -> Iterator[Sample]:
     """Every sample of the tar file at `path`, in its order; `shard` is its name relative to the input root.
 
     Damage costs only itself. A sample without exactly one image, one that is cut, and each stretch of the file that is
     no tar come out as samples with `error` set, the stretch under the key "". Memory holds one sample at a time.
     Of a member only its first `most` bytes are read: with few of them, to see what a shard holds, `data`, `sha256` and
-    `caption` are those of the members' beginnings.
+    `caption` are those of the members' beginnings. `digests` are those of the image's bytes that are computed beside
+    SHA-256, by the names of hashlib.
 
     Raises ShardError if the file cannot be opened, or a disk or a store fails while it is read: what the shard holds is
     not known then, and rows that say otherwise would differ at the next try.
@@ -71,7 +75,7 @@ def read_samples(path: Path | Object, shard: str, most: int = MAX_IMAGE_BYTES) -
     with file:
         repeats: dict[bytes, int] = {}
         try:
-            for sample in _Reader(file, shard, most).samples():
+            for sample in _Reader(file, shard, most, digests).samples():
                 name = hashlib.blake2b(sample.key.encode(), digest_size=8).digest()
                 repeat = repeats.get(name, 0)
                 repeats[name] = repeat + 1
@@ -90,10 +94,11 @@ def read_samples(path: Path | Object, shard: str, most: int = MAX_IMAGE_BYTES) -
 
 
 class _Reader:
-    def __init__(self, file: BinaryIO, shard: str, most: int) -> None:
+    def __init__(self, file: BinaryIO, shard: str, most: int, digests: Sequence[str]) -> None:
         self.file = file
         self.shard = shard
         self.most = most
+        self.digests = digests
         self.length = file.seek(0, 2)
         self.links = Links(file)
         self.noted = Counter[str]()  # what is said of the shard once, with how often it was met
@@ -207,6 +212,8 @@ class _Reader:
             return sample
         sample.data = self._read(member)
         sample.sha256 = hashlib.sha256(sample.data).hexdigest()
+        for name in self.digests:
+            sample.digests[name] = hashlib.new(name, sample.data, usedforsecurity=False).hexdigest()
         sample.caption = self._caption(group, record)
         sample.captioned = "txt" in group.members or "json" in group.members
         return sample

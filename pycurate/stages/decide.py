@@ -1,6 +1,7 @@
 """DECIDE: filters and duplicates become one decision a sample, and the plan of the output.
 
-**The definition.** A sample passes if each filter passes it, and then each rule of `keep_top`, one after the other, has
+**The definition.** What a blocklist names is dropped before anything else is asked, whether its image can be read or
+not. A sample passes if each filter passes it, and then each rule of `keep_top`, one after the other, has
 it among the best of what is left. Samples are ranked (see `pycurate.dedup.rank`); byte-equal images rank together, at
 the place of the best of them. In that order a sample that passes is kept unless a kept one before it is a duplicate of
 it; else it is dropped and names the first such one, or the first byte-equal one if there is any. Byte-equal images (by
@@ -21,8 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.dedup.graph import Dropped, duplicates, forget_duplicates, write_duplicates
+from pycurate.dedup.leakage import write_leakage
 from pycurate.dedup.partitions import Source, check_encoder
 from pycurate.errors import TableError
+from pycurate.filters.blocklist import Blocking
 from pycurate.filters.combined import fitted, with_combined
 from pycurate.filters.filtering import Filtering, first_failed
 from pycurate.filters.ranking import Top, best, shortest
@@ -31,7 +34,8 @@ from pycurate.filters.thresholds import score_of
 from pycurate.results.criteria import Criteria, Rule, write_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout, forget_plan, plan_output
-from pycurate.results.reasons import EXACT, KEPT, NEAR, REFERENCE, UNREADABLE
+from pycurate.results.reasons import BLOCKED, EXACT, KEPT, NEAR, REFERENCE, UNREADABLE
+from pycurate.results.tables import BLOCKED as BLOCKED_TABLE
 from pycurate.results.tables import DECISIONS, write_table
 from pycurate.results.uids import hex_digits, uid_numbers, write_uids
 
@@ -45,20 +49,28 @@ def decide(
     them that is found) and duplicates.parquet (their groups). Without a `layout` nothing is to be written: there is no
     plan, and no sample has an output shard.
 
+    With blocklists, blocked.parquet, which only its owner can read, says what they block. Where DEDUP left leaks,
+    leakage.parquet says what became of them.
+
     Returns the decisions: DECISIONS with the score columns, a row per sample of those `sources` that are no references.
     Raises UsageError if a filter cannot be made or asks for a score that is not there, ModelError if one fails,
     TableError if tables are missing, do not fit, or with `dedup` are of several encoders.
     """
     if dedup:
         check_encoder(sources)
-    filters, tops = filtering.filters(), filtering.tops()
+    filters, tops, blocking = filtering.filters(), filtering.tops(), filtering.blocking()
     new = [source for source in sources if not source.reference]
     concepts = filtering.concepts(new[0].concepts() if new else {})
     scored = _Scored(new, filtering)
     # Every filter is asked once about a sample: one that draws at random would say something else the second time.
     failed = {source.number: first_failed(filters, scored.facts(source), source.label) for source in new}
-    rules = [rule for rule in filtering.rules() if rule.top is None]
-    rules = [replace(rule, reason=one.reason) for rule, one in zip(rules, filters, strict=True)]
+    asked = [rule for rule in filtering.rules() if rule.top is None and not rule.lists]
+    rules = [replace(rule, reason=one.reason) for rule, one in zip(asked, filters, strict=True)]
+    blocked = {source.number: BLOCKED_TABLE.empty_table() for source in new}
+    if blocking:
+        blocked = {source.number: _blocked(source, blocking, failed[source.number]) for source in new}
+        lists = tuple(one.text for one in blocking.lists)
+        rules.insert(0, Rule("blocklist", BLOCKED, lists=lists, hashes=sum(map(len, blocking.hashes.values()))))
     for top in tops:
         rules.append(_choose(top, new, scored, failed, len(rules)))
     names = [rule.reason for rule in rules]
@@ -66,10 +78,16 @@ def decide(
     found = duplicates(results, sources, passes) if dedup else None
     dropped = found[0] if found else Dropped.none()
     decisions = pa.concat_tables(
-        [_of_partition(source, failed[source.number], names, dropped, scored.of(source)) for source in new]
+        [
+            _of_partition(source, failed[source.number], names, dropped, scored.of(source), blocked[source.number])
+            for source in new
+        ]
     )
 
     path_of(results, "criteria").unlink(missing_ok=True)  # from here on it does not say what decided
+    path_of(results, "blocked").unlink(missing_ok=True)
+    if blocking:
+        write_table(path_of(results, "blocked"), pa.concat_tables(blocked.values()), private=True)
     if found:
         write_duplicates(results, *found)
     else:
@@ -80,6 +98,7 @@ def decide(
         forget_plan(results)
     write_uids(results, decisions)
     write_table(path_of(results, "decisions"), decisions)
+    write_leakage(results, decisions)
     references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
     search = found[1].facts() if found else None
     write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, tuple(scored.made), concepts))
@@ -112,6 +131,14 @@ class _Scored:
         return scores
 
 
+def _blocked(source: Source, blocking: Blocking, failed: np.ndarray) -> pa.Table:
+    """BLOCKED of a partition. In `failed`, as `first_failed` gives it, what is blocked is at 0, and all else behind."""
+    found = blocking.matches(source.samples(source.known(["uid", "shard", "key", *blocking.columns])))
+    failed += 1
+    failed[pc.is_in(source.readable(["uid"])["uid"], value_set=found["uid"]).to_numpy()] = 0
+    return found
+
+
 def _choose(top: Top, sources: Sequence[Source], scored: _Scored, failed: dict[int, np.ndarray], asked: int) -> Rule:
     """Choose the best of the samples that pass what was `asked` before; the rule, with what it came to.
 
@@ -135,9 +162,14 @@ def _choose(top: Top, sources: Sequence[Source], scored: _Scored, failed: dict[i
 
 
 def _of_partition(
-    source: Source, failed: np.ndarray, filters: Sequence[str], dropped: Dropped, scores: pa.Table
+    source: Source,
+    failed: np.ndarray,
+    filters: Sequence[str],
+    dropped: Dropped,
+    scores: pa.Table,
+    blocked: pa.Table,
 ) -> pa.Table:
-    """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons."""
+    """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons, `blocked` BLOCKED."""
     here = dropped.within(source.number)
     samples = source.samples(["uid", "shard", "key", "status", "row"])
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):
@@ -147,6 +179,7 @@ def _of_partition(
     reason = failed.copy()  # len(filters), where none failed, is the place of KEPT
     reason[here.rows] = np.where(here.reference, reference, np.where(here.exact, exact, near))
     reasons = pc.fill_null(pa.array(names).take(pa.array(reason)).take(samples["row"]), UNREADABLE)
+    reasons = pc.if_else(pc.is_in(samples["uid"], value_set=blocked["uid"]), BLOCKED, reasons)
     # For each sample its place in `dropped`, null if it is not there.
     place = pc.index_in(samples["row"], value_set=pa.array(here.rows, pa.int64()), skip_nulls=True)
     decided = {

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -11,19 +11,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pycurate.errors import UsageError
 from pycurate.files import write_json
 from pycurate.hardware import cores, on_all_cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.evidence import Evidence, evidence
 from pycurate.images.loader import Batch, Loader
+from pycurate.images.pdq import Pdq, pdq
 from pycurate.images.symmetries import transformed
-from pycurate.images.views import TILES
+from pycurate.images.views import PDQ, TILES
 from pycurate.models.batching import Rows, one_behind, start_encode, start_score
 from pycurate.models.identity import identity_of
 from pycurate.models.protocols import Encoder, PixelScorer
 from pycurate.results.layout import EMBEDDING, EMBEDDINGS, path_of
 from pycurate.results.partitions import read_partition
-from pycurate.results.tables import METADATA, SAMPLES, write_array, write_table
+from pycurate.results.tables import DIGESTS, METADATA, SAMPLES, write_array, write_table
 from pycurate.shards.listing import Shard, check_unchanged
 from pycurate.shards.samples import Sample, read_samples
 
@@ -56,6 +58,13 @@ class LoaderOptions:
         return cls(chosen, device, batch, max_pixels, workers or cores())
 
 
+def check_digests(names: Sequence[str]) -> None:
+    """Raise UsageError for a digest that cannot be computed."""
+    for name in names:
+        if name not in DIGESTS.names or name == "pdq_quality":
+            raise UsageError(f"There is no digest {name!r}; choose among md5, sha1 and pdq (sha256 is always there).")
+
+
 def embed_partition(
     results: Path,
     number: str,
@@ -63,11 +72,14 @@ def embed_partition(
     scorers: Sequence[PixelScorer],
     options: LoaderOptions,
     views: Mapping[str, int] | None = None,
+    digests: Sequence[str] = (),
 ) -> None:
     """Read, decode, embed and measure the images of one partition; write its samples, measures, metadata and, of each
     of `encoders`, the embeddings, in the file of the kind that names it.
 
     `views` says of how many pycurate.images.symmetries a kind has an embedding per image, where it has more than one.
+
+    `digests` are columns of DIGESTS that `samples` gets, too. With `pdq` among them images are decoded by the CPU.
 
     Every sample of the shards gets one row in `samples`, in the order of the shards; the table's metadata states the
     encoders (see `pycurate.results.encoder`). Raises ShardError if a shard is gone or changed, ModelError if a model
@@ -78,6 +90,8 @@ def embed_partition(
     rows: list[Sample] = []
     infos: list[ImageInfo] = []
     told: list[Evidence] = []  # of the readable ones
+    hashes: list[Pdq] = []  # likewise
+    hashed = "pdq" in digests
     per_image = dict.fromkeys(encoders, 1) | dict(views or {})
     seen = [(encoder, view) for kind, encoder in encoders.items() for view in range(per_image[kind])]
     embeddings = [[np.zeros((0, encoder.dim), dtype=EMBEDDING)] for encoder, _ in seen]
@@ -99,21 +113,26 @@ def embed_partition(
             if (id(encoder), view) not in encoded:
                 encoded[id(encoder), view] = start_encode(encoder, transformed(pixels, view), number, uids)
         started = [encoded[id(encoder), view] for encoder, view in seen]
-        for scorer, pixels in zip(scorers, rendered[len(seen) :], strict=True):
+        for scorer, pixels in zip(scorers, rendered[len(seen) :], strict=False):
             started.append(start_score(scorer, pixels, images, number, uids))
+        if hashed:
+            hashes.extend(on_all_cores(pdq, rendered[-1].cpu().numpy()))
         told.extend(on_all_cores(evidence, zip(tiles.cpu().numpy(), images, strict=True)))
         return started
 
-    inputs = [*(encoder.view for encoder, _ in seen), *(scorer.view for scorer in scorers), TILES]
+    inputs = [*(encoder.view for encoder, _ in seen), *(scorer.view for scorer in scorers)]
+    inputs += [PDQ, TILES] if hashed else [TILES]
+    options = replace(options, backend="cpu") if hashed else options
+    items = _items(shards, rows, infos, [name for name in digests if name != "pdq"])
     with Loader(inputs, **vars(options)) as loader:
-        for started in one_behind(map(start, loader.batches(_items(shards, rows, infos)))):
+        for started in one_behind(map(start, loader.batches(items))):
             encoded, measured = started[: len(seen)], started[len(seen) :]
             for vectors, result in zip(embeddings, encoded, strict=True):
                 vectors.append(normalised(result()).astype(EMBEDDING))
             for values, result in zip(measures, measured, strict=True):
                 values.append(result())
 
-    samples = samples_table(rows, infos, told)
+    samples = with_digests(samples_table(rows, infos, told), rows, hashes, digests)
     readable_samples = samples.filter(pc.is_valid(samples["row"]))
     whole = map(np.concatenate, embeddings)
     for kind in encoders:
@@ -163,6 +182,18 @@ def samples_table(rows: Sequence[Sample], infos: Sequence[ImageInfo], told: Sequ
     return pa.table({name: columns[name] for name in SAMPLES.names}, schema=SAMPLES)
 
 
+def with_digests(samples: pa.Table, rows: Sequence[Sample], hashes: Sequence[Pdq], digests: Sequence[str]) -> pa.Table:
+    """The SAMPLES of these rows with those columns of DIGESTS that were asked for, `hashes` of the readable ones."""
+    columns = {name: pa.array([row.digests.get(name) for row in rows], pa.string()) for name in digests}
+    if "pdq" in digests:
+        columns["pdq"] = pa.array([one.hash for one in hashes], pa.string()).take(samples["row"])
+        columns["pdq_quality"] = pa.array([one.quality for one in hashes], pa.int16()).take(samples["row"])
+    for name in DIGESTS.names:
+        if name in columns:
+            samples = samples.append_column(name, columns[name])
+    return samples
+
+
 def metadata_table(samples: pa.Table) -> pa.Table:
     """The METADATA table of the readable samples, in the order of their embeddings."""
     records = samples.select(["shard", "key", "ext"]).to_pylist()
@@ -170,11 +201,13 @@ def metadata_table(samples: pa.Table) -> pa.Table:
     return samples.append_column("image_path", pa.array(paths, pa.string())).select(METADATA.names)
 
 
-def _items(shards: Sequence[Shard], rows: list[Sample], infos: list[ImageInfo]) -> Iterator[tuple[int, bytes]]:
+def _items(
+    shards: Sequence[Shard], rows: list[Sample], infos: list[ImageInfo], digests: Sequence[str]
+) -> Iterator[tuple[int, bytes]]:
     """The images of all shards with their number in `rows`, which fills as they are read; bad samples go there only."""
     for shard in shards:
         check_unchanged(shard)
-        for sample in read_samples(shard.path, shard.name):
+        for sample in read_samples(shard.path, shard.name, digests=digests):
             data, sample.data = sample.data, b""
             rows.append(sample)
             infos.append(ImageInfo(0, 0, ""))

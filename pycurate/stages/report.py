@@ -18,6 +18,7 @@ from pycurate.report import ledger, summary
 from pycurate.report.advice import advice
 from pycurate.report.concepts import concept_shares
 from pycurate.report.examples import EXAMPLES
+from pycurate.report.leakage import leakage, sentences
 from pycurate.report.page import page
 from pycurate.report.selection import selection
 from pycurate.report.sliders import axes_of, sliders
@@ -26,7 +27,8 @@ from pycurate.results.costs import read_times
 from pycurate.results.criteria import Criteria, Side, read_criteria
 from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
-from pycurate.results.tables import read_table, score_columns, stream_all
+from pycurate.results.reasons import BLOCKED
+from pycurate.results.tables import read_table, score_columns, stream_all, uids_dropped
 
 NAMED = 5  # unreadable samples named in the report, of each code
 
@@ -59,6 +61,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
     thresholds = criteria.thresholds()
     spread = summary.histograms(results, score_columns(results), thresholds)
     fixed = criteria.thresholds(chosen=False)
+    leaked = leakage(results)
     facts = {
         "inputs": counts.inputs,
         "kept": counts.kept,
@@ -70,8 +73,9 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "written": {"shards": counts.written_shards, "bytes": counts.written_bytes},
         "filters": [asdict(rule) for rule in criteria.filters],
         "thresholds": thresholds,
-        "selection": selection(criteria),
+        "selection": selection(criteria) + sentences(leaked),
         "concepts": [asdict(share) for share in concept_shares(results, criteria.concepts)],
+        "leakage": leaked,
         "advice": advice(counts.inputs, counts.dropped, criteria.filters, spread),
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,
@@ -119,9 +123,11 @@ def search_of(results: Path) -> dict[str, Any]:
 def unreadable_rows(results: Path) -> list[dict[str, Any]]:
     """shard, key, error and error_message of the first few samples of each code, in input order."""
     found: dict[str, list[dict[str, Any]]] = {}
-    columns = ["shard", "key", "error", "error_message", "status"]
+    columns = ["uid", "shard", "key", "error", "error_message", "status"]
+    blocked = uids_dropped(results, BLOCKED)
     for batch in stream_all(results, "samples", columns):
-        for row in batch.filter(pc.not_equal(batch["status"], "ok")).to_pylist():
+        named = pc.and_(pc.not_equal(batch["status"], "ok"), pc.invert(pc.is_in(batch["uid"], blocked)))
+        for row in batch.filter(named).to_pylist():
             rows = found.setdefault(row["error"] or "unknown", [])
             if len(rows) < NAMED:
                 rows.append(row)

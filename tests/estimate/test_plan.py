@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import write_model
 
-from pycurate.estimate.plan import DEDUP_BYTES, DEDUP_SECONDS, Defaults, Machine, dim_of, make_estimate, makespan
+from pycurate.estimate.plan import (
+    DEDUP_BYTES,
+    DEDUP_SECONDS,
+    LEAKAGE_SECONDS,
+    PDQ_SECONDS,
+    Defaults,
+    Machine,
+    dim_of,
+    make_estimate,
+    makespan,
+)
 from pycurate.estimate.sampling import Interval
 from pycurate.estimate.survey import Survey
 from pycurate.models.selection import select_models
@@ -77,3 +87,10 @@ def test_the_figures_of_the_search_are_those_of_its_document(root: Path) -> None
     assert float(measured[1]) / 200_000 == pytest.approx(DEDUP_SECONDS, rel=0.05)
     assert pytest.approx(DEDUP_SECONDS, rel=0.05) == 70 * 3600 / 1e9
     assert f"| 16.0 | {DEDUP_BYTES} |" in text
+
+
+def test_the_figures_of_hashes_and_evaluation_sets_are_those_of_their_documents(root: Path) -> None:
+    leakage = re.search(r"(\d+) cpu-s per thousand million\s+pairs", (root / "docs" / "leakage.md").read_text())
+    pdq = re.search(r"^\| PDQ \| ([\d.]+) ms per photograph", (root / "docs" / "blocklists.md").read_text(), re.M)
+    assert leakage and float(leakage[1]) / 1e9 == pytest.approx(LEAKAGE_SECONDS)
+    assert pdq and float(pdq[1]) / 1e3 == pytest.approx(PDQ_SECONDS)

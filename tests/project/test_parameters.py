@@ -110,6 +110,7 @@ def test_the_filters_are_those_of_the_schema() -> None:
         "score",
         "keep_top",
         "concept_threshold",
+        "blocklist",
     }  # which have no threshold, or many
     odd = FILTERS.keys() ^ (group - others)
     assert not odd, f"say for {odd} in FILTERS of pycurate/filters/filtering.py which side of the threshold is kept"

@@ -1,6 +1,9 @@
 """What DECIDE promises: each filter is asked once about a sample, and what decided is written down."""
 
+import hashlib
+import io
 import json
+import re
 from collections import Counter
 from operator import ge, gt, le, lt
 from pathlib import Path
@@ -9,10 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from by_hand import MODELS, call, make_set
 from coin import Coin
 from dedup_sets import Samples, chains, clustered, decided, stars, write_set
+from flows import pycurate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pictures import encode, photographs
+from PIL import Image
 
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.partitions import sources_of
@@ -270,3 +277,77 @@ def test_captions_that_many_samples_have(tmp_path: Path) -> None:
         assert rows[uid]["caption_count"] == count or (count is None and np.isnan(rows[uid]["caption_count"]))
         due = {12: {"max_caption_count"}, 6: {"kept"}, 1: {"kept"}, None: {"top_rare"}}[count]
         assert rows[uid]["reason"] in due
+
+
+def test_what_a_blocklist_names_is_neither_written_nor_shown(tmp_path: Path) -> None:
+    planted, alike, listed, *others = photographs().values()
+    image = Image.open(io.BytesIO(alike)).convert("RGB")
+    half = encode(image.resize((image.width // 2, image.height // 2)), "JPEG", quality=90)
+    cut = listed[: len(listed) // 2]
+    content = [planted, encode(image, "JPEG", quality=60), half, cut, others[0], b"no image", planted, *others[1:]]
+    make_set(tmp_path, [list(content[:5]), list(content[5:])])
+    call(tmp_path, "embed", *MODELS, "--digests", "md5,sha1,pdq")
+    call(tmp_path, "score", *MODELS)
+    call(tmp_path, "dedup", "pairs", "--dedup-threshold", "0.999999")
+    tables = [read_table(path_of(tmp_path, "samples", number)) for number in ("00000", "00001")]
+    samples = pa.concat_tables(tables)
+    for name in ("md5", "sha1", "sha256"):
+        assert samples[name].to_pylist() == [hashlib.new(name, data).hexdigest() for data in content]
+    assert samples["pdq"].is_valid().equals(pc.equal(samples["status"], "ok"))
+    call(tmp_path, "embed", *MODELS, "--partition", "00001", "--digests", "crc", code=2)
+
+    private = tmp_path / "private"
+    private.mkdir()
+    original = samples["pdq"][1].as_py()
+    for kind, hashes in {
+        "md5": [hashlib.md5(planted).hexdigest()],
+        "sha256": [hashlib.sha256(cut).hexdigest()],
+        "pdq": [original],
+    }.items():
+        (private / f"{kind}.txt").write_text("\n".join(hashes))
+    lists = ",".join(f"{kind}:private/{kind}.txt" for kind in ("md5", "sha256", "pdq"))
+    call(tmp_path, "decide", "--dedup", "--blocklist", lists)
+    call(tmp_path, "write")
+    call(tmp_path, "report", "examples")
+    call(tmp_path, "report", "render")
+
+    decisions = read_table(path_of(tmp_path, "decisions"))
+    reasons = decisions["reason"].to_pylist()
+    assert reasons == ["blocked"] * 4 + ["kept", "unreadable", "blocked"] + ["kept"] * len(others[1:])
+    found = read_table(path_of(tmp_path, "blocked")).to_pylist()
+    uids = samples["uid"].to_pylist()
+    assert path_of(tmp_path, "blocked").stat().st_mode & 0o777 == 0o600
+    assert {(uids.index(row["uid"]), row["kind"]) for row in found} == {
+        *((0, "md5"), (1, "pdq"), (2, "pdq"), (3, "sha256"), (6, "md5"))
+    }
+    assert all(row["distance"] <= 31 for row in found) and not found[0]["distance"]
+    written = b"".join(path.read_bytes() for path in (tmp_path / "curated").glob("*.tar"))
+    assert not any(data in written for data in content[:4]) and others[0] in written
+    shown = read_table(path_of(tmp_path, "examples"))
+    assert shown.num_rows and not set(shown["uid"].to_pylist()) & {row["uid"] for row in found}
+    summary = json.loads(path_of(tmp_path, "summary").read_text())
+    assert summary["dropped"]["blocked"] == 5 and summary["unreadable"] == {"not_an_image": 1}
+    told = [path_of(tmp_path, kind).read_text() for kind in ("page", "summary", "criteria")]
+    assert "Images were compared with 3 hashes of 3 blocklists." in summary["selection"]
+    assert not any(secret in text for text in told for secret in (hashlib.md5(planted).hexdigest(), original))
+
+    def told_by(command: str, *words: str, code: int = 0) -> str:
+        ended = pycurate(command, tmp_path, *words, cwd=tmp_path)
+        assert ended.returncode == code, ended.stderr
+        return ended.stdout + ended.stderr
+
+    done = told_by("inspect", "00000.tar/000", "--extract", "out.jpg", code=2)
+    assert "is on a blocklist and is not extracted" in done and not (tmp_path / "out.jpg").exists()
+    # Other thresholds keep the lists of the run, and stop where one of them is gone.
+    kept = decisions.filter(decisions["kept"]).num_rows
+    for words in ([], ["--blocklist", f"{lists},md5:private/md5.txt"]):
+        text = told_by("refilter", *words)
+        assert re.search(rf"kept +{kept} +{kept}\n", text) and re.search(r"blocked +5 +5\n", text)
+    assert re.search(r"blocked +5 +0\n", told_by("refilter", "--blocklist", ""))
+    (private / "pdq.txt").unlink()
+    assert "cannot be read" in told_by("refilter", code=2)
+    (private / "pdq.txt").write_text("none")
+    early = call(tmp_path, "partition", "--input", "shards", "--blocklist", "pdq:private/pdq.txt", code=2)
+    assert "Line 1 of the blocklist" in early  # before anything is embedded
+    call(tmp_path, "decide")
+    assert not path_of(tmp_path, "blocked").exists()

@@ -25,6 +25,9 @@ class First:
     name = "first"
     def __init__(self, model_dir, device): ...
     def score(self, embeddings): return embeddings[:, 0]
+class Even:
+    reason = "even"
+    def passes(self, table): return table["key"].cast("int64").to_numpy() % 2 == 0
 """
 
 

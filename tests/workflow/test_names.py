@@ -224,11 +224,15 @@ def test_each_engine_is_told_to_mount_the_shards(tmp_path: Path, engine: str) ->
     secret = "t0p/s3cret"
     more = {"PATH": f"{tools}:{os.environ['PATH']}", "NXF_OFFLINE": "true", "AWS_SECRET_ACCESS_KEY": secret}
     env = environment({**os.environ, **more})
+    known = tmp_path / "known"
+    known.mkdir()
+    (known / "list.txt").write_text("0" * 32)
     options = ["--input", str(folder), "--model_dir", str(tmp_path / "models"), "--container", "/images/here/pycurate"]
+    options += ["--blocklist", f"md5:{known}/list.txt"]
     flow = Flow(tmp_path / "launch", (*options, "-profile", engine), env)
     assert flow.run() != 0
     told = [path.read_bytes().decode().split("\0") for path in tmp_path.glob("said.*")]
-    for place in (folder, elsewhere):
+    for place in (folder, elsewhere, known):
         mount = f"{place}" if engine == "charliecloud" else f"{place}:{place}:ro"
         assert any(mount in words for words in told), (flow.text, told)
     commands = "".join(path.read_text() for path in flow.work.rglob(".command.*") if path.is_file())

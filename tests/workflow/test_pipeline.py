@@ -1,5 +1,6 @@
 """The whole line on the real engine: promises 1, 2, 4 and 5 on real photographs, and what bad input gets."""
 
+import io
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from flows import Flow, environment, pycurate, tasks
+from PIL import Image
 from scripted import write_model
 from tars import read_tar, write_tar
 
+from pycurate.images.pdq import pdq, samples
 from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.manifest import read_manifest
@@ -232,8 +235,14 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "--similar 'B=x': is not NAME=FOLDER with" in said and "--similar a=x,a=y,B=x: names two sets alike" in said
     assert "--concept ' red|a hat': is not NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas" in said
     assert "--concept_threshold d=1: is not NAME=NUMBER with a NAME of --concept" in said
-    said = refused(tmp_path, "--input", "x", "--concept", "c=hat|head")
+    lists = ("--blocklist", "a.txt,crc:b,md5:none.txt,md5:s3://a/b", "--digests", "pdq,crc")
+    leakage = ("--leakage", "a=s3://b/c,d=s3://e/f")
+    said = refused(tmp_path, "--input", "x", "--concept", "c=hat|head", *lists, *leakage)
     assert "--concept c: words require a CLIP model: add for example --preset clip-b32, or name a folder" in said
+    assert "--blocklist 'a.txt': is not KIND:FILE" in said and "--blocklist 'crc:b': is not KIND:FILE" in said
+    assert "--blocklist 'md5:none.txt': there is no such file" in said and "--digests crc: is none of md5" in said
+    for address in ("--blocklist 'md5:s3://a/b'", "--leakage 's3://b/c'", "--leakage 's3://e/f'"):
+        assert f"{address}: is an address; give a " in said
     # A pattern that the shell expanded.
     assert "quote patterns" in refused(tmp_path, "--input", "a.tar", "b.tar")
 
@@ -271,18 +280,26 @@ def test_an_encoder_of_ones_own_and_what_it_is_scored_by(shared_images: Path, tm
     own.write_text(MODELS)
     models = ("--encoder", f"{own}:Encoder", "--pixel_scorer", f"{own}:Red", "--scorer", f"{own}:First")
     chosen = ("--min_score", "red=0.3", "--filter", f"{own}:Wide", "--model_dir", str(tmp_path / "models"))
+    key, picture, _ = next(member for member in read_tar(shared_images / "00000.tar") if member[0].endswith(".jpg"))
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB").resize((200, 150), Image.Resampling.LANCZOS))
+    (tmp_path / "known.csv").write_text(f"PDQ,quality\n{pdq(samples(pixels)).hash},100\n")
     # All values are left as text here, as newer versions of Nextflow leave them: 'false' must not come to mean true.
     text = environment() | {"NXF_DISABLE_PARAMS_TYPE_DETECTION": "true"}
     flow = Flow(tmp_path, ("--input", f"{shared_images}/00000.tar", *models, *chosen), text)
     assert flow.run() != 0
     assert "There is no score aesthetic, only red, red_raw, first;" in flow.text
     assert "EMBED" not in flow.text  # it is refused before
-    flow.succeed("--aesthetic", "false", "--nsfw", "false")  # which have nothing to do with this encoder
+    flow.succeed(
+        "--aesthetic", "false", "--nsfw", "false", "--blocklist", "pdq:known.csv"
+    )  # which have nothing to do with this encoder
     assert json.loads((flow.out / "summary.json").read_text())["parameters"]["nsfw"] is False
     reasons = {row["reason"] for row in decisions(flow)}
-    assert reasons == {"kept", "red", "wide"}
+    assert reasons == {"kept", "red", "wide", "blocked"}
+    blocked = [row for row in decisions(flow) if row["reason"] == "blocked"]
+    assert [row["key"] for row in blocked] == [key.partition(".")[0]]
+    assert (flow.out / "blocked.parquet").stat().st_mode & 0o777 == 0o600
     for row in decisions(flow):
-        assert (row["reason"] == "red") == (row["red"] < 0.3)  # type: ignore[operator]
+        assert row in blocked or (row["reason"] == "red") == (row["red"] < 0.3)  # type: ignore[operator]
         assert row["first"] is not None
 
 
@@ -325,7 +342,8 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     relative = os.path.relpath(reference, flow.folder)
     more = [] if embedded else ["more", relative]  # a folder named twice is embedded once
     write_tar(flow.folder / "more" / "00000.tar", [member[:2] for member in read_tar(shards / "00000.tar")[:5]])
-    compared = [] if embedded else ["--similar", f"own={relative},few=more", "--concept", "few=more"]
+    compared = ["--similar", f"own={relative},few=more", "--concept", "few=more"]
+    compared += ["--leakage", f"first=more,all={relative}"]
     options = ["--dedup_single", "0"] if embedded else compared
     flow.succeed("--reference", ",".join([relative, *more]), *options)
     named = ",".join(f"{flow.folder}/{name}" for name in [relative, *more])
@@ -351,6 +369,10 @@ def test_a_reference_outranks_the_input_and_is_never_written(
         done = pycurate("refilter", flow.out, "--no-dedup", "--keep-top", "norm_sim_inf_few=3")
         assert done.returncode == 0 and "the top 3, 3 of" in done.stdout, done.stderr
         assert {row["reason"] for row in rows} <= {"duplicate_reference", "unreadable", "nsfw"}
+        every, first = json.loads((flow.out / "summary.json").read_text())["leakage"]
+        assert (every["set"], first["set"]) == ("all", "first")
+        readable = sum(row["reason"] != "unreadable" for row in rows)
+        assert all(at["leaked"] >= readable and at["kept"] == 0 for at in every["at"])
         assert not (tmp_path / "results" / "curated").exists()
 
 

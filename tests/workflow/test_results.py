@@ -59,15 +59,25 @@ def test_going_back_to_earlier_settings_leaves_what_they_left(undisturbed: Flow)
     for folder in ("", "curated", "pipeline_info"):  # of a run that was killed
         (flow.out / folder / f".pycurate-{0:016x}.tmp").write_text("half")
 
-    flow.succeed("--aesthetic_threshold", "0", "--images_per_tar", "5", "--publish_dir_mode", "copy", "-resume")
+    listed = pq.read_table(undisturbed.out / "samples" / "samples_00000.parquet")["sha256"][0].as_py()
+    known = flow.out.parent / "known.txt"
+    known.write_text(f"# known\n{listed}\n")
+    block = ("--blocklist", f"sha256:{known}")
+    more = ("--aesthetic_threshold", "0", "--images_per_tar", "5", "--publish_dir_mode", "copy", "-resume")
+    flow.succeed(*more, *block)
+    assert "EMBED" not in tasks(flow, "COMPLETED")
     assert not list(flow.out.rglob(".pycurate*"))
     copies = list(flow.out.glob("curated/*.tar"))
     assert len(copies) > len(list(undisturbed.out.glob("curated/*.tar")))
     assert is_sound(flow.out) and all(path.stat().st_nlink == 1 for path in copies)
-    off = ("--dedup", "false", "--write", "false", "--publish_dir_mode", "rellink")
+    blocked = flow.out / "blocked.parquet"
+    assert pq.read_table(blocked)["hash"].to_pylist() == [listed] and blocked.stat().st_mode & 0o777 == 0o600
+    assert counts(flow.out)["dropped"]["blocked"] == 1  # type: ignore[index]
+    off = (*block, "--dedup", "false", "--write", "false", "--publish_dir_mode", "rellink")
     flow.succeed(*off, "--aesthetic_threshold", "1", "-resume")
     assert counts(flow.out)["kept"] == 0 and "Nothing was kept: aesthetic dropped most, " in flow.text
     assert not list(flow.out.glob("curated/*.tar")) and not (flow.out / "pairs").exists()
+    assert blocked.is_symlink() and blocked.stat().st_mode & 0o777 == 0o600
     assert is_sound(flow.out) and all((flow.out / name).is_symlink() for name in read_manifest(flow.out))
     flow.succeed(*first)
     assert "WRITE" in tasks(flow, "CACHED") and "WRITE" not in tasks(flow, "COMPLETED")

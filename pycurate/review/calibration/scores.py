@@ -4,11 +4,13 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 
 from pycurate.errors import UsageError
 from pycurate.filters.filtering import FILTERS
 from pycurate.results.criteria import Side
 from pycurate.results.layout import path_of
+from pycurate.results.reasons import BLOCKED
 from pycurate.results.tables import read_table, score_columns
 from pycurate.review.calibration.sheet import SEED, Band, Item, Sheet, shuffled, systematic
 from pycurate.review.earlier import criteria_of
@@ -67,7 +69,8 @@ def _scored(results: Path, score: str) -> tuple[list[str], np.ndarray, str]:
         raise UsageError(
             f"{results} has no score {score}; choose one of {', '.join(names) or 'none, as there is none'}."
         )
-    table = read_table(path_of(results, "decisions"), ["uid", score])
+    table = read_table(path_of(results, "decisions"), ["uid", score, "reason"])
+    table = table.filter(pc.not_equal(table["reason"], BLOCKED))  # of these nothing is shown
     values = table[score].to_numpy().astype(np.float32)
     known = np.isfinite(values)
     if not known.any():

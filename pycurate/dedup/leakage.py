@@ -1,0 +1,147 @@
+"""Leakage: which images of evaluation sets are in the input, and what became of those that are.
+
+Each readable image of a set is compared with each readable image of the input, by `pycurate.dedup.vectors.similarity`
+and SHA-256, so that none is missed. Float32 products find what may be near; what they find is compared exactly.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pycurate.dedup.few import device_for
+from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
+from pycurate.dedup.vectors import sample_numbers
+from pycurate.results.layout import path_of, paths_of
+from pycurate.results.tables import read_table, read_tables, write_table
+
+ROUNDING = 1e-4  # of float32 products of unit vectors, generously
+IMAGES = 256  # of a set that are compared at a time
+
+LEAKS = pa.schema(
+    [
+        ("set", pa.string()),
+        ("image", pa.string()),  # uid, shard and key in the set
+        ("image_shard", pa.string()),
+        ("image_key", pa.string()),
+        ("match", pa.string()),  # uid of an image of the input; null if a partition has none
+        ("similarity", pa.float32()),  # 1 if byte-equal
+    ]
+)
+
+LEAKAGE = pa.schema(
+    [
+        *list(LEAKS)[:5],
+        ("match_shard", pa.string()),
+        ("match_key", pa.string()),
+        ("similarity", pa.float32()),
+        ("reason", pa.string()),  # what became of the match, as in the decisions
+        ("kept_match", pa.string()),  # the most similar kept image, null if none reaches the lowest threshold
+        ("kept_similarity", pa.float32()),
+    ]
+)
+
+
+def thresholds_around(threshold: float) -> list[float]:
+    """A duplicate threshold between a looser and a stricter one: half as far again from 1, and half as far."""
+    return [round(1 - part * (1 - threshold), 6) for part in (1.5, 1.0, 0.5)]
+
+
+def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: float) -> pa.Table:
+    """LEAKS of one partition: of each image of each set, all matches that reach the lowest threshold, and the best.
+
+    `sets` names their partitions, each set with another `reference`. The table's metadata states the thresholds.
+    Raises TableError if the sets were embedded by another encoder.
+    """
+    others = [other for those in sets.values() for other in those]
+    check_encoder([source, *others])
+    embeddings = embeddings_of([source, *others])
+    thresholds = thresholds_around(threshold)
+    own = source.readable(["uid", "sha256"])
+    contents = own["sha256"].to_numpy().astype("S64")
+    keys = _unit(embeddings.block(source.number, 0, own.num_rows))
+    device = device_for(own.num_rows * keys.shape[1])
+    tables = [LEAKS.empty_table()]
+    for name, those in sets.items():
+        for other in those:
+            images = other.readable(["uid", "shard", "key", "sha256"])
+            for start in range(0, images.num_rows, IMAGES):
+                block = images.slice(start, IMAGES)
+                rows = np.arange(start, start + block.num_rows)
+                if own.num_rows:
+                    products = _cosines(_unit(embeddings.block(other.number, start, start + len(rows))), keys, device)
+                    best = products.max(axis=1) - 2 * ROUNDING
+                    near = products >= np.minimum(best, np.float32(thresholds[0]) - ROUNDING)[:, None]
+                    same = block["sha256"].to_numpy().astype("S64")
+                    for row in np.flatnonzero(np.isin(same, contents)):
+                        near[row] |= contents == same[row]
+                    image, match = np.nonzero(near)
+                    numbers = sample_numbers(other.number, rows[image]), sample_numbers(source.number, match)
+                    similarity = embeddings.similarity(*numbers)
+                    similarity[same[image] == contents[match]] = 1
+                    matches = own["uid"].take(pa.array(match))
+                else:
+                    image = np.arange(len(rows))
+                    matches, similarity = pa.nulls(len(rows), pa.string()), pa.nulls(len(rows), pa.float32())
+                found = [block[column].take(pa.array(image)) for column in ("uid", "shard", "key")]
+                columns = [pa.array([name] * len(image), pa.string()), *found, matches, similarity]
+                tables.append(pa.table(dict(zip(LEAKS.names, columns, strict=True))).cast(LEAKS))
+    return pa.concat_tables(tables).replace_schema_metadata({"thresholds": json.dumps(thresholds)})
+
+
+def write_leakage(results: Path, decisions: pa.Table) -> None:
+    """Leave leakage.parquet (LEAKAGE) in `results`, a row per image of the sets, from what DEDUP left and `decisions`.
+
+    Without leaks there is none. Its metadata states the thresholds.
+    """
+    path_of(results, "leakage").unlink(missing_ok=True)
+    numbers = paths_of(results, "leaks")
+    if not numbers:
+        return
+    metadata = read_table(next(iter(numbers.values()))).schema.metadata
+    leaks = pa.concat_tables([table.cast(LEAKS) for _, table in read_tables(results, "leaks")])
+    place = pc.index_in(leaks["match"], value_set=decisions["uid"])
+    leaks = leaks.append_column("match_shard", decisions["shard"].take(place))
+    leaks = leaks.append_column("match_key", decisions["key"].take(place))
+    leaks = leaks.append_column("reason", decisions["reason"].take(place))
+    lowest = json.loads(metadata[b"thresholds"])[0]
+    near = pc.greater_equal(leaks["similarity"], np.float32(lowest))
+    kept = _best(leaks.filter(pc.and_(near, pc.fill_null(decisions["kept"].take(place), False))))
+    best = _best(leaks)
+    of = pc.index_in(_name(best), value_set=_name(kept))
+    best = best.append_column("kept_match", kept["match"].take(of))
+    best = best.append_column("kept_similarity", kept["similarity"].take(of))
+    write_table(path_of(results, "leakage"), best.select(LEAKAGE.names).cast(LEAKAGE).replace_schema_metadata(metadata))
+
+
+def _best(leaks: pa.Table) -> pa.Table:
+    """Of each image the row of the most similar match, of several the one with the smallest uid; in order."""
+    order = [("set", "ascending"), ("image_shard", "ascending"), ("image_key", "ascending"), ("image", "ascending")]
+    leaks = leaks.sort_by([*order, ("similarity", "descending"), ("match", "ascending")])
+    _, first = np.unique(_name(leaks).to_numpy().astype("U"), return_index=True)
+    return leaks.take(pa.array(np.sort(first)))
+
+
+def _name(leaks: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(leaks["set"], leaks["image"], " ")
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """float16 (n, views, dim) -> float32 (n, views, dim), of unit length or zero."""
+    wide = vectors.astype(np.float32)
+    lengths = np.linalg.norm(wide, axis=2, keepdims=True)
+    return wide / np.where(lengths > 0, lengths, 1)
+
+
+def _cosines(a: np.ndarray, b: np.ndarray, device: str | None) -> np.ndarray:
+    """float32 (n, m) of unit vectors (n, views, dim) and (m, views, dim): see pycurate.dedup.vectors."""
+    pairs = [(0, view) for view in range(b.shape[1])] + [(view, 0) for view in range(1, a.shape[1])]
+    if device is None:
+        return np.maximum.reduce([a[:, one] @ b[:, other].T for one, other in pairs])
+    import torch  # here, since it takes seconds to import
+
+    x, y = (torch.from_numpy(vectors).to(device) for vectors in (a, b))
+    return torch.stack([x[:, one] @ y[:, other].T for one, other in pairs]).amax(dim=0).cpu().numpy()

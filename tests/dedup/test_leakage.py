@@ -1,0 +1,78 @@
+"""Leakage is what a comparison of everything with everything finds, and joined with what was decided."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dedup_sets import Samples, clustered, write_set
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pycurate.dedup import leakage
+from pycurate.dedup.leakage import find_leaks, thresholds_around, write_leakage
+from pycurate.dedup.partitions import Source, sources_of
+from pycurate.filters.filtering import Filtering
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table, write_table
+from pycurate.stages.decide import decide
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**16),
+    n=st.integers(2, 150),
+    parts=st.integers(1, 4),
+    threshold=st.sampled_from([0.5, 0.9, 0.99]),
+    images=st.sampled_from([1, 7, 256]),
+)
+def test_matches_are_those_of_brute_force(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, n: int, parts: int, threshold: float, images: int
+) -> None:
+    samples = Samples.of(clustered(n, 8, seed), seed)
+    folder, first = tmp_path_factory.mktemp("set"), max(1, n // 3)
+    old = write_set(folder / "old", samples, [np.arange(first)])
+    results = write_set(folder / "new", samples, np.array_split(np.arange(first, n), parts))
+    sets = {"small": [Source(old, "00000", 1)], "again": [Source(old, "00000", 2)]}
+    before, leakage.IMAGES = leakage.IMAGES, images
+    try:
+        for source in sources_of(results):
+            write_table(path_of(results, "leaks", source.name), find_leaks(source, sets, threshold))
+    finally:
+        leakage.IMAGES = before
+    # Half of the matches are dropped by a filter, so that the best one is not always kept.
+    decisions = decide(results, sources_of(results), Filtering(aesthetic_threshold=0.5), None, dedup=False)
+    table = read_table(path_of(results, "leakage"))
+    assert json.loads(table.schema.metadata[b"thresholds"]) == thresholds_around(threshold)
+    rows = {(row["set"], row["image"]): row for row in table.to_pylist()}
+    assert table.num_rows == len(rows) == 2 * first
+
+    wide = samples.vectors.astype(np.float64)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    reasons = dict(zip(decisions["uid"].to_pylist(), decisions["reason"].to_pylist(), strict=True))
+    for i in range(first):
+        cosines = {samples.uid(j): float(wide[i] @ wide[j]) for j in range(first, n)}
+        cosines |= {samples.uid(j): 1.0 for j in range(first, n) if samples.content[i] == samples.content[j]}
+        kept = [value for uid, value in cosines.items() if reasons[uid] == "kept"]
+        for name in sets:
+            row = rows[name, samples.uid(i)]
+            assert row["similarity"] == pytest.approx(max(cosines.values()), abs=1e-6)
+            assert cosines[row["match"]] == pytest.approx(row["similarity"], abs=1e-6)
+            assert row["reason"] == reasons[row["match"]]
+            if row["kept_match"] is None:
+                assert max(kept, default=-1) < thresholds_around(threshold)[0] + 1e-6
+            else:
+                assert row["kept_similarity"] == pytest.approx(max(kept), abs=1e-6)
+                assert reasons[row["kept_match"]] == "kept"
+
+
+def test_an_input_without_readable_images_leaks_none(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(5, 8, 0), 0)
+    old = write_set(tmp_path / "old", samples, [np.arange(5)])
+    results = write_set(tmp_path / "new", samples, [np.arange(0)])
+    [source] = sources_of(results)
+    write_table(path_of(results, "leaks", "00000"), find_leaks(source, {"a": [Source(old, "00000", 1)]}, 0.9))
+    decisions = decide(results, [source], Filtering(), None, dedup=False)
+    write_leakage(results, decisions)
+    table = read_table(path_of(results, "leakage"))
+    assert table.num_rows == 5 and table["match"].null_count == table["reason"].null_count == 5
