@@ -16,7 +16,7 @@ include { REPORT_EXAMPLES; REPORT          } from './modules/report'
 
 workflow {
     Call.begin()
-    def settings = Typing.typed(params)                         // nothing below reads params
+    def settings = Recipes.applied(Typing.typed(params))        // nothing below reads params
     if (settings.help) {
         println Parameters.help(settings.show_hidden)
         return
@@ -107,7 +107,8 @@ workflow {
         pairs = DEDUP.out.search
         times = times.mix(DEDUP.out.times)
     }
-    DECIDE(pairs, samples, scores, comparisons, embeddings, descriptors, references, code.decide)
+    words = settings.balance_words ? Paths.of(settings.balance_words) : []
+    DECIDE(pairs, samples, scores, comparisons, embeddings, descriptors, references, words, code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]

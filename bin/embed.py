@@ -17,7 +17,7 @@ from pycurate.stages.embed import LoaderOptions, embed_partition
 @stage_command
 @model_options
 @partition_option
-@parameters("loader", "batch_size", "max_pixels")
+@parameters("loader", "batch_size", "max_pixels", "caption_key")
 @click.option("--workers", type=click.IntRange(1), help="Number of decoding workers.  [default: one per core]")
 def main(
     results: Path,
@@ -26,6 +26,7 @@ def main(
     loader: str | None,
     batch_size: int,
     max_pixels: int,
+    caption_key: str,
     workers: int | None,
 ) -> None:
     """Embed the images of the shards in RESULTS/partitions.
@@ -37,7 +38,7 @@ def main(
     scorers = models.load_pixel_scorers()
     options = LoaderOptions.fill(loader, models.device, batch_size, max_pixels, workers)
     for number in partitions or numbers(results, "partitions"):
-        embed_partition(results, number, encoders, scorers, options, models.views)
+        embed_partition(results, number, encoders, scorers, options, models.views, caption_key)
         record(results, "EMBED", number, left(results, kinds_of("EMBED"), number))
 
 

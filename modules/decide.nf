@@ -11,6 +11,7 @@ process DECIDE {
     path embeddings, stageAs: 'img_emb/*', arity: '1..*'
     path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
     path references, stageAs: 'references/?', arity: '0..*'
+    path words, stageAs: 'balance_words', arity: '0..*' // of --balance captions
     env 'PYCURATE_CODE'
 
     output:
@@ -22,7 +23,7 @@ process DECIDE {
 
     script:
     """
-    decide.py ${References.options(references)} ${task.ext.options} ${task.ext.args ?: ''}
+    decide.py ${References.options(references)} ${words ? '--balance-words balance_words' : ''} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

@@ -45,6 +45,7 @@ class Rule:
             those that were chosen, None if there was none.
         among: then, of how many samples: those that passed what was asked before and have the score.
         chosen: then, how many there are.
+        allowed: where a text must be one of several, these, separated by commas.
     """
 
     parameter: str
@@ -56,10 +57,13 @@ class Rule:
     top: str | None = None
     among: int | None = None
     chosen: int | None = None
+    allowed: str | None = None
 
     @property
     def condition(self) -> str:
-        """What stays, in words; empty where there is no threshold."""
+        """What stays, in words; empty where there is neither a threshold nor a choice."""
+        if self.allowed is not None:
+            return f"one of {self.allowed}"
         if self.threshold is None or self.keeps is None:
             return ""
         limit = f"{self.keeps} {self.threshold}"
@@ -82,6 +86,33 @@ class Combination:
 
 
 @dataclass(frozen=True)
+class Balance:
+    """How the kept samples were balanced.
+
+    Attributes:
+        by: cells or captions.
+        target: how many samples to keep, by cells.
+        column: the score by which the best of a cell are kept; None where they are drawn.
+        cap: how many samples an entry of the list of words may give, by captions.
+        words: the file of that list, as an absolute path.
+        seed: of what is drawn.
+        among: how many samples there were to choose from; None before that is known.
+        chosen: how many were.
+        levels: by cells, how many of them each level has, the lowest first.
+    """
+
+    by: str
+    target: int | None = None
+    column: str | None = None
+    cap: int | None = None
+    words: str | None = None
+    seed: int | None = None
+    among: int | None = None
+    chosen: int | None = None
+    levels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Criteria:
     """What decided about the samples of a run.
 
@@ -92,6 +123,7 @@ class Criteria:
         references: folders of the reference sets, as absolute paths.
         layout: of the output; None where no new shards were to be made.
         scores: those made of others, in the order in which they were made.
+        balance: how the kept samples were balanced; None where they were not.
         concepts: {column: the score from which a sample belongs to that concept}.
     """
 
@@ -100,6 +132,7 @@ class Criteria:
     references: tuple[str, ...] = ()
     layout: Layout | None = None
     scores: tuple[Combination, ...] = ()
+    balance: Balance | None = None
     concepts: dict[str, float] = field(default_factory=dict)
 
     def thresholds(self, chosen: bool = True) -> dict[str, float]:
@@ -145,6 +178,7 @@ def read_criteria(results: Path) -> Criteria:
                 Combination(one["name"], one["formula"], {name: (*pair,) for name, pair in one["moments"].items()})
                 for one in facts.get("scores", ())  # which earlier versions did not have, nor the next
             ),
+            Balance(**found | {"levels": (*found["levels"],)}) if (found := facts.get("balance")) else None,
             facts.get("concepts", {}),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 KEPT, UNREADABLE = "kept", "unreadable"
 EXACT, NEAR, REFERENCE = "duplicate_exact", "duplicate_near", "duplicate_reference"
 DUPLICATES = (EXACT, NEAR, REFERENCE)  # dropped among what passes every filter
+BALANCED = "balanced"  # dropped among what is left then
 
-RESERVED = (KEPT, UNREADABLE, *DUPLICATES)
+RESERVED = (KEPT, UNREADABLE, *DUPLICATES, BALANCED)
 """The reasons that no filter makes, and no filter may be called."""
 
 _WORDS = {
@@ -17,6 +18,7 @@ _WORDS = {
     EXACT: "exact duplicate",
     NEAR: "near-duplicate",
     REFERENCE: "duplicate of a reference",
+    BALANCED: "balance",
 }
 
 
@@ -28,7 +30,7 @@ def in_order(reasons: Iterable[str], filters: Sequence[str]) -> list[str]:
     """
     given = set(reasons)
     others = sorted(given - {*RESERVED, *filters})
-    return [reason for reason in (KEPT, UNREADABLE, *filters, *others, *DUPLICATES) if reason in given]
+    return [reason for reason in (KEPT, UNREADABLE, *filters, *others, *DUPLICATES, BALANCED) if reason in given]
 
 
 def label(reason: str) -> str:

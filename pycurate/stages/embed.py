@@ -24,6 +24,7 @@ from pycurate.models.protocols import Encoder, PixelScorer
 from pycurate.results.layout import EMBEDDING, EMBEDDINGS, path_of
 from pycurate.results.partitions import read_partition
 from pycurate.results.tables import METADATA, SAMPLES, write_array, write_table
+from pycurate.shards.captions import CAPTION_KEY
 from pycurate.shards.listing import Shard, check_unchanged
 from pycurate.shards.samples import Sample, read_samples
 
@@ -63,11 +64,13 @@ def embed_partition(
     scorers: Sequence[PixelScorer],
     options: LoaderOptions,
     views: Mapping[str, int] | None = None,
+    caption_key: str = CAPTION_KEY,
 ) -> None:
     """Read, decode, embed and measure the images of one partition; write its samples, measures, metadata and, of each
     of `encoders`, the embeddings, in the file of the kind that names it.
 
     `views` says of how many pycurate.images.symmetries a kind has an embedding per image, where it has more than one.
+    `caption_key` is as in pycurate.shards.captions.chosen_caption.
 
     Every sample of the shards gets one row in `samples`, in the order of the shards; the table's metadata states the
     encoders (see `pycurate.results.encoder`). Raises ShardError if a shard is gone or changed, ModelError if a model
@@ -106,7 +109,7 @@ def embed_partition(
 
     inputs = [*(encoder.view for encoder, _ in seen), *(scorer.view for scorer in scorers), TILES]
     with Loader(inputs, **vars(options)) as loader:
-        for started in one_behind(map(start, loader.batches(_items(shards, rows, infos)))):
+        for started in one_behind(map(start, loader.batches(_items(shards, caption_key, rows, infos)))):
             encoded, measured = started[: len(seen)], started[len(seen) :]
             for vectors, result in zip(embeddings, encoded, strict=True):
                 vectors.append(normalised(result()).astype(EMBEDDING))
@@ -170,11 +173,13 @@ def metadata_table(samples: pa.Table) -> pa.Table:
     return samples.append_column("image_path", pa.array(paths, pa.string())).select(METADATA.names)
 
 
-def _items(shards: Sequence[Shard], rows: list[Sample], infos: list[ImageInfo]) -> Iterator[tuple[int, bytes]]:
+def _items(
+    shards: Sequence[Shard], caption_key: str, rows: list[Sample], infos: list[ImageInfo]
+) -> Iterator[tuple[int, bytes]]:
     """The images of all shards with their number in `rows`, which fills as they are read; bad samples go there only."""
     for shard in shards:
         check_unchanged(shard)
-        for sample in read_samples(shard.path, shard.name):
+        for sample in read_samples(shard.path, shard.name, caption_key=caption_key):
             data, sample.data = sample.data, b""
             rows.append(sample)
             infos.append(ImageInfo(0, 0, ""))

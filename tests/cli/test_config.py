@@ -24,3 +24,13 @@ def test_a_parameter_file_sets_what_was_given(tmp_path: Path) -> None:
         "nsfw": False,
         "min_side": 200,
     }
+    words += " --recipe datacomp-basic --min-side 300"
+    done = pycurate("config", *words.split(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = yaml.safe_load((tmp_path / "image_pipeline.yaml").read_text())
+    assert (found["recipe"], found["language"], found["max_aspect"], found["min_side"]) == (
+        "datacomp-basic",
+        "en",
+        3,
+        300,
+    )
