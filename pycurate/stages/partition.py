@@ -71,7 +71,7 @@ def check_criteria(
     import pyarrow as pa
 
     from pycurate.filters.combined import fitted, with_combined
-    from pycurate.filters.language import LANGUAGE, LANGUAGE_SCORE
+    from pycurate.filters.language import LANGUAGE_SCORE
     from pycurate.filters.repeats import CAPTION_COUNT
     from pycurate.filters.thresholds import Threshold, score_of
     from pycurate.models.builtin.clip_score import ClipScore
@@ -84,8 +84,7 @@ def check_criteria(
     if both := set(scores) & set(compared):
         raise UsageError(f"There are two scores {both.pop()}; give what --similar or --concept names another name.")
     scores += compared
-    fields = [*SAMPLES, pa.field(LANGUAGE, pa.string()), *(pa.field(name, pa.float32()) for name in scores)]
-    nothing = pa.schema(fields).empty_table()
+    nothing = pa.schema([*SAMPLES, *(pa.field(name, pa.float32()) for name in scores)]).empty_table()
     nothing = with_combined(nothing, fitted(filtering.combinations(), lambda: [nothing]))
     thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]
     for top in filtering.tops():

@@ -5,6 +5,8 @@ from pathlib import Path
 import yaml
 from flows import pycurate
 
+from pycurate.parameters import with_recipe
+
 
 def test_a_parameter_file_sets_what_was_given(tmp_path: Path) -> None:
     words = (
@@ -34,3 +36,5 @@ def test_a_parameter_file_sets_what_was_given(tmp_path: Path) -> None:
         3,
         300,
     )
+    # A run with this file sets the same: what the recipe set is given now.
+    assert with_recipe(found) == found
