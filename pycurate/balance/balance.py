@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pycurate.balance import cells as levels
 from pycurate.balance.draw import drawn
 from pycurate.balance.words import read_words
 from pycurate.dedup.partitions import Source
@@ -51,6 +50,8 @@ def _by_cells(
     """How many cells each level has, and the choice."""
     if not among:
         return (), [np.zeros(0, bool) for _ in sources]
+    from pycurate.balance import cells as levels  # here, since torch takes time that most calls need not take
+
     # Those that are searched for duplicates may be of another encoder, which knows copies, not subjects.
     embeddings = Embeddings({source.number: path_of(source.results, "img_emb", source.name) for source in sources})
     lots, own = [], []
