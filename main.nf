@@ -17,7 +17,7 @@ include { UPLOAD                           } from './modules/upload'
 
 workflow {
     Call.begin()
-    def settings = Typing.typed(params)                         // nothing below reads params
+    def settings = Recipes.applied(Typing.typed(params))        // nothing below reads params
     if (settings.help) {
         println Parameters.help(settings.show_hidden)
         return
@@ -116,7 +116,8 @@ workflow {
         times = times.mix(DEDUP_LEAKAGE.out.times)
     }
     lists = [Blocklists.kinds(settings), Blocklists.files(settings)]
-    DECIDE(pairs, samples, scores, comparisons, embeddings, descriptors, references, leaks, lists, code.decide)
+    words = settings.balance_words ? Paths.of(settings.balance_words) : []
+    DECIDE(pairs, samples, scores, comparisons, embeddings, descriptors, references, leaks, lists, words, code.decide)
 
     WRITE(
         Tables.plans(DECIDE.out.plans)                          // [number, parquet, tsv]

@@ -17,7 +17,7 @@ from pycurate.stages.embed import LoaderOptions, check_digests, embed_partition
 @stage_command
 @model_options
 @partition_option
-@parameters("loader", "batch_size", "max_pixels", "digests")
+@parameters("loader", "batch_size", "max_pixels", "digests", "caption_key")
 @click.option("--workers", type=click.IntRange(1), help="Number of decoding workers.  [default: one per core]")
 def main(
     results: Path,
@@ -27,6 +27,7 @@ def main(
     batch_size: int,
     max_pixels: int,
     digests: tuple[str, ...],
+    caption_key: str,
     workers: int | None,
 ) -> None:
     """Embed the images of the shards in RESULTS/partitions.
@@ -39,7 +40,7 @@ def main(
     scorers = models.load_pixel_scorers()
     options = LoaderOptions.fill(loader, models.device, batch_size, max_pixels, workers)
     for number in partitions or numbers(results, "partitions"):
-        embed_partition(results, number, encoders, scorers, options, models.views, digests)
+        embed_partition(results, number, encoders, scorers, options, models.views, digests, caption_key)
         record(results, "EMBED", number, left(results, kinds_of("EMBED"), number))
 
 

@@ -28,8 +28,8 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--upload", metavar="ADDRESS", help="Where in a store the run's results go; shards there are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
-@parameters("clip_score_threshold", "min_score", "filter", "score", "keep_top", "similar", "concept", "s_clip_loss")
-@parameters("blocklist")
+@parameters("clip_score_threshold", "min_score", "language", "filter", "score", "keep_top", "balance_by")
+@parameters("similar", "concept", "s_clip_loss", "blocklist")
 def main(
     results: Path,
     source: str,
@@ -70,9 +70,11 @@ def _check(
     pixel_scorer: tuple[str, ...],
     clip_score_threshold: float | None,
     min_score: tuple[str, ...],
+    language: tuple[str, ...],
     filter: tuple[str, ...],
     score: tuple[str, ...],
     keep_top: tuple[str, ...],
+    balance_by: str | None,
     similar: tuple[str, ...],
     concept: tuple[str, ...],
     s_clip_loss: bool,
@@ -84,8 +86,8 @@ def _check(
         from pycurate.filters.blocklist import Blocking
 
         Blocking.of(blocklist)
-    named = (encoder, dedup_encoder, scorer, pixel_scorer, min_score, filter, score, keep_top, similar, concept)
-    if not any(named):
+    chosen = (min_score, language, filter, score, keep_top, balance_by, similar, concept)
+    if not any((encoder, dedup_encoder, scorer, pixel_scorer, *chosen)):
         return
     from pycurate.comparison.wanted import Wanted
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that most calls need not
@@ -96,7 +98,13 @@ def _check(
     models = select_models(preset, Path(), encoder=encoder, dedup_encoder=dedup_encoder, scorers=scorers, without=off)
     check_models(models.encoders.values() if encoder or dedup_encoder else (), scorer, pixel_scorer)
     filtering = Filtering(
-        clip_score_threshold=clip_score_threshold, min_score=min_score, filter=filter, score=score, keep_top=keep_top
+        clip_score_threshold=clip_score_threshold,
+        min_score=min_score,
+        language=language,
+        filter=filter,
+        score=score,
+        keep_top=keep_top,
+        balance_by=balance_by,
     )
     compared = Wanted.of(similar, concept, s_clip_loss or S_CLIP_LOSS in filtering.columns()).columns()
     check_criteria(models, filtering, [score for score, on in switched.items() if on], compared)

@@ -10,7 +10,16 @@ DOCUMENT = DOCS / "how_it_works.md"
 START = "<!-- Drawn by docs/workflow.py; change main.nf instead. -->\n"
 END = "<!-- End of what docs/workflow.py draws. -->\n"
 # A run without any work that has every process of the workflow in it; the folder `shards` is a reference set.
-NAMED = ("--reference", "shards", "--similar", "own=shards", "--leakage", "own=shards", "--outdir", "s3://bucket/results")
+NAMED = (
+    "--reference",
+    "shards",
+    "--similar",
+    "own=shards",
+    "--leakage",
+    "own=shards",
+    "--outdir",
+    "s3://bucket/results",
+)
 OPTIONS = ("-profile", "test", "-stub-run", *NAMED, "--model_dir", "models")
 
 

@@ -76,6 +76,7 @@ class Parameters {
         if (params.reference && !params.dedup) {
             faults << '--reference has no effect without --dedup true'
         }
+        faults.addAll(balance(params))
         ['encoder', 'dedup_encoder', 'scorer', 'pixel_scorer', 'filter'].each { name ->
             parts(set[name]).findAll { part -> part ==~ /[^\/].*\.py:[^:]*/ }.each { part ->
                 faults << "--${name} ${part}: write the absolute path, since tasks run in their own folders"
@@ -125,7 +126,20 @@ class Parameters {
     }
 
     private static boolean names(Map params, String score) {
-        ['min_score', 'score', 'keep_top'].any { name -> (params[name] ?: '') =~ /\b${score}\b/ }
+        ['min_score', 'score', 'keep_top', 'balance_by'].any { name -> (params[name] ?: '') =~ /\b${score}\b/ }
+    }
+
+    /** What is wrong with the parameters of --balance, as DECIDE would say it. */
+    private static List<String> balance(Map params) {
+        def own = [cells: ['target', 'balance_by', 'balance_seed'], captions: ['cap', 'balance_words', 'balance_seed']]
+        def used = own[params.balance] ?: []
+        def required = used - ['balance_by', 'balance_seed']
+        def missing = required.findAll { name -> params[name] == null }
+        def idle = own.values().flatten().unique().findAll { name -> params[name] != null && !(name in used) }
+        def file = params.balance_words && !Files.isRegularFile(Paths.of(params.balance_words)) ? [Paths.shown(params.balance_words)] : []
+        missing.collect { name -> "--balance ${params.balance} requires --${name}".toString() } +
+            idle.collect { name -> "--${name} has no effect ${params.balance ? "with --balance ${params.balance}" : 'without --balance'}".toString() } +
+            file.collect { name -> "--balance_words ${name}: there is no such file".toString() }
     }
 
     /** What a parameter names, separated by commas. */

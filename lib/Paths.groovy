@@ -42,6 +42,7 @@ class Paths {
         faults += unfit('the project folder', session.baseDir, set + ':', 'in shell commands', 'move the project')
         if (!faults) {
             faults += unfit('--model_dir', of(params.model_dir), set, 'in shell commands', 'choose another folder')
+            faults += params.balance_words ? unfit('--balance_words', of(params.balance_words), set, 'in shell commands', 'rename it, or give a link to it') : []
             faults += References.folders(params).findAll { folder -> References.embedded(folder) }.collectMany { folder ->
                 unfit(References.option(params, folder.toString()), folder, set, 'in shell commands', 'rename it, or give a link to it')
             }

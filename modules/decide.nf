@@ -13,6 +13,7 @@ process DECIDE {
     path references, stageAs: 'references/?', arity: '0..*'
     path leaks, stageAs: 'leaks/*', arity: '0..*'
     tuple val(kinds), path(lists, stageAs: 'blocklists/?', arity: '0..*') // of hashes
+    path words, stageAs: 'balance_words', arity: '0..*' // of --balance captions
     env 'PYCURATE_CODE'
 
     output:
@@ -25,7 +26,7 @@ process DECIDE {
 
     script:
     """
-    decide.py ${References.options(references)} ${Blocklists.options(kinds, lists)} ${task.ext.options} ${task.ext.args ?: ''}
+    decide.py ${References.options(references)} ${Blocklists.options(kinds, lists)} ${words ? '--balance-words balance_words' : ''} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

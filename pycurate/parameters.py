@@ -11,11 +11,13 @@ Beside what JSON Schema knows, an entry may have
 import functools
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 SCHEMA = Path(__file__).parent / "nextflow_schema.json"
+RECIPES = Path(__file__).parent / "recipes.json"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,22 @@ class Parameter:
     def brief(self) -> str:
         """The description without examples and remarks."""
         return re.split(r" \(|; ", self.description)[0]
+
+
+def with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
+    """These parameters, and those that the `recipe` among them sets and that are not given.
+
+    A recipe that is not in RECIPES sets nothing: what is allowed, the schema says.
+    """
+    recipe = recipes().get(str(given.get("recipe")), {})
+    return {**given, **{name: value for name, value in recipe.items() if given.get(name) is None}}
+
+
+@functools.cache
+def recipes() -> dict[str, dict[str, Any]]:
+    """{recipe: {parameter: value}}; only parameters that have no default."""
+    found: dict[str, dict[str, Any]] = json.loads(RECIPES.read_text(encoding="utf-8"))
+    return found
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.files import atomic
 from pycurate.nextflow.parameters import parameter_file
+from pycurate.parameters import with_recipe
 
 
 @click.command(
@@ -30,7 +31,7 @@ def config(given: dict[str, Any], output_file: Path) -> None:
     """
     if "input" not in given:
         raise UsageError("Give the input shards, for example --input-path 'shards/*.tar'.")
-    text = parameter_file(given)
+    text = parameter_file(with_recipe(given))
     if str(output_file) == "-":
         echo(*text.split("\n"))
         return

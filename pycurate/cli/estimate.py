@@ -163,7 +163,17 @@ def _task(tasks: "Workload") -> str:
 
 
 def _times(plan: "Estimate") -> Iterator[str]:
-    from pycurate.estimate.plan import CAPTION_SECONDS, COMPARE_SECONDS, LEAKAGE_SECONDS, PDQ_SECONDS, SELECT_SECONDS
+    from pycurate.balance.cells import cells_for
+    from pycurate.estimate.plan import (
+        CAPTION_SECONDS,
+        CELL_SECONDS,
+        COMPARE_SECONDS,
+        LANGUAGE_SECONDS,
+        LEAKAGE_SECONDS,
+        PDQ_SECONDS,
+        SELECT_SECONDS,
+        WORDS_SECONDS,
+    )
 
     yield "Time, without queueing and Nextflow itself; WRITE as if every sample were kept:"
     yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   total with DEDUP"
@@ -175,8 +185,10 @@ def _times(plan: "Estimate") -> Iterator[str]:
     if plan.machine.views > 1:
         yield f"  EMBED and DEDUP are of {plan.machine.views} embeddings per image (--dedup_views)."
     yield f"  --keep_top and --score need no GPU; with them DECIDE takes about {_longer(plan, SELECT_SECONDS)} more,"
-    yield f"  with --max_caption_count {_longer(plan, CAPTION_SECONDS)}; s_clip_loss takes"
-    yield f"  {_longer(plan, COMPARE_SECONDS)} of one core in all, shared by a task for each partition."
+    yield f"  with --max_caption_count {_longer(plan, CAPTION_SECONDS)}, --language {_longer(plan, LANGUAGE_SECONDS)},"
+    clustered = _longer(plan, CELL_SECONDS * cells_for(round(plan.images.value)))
+    yield f"  --balance cells {clustered} on one core, --balance captions {_longer(plan, WORDS_SECONDS)}."
+    yield f"  s_clip_loss takes {_longer(plan, COMPARE_SECONDS)} of one core in all, shared by a task per partition."
     yield f"  With a --blocklist of PDQ hashes EMBED takes {_longer(plan, PDQ_SECONDS)} more, shared by its CPU cores;"
     yield f"  --leakage takes {_longer(plan, 1000 * LEAKAGE_SECONDS)} of one core for each 1,000 images of its sets."
     if max(row.gpus for row in plan.times) > plan.tasks.count:

@@ -4,13 +4,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import click
+
 from pycurate.cli.options import parameters
-from pycurate.parameters import all_parameters
+from pycurate.parameters import all_parameters, recipes
 
 
 def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options by which samples are chosen; they arrive as one Filtering, `filtering`. One left out is off."""
-    group = [one for one in all_parameters().values() if one.group == "Filters"]
+    group = [one for one in all_parameters().values() if one.group == "Filters" and one.name != "recipe"]
     off = {one.name: one.default if one.enum else None for one in group}
 
     @functools.wraps(function)
@@ -20,3 +22,20 @@ def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(filtering=Filtering(**{name: options.pop(name) for name in off}), **options)
 
     return parameters(**off)(run)
+
+
+def _prefer_recipe(context: click.Context, _parameter: click.Parameter, name: str | None) -> None:
+    """Make what the recipe sets the defaults of the options."""
+    known = all_parameters()
+    values = {one: (value,) if known[one].list else value for one, value in recipes().get(name or "", {}).items()}
+    context.default_map = {**(context.default_map or {}), **values}
+
+
+recipe_option = click.option(
+    "--recipe",
+    type=click.Choice(list(recipes())),
+    is_eager=True,
+    expose_value=False,
+    callback=_prefer_recipe,
+    help=all_parameters()["recipe"].description,
+)

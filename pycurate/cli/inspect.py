@@ -91,11 +91,13 @@ def _why(found: "Lookup", criteria: "Criteria") -> str:
         return f"{words}, {rule.filter}"
     if rule and rule.top:
         return f"{words}, not {rule.condition}" if rule.condition else words
+    if rule and rule.allowed:
+        return f"{words}, not {rule.condition}"
     return f"{words}, set to {rule.threshold}" if rule and rule.threshold is not None else words
 
 
-def _scored(value: float | None, rules: Sequence["Rule"]) -> str:
-    text = "none" if value is None or value != value else f"{value:.4f}"
+def _scored(value: float | str | None, rules: Sequence["Rule"]) -> str:
+    text = "none" if value is None or value != value else value if isinstance(value, str) else f"{value:.4f}"
     return ", ".join([text, *(f"kept {rule.condition}" for rule in rules)])
 
 

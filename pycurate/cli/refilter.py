@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pycurate.cli.filter_options import filter_options
+from pycurate.cli.filter_options import filter_options, recipe_option
 from pycurate.cli.options import parameters
 from pycurate.cli.terminal import echo
 from pycurate.results.layout import path_of
@@ -25,7 +25,8 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     criteria = criteria_of(results)
     layout = criteria.layout or Layout()
     known = asdict(Filtering.of_criteria(criteria)) | {"dedup": criteria.search is not None}
-    context.default_map = known | {"images_per_tar": layout.images_per_tar}
+    # A recipe on the command line may have been read before.
+    context.default_map = known | {"images_per_tar": layout.images_per_tar} | dict(context.default_map or {})
     context.obj = layout.tars_per_task
     return results
 
@@ -34,11 +35,12 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
 @click.argument(
     "results", type=click.Path(exists=True, file_okay=False, path_type=Path), is_eager=True, callback=_from_run
 )
+@recipe_option
 @filter_options
 @parameters(dedup=None, images_per_tar=None)
 @click.option(
     "--write",
-    "target",
+    "folder",
     type=click.Path(file_okay=False, path_type=Path),
     help="Write the curated set to this new folder, or replace the one in RESULTS.",
 )
@@ -49,7 +51,7 @@ def refilter(
     filtering: Any,
     dedup: bool,
     images_per_tar: int,
-    target: Path | None,
+    folder: Path | None,
 ) -> None:
     """Show what other thresholds would keep of the run in RESULTS; with --write, write that set.
 
@@ -60,11 +62,11 @@ def refilter(
     from pycurate.review.refilter import Wanted, preview, remake
 
     wanted = Wanted(filtering, dedup, Layout(images_per_tar, tars_per_task))
-    change = remake(results, wanted, target) if target else preview(results, wanted)
+    change = remake(results, wanted, folder) if folder else preview(results, wanted)
     echo(f"{'':20} {'run':>12} {'now':>12}")
     for reason in in_order([*change.before, *change.after], [rule.reason for rule in filtering.rules()]):
         echo(f"{pad(reason, 20)} {change.before.get(reason, 0):>12,} {change.after.get(reason, 0):>12,}")
     echo(*change.selection)
     echo(f"{change.gained:,} samples added, {change.lost:,} removed.")
-    if target:
-        echo(f"Curated shards: {target / 'curated'}   Report: {path_of(target, 'page')}")
+    if folder:
+        echo(f"Curated shards: {folder / 'curated'}   Report: {path_of(folder, 'page')}")

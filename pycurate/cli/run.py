@@ -14,6 +14,7 @@ from pycurate.cli.run_options import run_options
 from pycurate.cli.terminal import console, echo
 from pycurate.errors import UsageError
 from pycurate.nextflow.parameters import parameter_file, read_parameter_file, results_folder, root, run_parameters
+from pycurate.parameters import with_recipe
 
 if TYPE_CHECKING:
     from pycurate.nextflow.progress import Progress
@@ -59,7 +60,7 @@ def run(
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that --help need not take
     from pycurate.nextflow.progress import Progress
 
-    chosen = (read_parameter_file(params_file) if params_file else {}) | given
+    chosen = with_recipe((read_parameter_file(params_file) if params_file else {}) | given)
     if "input" not in chosen and "test" not in (profile or "").split(","):
         raise UsageError("Give the input shards, for example --input-path 'shards/*.tar'.")
     every = {one.name: one.default for one in run_parameters()} | chosen

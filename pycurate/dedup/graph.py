@@ -35,6 +35,7 @@ class Dropped:
         sample: int64 (n,), their numbers, ascending.
         uid: uint64 (n, 2), theirs.
         of: uint64 (n, 2), the uid of the kept sample that each duplicates.
+        original: int64 (n,), its number.
         similarity: float32 (n,), with it.
         exact: bool (n,), it is byte-equal.
         reference: bool (n,), it belongs to a reference set.
@@ -43,6 +44,7 @@ class Dropped:
     sample: np.ndarray
     uid: np.ndarray
     of: np.ndarray
+    original: np.ndarray
     similarity: np.ndarray
     exact: np.ndarray
     reference: np.ndarray
@@ -50,8 +52,13 @@ class Dropped:
     @classmethod
     def none(cls) -> "Dropped":
         """No duplicates."""
-        uids, flags = np.zeros((0, 2), np.uint64), np.zeros(0, bool)
-        return cls(np.zeros(0, np.int64), uids, uids, np.zeros(0, np.float32), flags, flags)
+        numbers, uids, flags = np.zeros(0, np.int64), np.zeros((0, 2), np.uint64), np.zeros(0, bool)
+        return cls(numbers, uids, uids, numbers, np.zeros(0, np.float32), flags, flags)
+
+    def without(self, samples: np.ndarray) -> "Dropped":
+        """Those that duplicate none of these samples, int64 (n,) by number."""
+        stay = ~np.isin(self.original, samples)
+        return Dropped(*(column[stay] for column in vars(self).values()))
 
     def within(self, partition: int) -> "Dropped":
         """Those of one partition."""
@@ -196,7 +203,7 @@ class Graph:
         sort = np.argsort(self.samples[chosen])
         order = self.index.order[self.places[of]]
         own = self.index.order["uid"][self.places[chosen]]
-        columns = (self.samples[chosen], own, order["uid"], alike[gone], ~near[gone], ~order["new"])
+        columns = (self.samples[chosen], own, order["uid"], self.samples[of], alike[gone], ~near[gone], ~order["new"])
         return Dropped(*(column[sort] for column in columns))
 
     def cut_lists(self) -> pa.Table:

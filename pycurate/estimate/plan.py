@@ -38,6 +38,15 @@ docs/selection.md, "What it costs"."""
 CAPTION_SECONDS = 3e-6
 """The same of how many samples share a caption."""
 
+LANGUAGE_SECONDS = 11e-6
+"""The same of the language of a caption."""
+
+WORDS_SECONDS = 74e-6
+"""The same of a balance over the words of captions, with half a million entries."""
+
+CELL_SECONDS = 4.7e-8
+"""The same of a balance over cells, per cell of the lowest level, for embeddings of 512 dimensions."""
+
 COMPARE_SECONDS = 2.9e-3
 """The same of s_clip_loss in COMPARE, for embeddings of 512 numbers."""
 

@@ -1,8 +1,9 @@
 """Filters as data: each is a named question to the scores, and answers with a mask."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 from pycurate.errors import ModelError, PycurateError, UsageError
 from pycurate.filters.blocklist import Blocking
 from pycurate.filters.combined import columns_of, combination_of
+from pycurate.filters.language import LANGUAGE_SCORE, Language
 from pycurate.filters.metadata import CaptionCharacters, CaptionWords, HasCaption, MaxAspect, MinSide
 from pycurate.filters.protocol import Filter
 from pycurate.filters.ranking import Top
@@ -19,7 +21,7 @@ from pycurate.filters.thresholds import MinClipScore, Threshold, minimum_of
 from pycurate.parameters import optional_scores
 from pycurate.plugins import called, cause, check_arguments, load_class
 from pycurate.results.comparisons import CONCEPT, is_comparison
-from pycurate.results.criteria import Combination, Criteria, Rule, Side
+from pycurate.results.criteria import Balance, Combination, Criteria, Rule, Side
 from pycurate.results.reasons import BLOCKED, RESERVED
 
 
@@ -56,8 +58,11 @@ FILTERS = {
 }
 """The one place that says which side of a threshold stays. `--min_score` keeps what is at least that, of any score."""
 
-LISTS = ("blocklist", "min_score", "filter", "score", "keep_top", "concept_threshold")
+LISTS = ("blocklist", "min_score", "language", "filter", "score", "keep_top", "concept_threshold")
 """The fields of Filtering that the workflow gives as one text, separated by commas."""
+
+BALANCE = ("balance", "target", "balance_by", "cap", "balance_words", "balance_seed")
+"""The fields of Filtering that say how what is left is balanced."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Filtering:
     clip_score_threshold: float | None = None
     min_score: Sequence[str] = ()  # each as `minimum_of` reads it
     missing_caption: str = "keep"  # or drop
+    language: Sequence[str] = ()  # codes, as `Language` knows them
     min_side: int | None = None
     max_aspect: float | None = None
     caption_words: int | None = None
@@ -78,6 +84,12 @@ class Filtering:
     score: Sequence[str] = ()  # each as `combination_of` reads it
     keep_top: Sequence[str] = ()  # each as `Top.of` reads it
     blocklist: Sequence[str] = ()  # each as `read_blocklist` reads it
+    balance: str | None = None  # none, cells or captions
+    target: int | None = None
+    balance_by: str | None = None
+    cap: int | None = None
+    balance_words: str | None = None
+    balance_seed: int | None = None
     concept_threshold: Sequence[str] = ()  # each NAME=NUMBER; it filters nothing, but says who belongs to a concept
 
     @classmethod
@@ -95,14 +107,22 @@ class Filtering:
     def of_criteria(cls, criteria: Criteria) -> "Filtering":
         """Those of a run that these decided."""
         rules = criteria.filters
+        balance = criteria.balance or Balance("")
         return cls(
             **{rule.parameter: rule.threshold for rule in rules if rule.parameter in FILTERS},  # type: ignore[arg-type]
             blocklist=tuple(text for rule in rules for text in rule.lists),
             min_score=tuple(f"{rule.column}={rule.threshold}" for rule in rules if rule.parameter == "min_score"),
             missing_caption="drop" if any(rule.parameter == "missing_caption" for rule in rules) else "keep",
+            language=tuple(code for rule in rules if rule.allowed for code in rule.allowed.split(",")),
             filter=tuple(rule.filter for rule in rules if rule.filter is not None),
             score=tuple(f"{one.name}={one.formula}" for one in criteria.scores),
             keep_top=tuple(f"{rule.column}={rule.top}" for rule in rules if rule.top is not None),
+            balance=balance.by or None,
+            target=balance.target,
+            balance_by=balance.column,
+            cap=balance.cap,
+            balance_words=balance.words,
+            balance_seed=balance.seed,
             concept_threshold=tuple(
                 f"{column.removeprefix(CONCEPT)}={number}" for column, number in criteria.concepts.items()
             ),
@@ -129,8 +149,10 @@ class Filtering:
                 found += [Rule(name, spec, filter=spec) for spec in value]
             elif name == "keep_top":
                 found += [top.rule() for top in self.tops()]
-            elif name in ("score", "concept_threshold", "blocklist"):
+            elif name in ("score", "concept_threshold", "blocklist", *BALANCE):
                 continue
+            elif name == "language":
+                found += [Rule(name, Language.reason, allowed=",".join(value))] if value else []
             elif name == "missing_caption":
                 found += [Rule(name, HasCaption.reason)] if value == "drop" else []
             elif value is not None:
@@ -185,24 +207,50 @@ class Filtering:
     def columns(self) -> set[str]:
         """The scores that it looks at, by itself or for one that is made of them."""
         made = (column for one in self.combinations() for column in columns_of(one))
-        return {rule.column for rule in self.rules() if rule.column} | {*made}
+        chosen = {self.balance_by} if self.balance_by else set()
+        return {rule.column for rule in self.rules() if rule.column} | {*made} | chosen
+
+    def balancing(self) -> Balance | None:
+        """How what is left is balanced, if it is. Raises UsageError if it is not said how, or only how."""
+        given = [name for name in BALANCE[1:] if getattr(self, name) is not None]
+        if self.balance is None and given:
+            raise UsageError(f"--{given[0]} has no effect without --balance; add it, or leave --{given[0]} out.")
+        if self.balance in (None, "none"):
+            return None
+        required = ("target",) if self.balance == "cells" else ("cap", "balance_words")
+        if missing := [name for name in required if name not in given]:
+            options = " and ".join(f"--{name}" for name in missing)
+            raise UsageError(f"--balance {self.balance} requires {options}; see docs/selection.md.")
+        # What belongs to the other way may be that of the run that refilter starts from.
+        if self.balance == "cells":
+            return Balance("cells", target=self.target, column=self.balance_by, seed=self.balance_seed)
+        words = str(Path(self.balance_words or "").resolve())
+        return Balance("captions", cap=self.cap, words=words, seed=self.balance_seed)
 
     @property
     def counts_captions(self) -> bool:
         """Whether it looks at how many samples share a caption."""
         return self.max_caption_count is not None or CAPTION_COUNT in self.columns()
 
+    @property
+    def reads_languages(self) -> bool:
+        """Whether it looks at the languages of captions."""
+        return bool(self.language) or LANGUAGE_SCORE in self.columns()
+
     def alone(self) -> "Filtering":
-        """Those of the filters that need to know nothing of other samples."""
-        made = {one.name for one in self.combinations()} | {CAPTION_COUNT}
+        """Those of the filters that look at one sample, and at what is known of it before DECIDE."""
+        made = {one.name for one in self.combinations()} | {CAPTION_COUNT, LANGUAGE_SCORE}
         columns = {text: minimum_of(text).column or "" for text in self.min_score}
         stays = tuple(text for text, name in columns.items() if name not in made and not is_comparison(name))
-        return replace(self, blocklist=(), max_caption_count=None, min_score=stays, score=(), keep_top=())
+        own = {name: getattr(self, name) for name in (*FILTERS, "missing_caption", "filter")}
+        return Filtering(**own | {"min_score": stays, "max_caption_count": None})
 
 
 def _made(rule: Rule) -> Filter:
     if rule.filter is not None:
         return load_filter(rule.filter)
+    if rule.allowed is not None:
+        return Language(tuple(rule.allowed.split(",")))
     if rule.threshold is None:
         return HasCaption()
     if rule.column and rule.parameter not in FILTERS:

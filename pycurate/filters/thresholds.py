@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pycurate.errors import UsageError
 from pycurate.results.criteria import Rule, Side
-from pycurate.results.tables import SAMPLES
+from pycurate.results.tables import LABELS, SAMPLES
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Threshold:
 
 def score_of(scores: pa.Table, column: str) -> np.ndarray:
     """float64 (n,): a score of each row, NaN where it has none. Raises UsageError if the column is not there."""
-    if column not in scores.column_names:
-        there = ", ".join(name for name in scores.column_names if name not in SAMPLES.names) or "none"
+    if column not in scores.column_names or column in LABELS:
+        there = ", ".join(name for name in scores.column_names if name not in (*SAMPLES.names, *LABELS)) or "none"
         raise UsageError(
             f"There is no score {column}, only {there}; leave out its threshold, or add a scorer that computes it."
         )

@@ -171,4 +171,5 @@ def counted(progress: Progress) -> str:
     if progress.decided:
         return f"Kept {kept:,}, {dropped}."
     chosen = "the best are chosen and " if progress.filtering.keep_top else ""
-    return f"So far {kept:,} pass the filters, {dropped}; {chosen}duplicates are removed later."
+    balanced = " and the set is balanced" if progress.filtering.balance not in (None, "none") else ""
+    return f"So far {kept:,} pass the filters, {dropped}; {chosen}duplicates are removed{balanced} later."

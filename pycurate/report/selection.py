@@ -1,13 +1,14 @@
 """Sentences about what was known only when all samples were: the best of a score, and scores made of others."""
 
-from pycurate.results.criteria import Combination, Criteria, Rule
+from pycurate.results.criteria import Balance, Combination, Criteria, Rule
 
 
 def selection(criteria: Criteria) -> list[str]:
-    """A sentence for each score that is made of others, for blocklists, and for each score whose best were kept."""
+    """A sentence for each score made of others, for blocklists, each score whose best were kept, and a balance."""
     made = [_combined(one) for one in criteria.scores]
     made += [_blocking(rule) for rule in criteria.filters if rule.hashes is not None]
-    return made + [_best(rule) for rule in criteria.filters if rule.chosen is not None]
+    best = [_best(rule) for rule in criteria.filters if rule.chosen is not None]
+    return made + best + ([_balanced(criteria.balance)] if criteria.balance else [])
 
 
 def _combined(one: Combination) -> str:
@@ -22,3 +23,12 @@ def _blocking(rule: Rule) -> str:
 def _best(rule: Rule) -> str:
     came = f"The threshold came to {rule.threshold}" if rule.threshold is not None else "There is no threshold"
     return f"{came} on {rule.column}: it keeps the top {rule.top}, {rule.chosen:,} of {rule.among:,} samples."
+
+
+def _balanced(balance: Balance) -> str:
+    if balance.by == "cells":
+        levels = ", ".join(f"{number:,}" for number in balance.levels) or "no"
+        over = f"over levels of {levels} cells"
+    else:
+        over = f"over the words of captions, with a cap of {balance.cap:,}"
+    return f"Balanced {over}: {balance.chosen:,} of {balance.among:,} samples are kept."

@@ -47,6 +47,7 @@ class Rule:
         chosen: then, how many there are.
         lists: of blocklists, each as KIND:FILE with an absolute path.
         hashes: of how many different hashes these consist.
+        allowed: where a text must be one of several, these, separated by commas.
     """
 
     parameter: str
@@ -60,10 +61,13 @@ class Rule:
     chosen: int | None = None
     lists: tuple[str, ...] = ()
     hashes: int | None = None
+    allowed: str | None = None
 
     @property
     def condition(self) -> str:
-        """What stays, in words; empty where there is no threshold."""
+        """What stays, in words; empty where there is neither a threshold nor a choice."""
+        if self.allowed is not None:
+            return f"one of {self.allowed}"
         if self.threshold is None or self.keeps is None:
             return ""
         limit = f"{self.keeps} {self.threshold}"
@@ -86,6 +90,33 @@ class Combination:
 
 
 @dataclass(frozen=True)
+class Balance:
+    """How the kept samples were balanced.
+
+    Attributes:
+        by: cells or captions.
+        target: how many samples to keep, by cells.
+        column: the score by which the best of a cell are kept; None where they are drawn.
+        cap: how many samples an entry of the list of words may give, by captions.
+        words: the file of that list, as an absolute path.
+        seed: of what is drawn.
+        among: how many samples there were to choose from; None before that is known.
+        chosen: how many were.
+        levels: by cells, how many of them each level has, the lowest first.
+    """
+
+    by: str
+    target: int | None = None
+    column: str | None = None
+    cap: int | None = None
+    words: str | None = None
+    seed: int | None = None
+    among: int | None = None
+    chosen: int | None = None
+    levels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Criteria:
     """What decided about the samples of a run.
 
@@ -96,6 +127,7 @@ class Criteria:
         references: folders of the reference sets, as absolute paths.
         layout: of the output; None where no new shards were to be made.
         scores: those made of others, in the order in which they were made.
+        balance: how the kept samples were balanced; None where they were not.
         concepts: {column: the score from which a sample belongs to that concept}.
     """
 
@@ -104,6 +136,7 @@ class Criteria:
     references: tuple[str, ...] = ()
     layout: Layout | None = None
     scores: tuple[Combination, ...] = ()
+    balance: Balance | None = None
     concepts: dict[str, float] = field(default_factory=dict)
 
     def thresholds(self, chosen: bool = True) -> dict[str, float]:
@@ -153,6 +186,7 @@ def read_criteria(results: Path) -> Criteria:
                 Combination(one["name"], one["formula"], {name: (*pair,) for name, pair in one["moments"].items()})
                 for one in facts.get("scores", ())  # which earlier versions did not have, nor the next
             ),
+            Balance(**found | {"levels": (*found["levels"],)}) if (found := facts.get("balance")) else None,
             facts.get("concepts", {}),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 KEPT, BLOCKED, UNREADABLE = "kept", "blocked", "unreadable"
 EXACT, NEAR, REFERENCE = "duplicate_exact", "duplicate_near", "duplicate_reference"
 DUPLICATES = (EXACT, NEAR, REFERENCE)  # dropped among what passes every filter
+BALANCED = "balanced"  # dropped among what is left then
 
-RESERVED = (KEPT, BLOCKED, UNREADABLE, *DUPLICATES)
+RESERVED = (KEPT, BLOCKED, UNREADABLE, *DUPLICATES, BALANCED)
 """The reasons that no filter makes, and no filter may be called."""
 
 _WORDS = {
@@ -18,6 +19,7 @@ _WORDS = {
     EXACT: "exact duplicate",
     NEAR: "near-duplicate",
     REFERENCE: "duplicate of a reference",
+    BALANCED: "balance",
 }
 
 
@@ -29,7 +31,8 @@ def in_order(reasons: Iterable[str], filters: Sequence[str]) -> list[str]:
     """
     given = set(reasons)
     others = sorted(given - {*RESERVED, *filters})
-    return [reason for reason in (KEPT, BLOCKED, UNREADABLE, *filters, *others, *DUPLICATES) if reason in given]
+    every = (KEPT, BLOCKED, UNREADABLE, *filters, *others, *DUPLICATES, BALANCED)
+    return [reason for reason in every if reason in given]
 
 
 def label(reason: str) -> str:

@@ -103,10 +103,15 @@ PLAN = pa.schema(
     ]
 )
 
+LABELS = ("language",)
+"""Columns of text that may stand among the scores: pycurate.filters.language."""
+
 TAKEN = {
     *("section", "name", "part", "place", "value", "order"),  # by the report's examples
     "dedup",  # by the thresholds in summary.json
     "caption_count",  # pycurate.filters.repeats
+    *LABELS,
+    "language_score",  # pycurate.filters.language
     *(name for schema in (SAMPLES, DIGESTS, DECISIONS, PLAN) for name in schema.names),
 }
 """Columns of the tables that scores stand in: no score may be called so."""
@@ -252,6 +257,6 @@ def uids_dropped(folder: Path, reason: str) -> pa.Array:
 
 
 def score_columns(results: Path) -> list[str]:
-    """The names of the score columns of the decisions."""
+    """The names of the score columns of the decisions, which are numbers."""
     with opened(path_of(results, "decisions")) as file:
-        return [name for name in file.schema_arrow.names if name not in DECISIONS.names]
+        return [name for name in file.schema_arrow.names if name not in (*DECISIONS.names, *LABELS)]

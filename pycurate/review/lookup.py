@@ -32,7 +32,7 @@ class Lookup:
 
     sample: dict[str, Any]
     decision: dict[str, Any]
-    scores: dict[str, float | None]
+    scores: dict[str, float | str | None]
     shard: Shard | None
     original: dict[str, Any] | None = None
     copies: list[dict[str, Any]] = field(default_factory=list)

@@ -4,8 +4,11 @@ import codecs
 import json
 from typing import Any
 
-MAX_CAPTION_BYTES = 1 << 16  # of a longer .txt, or of a longer `caption`, the beginning counts
+MAX_CAPTION_BYTES = 1 << 16  # of a longer .txt, or of a longer field of a .json, the beginning counts
 MAX_JSON_BYTES = 1 << 22  # a larger .json is not read; it is no record of one image
+
+CAPTION_KEY = "caption"
+"""The field of a .json that is a caption, unless another is named."""
 
 _MARKS = (  # byte order marks; that of UTF-32 begins as that of UTF-16 does
     (codecs.BOM_UTF8, "utf-8"),
@@ -35,9 +38,20 @@ def json_record(data: bytes) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def record_caption(record: dict[str, Any]) -> str | None:
-    """`caption` of a record, cut to MAX_CAPTION_BYTES of UTF-8; None if it is no text."""
-    caption = record.get("caption")
+def chosen_caption(text: str | None, record: dict[str, Any], key: str = CAPTION_KEY) -> str | None:
+    """The caption of a sample whose .txt holds `text` (None without one) and whose .json is `record`.
+
+    That is the .txt, or else the field `key` of the .json; if another key than CAPTION_KEY is named, the other way
+    around. One that is empty counts only if there is no other; None without any.
+    """
+    ordered = [text, record_caption(record, key)]
+    first, second = ordered if key == CAPTION_KEY else reversed(ordered)
+    return first or second or (first if second is None else second)
+
+
+def record_caption(record: dict[str, Any], key: str = CAPTION_KEY) -> str | None:
+    """The field `key` of a record, cut to MAX_CAPTION_BYTES of UTF-8; None if it is no text."""
+    caption = record.get(key)
     if not isinstance(caption, str):
         return None
     # JSON can hold half of a surrogate pair, which no Unicode text can.

@@ -11,7 +11,14 @@ from typing import Any, BinaryIO
 
 from pycurate.errors import ShardError
 from pycurate.images.formats import EXTENSIONS
-from pycurate.shards.captions import MAX_CAPTION_BYTES, MAX_JSON_BYTES, caption_text, json_record, record_caption
+from pycurate.shards.captions import (
+    CAPTION_KEY,
+    MAX_CAPTION_BYTES,
+    MAX_JSON_BYTES,
+    caption_text,
+    chosen_caption,
+    json_record,
+)
 from pycurate.shards.grouping import Group, belongs, passed_over
 from pycurate.shards.header import BLOCK, Member
 from pycurate.shards.links import Links
@@ -55,7 +62,11 @@ class Sample:
 
 
 def read_samples(
-    path: Path | Object, shard: str, most: int = MAX_IMAGE_BYTES, digests: Sequence[str] = ()
+    path: Path | Object,
+    shard: str,
+    most: int = MAX_IMAGE_BYTES,
+    digests: Sequence[str] = (),
+    caption_key: str = CAPTION_KEY,
 ) -> Iterator[Sample]:
     """Every sample of the tar file at `path`, in its order; `shard` is its name relative to the input root.
 
@@ -63,7 +74,8 @@ def read_samples(
     no tar come out as samples with `error` set, the stretch under the key "". Memory holds one sample at a time.
     Of a member only its first `most` bytes are read: with few of them, to see what a shard holds, `data`, `sha256` and
     `caption` are those of the members' beginnings. `digests` are those of the image's bytes that are computed beside
-    SHA-256, by the names of hashlib.
+    SHA-256, by the names of hashlib. `caption_key` is the field of a .json that may be the caption (see
+    pycurate.shards.captions.chosen_caption).
 
     Raises ShardError if the file cannot be opened, or a disk or a store fails while it is read: what the shard holds is
     not known then, and rows that say otherwise would differ at the next try.
@@ -75,7 +87,7 @@ def read_samples(
     with file:
         repeats: dict[bytes, int] = {}
         try:
-            for sample in _Reader(file, shard, most, digests).samples():
+            for sample in _Reader(file, shard, most, digests, caption_key).samples():
                 name = hashlib.blake2b(sample.key.encode(), digest_size=8).digest()
                 repeat = repeats.get(name, 0)
                 repeats[name] = repeat + 1
@@ -94,11 +106,12 @@ def read_samples(
 
 
 class _Reader:
-    def __init__(self, file: BinaryIO, shard: str, most: int, digests: Sequence[str]) -> None:
+    def __init__(self, file: BinaryIO, shard: str, most: int, digests: Sequence[str], caption_key: str) -> None:
         self.file = file
         self.shard = shard
         self.most = most
         self.digests = digests
+        self.caption_key = caption_key
         self.length = file.seek(0, 2)
         self.links = Links(file)
         self.noted = Counter[str]()  # what is said of the shard once, with how often it was met
@@ -219,12 +232,12 @@ class _Reader:
         return sample
 
     def _caption(self, group: Group, record: dict[str, Any]) -> str | None:
-        """The text of the .txt sidecar, else `caption` of the .json sidecar, else None; an empty .txt says least."""
+        """The caption that the .txt and .json sidecars give; None without any."""
         member = group.members.get("txt")
         text = caption_text(self._read(member, MAX_CAPTION_BYTES)) if member else None
         if member and member.size > MAX_CAPTION_BYTES:
             self.noted[f"captions of more than {MAX_CAPTION_BYTES} bytes are truncated."] += 1
-        return text or record_caption(record) or text
+        return chosen_caption(text, record, self.caption_key)
 
     def _record(self, group: Group) -> dict[str, Any]:
         """The object of the .json sidecar; empty if there is none, or no such thing in it."""

@@ -9,6 +9,11 @@ SHA-256) are duplicates of similarity 1, others by `pycurate.dedup.vectors.simil
 `duplicate_reference` if the named image belongs to a reference set, which outranks everything, else `duplicate_exact`
 if it is byte-equal, else `duplicate_near`.
 
+Where the set is to be balanced, what would be kept by that are the candidates, and `pycurate.balance` chooses among
+them. The others are dropped as `balanced`, and with each of them the samples that would be dropped for it: they name
+nobody, since what they duplicate is not kept. So no two kept samples are duplicates, and what a duplicate names is kept
+or belongs to a reference set.
+
 The best are chosen before duplicates are dropped: so their lowest score is a threshold that tells of every sample, and
 of copies with captions of their own one stays whose caption is among the best.
 """
@@ -21,20 +26,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pycurate.balance.balance import balanced
 from pycurate.dedup.graph import Dropped, duplicates, forget_duplicates, write_duplicates
 from pycurate.dedup.leakage import write_leakage
 from pycurate.dedup.partitions import Source, check_encoder
+from pycurate.dedup.vectors import sample_numbers
 from pycurate.errors import TableError
 from pycurate.filters.blocklist import Blocking
 from pycurate.filters.combined import fitted, with_combined
 from pycurate.filters.filtering import Filtering, first_failed
+from pycurate.filters.language import LANGUAGE, identified
 from pycurate.filters.ranking import Top, best, shortest
 from pycurate.filters.repeats import CAPTION_COUNT, counts, digests
 from pycurate.filters.thresholds import score_of
-from pycurate.results.criteria import Criteria, Rule, write_criteria
+from pycurate.results.criteria import Balance, Criteria, Rule, write_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout, forget_plan, plan_output
-from pycurate.results.reasons import BLOCKED, EXACT, KEPT, NEAR, REFERENCE, UNREADABLE
+from pycurate.results.reasons import BALANCED, BLOCKED, EXACT, KEPT, NEAR, REFERENCE, UNREADABLE
 from pycurate.results.tables import BLOCKED as BLOCKED_TABLE
 from pycurate.results.tables import DECISIONS, write_table
 from pycurate.results.uids import hex_digits, uid_numbers, write_uids
@@ -58,7 +66,8 @@ def decide(
     """
     if dedup:
         check_encoder(sources)
-    filters, tops, blocking = filtering.filters(), filtering.tops(), filtering.blocking()
+    filters, tops = filtering.filters(), filtering.tops()
+    blocking, balance = filtering.blocking(), filtering.balancing()
     new = [source for source in sources if not source.reference]
     concepts = filtering.concepts(new[0].concepts() if new else {})
     scored = _Scored(new, filtering)
@@ -77,9 +86,20 @@ def decide(
     passes = {number: first == len(rules) for number, first in failed.items()}
     found = duplicates(results, sources, passes) if dedup else None
     dropped = found[0] if found else Dropped.none()
+    stays = passes  # but for duplicates
+    if balance:
+        balance, stays, dropped = _balance(balance, new, passes, dropped, scored)
     decisions = pa.concat_tables(
         [
-            _of_partition(source, failed[source.number], names, dropped, scored.of(source), blocked[source.number])
+            _of_partition(
+                source,
+                failed[source.number],
+                names,
+                stays[source.number],
+                dropped,
+                scored.of(source),
+                blocked[source.number],
+            )
             for source in new
         ]
     )
@@ -89,7 +109,7 @@ def decide(
     if blocking:
         write_table(path_of(results, "blocked"), pa.concat_tables(blocked.values()), private=True)
     if found:
-        write_duplicates(results, *found)
+        write_duplicates(results, dropped, *found[1:])
     else:
         forget_duplicates(results)
     if layout:
@@ -101,7 +121,8 @@ def decide(
     write_leakage(results, decisions)
     references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
     search = found[1].facts() if found else None
-    write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, tuple(scored.made), concepts))
+    combined = tuple(scored.made)
+    write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, combined, balance, concepts))
     return decisions
 
 
@@ -110,6 +131,9 @@ class _Scored:
 
     def __init__(self, sources: Sequence[Source], filtering: Filtering) -> None:
         self.shared: dict[int, np.ndarray] = {}
+        self.languages: dict[int, pa.Table] = {}
+        if filtering.reads_languages:
+            self.languages = {source.number: identified(source.readable(["caption"])["caption"]) for source in sources}
         if filtering.counts_captions:
             parts = [digests(source.readable(["caption"])["caption"]) for source in sources]
             self.shared = dict(zip((source.number for source in sources), counts(parts), strict=True))
@@ -118,6 +142,10 @@ class _Scored:
     def of(self, source: Source) -> pa.Table:
         """A row per readable sample, without its uid."""
         return with_combined(self._counted(source), self.made)
+
+    def score(self, source: Source, column: str) -> np.ndarray:
+        """float32 (n,): one of the scores, NaN where there is none. Raises UsageError if it is not there."""
+        return score_of(self.of(source), column).astype(np.float32)
 
     def facts(self, source: Source) -> pa.Table:
         """What filters may ask for, a row per readable sample."""
@@ -128,6 +156,13 @@ class _Scored:
         scores = source.scores(source.readable(["uid"])["uid"])
         if source.number in self.shared:
             scores = scores.append_column(CAPTION_COUNT, pa.array(self.shared[source.number]))
+        if source.number in self.languages:
+            found = self.languages[source.number]
+            columns = {name: scores[name] for name in scores.column_names}
+            columns |= {name: found[name] for name in found.column_names} | {
+                LANGUAGE: found[LANGUAGE].cast(pa.string())
+            }
+            scores = pa.table(columns)
         return scores
 
 
@@ -146,7 +181,7 @@ def _choose(top: Top, sources: Sequence[Source], scored: _Scored, failed: dict[i
     """
     scores, uids = [np.zeros(0)], [np.zeros((0, 2), np.uint64)]
     for source in sources:
-        values = score_of(scored.of(source), top.column).astype(np.float32)
+        values = scored.score(source, top.column)
         scores.append(np.where(failed[source.number] == asked, values, np.float32(np.nan)))
         uids.append(uid_numbers(source.readable(["uid"])["uid"]))
     every = np.concatenate(scores[1:] or scores)
@@ -161,22 +196,47 @@ def _choose(top: Top, sources: Sequence[Source], scored: _Scored, failed: dict[i
     return replace(top.rule(), threshold=threshold, among=among, chosen=int(chosen.sum()))
 
 
+def _balance(
+    balance: Balance, sources: Sequence[Source], passes: dict[int, np.ndarray], dropped: Dropped, scored: _Scored
+) -> tuple[Balance, dict[int, np.ndarray], Dropped]:
+    """Choose among the samples that pass and are not dropped.
+
+    Returns what it came to, bool (readable samples,) of each source: which are chosen, and those that are dropped for
+    samples that are chosen, or for a reference.
+    """
+    candidates, stays, away = {}, {}, [np.zeros(0, np.int64)]
+    for source in sources:
+        left = passes[source.number].copy()
+        left[dropped.within(source.number).rows] = False
+        candidates[source.number] = np.flatnonzero(left)
+    balance, kept = balanced(balance, sources, candidates, scored.score)
+    for number, rows in candidates.items():
+        stays[number] = np.zeros(len(passes[number]), bool)
+        stays[number][rows[kept[number]]] = True
+        away.append(sample_numbers(number, rows[~kept[number]]))
+    return balance, stays, dropped.without(np.concatenate(away))
+
+
 def _of_partition(
     source: Source,
     failed: np.ndarray,
     filters: Sequence[str],
+    stays: np.ndarray,
     dropped: Dropped,
     scores: pa.Table,
     blocked: pa.Table,
 ) -> pa.Table:
-    """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons, `blocked` BLOCKED."""
+    """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons; `stays` is bool (n,),
+    what of the samples that pass and are not `dropped` is kept; `blocked` is BLOCKED.
+    """
     here = dropped.within(source.number)
     samples = source.samples(["uid", "shard", "key", "status", "row"])
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):
         raise TableError(f"Partition {source.name} has readable samples without an embedding; embed it again.")
-    names = [*filters, KEPT, EXACT, NEAR, REFERENCE]
-    exact, near, reference = range(len(filters) + 1, len(names))
+    names = [*filters, KEPT, EXACT, NEAR, REFERENCE, BALANCED]
+    exact, near, reference, away = range(len(filters) + 1, len(names))
     reason = failed.copy()  # len(filters), where none failed, is the place of KEPT
+    reason[(failed == len(filters)) & ~stays] = away
     reason[here.rows] = np.where(here.reference, reference, np.where(here.exact, exact, near))
     reasons = pc.fill_null(pa.array(names).take(pa.array(reason)).take(samples["row"]), UNREADABLE)
     reasons = pc.if_else(pc.is_in(samples["uid"], value_set=blocked["uid"]), BLOCKED, reasons)

@@ -26,6 +26,7 @@ from pycurate.models.protocols import Encoder, PixelScorer
 from pycurate.results.layout import EMBEDDING, EMBEDDINGS, path_of
 from pycurate.results.partitions import read_partition
 from pycurate.results.tables import DIGESTS, METADATA, SAMPLES, write_array, write_table
+from pycurate.shards.captions import CAPTION_KEY
 from pycurate.shards.listing import Shard, check_unchanged
 from pycurate.shards.samples import Sample, read_samples
 
@@ -73,11 +74,13 @@ def embed_partition(
     options: LoaderOptions,
     views: Mapping[str, int] | None = None,
     digests: Sequence[str] = (),
+    caption_key: str = CAPTION_KEY,
 ) -> None:
     """Read, decode, embed and measure the images of one partition; write its samples, measures, metadata and, of each
     of `encoders`, the embeddings, in the file of the kind that names it.
 
     `views` says of how many pycurate.images.symmetries a kind has an embedding per image, where it has more than one.
+    `caption_key` is as in pycurate.shards.captions.chosen_caption.
 
     `digests` are columns of DIGESTS that `samples` gets, too. With `pdq` among them images are decoded by the CPU.
 
@@ -123,7 +126,7 @@ def embed_partition(
     inputs = [*(encoder.view for encoder, _ in seen), *(scorer.view for scorer in scorers)]
     inputs += [PDQ, TILES] if hashed else [TILES]
     options = replace(options, backend="cpu") if hashed else options
-    items = _items(shards, rows, infos, [name for name in digests if name != "pdq"])
+    items = _items(shards, rows, infos, [name for name in digests if name != "pdq"], caption_key)
     with Loader(inputs, **vars(options)) as loader:
         for started in one_behind(map(start, loader.batches(items))):
             encoded, measured = started[: len(seen)], started[len(seen) :]
@@ -202,12 +205,16 @@ def metadata_table(samples: pa.Table) -> pa.Table:
 
 
 def _items(
-    shards: Sequence[Shard], rows: list[Sample], infos: list[ImageInfo], digests: Sequence[str]
+    shards: Sequence[Shard],
+    rows: list[Sample],
+    infos: list[ImageInfo],
+    digests: Sequence[str],
+    caption_key: str,
 ) -> Iterator[tuple[int, bytes]]:
     """The images of all shards with their number in `rows`, which fills as they are read; bad samples go there only."""
     for shard in shards:
         check_unchanged(shard)
-        for sample in read_samples(shard.path, shard.name, digests=digests):
+        for sample in read_samples(shard.path, shard.name, digests=digests, caption_key=caption_key):
             data, sample.data = sample.data, b""
             rows.append(sample)
             infos.append(ImageInfo(0, 0, ""))

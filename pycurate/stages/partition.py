@@ -71,6 +71,7 @@ def check_criteria(
     import pyarrow as pa
 
     from pycurate.filters.combined import fitted, with_combined
+    from pycurate.filters.language import LANGUAGE_SCORE
     from pycurate.filters.repeats import CAPTION_COUNT
     from pycurate.filters.thresholds import Threshold, score_of
     from pycurate.models.builtin.clip_score import ClipScore
@@ -79,6 +80,7 @@ def check_criteria(
 
     scores = models.columns() + ([ClipScore.name] if ClipScore.name in filtering.columns() else [])
     scores += [CAPTION_COUNT] if filtering.counts_captions else []
+    scores += [LANGUAGE_SCORE] if filtering.reads_languages else []
     if both := set(scores) & set(compared):
         raise UsageError(f"There are two scores {both.pop()}; give what --similar or --concept names another name.")
     scores += compared
@@ -87,5 +89,7 @@ def check_criteria(
     thresholds = [one for one in filtering.filters() if isinstance(one, Threshold)]
     for top in filtering.tops():
         score_of(nothing, top.column)
+    if filtering.balance_by:
+        score_of(nothing, filtering.balance_by)
     for one in [*thresholds, *(Threshold(score, Side.AT_LEAST, 0) for score in wanted)]:
         one.passes(nothing)

@@ -5,6 +5,8 @@ from pathlib import Path
 import yaml
 from flows import pycurate
 
+from pycurate.parameters import with_recipe
+
 
 def test_a_parameter_file_sets_what_was_given(tmp_path: Path) -> None:
     words = (
@@ -24,3 +26,15 @@ def test_a_parameter_file_sets_what_was_given(tmp_path: Path) -> None:
         "nsfw": False,
         "min_side": 200,
     }
+    words += " --recipe datacomp-basic --min-side 300"
+    done = pycurate("config", *words.split(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = yaml.safe_load((tmp_path / "image_pipeline.yaml").read_text())
+    assert (found["recipe"], found["language"], found["max_aspect"], found["min_side"]) == (
+        "datacomp-basic",
+        "en",
+        3,
+        300,
+    )
+    # A run with this file sets the same: what the recipe set is given now.
+    assert with_recipe(found) == found

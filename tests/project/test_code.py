@@ -10,14 +10,14 @@ import grimp
 import pytest
 
 from pycurate.fingerprint import KINDS, files_of
-from pycurate.parameters import SCHEMA, all_parameters, switches
+from pycurate.parameters import RECIPES, SCHEMA, all_parameters, switches
 from scripts import NAMES as SCRIPTS
 from scripts import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "pycurate"
 REACH = json.loads((ROOT / "conf" / "code.json").read_text())
-TOLD = {SCHEMA}  # what it says reaches a task by its command, so that a description can be edited: see below
+TOLD = {SCHEMA, RECIPES}  # what they say reaches a task by its command, so that a description can be edited: see below
 CLASS = re.compile(r"(pycurate(?:\.\w+)+):\w+")  # as presets name a class
 
 

@@ -21,6 +21,7 @@ from pycurate.dedup.graph import Dropped
 from pycurate.dedup.pairs import Search
 from pycurate.dedup.recall import Recall
 from pycurate.filters import metadata as metadata_filters
+from pycurate.filters.language import Language
 from pycurate.filters.ranking import Top
 from pycurate.filters.repeats import MaxCaptionCount
 from pycurate.filters.thresholds import MinClipScore
@@ -131,7 +132,7 @@ def test_reasons_are_those_of_the_filters_and_of_resolve() -> None:
     assert len(own) == 5
     described = {name for entry, _ in rows(section(OUTPUT, "## Reasons")) for name in names(entry)}
     whole = {MaxCaptionCount.reason, Top("COLUMN", 1).rule().reason}  # which look at all samples
-    assert described == {*own, *whole, *RESERVED, MinClipScore.reason, "aesthetic", "nsfw"}
+    assert described == {*own, *whole, *RESERVED, MinClipScore.reason, Language.reason, "aesthetic", "nsfw"}
 
 
 def test_every_class_of_error_has_a_remedy() -> None:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from tars import jpeg, read_shard, write_tar
+
+from pycurate.shards.samples import read_samples
 
 
 def test_caption_of_the_json_sidecar_is_used_where_there_is_no_text(tmp_path: Path) -> None:
@@ -15,6 +18,25 @@ def test_caption_of_the_json_sidecar_is_used_where_there_is_no_text(tmp_path: Pa
         ("c.json", b'{"caption": 3}'),
     ]
     assert [sample.caption for sample in read_shard(write_tar(tmp_path / "s.tar", members))] == ["a dog", None, None]
+
+
+@pytest.mark.parametrize(
+    ("key", "captions"),
+    [
+        ("caption", ["alt", "one", "", "alt", None]),
+        ("TEXT", ["two", "two", "two", "alt", None]),
+        ("text", ["alt", None, "", "alt", None]),
+    ],
+)
+def test_a_field_that_is_named_is_used_before_the_text(tmp_path: Path, key: str, captions: list[str | None]) -> None:
+    both = b'{"caption": "one", "TEXT": "two", "text": 3}'
+    sidecars = [{"txt": b"alt", "json": both}, {"json": both}, {"txt": b"", "json": b'{"caption": 3, "TEXT": "two"}'}]
+    sidecars += [{"txt": b"alt", "json": b'{"caption": "", "TEXT": ""}'}, {}]
+    members = []
+    for i, extra in enumerate(sidecars):
+        members += [(f"{i}.jpg", jpeg(i)), *((f"{i}.{ext}", data) for ext, data in extra.items())]
+    path = write_tar(tmp_path / "s.tar", members)
+    assert [sample.caption for sample in read_samples(path, "s.tar", caption_key=key)] == captions
 
 
 def test_the_uid_of_the_json_sidecar_is_kept_where_it_is_one(tmp_path: Path) -> None:

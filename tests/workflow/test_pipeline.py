@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -80,12 +81,20 @@ def test_published_files_are_hard_links(photographs: Flow) -> None:
 def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow) -> None:
     before = {path.name for path in (photographs.out / "curated").iterdir()}
     anew = photographs.folder / "anew"
-    change = refilter(photographs.out, "--aesthetic-threshold", "0.8", "--write", str(anew))
-    photographs.succeed("--dedup", "true", "--images_per_tar", "20", "--aesthetic_threshold", "0.8", "-resume")
+    words = photographs.folder / "words.json"
+    captions = read_table(path_of(photographs.out, "samples", "00000"), ["caption"])["caption"].to_pylist()
+    words.write_text(json.dumps(captions[::2]))
+    balance = ["--balance", "captions", "--cap", "1"]
+    options = ["--aesthetic-threshold", "0.7", *balance, "--balance-words", str(words)]
+    change = refilter(photographs.out, *options, "--write", str(anew))
+    options = ["--aesthetic_threshold", "0.7", *balance, "--balance_words", str(words)]
+    photographs.succeed("--dedup", "true", "--images_per_tar", "20", *options, "-resume")
     assert tasks(photographs, "CACHED") == {"MODELS_VERIFY", "EMBED", "SCORE", "DEDUP_PAIRS"}
     assert tasks(photographs, "COMPLETED") == {"PARTITION", "DECIDE", "WRITE", "REPORT_EXAMPLES", "REPORT"}
     kept = [row for row in decisions(photographs) if row["kept"]]
-    assert kept and all(row["aesthetic"] >= 0.8 for row in kept)  # type: ignore[operator]
+    assert kept and all(row["aesthetic"] >= 0.7 for row in kept)  # type: ignore[operator]
+    assert {row["reason"] for row in decisions(photographs)} >= {"kept", "balanced"}
+    assert f"Balanced over the words of captions, with a cap of 1: {len(kept)} of " in change
     after = {path.name for path in (photographs.out / "curated").iterdir()}
     assert after < before
     assert len([name for name in after if name.endswith(".tar")]) == -(-len(kept) // 20)
@@ -98,12 +107,12 @@ def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow
     assert one["dropped"] == other["dropped"] and one["thresholds"] == other["thresholds"]
     assert f"{one['kept']:,} " in " ".join(change.split()) + " "
     # Going back in place leaves what the first run left.
-    refilter(anew, "--aesthetic-threshold", "0.5", "--write", str(anew))
+    refilter(anew, "--aesthetic-threshold", "0.5", "--balance", "none", "--write", str(anew))
     assert {path.name for path in (anew / "curated").iterdir()} == before
     # The manifest is true after a run, of a folder that was made anew, and of one that was changed in place.
     for results in (fresh, anew):
         assert pycurate("verify", results).returncode == 0, results
-    refilter(fresh, "--aesthetic-threshold", "0.5", "--write", str(fresh))
+    refilter(fresh, "--aesthetic-threshold", "0.5", "--balance", "none", "--write", str(fresh))
     done = pycurate("verify", fresh)
     assert done.returncode == 0, done.stdout
     assert "pipeline_info/versions.json" in read_manifest(fresh)
@@ -117,6 +126,9 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     own = f"{folder}/own.py"
     more = ["--scorer", f"{own}:First", "--min_score", "first=0", "--filter", f"{own}:Wide", "--min_side", "300"]
     more += ["--score", "mix=z(first)-0.5*z(nsfw)", "--keep_top", "mix=0.5,aesthetic=9"]
+    # Of the recipe only the language is left: what is given takes precedence.
+    more += ["--balance", "cells", "--target", "5", "--balance_by", "first"]
+    more += ["--recipe", "datacomp-basic", "--max_aspect", "9", "--caption_words", "0", "--caption_characters", "0"]
     photographs.succeed(
         "--dedup",
         "true",
@@ -131,14 +143,18 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     )
     assert {"EMBED"} <= tasks(photographs, "CACHED") and "SCORE" in tasks(photographs, "COMPLETED")
     rows = decisions(photographs)
-    assert {row["reason"] for row in rows} >= {"kept", "first", "min_side", "wide"}
+    assert {row["reason"] for row in rows} >= {"kept", "first", "language", "min_side", "wide"}
+    assert {row["language"] for row in rows if row["reason"] not in ("first", "language")} == {"en"}
+    one = next(row for row in rows if row["reason"] == "language")
+    shown = pycurate("inspect", photographs.out, one["uid"]).stdout
+    assert "dropped: language (language), not one of en" in shown and f"language      {one['language']}\n" in shown
     assert all((row["first"] >= 0) == (row["reason"] != "first") for row in rows)  # type: ignore[operator]
     # The best by the scores of others: half of what passes the filters, then nine, of which some are duplicates.
     reasons = Counter(str(row["reason"]) for row in rows)
     duplicates = sum(count for reason, count in reasons.items() if reason.startswith("duplicate"))
-    left = len(rows) - sum(reasons[reason] for reason in ("unreadable", "first", "min_side", "wide"))
+    left = len(rows) - sum(reasons[reason] for reason in ("unreadable", "first", "language", "min_side", "wide"))
     assert reasons["top_mix"] == left - left // 2 and reasons["top_aesthetic"] == left // 2 - 9
-    assert reasons["kept"] + duplicates == 9
+    assert reasons["kept"] + reasons["balanced"] + duplicates == 9 and reasons["kept"] == 5
     by_mix, by_aesthetic = (rule for rule in read_criteria(photographs.out).filters if rule.top)
     assert (by_mix.among, by_mix.chosen, by_aesthetic.chosen) == (left, left // 2, 9)
     said = f"The threshold came to {by_aesthetic.threshold} on aesthetic: it keeps the top 9, 9 of {left // 2} samples."
@@ -147,8 +163,12 @@ def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow)
     one = next(row for row in rows if row["reason"] == "top_aesthetic")
     shown = pycurate("inspect", photographs.out, one["uid"]).stdout
     assert f"dropped: top_aesthetic (top_aesthetic), not among the top 9, at least {by_aesthetic.threshold}" in shown
+    given = json.loads((photographs.out / "summary.json").read_text())["parameters"]
+    assert (given["recipe"], given["language"], given["min_side"]) == ("datacomp-basic", "en", 300)
     again = refilter(photographs.out)
     assert "0 samples added, 0 removed" in again and said in again
+    # A recipe outranks what the run had.
+    assert re.search(r"^caption_words +0 +[1-9]", refilter(photographs.out, "--recipe", "datacomp-basic"), re.MULTILINE)
     assert "top 7, 7 of" in refilter(photographs.out, "--keep-top", "aesthetic=7")
 
 
@@ -230,11 +250,14 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "--min_score b: is not COLUMN=NUMBER" in said and "--min_score c=x: is not COLUMN=NUMBER" in said
     assert "m:C:" not in said and "/a/own.py:C:" not in said and "a=1:" not in said
     words = ("--similar", "a=x,a=y,B=x", "--concept", "c=a hat, red|a hat", "--concept_threshold", "d=1")
-    said = refused(tmp_path, "--input", "x", "--score", "a=2*s_clip_loss", "--keep_top", "a=0.3", *words)
+    balance = ("--balance", "captions", "--target", "3", "--balance_words", "none.json")
+    said = refused(tmp_path, "--input", "x", "--score", "a=2*s_clip_loss", "--keep_top", "a=0.3", *words, *balance)
     assert "s_clip_loss requires a CLIP model: add for example --preset clip-b32" in said
     assert "--similar 'B=x': is not NAME=FOLDER with" in said and "--similar a=x,a=y,B=x: names two sets alike" in said
     assert "--concept ' red|a hat': is not NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas" in said
     assert "--concept_threshold d=1: is not NAME=NUMBER with a NAME of --concept" in said
+    assert "--balance captions requires --cap\n" in said and "--target has no effect with --balance captions" in said
+    assert "--balance_words 'none.json': there is no such file" in said
     lists = ("--blocklist", "a.txt,crc:b,md5:none.txt,md5:s3://a/b", "--digests", "pdq,crc")
     leakage = ("--leakage", "a=s3://b/c,d=s3://e/f")
     said = refused(tmp_path, "--input", "x", "--concept", "c=hat|head", *lists, *leakage)
