@@ -29,7 +29,8 @@ def in_order(reasons: Iterable[str], filters: Sequence[str]) -> list[str]:
     """
     given = set(reasons)
     others = sorted(given - {*RESERVED, *filters})
-    return [reason for reason in (KEPT, BLOCKED, UNREADABLE, *filters, *others, *DUPLICATES) if reason in given]
+    ordered = dict.fromkeys((KEPT, BLOCKED, UNREADABLE, *filters, *others, *DUPLICATES))  # blocklists are filters, too
+    return [reason for reason in ordered if reason in given]
 
 
 def label(reason: str) -> str:
