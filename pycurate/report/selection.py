@@ -17,7 +17,9 @@ def _combined(one: Combination) -> str:
 
 
 def _blocking(rule: Rule) -> str:
-    return f"Images were compared with {rule.hashes:,} hashes of {len(rule.lists)} blocklists."
+    hashes, lists = rule.hashes or 0, len(rule.lists)
+    counted = f"{hashes:,} hash{'es' if hashes != 1 else ''} of {lists} blocklist{'s' if lists != 1 else ''}"
+    return f"Images were compared with {counted}."
 
 
 def _best(rule: Rule) -> str:

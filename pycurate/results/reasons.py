@@ -32,7 +32,7 @@ def in_order(reasons: Iterable[str], filters: Sequence[str]) -> list[str]:
     given = set(reasons)
     others = sorted(given - {*RESERVED, *filters})
     every = (KEPT, BLOCKED, UNREADABLE, *filters, *others, *DUPLICATES, BALANCED)
-    return [reason for reason in every if reason in given]
+    return [reason for reason in dict.fromkeys(every) if reason in given]  # blocklists are filters, too
 
 
 def label(reason: str) -> str:

@@ -333,6 +333,7 @@ def test_what_a_blocklist_names_is_neither_written_nor_shown(tmp_path: Path) -> 
     assert summary["dropped"]["blocked"] == 5 and summary["unreadable"] == {"not_an_image": 1}
     told = [path_of(tmp_path, kind).read_text() for kind in ("page", "summary", "criteria")]
     assert "Images were compared with 3 hashes of 3 blocklists." in summary["selection"]
+    assert path_of(tmp_path, "page").read_text().count("On a blocklist") == 1  # in the table of what was dropped
     assert not any(secret in text for text in told for secret in (hashlib.md5(planted).hexdigest(), original))
 
     def told_by(command: str, *words: str, code: int = 0) -> str:
