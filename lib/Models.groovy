@@ -24,8 +24,8 @@ class Models {
                 .findAll { weights -> !Files.exists(weights.resolve('fetched.sha256')) }
                 .each { weights -> checkWritable(weights, params.model_dir) }
         }
-        if (!place.exists()) {
-            place.mkdirs()
+        if (!place.exists() && !place.mkdirs()) {
+            throw new AbortOperationException("--model_dir ${Paths.shown(params.model_dir)}: cannot be made; choose another folder")
         }
         place
     }
