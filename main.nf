@@ -36,16 +36,21 @@ workflow {
     }
     input = settings.testset ? TESTSET.out.folder.map { folder -> folder.toString() } : given
 
+    // A refusal stands in the way of all that follows, which would take a set without partitions for an empty one.
     PARTITION(input, code.partition)
-    PARTITION.out.refusal.subscribe { _input, text -> Call.refuse(text) }
+    found = PARTITION.out.partitions                            // [its partition files, []], a value
+        .mix(PARTITION.out.refusal.map { _input, text -> Call.refuse(text) })
+        .map { _input, files -> [files, []] }
+        .first()
     PARTITION.out.remarks.subscribe { text -> print text }      // what was named and is no input
     sets = References.folders(settings)                         // of images that options name beside the input
     raw = sets.findAll { folder -> !References.embedded(folder) }*.toString() // those that hold shards
-    found = PARTITION.out.partitions.map { _input, files -> [files, []] } // and [folder, partition files] of each of those, a value
-    if (raw) {
+    if (raw) {                                                  // and [folder, partition files] of each of those
         PARTITION_REFERENCE(channel.fromList(raw), code.partition)
-        PARTITION_REFERENCE.out.refusal.subscribe { folder, text -> Call.refuse(text, "${References.option(settings, folder)}: ") }
-        others = PARTITION_REFERENCE.out.partitions.toList().flatMap { all -> References.complete(all, raw.size()) }
+        others = PARTITION_REFERENCE.out.partitions
+            .mix(PARTITION_REFERENCE.out.refusal.map { folder, text -> Call.refuse(text, "${References.option(settings, folder)}: ") })
+            .toList()
+            .flatMap { all -> References.complete(all, raw.size()) }
         found = found.map { files, _none -> [files] }.combine(others.map { all -> [all] }).first()
     }
 
@@ -82,7 +87,7 @@ workflow {
     made = channel.value([])                                    // [folder, its tables] of each set of shards, a value
     if (raw) {
         REFERENCE(accepted.map { _files, others -> others }, models, code.embed)
-        made = REFERENCE.out.made
+        made = REFERENCE.out.made.filter { all -> all.size() == raw.size() } // fewer where the run is being stopped
     }
     named = made.map { all -> References.tables(sets, all) }    // where the tables of each set are, a value
     references = named.map { tables -> References.of(settings, 'reference', tables) }

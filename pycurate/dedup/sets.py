@@ -47,12 +47,14 @@ def check_folder(folder: Path) -> None:
     """Raise TableError, naming what is missing, if an embedding folder of any tool lacks files of img_emb.
 
     This is known of files that are numbered as by clip-retrieval (`img_emb_0.npy`, ...): from 0 to the last number of
-    embeddings or metadata, or as many as a run of pycurate recorded.
+    embeddings or metadata, or as many as a run of pycurate recorded. Where its tables state encoders, also raises
+    TableError if they are not the same.
     """
     there = _there(folder, "img_emb")
     if there:
         last = max(there | _there(folder, "metadata"))
         _compare(f"The folder {folder.resolve()}", "img_emb", there, _stated(folder) or set(range(last + 1)))
+    one_encoder(((folder, number, False) for number in paths_of(folder, "samples")), "img_emb")
 
 
 def one_encoder(tables: Iterable[tuple[Path, str, bool]], embeddings: str) -> None:

@@ -101,7 +101,7 @@ class Progress:
                 self._follow(about)
                 file.seek(self._read)
                 lines = file.read().split(b"\n")
-        except FileNotFoundError:  # Nextflow has not begun
+        except (FileNotFoundError, NotADirectoryError):  # Nextflow has not begun, or will refuse the call
             return
         self._read += sum(len(line) + 1 for line in lines[:-1])
         for line in lines[:-1]:

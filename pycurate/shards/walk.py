@@ -1,5 +1,6 @@
 """The folders beneath a folder, links among them, each once however many links lead to it."""
 
+import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -41,10 +42,20 @@ def _unlinked(
             if entry.name.startswith(".") and not hidden:
                 continue
             path = os.path.join(place, entry.name)
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 names.append(entry.name)
             elif entry.is_symlink():
                 link(path)
             else:
                 ahead.append(path)
         yield place, names
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link that leads only to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise

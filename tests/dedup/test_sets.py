@@ -117,6 +117,8 @@ def test_a_partition_of_another_encoder_is_refused(sets: Path) -> None:
     shutil.copy(path_of(sets / "other", "samples", "00005"), path_of(sets / "mine", "samples", "00005"))
     assert f"The input in {sets / 'mine'} was embedded by Other" in (said := refusal(sets, "same"))
     assert "in partition 00005" in said
+    assert said in call(sets, "dedup", "all", "--embeddings", "mine", "--out", "out", code=1)
+    assert not (sets / "out").exists()
 
 
 def test_a_reference_that_states_no_encoder_is_taken_with_a_warning(

@@ -17,6 +17,7 @@ def test_links_in_circles_and_to_one_file_count_once(tmp_path: Path) -> None:
     (top / "a").symlink_to(top / "b")  # before the folder itself by its name
     (top / "b" / "round").symlink_to(top)
     (top / "b" / "again").symlink_to("..")  # two circles: 2^40 paths for who follows them
+    (top / "b" / "itself").symlink_to("itself")
     (top / "link.tar").symlink_to(top / "b" / "x.tar")
     (top / "hard.tar").hardlink_to(top / "b" / ".hidden" / "x.tar")
     found = search(str(top))

@@ -68,7 +68,8 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
         (flow, ("--dedup", "true", "--reference", str(tmp_path / "empty")), "--reference: The input '"),
         (flow, ("--similar", f"few={tmp_path}/empty", "--concept", f"c={tmp_path}/empty"), "--similar: The input '"),
         (flow, ("--concept", "few=x"), f"--concept '{flow.folder}/x': this folder does not exist"),
-        (new, ("--filter", "nowhere:Mine"), "there is no module 'nowhere'; add your folder to PYTHONPATH"),
+        (flow, ("-work-dir", str(own)), f"the folder {own} in which tasks work cannot be written (File exists);"),
+        (new, ("--filter", "nowhere:Mine", "--dedup", "true"), "there is no module 'nowhere'; add your folder to"),
         (new, ("--input", "nowhere/{0..9}.tar"), f"there is no '{flow.folder}/nowhere', or you may not see it; check"),
     ):
         assert call.run(*options) == 1
@@ -114,7 +115,9 @@ def test_a_folder_has_one_run_at_a_time_and_signals_end_it(shards: Path, undistu
             who = f"is in use by a run on {socket.gethostname()} (process {running.pid}, started "
             assert other.run() == 1 and f"--outdir '{flow.out}' {who}" in other.text
             beside = flow.beside("beside")
-            assert beside.run() == 1 and f"the launch folder '{flow.folder}' {who}" in beside.text
+            for resume in ((), ("-resume",)):
+                assert beside.run(*resume) == 1 and f"the launch folder '{flow.folder}' {who}" in beside.text
+                assert not NOT_SAID.search(beside.text)
             assert (flow.out / LOCK).exists() and running.poll() is None, flow.text
             for task in asleep:
                 os.kill(task.pid, signal.SIGCONT)
