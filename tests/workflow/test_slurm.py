@@ -4,11 +4,15 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flows import LIMIT, ROOT, Flow, environment, site_file
+from s3 import S3
 from slurm.cluster import Cluster
+
+from pycurate.results.manifest import read_manifest
 
 # A stage with a GPU and a stage without; one of the first is killed and one of the second fails on its first attempt.
 PIPELINE = """
@@ -110,11 +114,17 @@ def test_a_second_attempt_goes_alone_and_asks_for_more_up_to_the_limit(jobs: lis
 
 
 def test_runs_side_by_side_on_one_node_and_on_two_leave_the_bytes_of_a_run_on_one_machine(
-    cluster: Cluster, shards: Path, undisturbed: Flow, tmp_path: Path
+    cluster: Cluster, shards: Path, undisturbed: Flow, s3: S3, tmp_path: Path
 ) -> None:
+    """The one on two nodes reads its shards from a store, and leaves its results there."""
+    s3.fill("cluster", shards, "shards/")
     before = [(path.name, path.stat().st_mtime_ns) for path in sorted(shards.iterdir())]
     one = undisturbed.again(tmp_path / "one", environment(cluster.env))
-    two = undisturbed.again(tmp_path / "two", environment(cluster.env))
+    two = replace(
+        undisturbed.again(tmp_path / "two", environment({**cluster.env, **s3.environment})),
+        options=tuple("s3://cluster/shards" if word == str(shards) else word for word in undisturbed.options),
+        outdir="s3://cluster/results",
+    )
     runs = [
         one.start("-profile", "slurm", *site_file(one.folder, slurm_options="--nodelist=n1", slurm_array_size=0)),
         two.start("-profile", "slurm", *site_file(two.folder)),
@@ -123,6 +133,8 @@ def test_runs_side_by_side_on_one_node_and_on_two_leave_the_bytes_of_a_run_on_on
     assert len(undisturbed.results()) > 3
     assert one.results() == undisturbed.results()
     assert two.results() == undisturbed.results()
+    uploaded = s3.contents("cluster", "results/")
+    assert uploaded == {name: (two.out / name).read_bytes() for name in [*read_manifest(two.out), "manifest.tsv"]}
     assert [(path.name, path.stat().st_mtime_ns) for path in sorted(shards.iterdir())] == before
 
 
