@@ -1,22 +1,23 @@
 """What a copy of an image has lost, told from its own pixels and header: real detail, compression, sharpening, colour.
 
 All is measured on TILES, so on pixels as they were decoded, of the same parts of the picture in each of its copies.
-The constants were fitted on the photographs of BSDS500 and Kodak's and on camera files, each with a dozen edits.
+Its constants were fitted on the photographs of BSDS500 and Kodak's and on camera files, each with a dozen edits; those
+of `pycurate.images.softness` have a script of their own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pycurate.images.decode import ImageInfo
 from pycurate.images.jpeg import LUMINANCE, scale_of
+from pycurate.images.softness import bands, signs, softened
 from pycurate.images.views import TILE, TILES_ACROSS, corners
 
 BLOCK = 8  # the side of a DCT block, which JPEG has as well
 FLAT = 4  # levels between the darkest and the brightest pixel of a row that belongs to a plain border
 UNKNOWN = 75.0  # the JPEG quality that other lossy formats, and GIF with its few colours, count as
 TINT = 12  # levels between the colours of a pixel that is grey, after compression too
-FLOOR = 0.2  # energy of a coefficient, in levels squared, that rounding and fine compression may have left
 LEAST_BORDER = 0.08  # of the area; less is no border but an uneven edge
 _SIDE = TILE * TILES_ACROSS
 _COUNT = _SIDE // BLOCK
@@ -24,19 +25,6 @@ _COUNT = _SIDE // BLOCK
 _k = np.arange(BLOCK)
 _DCT = np.cos(np.pi * (2 * _k + 1) * _k[:, None] / (2 * BLOCK)) * np.where(_k[:, None], 0.5, np.sqrt(1 / 8))
 _DCT = _DCT.astype(np.float32)
-_BAND = np.maximum(_k[:, None], _k)  # 0 to 7, the band of each coefficient
-
-# Where the spectrum falls more steeply than that of a photograph: weights of the steps between bands 3 to 7, in bits.
-_FALL = np.array([3.2, 2.3, 0.4, 1.6])
-_ORDINARY_FALL = 11.5
-_DEEPEST_FALL = 6.5  # from band 1 to band 3: what is blurred more has nothing left above that could fall
-_EMPTY = 6.0  # softness of what holds less than a level squared in band 2 already
-
-# Enlarging mixes neighbours by turns. Of the spectrum of the second differences along a row (Gallagher, "Detection of
-# linear and cubic interpolation in JPEG compressed images", CRV 2005) these places do not belong to JPEG's blocks.
-_SPAN = 56
-_WINDOW = np.hanning(_SPAN)
-_PLACES = np.array([9, 10, 11, 12, 16, 17, 18, 19, 23, 24, 25, 26])
 
 _QUALITIES = np.arange(20, 95)
 _PROBED = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))  # coefficients with enough values other than zero
@@ -74,8 +62,47 @@ class Evidence:
     jpeg_quality: float | None
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What is measured of one image.
+
+    Attributes:
+        pixels: those within a plain border.
+        levels: float64 (7,), the bands of `pycurate.images.softness` within it.
+        signs: its signs of enlarging and blurring.
+        past: the JPEG quality that its pixels show, None if none.
+        told: the JPEG quality that its file tells of or counts as.
+    """
+
+    pixels: float
+    levels: np.ndarray
+    signs: np.ndarray
+    past: float | None
+    told: float
+
+    @property
+    def coarsest(self) -> float:
+        """1-100, the lower of both qualities."""
+        return self.told if self.past is None else min(self.told, self.past)
+
+
 def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
     """Measure one image: uint8 (3, 256, 256), RGB, its pixels in the view TILES, and what is known of its file."""
+    tiles, info = image
+    seen = look(image)
+    again = 0.0
+    if seen.past is not None and seen.past < seen.told - 4:  # compressed once more, or kept without loss since
+        again = 1.5 if seen.told < 100 else 0.1
+    spread = tiles.max(axis=0) - tiles.min(axis=0)
+    grey = bool(spread.max() <= TINT)
+    loss = _coarseness(seen.coarsest) + again + 6 * float(seen.levels[1] - seen.levels[0]) + 16 * grey
+    known = [quality for quality in (seen.past, info.table_quality) if quality is not None]
+    detail = seen.pixels * 2 ** -softened(seen.levels, seen.signs)
+    return Evidence(detail, loss, min(known, default=None))
+
+
+def look(image: tuple[np.ndarray, ImageInfo]) -> Seen:
+    """What `evidence` goes by, but for colour."""
     tiles, info = image
     width, height = info.width, info.height
     red, green, blue = tiles.astype(np.uint16)
@@ -85,29 +112,22 @@ def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
     down, across = _inside(rows, height), _inside(columns, width)
     if not (down.all() and across.all()):
         coefficients = coefficients[down][:, :, across]
-    levels = _levels(coefficients)
-
     share = (rows[1] - rows[0]) * (columns[1] - columns[0]) / (width * height)
     # In eighths, and one less, so that what compression blurs of a border's edge does not matter.
     share = max(1, int(8 * share) - 1) / 8 if share < 1 - LEAST_BORDER else 1.0
-    softness = float((levels[2:-1] - levels[3:]) @ _FALL) - _ORDINARY_FALL + _resampling(luminance)
-    softness = max(softness, 3 * (float(levels[0] - levels[2]) - _DEEPEST_FALL))  # in few bits, since FLOOR ends it
-    if levels[1] < 0:  # nothing but the mean and the coarsest waves
-        softness = max(softness, _EMPTY)
-    blurred = 1.3 + 0.8 * min(4, softness // 1.5) if softness >= 0 else 0.0
 
+    energy = _energy(coefficients)
+    levels = bands(energy)
     past = _past_quality(coefficients)
-    known = [quality for quality in (past, info.table_quality) if quality is not None]
     told = info.table_quality or (UNKNOWN if info.format in ("webp", "avif", "jp2", "gif") else 100.0)
-    again = 0.0
-    if past is not None and past < told - 4:  # compressed once more, or kept without loss since
-        again = 1.5 if told < 100 else 0.1
-    coarsest = min([told, *known])
-    coarseness = np.log2(max(5.8, LUMINANCE.mean() * scale_of(coarsest) / 100))  # finer ones leave no trace
-    spread = tiles.max(axis=0) - tiles.min(axis=0)
-    grey = bool(spread.max() <= TINT)
-    loss = coarseness + again + 6 * float(levels[1] - levels[0]) + 16 * grey
-    return Evidence(width * height * share * 2**-blurred, float(loss), min(known, default=None))
+    seen = Seen(width * height * share, levels, np.zeros(0), past, told)
+    compression = (_coarseness(seen.coarsest), _coarseness(told), float(past is not None))
+    return replace(seen, signs=signs(energy, levels, luminance, compression))
+
+
+def _coarseness(quality: float) -> float:
+    """In bits, of JPEG's quantisation at this quality."""
+    return float(np.log2(max(5.8, LUMINANCE.mean() * scale_of(quality) / 100)))  # finer ones leave no trace
 
 
 def _transformed(luminance: np.ndarray) -> np.ndarray:
@@ -143,28 +163,10 @@ def _inside(content: tuple[int, int], length: int) -> np.ndarray:
     return within if within.sum() > 1 else np.ones(_COUNT, bool)
 
 
-def _levels(coefficients: np.ndarray) -> np.ndarray:
-    """float64 (7,): log2 of the mean energy of a coefficient in each band but that of the mean, and of FLOOR."""
+def _energy(coefficients: np.ndarray) -> np.ndarray:
+    """float32 (8, 8): the mean energy of each coefficient, in levels squared."""
     count = len(coefficients) * coefficients.shape[2]
-    energy = (coefficients * coefficients).sum(axis=0).sum(axis=1) / count
-    total = np.bincount(_BAND.ravel(), energy.ravel())[1:]
-    return np.log2(total / np.bincount(_BAND.ravel())[1:] + FLOOR)
-
-
-def _resampling(luminance: np.ndarray) -> float:
-    """0-4, bits by which one frequency of the second differences, those of JPEG's blocks aside, exceeds the others."""
-    power = np.zeros(_SPAN // 2 + 1)
-    signed = luminance.astype(np.int16)
-    rows, columns = signed[::2], signed[:, ::2]  # every other one is enough
-    across = np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]).sum(axis=0, dtype=np.int32)
-    down = np.abs(columns[:-2] - 2 * columns[1:-1] + columns[2:]).sum(axis=1, dtype=np.int32)
-    for differences in (across, down):
-        along = np.log(differences / len(rows) + 1.0)
-        along = np.concatenate((along[:1], along, along[-1:])).reshape(TILES_ACROSS, TILE)[:, 4 : 4 + _SPAN]
-        spectrum = np.fft.rfft((along - along.mean(axis=1, keepdims=True)) * _WINDOW)
-        power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
-    places = power[_PLACES] + 1e-6
-    return float(np.clip(np.log2(places.max() / np.median(places)) - 2, 0, 4))
+    return (coefficients * coefficients).sum(axis=0).sum(axis=1) / count
 
 
 def _past_quality(coefficients: np.ndarray) -> float | None:

@@ -57,6 +57,9 @@ def bordered(image: Image.Image) -> Image.Image:
 COPIES: dict[str, tuple[Callable[[Image.Image], Image.Image], int]] = {
     "twice the size": (resized(2), 90),
     "half as large again": (resized(1.5), 90),
+    "larger by a third": (resized(4 / 3), 95),
+    "larger by a quarter": (resized(1.25), 90),
+    "three times the size": (resized(3), 90),
     "half the size": (resized(0.5), 90),
     "thumbnail": (thumbnail, 90),
     "quality 85": (Image.Image.copy, 85),
@@ -69,7 +72,7 @@ COPIES: dict[str, tuple[Callable[[Image.Image], Image.Image], int]] = {
     "grey": (lambda image: image.convert("L"), 90),
 }
 # How many of 40 originals rank first, as docs/dedup.md has it.
-KEPT = dict.fromkeys(COPIES, 38) | {"half as large again": 36, "quality 85": 36}
+KEPT = dict.fromkeys(COPIES, 38) | {"three times the size": 37, "quality 85": 35}
 
 
 def copies(image: Image.Image) -> dict[str, bytes]:
@@ -93,7 +96,7 @@ def test_an_original_ranks_before_a_copy(ranks: list[dict[str, tuple[float, ...]
 
 def test_an_original_ranks_before_several_copies(ranks: list[dict[str, tuple[float, ...]]]) -> None:
     group = ("half the size", "quality 60", "twice the size")
-    assert sum(one["original"] < min(one[name] for name in group) for one in ranks) >= 37
+    assert sum(one["original"] < min(one[name] for name in group) for one in ranks) >= 38
 
 
 def test_a_table_s_quality_is_what_pillow_was_asked_for() -> None:
