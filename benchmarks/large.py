@@ -96,7 +96,7 @@ def _make_partition(folder: Path, name: str, start: int, stop: int, random: np.r
         "loss": random.random(count),
         "caption": captions,
         "status": np.where(good, "ok", "error").tolist(),
-        "error": np.where(good, None, "corrupt").tolist(),
+        "error": pa.array(["corrupt"] * count, mask=good),
         "row": pa.array(np.cumsum(good) - 1, mask=~good),
     }
     arrays = {

@@ -1,8 +1,9 @@
 """Which samples are dropped as duplicates: by the pairs of all buckets, a mask of who may stay, and the greedy walk."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -108,29 +109,54 @@ def forget_duplicates(results: Path) -> None:
 
 
 class Index:
-    """Readable samples of all sources by number: which may stay, and their rank."""
+    """Readable samples of all sources by number: which may stay, and of those that were asked for their rank."""
 
     def __init__(self, sources: Sequence[Source], passes: Mapping[int, np.ndarray], keep: Keep) -> None:
-        self.numbers = np.array([source.number for source in sources])  # ascending: sources come in order
-        masks, order = [np.zeros(0, bool)], [np.zeros(0, RANK)]
-        places = shard_names(sources) if keep == "first" else []
-        for source in sources:
-            samples = source.readable(source.known(COLUMNS))
-            aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
-            order.append(order_of(samples, aesthetic, keep, places, bool(source.reference)))
-            masks.append(passes.get(source.number, np.ones(samples.num_rows, bool)))
-        self.bases = np.cumsum([0] + [len(part) for part in order[1:]])
-        self.passes, self.order = np.concatenate(masks), np.concatenate(order)
+        self._sources = {source.number: source for source in sources}
+        self._passes, self._keep = passes, keep
+        self._shards = shard_names(sources) if keep == "first" else []
+        self._known = np.zeros(0, np.int64)
+        self.order = np.zeros(0, RANK)
 
     def places(self, samples: np.ndarray) -> np.ndarray:
-        """Positions in `passes` and `order` of samples by number. Raises TableError if there is no such sample."""
-        source = np.searchsorted(self.numbers, samples >> ROW_BITS)
-        known = source < len(self.numbers)
-        known[known] = self.numbers[source[known]] == samples[known] >> ROW_BITS
-        row = samples & ((1 << ROW_BITS) - 1)
-        if not known.all() or (row >= np.diff(self.bases)[source]).any():
+        """Positions in `order` of these samples, int64 (n,), and reads the ranks of those that are not there yet.
+
+        That may move the others. Raises TableError if there is no such sample.
+        """
+        new = np.setdiff1d(samples, self._known)
+        if len(new):
+            known = np.concatenate([self._known, new])
+            sort = np.argsort(known, kind="stable")
+            ranks = [self._ranks(number, rows) for number, rows in _by_source(new)]
+            self.order = np.concatenate([self.order, *ranks])[sort]
+            self._known = known[sort]
+        return np.searchsorted(self._known, samples)
+
+    def passing(self, samples: np.ndarray) -> np.ndarray:
+        """bool (n,): which samples, int64 (n,) by number, may stay."""
+        sort = np.argsort(samples, kind="stable")
+        result = np.ones(len(samples), bool)
+        parts = [
+            self._passes[number][rows] if number in self._passes else np.ones(len(rows), bool)
+            for number, rows in _by_source(samples[sort])
+        ]
+        result[sort] = np.concatenate([np.zeros(0, bool), *parts])
+        return result
+
+    def _ranks(self, number: int, rows: np.ndarray) -> np.ndarray:
+        source = self._sources.get(number)
+        samples = source.readable(source.known(COLUMNS)) if source else None
+        if source is None or samples is None or rows[-1] >= samples.num_rows:
             raise TableError("The pairs contain samples that are not in the tables; run dedup.py match again.")
-        return self.bases[source] + row
+        aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)[rows]
+        return order_of(samples.take(rows), aesthetic, self._keep, self._shards, bool(source.reference))
+
+
+def _by_source(samples: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The number of each source, and the rows in it, of samples by number, int64 (n,), ascending."""
+    numbers, starts = np.unique(samples >> ROW_BITS, return_index=True)
+    for number, (start, stop) in zip(numbers.tolist(), pairwise([*starts.tolist(), len(samples)]), strict=True):
+        yield number, samples[start:stop] & ((1 << ROW_BITS) - 1)
 
 
 def duplicates(
@@ -170,6 +196,7 @@ class Graph:
         place = index.places(self._sorted)
         by_rank = best_first(index.order[place])
         self.samples, self.places = self._sorted[by_rank], place[by_rank]  # by node
+        self.passes = index.passing(self.samples)
         self._node = np.empty(len(by_rank), np.int64)
         self._node[by_rank] = np.arange(len(by_rank))
         later, earlier = (self._node[np.searchsorted(self._sorted, number)] for number in numbers)
@@ -179,7 +206,7 @@ class Graph:
             )
         exact = pairs["exact"].to_numpy()
         self.leader = _leaders(len(place), later[exact], earlier[exact])
-        passing = np.flatnonzero(index.passes[self.places])
+        passing = np.flatnonzero(self.passes)
         self.stand_in = np.full(len(place), -1)  # of byte-equal ones, the best that passes, by leader
         self.stand_in[self.leader[passing][::-1]] = passing[::-1]
         near = np.flatnonzero(~exact)
@@ -190,7 +217,7 @@ class Graph:
 
     def dropped(self) -> Dropped:
         """Who is dropped for whom, once nothing is cut."""
-        passing = np.flatnonzero(self.index.passes[self.places] & self.index.order["new"][self.places])
+        passing = np.flatnonzero(self.passes & self.index.order["new"][self.places])
         node = self.leader[passing]
         through = self.walk.by[node]
         near = through >= 0
@@ -212,7 +239,7 @@ class Graph:
 
     def may_be_kept(self, samples: np.ndarray) -> np.ndarray:
         """bool (n,): which samples, by number and each the best of its copies, may be kept."""
-        result = self.index.passes[self.index.places(samples)].copy()
+        result = self.index.passing(samples)
         place = np.minimum(np.searchsorted(self._sorted, samples), len(self._sorted) - 1)
         known = self._sorted[place] == samples
         result[known] = self.walk.state[self._node[place[known]]] != GONE

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from curated import write_uids
 from report_run import make_run, standard_rows
 
 from pycurate import errors
@@ -32,7 +33,6 @@ from pycurate.results import tables
 from pycurate.results.layout import path_of
 from pycurate.results.reasons import RESERVED
 from pycurate.results.tables import read_array, read_table, write_table
-from pycurate.results.uids import write_uids
 from pycurate.stages.report import Setup, write_report
 from pycurate.stages.write import write_curated
 from scripts import NAMES, options_of
