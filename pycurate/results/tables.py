@@ -289,6 +289,23 @@ def stream_all(results: Path, kind: str, columns: list[str]) -> Iterator[pa.Reco
         yield from stream(path_of(results, kind, number), columns)
 
 
+def side_by_side(
+    first: Iterator[pa.RecordBatch], second: Iterator[pa.RecordBatch]
+) -> Iterator[tuple[pa.RecordBatch | None, pa.RecordBatch | None]]:
+    """The same rows of two streams, whose batches may be cut elsewhere; None at the end where one has fewer."""
+    one = other = None
+    while True:
+        one = one if one is not None and one.num_rows else next((b for b in first if b.num_rows), None)
+        other = other if other is not None and other.num_rows else next((b for b in second if b.num_rows), None)
+        if one is None or other is None:
+            break
+        rows = min(one.num_rows, other.num_rows)
+        yield one.slice(0, rows), other.slice(0, rows)
+        one, other = one.slice(rows), other.slice(rows)
+    if one is not None or other is not None:
+        yield one, other
+
+
 def decided(folder: Path) -> dict[str, int]:
     """{reason: samples} of the decisions in a folder."""
     counts: dict[str, int] = {}
