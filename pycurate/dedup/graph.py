@@ -22,7 +22,7 @@ from pycurate.dedup.walk import GONE, walk
 from pycurate.errors import TableError
 from pycurate.files import write_json
 from pycurate.results.layout import path_of
-from pycurate.results.tables import write_table
+from pycurate.results.tables import DUPLICATES, GROUP, written
 from pycurate.results.uids import hex_digits
 
 log = logging.getLogger(__name__)
@@ -71,24 +71,39 @@ class Dropped:
         """int64 (n,): their rows in the embeddings of their partitions."""
         return self.sample & ((1 << ROW_BITS) - 1)
 
-    def groups(self) -> pa.Table:
-        """The groups of duplicates, largest first: group (int64), uid, kept, similarity.
+    def groups(self) -> Iterator[pa.Table]:
+        """The groups of duplicates, largest first, in parts of GROUP rows, one at least: DUPLICATES.
 
         The kept one of a group stands first in it, also where it belongs to a reference set; the similarity is that to
         the kept one, and null for itself.
         """
         # A reference set numbers its samples by itself: its kept image may have the uid of one that is kept here.
-        of = pc.binary_join_element_wise(hex_digits(self.of), pa.array(np.where(self.reference, "r", "")), "")
-        sizes = pa.table({"of": of}).group_by("of").aggregate([([], "count_all")])
-        sizes = sizes.sort_by([("count_all", "descending"), ("of", "ascending")])
-        kept = pc.utf8_slice_codeunits(sizes["of"], 0, 32)
-        heads = [np.arange(len(kept)), kept, np.ones(len(kept), bool), pa.nulls(len(kept), pa.float32())]
-        group = pc.index_in(of, value_set=sizes["of"]).cast(pa.int64())
-        members = [group, hex_digits(self.uid), np.zeros(len(of), bool), self.similarity]
-        names = ["group", "uid", "kept", "similarity"]
-        table = pa.concat_tables([pa.table(columns, names=names) for columns in (heads, members)])
-        order = [("group", "ascending"), ("kept", "descending"), ("similarity", "descending"), ("uid", "ascending")]
-        return table.sort_by(order)
+        order = np.lexsort((self.reference, self.of[:, 1], self.of[:, 0]))
+        new = np.ones(len(order), bool)
+        new[1:] = (self.of[order[1:]] != self.of[order[:-1]]).any(axis=1)
+        new[1:] |= self.reference[order[1:]] != self.reference[order[:-1]]
+        starts = np.flatnonzero(new)
+        sizes = np.diff(starts, append=len(order))
+        largest = np.argsort(-sizes, kind="stable")
+        number = np.empty(len(starts), np.int64)
+        number[largest] = np.arange(len(starts))
+        group = np.repeat(number, sizes)
+        own = self.uid[order]
+        sort = np.lexsort((own[:, 1], own[:, 0], -self.similarity[order], group))
+        members = order[sort]
+        heads = np.cumsum(sizes[largest] + 1) - sizes[largest] - 1  # rows of the table
+        rows = len(members) + len(heads)
+        kept = np.zeros(rows, bool)
+        kept[heads] = True
+        uids, similarity = np.empty((rows, 2), np.uint64), np.zeros(rows, np.float32)
+        uids[kept], uids[~kept] = self.of[order[starts[largest]]], self.uid[members]
+        similarity[~kept] = self.similarity[members]
+        numbers = np.cumsum(kept) - 1
+        for start in range(0, max(1, rows), GROUP):
+            here = slice(start, start + GROUP)
+            alike = pa.array(similarity[here], mask=kept[here])
+            columns = [numbers[here], hex_digits(uids[here]), kept[here], alike]
+            yield pa.table(columns, schema=DUPLICATES)
 
 
 def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Recall) -> None:
@@ -99,7 +114,9 @@ def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Re
             *(100 * recall.recall, 100 * recall.low, 100 * recall.high, recall.probes),
         )
     write_json(path_of(results, "dedup"), vars(search) | vars(recall))
-    write_table(path_of(results, "duplicates"), dropped.groups())
+    with written(path_of(results, "duplicates")) as table:
+        for part in dropped.groups():
+            table.add(part)
 
 
 def forget_duplicates(results: Path) -> None:

@@ -88,6 +88,15 @@ DECISIONS = pa.schema(
     ]
 )
 
+DUPLICATES = pa.schema(
+    [
+        ("group", pa.int64()),  # 0 is the largest
+        ("uid", pa.string()),
+        ("kept", pa.bool_()),
+        ("similarity", pa.float32()),  # with the kept one, null for itself
+    ]
+)
+
 PLAN = pa.schema(
     [
         ("output_shard", pa.string()),
