@@ -16,7 +16,7 @@ from pycurate.dedup.pairs import LIMIT, PAIRS, Search, pairs_table, read_pairs
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of
 from pycurate.dedup.rank import COLUMNS, RANK, Keep, best_first, checked_keep, order_of, shard_names
 from pycurate.dedup.recall import EXACT, Recall, recall_of
-from pycurate.dedup.vectors import ROW_BITS, Embeddings
+from pycurate.dedup.vectors import ROW_BITS, Embeddings, sample_numbers
 from pycurate.dedup.visits import members_of, nodes_of
 from pycurate.dedup.walk import GONE, walk
 from pycurate.errors import TableError
@@ -142,11 +142,12 @@ class Index:
         """
         new = np.setdiff1d(samples, self._known)
         if len(new):
-            known = np.concatenate([self._known, new])
-            sort = np.argsort(known, kind="stable")
-            ranks = [self._ranks(number, rows) for number, rows in _by_source(new)]
-            self.order = np.concatenate([self.order, *ranks])[sort]
-            self._known = known[sort]
+            known = np.union1d(self._known, new)
+            order = np.empty(len(known), RANK)
+            order[np.searchsorted(known, self._known)] = self.order
+            for number, rows in _by_source(new):
+                order[np.searchsorted(known, sample_numbers(number, rows))] = self._ranks(number, rows)
+            self._known, self.order = known, order
         return np.searchsorted(self._known, samples)
 
     def passing(self, samples: np.ndarray) -> np.ndarray:
@@ -188,7 +189,8 @@ def duplicates(
     """
     search, pairs = read_pairs(results)
     recall = EXACT if search.reach == 1 else recall_of(pairs)
-    pairs = pairs.filter(pc.less(pairs["probe"], 2))
+    if search.reach < 1:
+        pairs = pairs.filter(pc.less(pairs["probe"], 2))
     index = Index(sources, passes, checked_keep(search.keep))
     limit = LIMIT
     while True:
@@ -214,17 +216,19 @@ class Graph:
         by_rank = best_first(index.order[place])
         self.samples, self.places = self._sorted[by_rank], place[by_rank]  # by node
         self.passes = index.passing(self.samples)
-        self._node = np.empty(len(by_rank), np.int64)
+        kind = np.min_scalar_type(-len(by_rank) - 1)  # of the numbers of nodes
+        self._node = np.empty(len(by_rank), kind)
         self._node[by_rank] = np.arange(len(by_rank))
-        later, earlier = (self._node[np.searchsorted(self._sorted, number)] for number in numbers)
+        del place, by_rank
+        earlier, later = (self._node[np.searchsorted(self._sorted, numbers.pop())] for _ in range(2))
         if (earlier >= later).any():
             raise TableError(
                 "The pairs do not match the ranks of the samples, whose scores changed; run dedup.py train again."
             )
         exact = pairs["exact"].to_numpy()
-        self.leader = _leaders(len(place), later[exact], earlier[exact])
+        self.leader = _leaders(len(self.samples), later[exact], earlier[exact])
         passing = np.flatnonzero(self.passes)
-        self.stand_in = np.full(len(place), -1)  # of byte-equal ones, the best that passes, by leader
+        self.stand_in = np.full(len(self.samples), -1, kind)  # of byte-equal ones, the best that passes, by leader
         self.stand_in[self.leader[passing][::-1]] = passing[::-1]
         near = np.flatnonzero(~exact)
         later, earlier = self.leader[later[near]], self.leader[earlier[near]]
@@ -245,9 +249,10 @@ class Graph:
         gone = of != passing
         chosen, of = passing[gone], of[gone]
         sort = np.argsort(self.samples[chosen])
-        order = self.index.order[self.places[of]]
-        own = self.index.order["uid"][self.places[chosen]]
-        columns = (self.samples[chosen], own, order["uid"], self.samples[of], alike[gone], ~near[gone], ~order["new"])
+        uid, new = self.index.order["uid"], self.index.order["new"]
+        own, named = self.places[chosen], self.places[of]
+        pair = self.samples[chosen], uid[own], uid[named], self.samples[of]
+        columns = (*pair, alike[gone], ~near[gone], ~new[named])
         return Dropped(*(column[sort] for column in columns))
 
     def cut_lists(self) -> pa.Table:
@@ -265,7 +270,7 @@ class Graph:
 
 def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """int64 (count,): for each node the best of those that it is byte-equal to, through any number of steps."""
-    leader = np.arange(count)
+    leader = np.arange(count, dtype=np.min_scalar_type(-count - 1))
     leader[copies] = originals
     while not np.array_equal(further := leader[leader], leader):
         leader = further

@@ -74,10 +74,8 @@ class Source:
         return samples.drop_columns("row")
 
     def facts(self) -> pa.Table:
-        """What filters may ask for: the columns of SAMPLES and of the scores, a row per readable sample."""
-        samples = self.readable(self.known([name for name in SAMPLES.names if name != "row"]))
-        scores = self.scores(samples["uid"])
-        return pa.table({name: table[name] for table in (samples, scores) for name in table.column_names})
+        """The columns of SAMPLES, a row per readable sample."""
+        return self.readable(self.known([name for name in SAMPLES.names if name != "row"]))
 
     def chosen(self, uids: pa.ChunkedArray) -> np.ndarray:
         """bool (n,): which of these readable samples are searched.
