@@ -289,7 +289,8 @@ def stream(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             raise TableError(f"{path} has no column {missing[0]!r}; run the stage that writes it again.")
-        yield from file.iter_batches(batch_size=1 << 16, columns=columns)
+        for group in range(file.num_row_groups):  # a reader of several keeps what it read of each until it ends
+            yield from file.iter_batches(batch_size=1 << 16, row_groups=[group], columns=columns)
 
 
 def stream_all(results: Path, kind: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
