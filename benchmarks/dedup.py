@@ -32,6 +32,8 @@ from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import directions_of, most_cells, train
 from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.filters.filtering import Filtering
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table
 from pycurate.stages import dedup
 from pycurate.stages.decide import decide
 
@@ -150,7 +152,8 @@ def speed(samples: int, rows: int, whole: bool, check: bool) -> None:
             )
             if check:
                 sources = sources_of(folder)
-                done = check_decisions(sources, decide(folder, sources, Filtering(), None, dedup=True), threshold)
+                decide(folder, sources, Filtering(), None, dedup=True)
+                done = check_decisions(sources, read_table(path_of(folder, "decisions")), threshold)
                 print(f"    checked: {done.pairs} pairs of kept vectors, {done.duplicates} duplicates; none missed")
 
 

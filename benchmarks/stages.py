@@ -33,7 +33,7 @@ from pycurate.models.protocols import Encoder, PixelScorer
 from pycurate.models.selection import ModelSelection, select_models
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
-from pycurate.results.plan import plan_output
+from pycurate.results.plan import Layout, output_plan
 from pycurate.results.tables import write_table
 from pycurate.shards.listing import Shard, find_shards
 from pycurate.shards.samples import read_samples
@@ -116,8 +116,9 @@ def plan_half(folder: Path, shards: list[Shard]) -> None:
     decisions = decisions.append_column("kept", [kept])
     for name in ("reason", "duplicate_of", "output_shard"):
         decisions = decisions.append_column(name, [[None] * len(kept)])
-    plan_output(folder, decisions, 100, 1 << 30)
-    write_table(folder / "decisions.parquet", decisions)
+    keys = decisions.filter(decisions["kept"])["key"].to_pylist()
+    with output_plan(folder, keys, Layout(100, 1 << 30)) as plan:
+        write_table(folder / "decisions.parquet", plan.add(decisions, samples))
 
 
 def bench_write(folder: Path, files: list[bytes], rounds: int) -> None:

@@ -1,6 +1,6 @@
 // Apply the filters, drop duplicates by rank, decide about every sample, and plan the output.
 process DECIDE {
-    label 'process_high'
+    label 'process_medium'
     ext options: { Options.of('DECIDE') }
 
     input:

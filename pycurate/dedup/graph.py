@@ -1,8 +1,9 @@
 """Which samples are dropped as duplicates: by the pairs of all buckets, a mask of who may stay, and the greedy walk."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,13 @@ from pycurate.dedup.pairs import LIMIT, PAIRS, Search, pairs_table, read_pairs
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of
 from pycurate.dedup.rank import COLUMNS, RANK, Keep, best_first, checked_keep, order_of, shard_names
 from pycurate.dedup.recall import EXACT, Recall, recall_of
-from pycurate.dedup.vectors import ROW_BITS, Embeddings
+from pycurate.dedup.vectors import ROW_BITS, Embeddings, sample_numbers
 from pycurate.dedup.visits import members_of, nodes_of
 from pycurate.dedup.walk import GONE, walk
 from pycurate.errors import TableError
 from pycurate.files import write_json
 from pycurate.results.layout import path_of
-from pycurate.results.tables import write_table
+from pycurate.results.tables import DUPLICATES, GROUP, written
 from pycurate.results.uids import hex_digits
 
 log = logging.getLogger(__name__)
@@ -70,24 +71,39 @@ class Dropped:
         """int64 (n,): their rows in the embeddings of their partitions."""
         return self.sample & ((1 << ROW_BITS) - 1)
 
-    def groups(self) -> pa.Table:
-        """The groups of duplicates, largest first: group (int64), uid, kept, similarity.
+    def groups(self) -> Iterator[pa.Table]:
+        """The groups of duplicates, largest first, in parts of GROUP rows, one at least: DUPLICATES.
 
         The kept one of a group stands first in it, also where it belongs to a reference set; the similarity is that to
         the kept one, and null for itself.
         """
         # A reference set numbers its samples by itself: its kept image may have the uid of one that is kept here.
-        of = pc.binary_join_element_wise(hex_digits(self.of), pa.array(np.where(self.reference, "r", "")), "")
-        sizes = pa.table({"of": of}).group_by("of").aggregate([([], "count_all")])
-        sizes = sizes.sort_by([("count_all", "descending"), ("of", "ascending")])
-        kept = pc.utf8_slice_codeunits(sizes["of"], 0, 32)
-        heads = [np.arange(len(kept)), kept, np.ones(len(kept), bool), pa.nulls(len(kept), pa.float32())]
-        group = pc.index_in(of, value_set=sizes["of"]).cast(pa.int64())
-        members = [group, hex_digits(self.uid), np.zeros(len(of), bool), self.similarity]
-        names = ["group", "uid", "kept", "similarity"]
-        table = pa.concat_tables([pa.table(columns, names=names) for columns in (heads, members)])
-        order = [("group", "ascending"), ("kept", "descending"), ("similarity", "descending"), ("uid", "ascending")]
-        return table.sort_by(order)
+        order = np.lexsort((self.reference, self.of[:, 1], self.of[:, 0]))
+        new = np.ones(len(order), bool)
+        new[1:] = (self.of[order[1:]] != self.of[order[:-1]]).any(axis=1)
+        new[1:] |= self.reference[order[1:]] != self.reference[order[:-1]]
+        starts = np.flatnonzero(new)
+        sizes = np.diff(starts, append=len(order))
+        largest = np.argsort(-sizes, kind="stable")
+        number = np.empty(len(starts), np.int64)
+        number[largest] = np.arange(len(starts))
+        group = np.repeat(number, sizes)
+        own = self.uid[order]
+        sort = np.lexsort((own[:, 1], own[:, 0], -self.similarity[order], group))
+        members = order[sort]
+        heads = np.cumsum(sizes[largest] + 1) - sizes[largest] - 1  # rows of the table
+        rows = len(members) + len(heads)
+        kept = np.zeros(rows, bool)
+        kept[heads] = True
+        uids, similarity = np.empty((rows, 2), np.uint64), np.zeros(rows, np.float32)
+        uids[kept], uids[~kept] = self.of[order[starts[largest]]], self.uid[members]
+        similarity[~kept] = self.similarity[members]
+        numbers = np.cumsum(kept) - 1
+        for start in range(0, max(1, rows), GROUP):
+            here = slice(start, start + GROUP)
+            alike = pa.array(similarity[here], mask=kept[here])
+            columns = [numbers[here], hex_digits(uids[here]), kept[here], alike]
+            yield pa.table(columns, schema=DUPLICATES)
 
 
 def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Recall) -> None:
@@ -98,7 +114,9 @@ def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Re
             *(100 * recall.recall, 100 * recall.low, 100 * recall.high, recall.probes),
         )
     write_json(path_of(results, "dedup"), vars(search) | vars(recall))
-    write_table(path_of(results, "duplicates"), dropped.groups())
+    with written(path_of(results, "duplicates")) as table:
+        for part in dropped.groups():
+            table.add(part)
 
 
 def forget_duplicates(results: Path) -> None:
@@ -108,29 +126,55 @@ def forget_duplicates(results: Path) -> None:
 
 
 class Index:
-    """Readable samples of all sources by number: which may stay, and their rank."""
+    """Readable samples of all sources by number: which may stay, and of those that were asked for their rank."""
 
     def __init__(self, sources: Sequence[Source], passes: Mapping[int, np.ndarray], keep: Keep) -> None:
-        self.numbers = np.array([source.number for source in sources])  # ascending: sources come in order
-        masks, order = [np.zeros(0, bool)], [np.zeros(0, RANK)]
-        places = shard_names(sources) if keep == "first" else []
-        for source in sources:
-            samples = source.readable(source.known(COLUMNS))
-            aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
-            order.append(order_of(samples, aesthetic, keep, places, bool(source.reference)))
-            masks.append(passes.get(source.number, np.ones(samples.num_rows, bool)))
-        self.bases = np.cumsum([0] + [len(part) for part in order[1:]])
-        self.passes, self.order = np.concatenate(masks), np.concatenate(order)
+        self._sources = {source.number: source for source in sources}
+        self._passes, self._keep = passes, keep
+        self._shards = shard_names(sources) if keep == "first" else []
+        self._known = np.zeros(0, np.int64)
+        self.order = np.zeros(0, RANK)
 
     def places(self, samples: np.ndarray) -> np.ndarray:
-        """Positions in `passes` and `order` of samples by number. Raises TableError if there is no such sample."""
-        source = np.searchsorted(self.numbers, samples >> ROW_BITS)
-        known = source < len(self.numbers)
-        known[known] = self.numbers[source[known]] == samples[known] >> ROW_BITS
-        row = samples & ((1 << ROW_BITS) - 1)
-        if not known.all() or (row >= np.diff(self.bases)[source]).any():
+        """Positions in `order` of these samples, int64 (n,), and reads the ranks of those that are not there yet.
+
+        That may move the others. Raises TableError if there is no such sample.
+        """
+        new = np.setdiff1d(samples, self._known)
+        if len(new):
+            known = np.union1d(self._known, new)
+            order = np.empty(len(known), RANK)
+            order[np.searchsorted(known, self._known)] = self.order
+            for number, rows in _by_source(new):
+                order[np.searchsorted(known, sample_numbers(number, rows))] = self._ranks(number, rows)
+            self._known, self.order = known, order
+        return np.searchsorted(self._known, samples)
+
+    def passing(self, samples: np.ndarray) -> np.ndarray:
+        """bool (n,): which samples, int64 (n,) by number, may stay."""
+        sort = np.argsort(samples, kind="stable")
+        result = np.ones(len(samples), bool)
+        parts = [
+            self._passes[number][rows] if number in self._passes else np.ones(len(rows), bool)
+            for number, rows in _by_source(samples[sort])
+        ]
+        result[sort] = np.concatenate([np.zeros(0, bool), *parts])
+        return result
+
+    def _ranks(self, number: int, rows: np.ndarray) -> np.ndarray:
+        source = self._sources.get(number)
+        samples = source.readable(source.known(COLUMNS)) if source else None
+        if source is None or samples is None or rows[-1] >= samples.num_rows:
             raise TableError("The pairs contain samples that are not in the tables; run dedup.py match again.")
-        return self.bases[source] + row
+        aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)[rows]
+        return order_of(samples.take(rows), aesthetic, self._keep, self._shards, bool(source.reference))
+
+
+def _by_source(samples: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The number of each source, and the rows in it, of samples by number, int64 (n,), ascending."""
+    numbers, starts = np.unique(samples >> ROW_BITS, return_index=True)
+    for number, (start, stop) in zip(numbers.tolist(), pairwise([*starts.tolist(), len(samples)]), strict=True):
+        yield number, samples[start:stop] & ((1 << ROW_BITS) - 1)
 
 
 def duplicates(
@@ -145,7 +189,8 @@ def duplicates(
     """
     search, pairs = read_pairs(results)
     recall = EXACT if search.reach == 1 else recall_of(pairs)
-    pairs = pairs.filter(pc.less(pairs["probe"], 2))
+    if search.reach < 1:
+        pairs = pairs.filter(pc.less(pairs["probe"], 2))
     index = Index(sources, passes, checked_keep(search.keep))
     limit = LIMIT
     while True:
@@ -170,17 +215,20 @@ class Graph:
         place = index.places(self._sorted)
         by_rank = best_first(index.order[place])
         self.samples, self.places = self._sorted[by_rank], place[by_rank]  # by node
-        self._node = np.empty(len(by_rank), np.int64)
+        self.passes = index.passing(self.samples)
+        kind = np.min_scalar_type(-len(by_rank) - 1)  # of the numbers of nodes
+        self._node = np.empty(len(by_rank), kind)
         self._node[by_rank] = np.arange(len(by_rank))
-        later, earlier = (self._node[np.searchsorted(self._sorted, number)] for number in numbers)
+        del place, by_rank
+        earlier, later = (self._node[np.searchsorted(self._sorted, numbers.pop())] for _ in range(2))
         if (earlier >= later).any():
             raise TableError(
                 "The pairs do not match the ranks of the samples, whose scores changed; run dedup.py train again."
             )
         exact = pairs["exact"].to_numpy()
-        self.leader = _leaders(len(place), later[exact], earlier[exact])
-        passing = np.flatnonzero(index.passes[self.places])
-        self.stand_in = np.full(len(place), -1)  # of byte-equal ones, the best that passes, by leader
+        self.leader = _leaders(len(self.samples), later[exact], earlier[exact])
+        passing = np.flatnonzero(self.passes)
+        self.stand_in = np.full(len(self.samples), -1, kind)  # of byte-equal ones, the best that passes, by leader
         self.stand_in[self.leader[passing][::-1]] = passing[::-1]
         near = np.flatnonzero(~exact)
         later, earlier = self.leader[later[near]], self.leader[earlier[near]]
@@ -190,7 +238,7 @@ class Graph:
 
     def dropped(self) -> Dropped:
         """Who is dropped for whom, once nothing is cut."""
-        passing = np.flatnonzero(self.index.passes[self.places] & self.index.order["new"][self.places])
+        passing = np.flatnonzero(self.passes & self.index.order["new"][self.places])
         node = self.leader[passing]
         through = self.walk.by[node]
         near = through >= 0
@@ -201,9 +249,10 @@ class Graph:
         gone = of != passing
         chosen, of = passing[gone], of[gone]
         sort = np.argsort(self.samples[chosen])
-        order = self.index.order[self.places[of]]
-        own = self.index.order["uid"][self.places[chosen]]
-        columns = (self.samples[chosen], own, order["uid"], self.samples[of], alike[gone], ~near[gone], ~order["new"])
+        uid, new = self.index.order["uid"], self.index.order["new"]
+        own, named = self.places[chosen], self.places[of]
+        pair = self.samples[chosen], uid[own], uid[named], self.samples[of]
+        columns = (*pair, alike[gone], ~near[gone], ~new[named])
         return Dropped(*(column[sort] for column in columns))
 
     def cut_lists(self) -> pa.Table:
@@ -212,7 +261,7 @@ class Graph:
 
     def may_be_kept(self, samples: np.ndarray) -> np.ndarray:
         """bool (n,): which samples, by number and each the best of its copies, may be kept."""
-        result = self.index.passes[self.index.places(samples)].copy()
+        result = self.index.passing(samples)
         place = np.minimum(np.searchsorted(self._sorted, samples), len(self._sorted) - 1)
         known = self._sorted[place] == samples
         result[known] = self.walk.state[self._node[place[known]]] != GONE
@@ -221,7 +270,7 @@ class Graph:
 
 def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """int64 (count,): for each node the best of those that it is byte-equal to, through any number of steps."""
-    leader = np.arange(count)
+    leader = np.arange(count, dtype=np.min_scalar_type(-count - 1))
     leader[copies] = originals
     while not np.array_equal(further := leader[leader], leader):
         leader = further

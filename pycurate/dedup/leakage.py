@@ -16,7 +16,7 @@ from pycurate.dedup.few import device_for
 from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
 from pycurate.dedup.vectors import sample_numbers
 from pycurate.results.layout import path_of, paths_of
-from pycurate.results.tables import read_table, read_tables, write_table
+from pycurate.results.tables import read_table, read_tables, stream, write_table
 
 ROUNDING = 1e-4  # of float32 products of unit vectors, generously
 IMAGES = 256  # of a set that are compared at a time
@@ -92,8 +92,8 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
     return pa.concat_tables(tables).replace_schema_metadata({"thresholds": json.dumps(thresholds)})
 
 
-def write_leakage(results: Path, decisions: pa.Table) -> None:
-    """Leave leakage.parquet (LEAKAGE) in `results`, a row per image of the sets, from what DEDUP left and `decisions`.
+def write_leakage(results: Path) -> None:
+    """Leave leakage.parquet (LEAKAGE) in `results`, a row per image of the sets, from what DEDUP and DECIDE left.
 
     Without leaks there is none. Its metadata states the thresholds.
     """
@@ -103,6 +103,9 @@ def write_leakage(results: Path, decisions: pa.Table) -> None:
         return
     metadata = read_table(next(iter(numbers.values()))).schema.metadata
     leaks = pa.concat_tables([table.cast(LEAKS) for _, table in read_tables(results, "leaks")])
+    batches = stream(path_of(results, "decisions"), ["uid", "shard", "key", "reason", "kept"])
+    matches = pc.unique(leaks["match"])
+    decisions = pa.Table.from_batches([batch.filter(pc.is_in(batch["uid"], matches)) for batch in batches])
     place = pc.index_in(leaks["match"], value_set=decisions["uid"])
     leaks = leaks.append_column("match_shard", decisions["shard"].take(place))
     leaks = leaks.append_column("match_key", decisions["key"].take(place))

@@ -13,7 +13,7 @@ from pycurate.dedup.vectors import Embeddings
 from pycurate.errors import TableError, UsageError
 from pycurate.results.comparisons import read_concepts
 from pycurate.results.layout import compared, path_of
-from pycurate.results.tables import SAMPLES, known_columns, read_table
+from pycurate.results.tables import SAMPLES, known_columns, opened, read_table
 
 REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
 
@@ -50,6 +50,12 @@ class Source:
         """All samples of the partition, good and bad. Raises TableError."""
         return read_table(path_of(self.results, "samples", self.name), columns)
 
+    @property
+    def count(self) -> int:
+        """How many samples it has, good and bad. Raises TableError."""
+        with opened(path_of(self.results, "samples", self.name)) as file:
+            return int(file.metadata.num_rows)
+
     def known(self, columns: Sequence[str]) -> list[str]:
         """Those of these columns of SAMPLES that its table has: an earlier version did not write all of them."""
         return known_columns(path_of(self.results, "samples", self.name), columns)
@@ -68,10 +74,8 @@ class Source:
         return samples.drop_columns("row")
 
     def facts(self) -> pa.Table:
-        """What filters may ask for: the columns of SAMPLES and of the scores, a row per readable sample."""
-        samples = self.readable(self.known([name for name in SAMPLES.names if name != "row"]))
-        scores = self.scores(samples["uid"])
-        return pa.table({name: table[name] for table in (samples, scores) for name in table.column_names})
+        """The columns of SAMPLES, a row per readable sample."""
+        return self.readable(self.known([name for name in SAMPLES.names if name != "row"]))
 
     def chosen(self, uids: pa.ChunkedArray) -> np.ndarray:
         """bool (n,): which of these readable samples are searched.
@@ -95,13 +99,17 @@ class Source:
             if not path.parent.is_dir():
                 continue
             table = read_table(path)
-            place = pc.index_in(uids, value_set=table["uid"])
-            if place.null_count:
-                raise TableError(f"{path} lacks {place.null_count} of the readable samples; score the partition again.")
+            if not table["uid"].equals(uids):
+                place = pc.index_in(uids, value_set=table["uid"])
+                if place.null_count:
+                    raise TableError(
+                        f"{path} lacks {place.null_count} of the readable samples; score the partition again."
+                    )
+                table = table.take(place)
             for name in table.drop_columns("uid").column_names:
                 if name in found.column_names:
                     raise TableError(f"{path} has a score {name}, as others have; give one of them another name.")
-                found = found.append_column(name, table[name].take(place))
+                found = found.append_column(name, table[name])
         return found
 
     def concepts(self) -> dict[str, float]:

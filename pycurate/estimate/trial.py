@@ -198,11 +198,12 @@ def measure(
     gpu = torch.device(models.device).type == "cuda"
 
     _, score = _timed(lambda: score_partition(results, NUMBER, models.pixel_scorer_classes(), scorers))
-    decisions = decide(results, sources_of(results), Filtering(), Layout(), dedup=False)
+    decide(results, sources_of(results), Filtering(), Layout(), dedup=False)
     _, write = _timed(lambda: write_curated(results))
     written = sum(path.stat().st_size for path in paths_of(results, "tars").values())
     different = sum(images for _, images in pieces)
-    tables = {kind: read_table(path_of(results, kind, NUMBER)) for kind in TABLES} | {"decisions": decisions}
+    tables = {kind: read_table(path_of(results, kind, NUMBER)) for kind in TABLES}
+    tables["decisions"] = read_table(path_of(results, "decisions"))
     return Trial(
         device=device_name(models.device),
         images=min(different, RUNS * pace.last.images),

@@ -62,19 +62,18 @@ def fitted(combinations: Sequence[Combination], scores: Callable[[], Iterable[pa
         for table in scores() if names else ():
             table = with_combined(table, done)
             for name in names:
-                parts[name].append(score_of(table, name))
+                parts[name].append(score_of(table, name).astype(np.float32))
         done.append(replace(one, moments={name: moments(parts[name]) for name in names}))
     return done
 
 
 def moments(parts: Sequence[np.ndarray]) -> tuple[float, float]:
     """Mean and deviation of float32 (n,) arrays of scores, NaN aside; 0 and 0 of no scores."""
-    known = [part[~np.isnan(part)].astype(np.float64) for part in parts]
-    count = sum(map(len, known))
+    count = sum(int(np.count_nonzero(~np.isnan(part))) for part in parts)
     if not count:
         return 0.0, 0.0
-    mean = _sum(known) / count
-    return mean, math.sqrt(_sum((part - mean) ** 2 for part in known) / count)
+    mean = _sum(map(_known, parts)) / count
+    return mean, math.sqrt(_sum((part - mean) ** 2 for part in map(_known, parts)) / count)
 
 
 def with_combined(table: pa.Table, combinations: Sequence[Combination]) -> pa.Table:
@@ -87,6 +86,11 @@ def with_combined(table: pa.Table, combinations: Sequence[Combination]) -> pa.Ta
         values = np.broadcast_to(np.where(np.isfinite(values), values, np.float32(np.nan)), table.num_rows)
         table = table.append_column(one.name, pa.array(values, pa.float32()))
     return table
+
+
+def _known(scores: np.ndarray) -> np.ndarray:
+    """float64: those that are no NaN."""
+    return scores[~np.isnan(scores)].astype(np.float64)
 
 
 def _sum(parts: Iterable[np.ndarray]) -> float:

@@ -1,6 +1,7 @@
 """The best by a score: a selection that looks at the whole set, where a threshold looks at one sample."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -44,24 +45,30 @@ class Top:
         return Rule(PARAMETER, f"top_{self.column}", self.column, Side.AT_LEAST, top=str(self.amount))
 
 
-def best(scores: np.ndarray, uids: np.ndarray, count: int) -> np.ndarray:
+def best(scores: np.ndarray, uids_at: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
     """bool (n,): the `count` samples of the highest scores, or all that have one if they are fewer.
 
     Args:
         scores: float (n,); NaN where there is none.
-        uids: uint64 (n, 2); of samples with equal scores those with the smallest uids come first.
+        uids_at: for ascending positions, int64 (m,), uint64 (m, 2); of samples with equal scores those with the
+            smallest uids come first.
+        count: of samples.
     """
-    chosen = np.zeros(len(scores), bool)
-    known = np.flatnonzero(~np.isnan(scores))
-    count = min(count, len(known))
+    values = scores[~np.isnan(scores)]
+    count = min(count, len(values))
     if not count:
-        return chosen
-    values = scores[known]
-    last = np.partition(values, len(values) - count)[len(values) - count]
-    chosen[known[values > last]] = True
-    tied = known[values == last]
-    by_uid = np.lexsort((uids[tied, 1], uids[tied, 0]))
-    chosen[tied[by_uid[: count - int(chosen.sum())]]] = True
+        return np.zeros(len(scores), bool)
+    at = len(values) - count
+    values.partition(at)
+    last = values[at]
+    del values
+    chosen: np.ndarray = scores > last
+    tied = np.flatnonzero(scores == last)
+    left = count - int(np.count_nonzero(chosen))
+    if left < len(tied):
+        uids = uids_at(tied)
+        tied = tied[np.lexsort((uids[:, 1], uids[:, 0]))[:left]]
+    chosen[tied] = True
     return chosen
 
 

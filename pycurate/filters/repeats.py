@@ -8,12 +8,15 @@ ones agree in these has a chance of 1e-21.
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
+
+from pycurate.results.buckets import buckets
 
 CAPTION_COUNT = "caption_count"
 
@@ -42,10 +45,22 @@ def digests(captions: pa.ChunkedArray) -> np.ndarray:
     return np.frombuffer(whole, np.uint64).reshape(-1, 2)
 
 
-def counts(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """float32 (n,) for each part, of digests of all samples: how many share each; NaN of none."""
-    every = np.concatenate([np.zeros((0, 2), np.uint64), *parts])
-    pairs = np.ascontiguousarray(every).view([("high", "<u8"), ("low", "<u8")]).reshape(-1)
-    _, group, sizes = np.unique(pairs, return_inverse=True, return_counts=True)
-    shared = np.where(every.any(axis=1), sizes[group.reshape(-1)], np.nan).astype(np.float32)
-    return np.split(shared, np.cumsum([len(part) for part in parts])[:-1]) if len(parts) else []
+def counts(parts: Iterable[np.ndarray], folder: Path, samples: int) -> list[np.ndarray]:
+    """float32 (n,) for each part, of digests of all samples: how many share each; NaN of none.
+
+    There are at most `samples` of them; while they are counted they lie in files within `folder`.
+    """
+    ends = [0]
+    with buckets(folder, 3, samples) as digested:
+        for part in parts:
+            ends.append(ends[-1] + len(part))
+            known = np.flatnonzero(part.any(axis=1))
+            digested.add(np.column_stack([part[known], (known + ends[-2]).astype(np.uint64)]))
+        shared = np.full(ends[-1], np.nan, np.float32)
+        for rows in digested:
+            rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+            new = np.ones(len(rows), bool)
+            new[1:] = (rows[1:, :2] != rows[:-1, :2]).any(axis=1)
+            sizes = np.diff(np.flatnonzero(new), append=len(rows))
+            shared[rows[:, 2].astype(np.int64)] = np.repeat(sizes, sizes)
+    return np.split(shared, ends[1:-1]) if len(ends) > 1 else []

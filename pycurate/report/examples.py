@@ -20,6 +20,7 @@ from pycurate.results import reasons
 from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import compared, path_of, paths_of
 from pycurate.results.tables import score_columns, stream, stream_all, write_table
+from pycurate.results.uids import hex_digits, uid_numbers
 
 BANDS = 12  # of a score's range
 EACH = 8  # pictures of a band row, of a side of the threshold, of a reason
@@ -63,20 +64,30 @@ class Draw:
         self.section, self.name, self.count = section, name, count
         self.parts = np.array([], np.int64)
         self.order = np.array([], np.float64)
-        self.uids = np.array([], "U32")
+        self.uids = np.zeros((0, 2), np.uint64)
 
     def add(self, parts: np.ndarray, order: np.ndarray, uids: np.ndarray) -> None:
-        """int64, float64 and str (n,) each."""
+        """int64 (n,), float64 (n,), and uint64 (n, 2) as `uid_numbers` gives them."""
+        if len(self.parts):  # what is no better than all of a full part is not sorted
+            first, after = (np.searchsorted(self.parts, parts, side) for side in ("left", "right"))
+            worst = np.maximum(after - 1, 0)
+            tied = (order == self.order[worst]) & (uids[:, 0] <= self.uids[worst, 0])
+            better = (after - first < self.count) | (order < self.order[worst]) | tied
+            parts, order, uids = parts[better], order[better], uids[better]
         self.parts = np.concatenate([self.parts, parts])
         self.order = np.concatenate([self.order, order])
         self.uids = np.concatenate([self.uids, uids])
-        by = np.lexsort((self.uids, self.order, self.parts))
+        by = np.lexsort((self.uids[:, 1], self.uids[:, 0], self.order, self.parts))
         by = by[_places(self.parts[by]) < self.count]
         self.parts, self.order, self.uids = self.parts[by], self.order[by], self.uids[by]
 
+    def names(self) -> list[str]:
+        """The uids of the rows kept."""
+        return hex_digits(self.uids).to_pylist()
+
     def table(self, value: float | None = None) -> pa.Table:
         """The rows kept, as SELECTED."""
-        rows = zip(self.parts.tolist(), _places(self.parts).tolist(), self.uids.tolist(), strict=True)
+        rows = zip(self.parts.tolist(), _places(self.parts).tolist(), self.names(), strict=True)
         return _selected((self.section, self.name, part, place, value, uid) for part, place, uid in rows)
 
 
@@ -105,7 +116,7 @@ def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[
     drawn: dict[str, Draw] = {}
     for batch in stream(path_of(results, "decisions"), ["uid", "reason", *names]):
         batch = batch.filter(pc.not_equal(batch["reason"], reasons.BLOCKED))  # of these nothing is shown
-        uids = _texts(batch["uid"])
+        uids = uid_numbers(batch["uid"])
         for reason in pc.unique(batch["reason"]).to_pylist():
             if reason != reasons.UNREADABLE:
                 draw = drawn.setdefault(reason, Draw("reason", reason, EACH))
@@ -135,11 +146,11 @@ def _groups(results: Path) -> list[pa.Table]:
     draws = {group: Draw("group", group, 1 + MEMBERS) for group, _ in _largest(sizes, GROUPS)}
     for group, draw in draws.items():
         if not group.endswith(REFERENCE):
-            draw.add(np.array([0]), np.array([-np.inf]), np.array([group]))  # the kept image comes first
+            draw.add(np.array([0]), np.array([-np.inf]), uid_numbers(pa.array([group])))  # the kept image comes first
     for batch in stream(path_of(results, "decisions"), ["uid", "duplicate_of", "similarity", "reason"]):
         for group, draw in draws.items():
             members = batch.filter(pc.equal(_group_of(batch), group))
-            draw.add(np.zeros(members.num_rows, np.int64), _numbers(members["similarity"]), _texts(members["uid"]))
+            draw.add(np.zeros(members.num_rows, np.int64), _numbers(members["similarity"]), uid_numbers(members["uid"]))
     return [draw.table(sizes[group]) for group, draw in draws.items()]
 
 
@@ -164,9 +175,9 @@ def _pairs_below(results: Path, threshold: float | None) -> pa.Table:
         return _pairs("below", [])
     kept = Draw("", "", COMPARED)
     for batch in stream(path_of(results, "decisions"), ["uid", "kept"]):
-        uids = _texts(batch.filter(batch["kept"])["uid"])
+        uids = uid_numbers(batch.filter(batch["kept"])["uid"])
         kept.add(np.zeros(len(uids), np.int64), np.zeros(len(uids)), uids)
-    return _pairs("below", nearest_pairs(results, kept.uids.tolist(), threshold, PAIRS))
+    return _pairs("below", nearest_pairs(results, kept.names(), threshold, PAIRS))
 
 
 def _pairs(name: str, pairs: Iterable[tuple[str, str, float]]) -> pa.Table:
@@ -188,10 +199,6 @@ def _largest(sizes: dict[str, int], count: int) -> list[tuple[str, int]]:
 def _places(parts: np.ndarray) -> np.ndarray:
     """int64 (n,): 0, 1, 2, ... within each run of equal parts, which are sorted."""
     return np.arange(len(parts)) - np.searchsorted(parts, parts)
-
-
-def _texts(column: pa.Array) -> np.ndarray:
-    return np.array(column.to_pylist(), "U32")
 
 
 def _numbers(column: pa.Array) -> np.ndarray:

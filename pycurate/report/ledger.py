@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import LedgerError, TableError
+from pycurate.results.buckets import Buckets, buckets
 from pycurate.results.layout import numbers, path_of, paths_of
 from pycurate.results.reasons import BLOCKED, KEPT, UNREADABLE
 from pycurate.results.tables import stream, stream_all, uids_dropped
-
-UIDS_PER_PASS = 1 << 25  # of 32 bytes each: a pass over the uids holds two arrays of 1 GiB at most
+from pycurate.results.uids import subset, uid_numbers
 
 
 @dataclass
@@ -118,33 +118,31 @@ def _add(counts: dict[str, int], values: pa.Array) -> None:
 
 
 def _check_uids(results: Path, inputs: int) -> None:
-    passes = 1 + inputs // UIDS_PER_PASS
-    for part in range(passes):
-        came = _uids(stream_all(results, "samples", ["uid"]), part, passes)
-        decided = _uids(stream(path_of(results, "decisions"), ["uid"]), part, passes)
-        for uids, table in ((came, "samples"), (decided, "decisions")):
-            repeated = uids[1:][uids[1:] == uids[:-1]]
-            _demand(not len(repeated), f"uid {_text(repeated)} occurs more than once in the {table}")
-        lost, new = np.setdiff1d(came, decided, True), np.setdiff1d(decided, came, True)
-        _demand(not len(lost), f"{len(lost)} samples have no decision, such as uid {_text(lost)}")
-        _demand(not len(new), f"{len(new)} decisions do not belong to any sample, such as uid {_text(new)}")
+    with buckets(results, 2, inputs) as samples, buckets(results, 2, inputs) as decisions:
+        _divide(stream_all(results, "samples", ["uid"]), samples)
+        _divide(stream(path_of(results, "decisions"), ["uid"]), decisions)
+        for came, decided in zip(map(subset, samples), map(subset, decisions), strict=True):
+            for uids, table in ((came, "samples"), (decided, "decisions")):
+                repeated = uids[1:][uids[1:] == uids[:-1]]
+                _demand(not len(repeated), f"uid {_text(repeated)} occurs more than once in the {table}")
+            if not np.array_equal(came, decided):
+                lost, new = np.setdiff1d(came, decided, True), np.setdiff1d(decided, came, True)
+                _demand(not len(lost), f"{len(lost)} samples have no decision, such as uid {_text(lost)}")
+                _demand(not len(new), f"{len(new)} decisions do not belong to any sample, such as uid {_text(new)}")
 
 
-def _uids(batches: Iterator[pa.RecordBatch], part: int, passes: int) -> np.ndarray:
-    """bytes (n,), sorted: the uids whose first four characters, as a number modulo `passes`, give `part`."""
-    found = []
+def _divide(batches: Iterator[pa.RecordBatch], into: Buckets) -> None:
     for batch in batches:
         try:
-            fixed = batch["uid"].cast(pa.binary()).cast(pa.binary(32))
-        except pa.ArrowInvalid as error:
-            raise TableError(f"A uid is not 32 digits long ({error}); run EMBED and DECIDE again.") from error
-        uids = np.frombuffer(fixed.buffers()[1], dtype="S32", count=len(fixed), offset=32 * fixed.offset)
-        found.append(uids[uids.view("<u4")[::8] % passes == part])
-    return np.sort(np.concatenate(found)) if found else np.array([], dtype="S32")
+            if not pc.all(pc.equal(pc.binary_length(batch["uid"]), 32), min_count=0).as_py():
+                raise ValueError("another length")
+            into.add(uid_numbers(batch["uid"]))
+        except ValueError as error:
+            raise TableError(f"A uid is not 32 hex digits ({error}); run EMBED and DECIDE again.") from error
 
 
 def _text(uids: np.ndarray) -> str:
-    return uids[0].decode() if len(uids) else ""
+    return "".join(f"{half:016x}" for half in uids[0].tolist()) if len(uids) else ""
 
 
 def _demand(holds: bool, fault: str) -> None:

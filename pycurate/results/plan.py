@@ -1,8 +1,9 @@
 """Which output tar each kept sample goes to, and the plan that a WRITE task carries out."""
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from pycurate.files import atomic
 from pycurate.parameters import default_of
 from pycurate.results.layout import path_of, paths_of
-from pycurate.results.tables import DECISIONS, PLACE, PLAN, samples_of, write_table
+from pycurate.results.tables import DECISIONS, PLACE, PLAN, write_table
 
 
 @dataclass(frozen=True)
@@ -23,20 +24,19 @@ class Layout:
     tars_per_task: int = default_of("tars_per_task")  # of a WRITE task
 
 
-def assign_tars(keys: Iterable[str], images_per_tar: int) -> np.ndarray:
-    """int64 (n,): the output tar of each kept sample, given their keys in input order.
+def tar_starts(keys: Iterable[str], images_per_tar: int) -> np.ndarray:
+    """int64 (tars,): the position of the first sample of each output tar, given the kept samples' keys in input order.
 
     A tar takes `images_per_tar` samples and is closed early where the next key is in it already: two samples of one
     key in a tar would be merged or refused by its readers, and another key would not be the sample's own.
     """
-    tars = []
-    tar, held = 0, set[str]()
-    for key in keys:
-        if len(held) == images_per_tar or key in held:
-            tar, held = tar + 1, set()
+    starts, held = array("q"), set[str]()
+    for position, key in enumerate(keys):
+        if not position or len(held) == images_per_tar or key in held:
+            starts.append(position)
+            held = set()
         held.add(key)
-        tars.append(tar)
-    return np.array(tars, dtype=np.int64)
+    return np.array(starts, np.int64)
 
 
 def tar_name(tar: int, tars: int) -> str:
@@ -44,42 +44,68 @@ def tar_name(tar: int, tars: int) -> str:
     return f"{tar:0{max(5, len(str(tars - 1)))}}.tar"
 
 
-def plan_output(results: Path, decisions: pa.Table, images_per_tar: int, tars_per_task: int) -> pa.Table:
-    """Give each kept sample its output tar, and leave plan/plan_00000.parquet and .tsv for each WRITE task.
+class Planner:
+    """Takes the decisions part by part, as `output_plan` gives it. Holds the plan of one WRITE task."""
 
-    `decisions` has one row per input sample in input order, as `samples/` has. Returns it with `output_shard` filled.
-    The .tsv lists the names of the shards that the task reads, one a line.
+    def __init__(self, results: Path, starts: np.ndarray, tars_per_task: int) -> None:
+        self._results, self._starts, self._tars_per_task = results, starts, tars_per_task
+        # A plan for nothing, too, is a plan.
+        self._width = max(5, len(str((max(1, len(starts)) - 1) // tars_per_task)))
+        self._kept = 0
+        self._task = 0
+        self._parts: list[pa.Table] = []
+
+    def add(self, decisions: pa.Table, places: pa.Table) -> pa.Table:
+        """The decisions about the next samples, with `output_shard` filled; `places` are PLACE of the same samples."""
+        kept = np.asarray(decisions["kept"])
+        positions = self._kept + np.arange(np.count_nonzero(kept))
+        self._kept += len(positions)
+        tars = np.searchsorted(self._starts, positions, side="right") - 1
+        output = np.full(len(kept), None, dtype=object)
+        used, which = np.unique(tars, return_inverse=True)
+        names = np.array([tar_name(tar, len(self._starts)) for tar in used.tolist()], dtype=object)
+        output[kept] = names[which]
+        at = decisions.schema.get_field_index("output_shard")
+        decisions = decisions.set_column(at, "output_shard", pa.array(output, pa.string()))
+        self._plan(decisions, places, tars // self._tars_per_task)
+        return decisions
+
+    def _plan(self, decisions: pa.Table, places: pa.Table, tasks: np.ndarray) -> None:
+        """Add the kept ones to their tasks, int64 (n,)."""
+        scores = [name for name in decisions.column_names if name not in DECISIONS.names]
+        columns = {name: (places if name in PLACE else decisions)[name] for name in (*PLAN.names, *scores)}
+        plan = pa.table(columns).filter(decisions["kept"])
+        for task in np.unique(tasks).tolist():
+            if task != self._task:
+                self.flush()
+                self._task = task
+            start, stop = np.searchsorted(tasks, [task, task + 1]).tolist()
+            self._parts.append(plan.slice(start, stop - start))
+        if not self._parts:
+            self._parts.append(plan)  # which is empty
+
+    def flush(self) -> None:
+        """Write the plan of the task that was filled."""
+        plan = pa.concat_tables(self._parts)
+        number = f"{self._task:0{self._width}}"
+        write_table(path_of(self._results, "plan", number), plan)
+        with atomic(path_of(self._results, "plan_shards", number)) as temporary:
+            names = pc.unique(plan["shard"]).to_pylist()
+            temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        self._parts = []
+
+
+@contextmanager
+def output_plan(results: Path, keys: Iterable[str], layout: Layout) -> Iterator[Planner]:
+    """Leave plan/plan_00000.parquet and .tsv for each WRITE task, of the samples that come in the block, one at least.
+
+    `keys` are those of the kept ones among them, in the same order. The .tsv lists the names of the shards that the
+    task reads, one a line.
     """
-    kept = decisions["kept"].to_numpy()
-    tars = assign_tars(decisions.filter(decisions["kept"])["key"].to_pylist(), images_per_tar)
-    count = int(tars[-1]) + 1 if len(tars) else 0
-    names = np.array([tar_name(tar, count) for tar in range(count)], dtype=object)
-    output = np.full(len(kept), None, dtype=object)
-    output[kept] = names[tars] if count else None
-    decisions = decisions.set_column(
-        decisions.schema.get_field_index("output_shard"), "output_shard", pa.array(output, pa.string())
-    )
-
-    places = samples_of(results, decisions, PLACE)
-    columns = [name for name in PLAN.names if name in DECISIONS.names]
-    scores = [name for name in decisions.column_names if name not in DECISIONS.names]
-    plan = decisions.select(columns + scores)
-    for name in PLACE:
-        plan = plan.append_column(name, places[name])
-    plan = plan.select([*PLAN.names, *scores]).filter(decisions["kept"])
     forget_plan(results)
-    tasks = tars // tars_per_task
-    count_tasks = int(tasks[-1]) + 1 if count else 1  # a plan for nothing, too, is a plan
-    width = max(5, len(str(count_tasks - 1)))
-    for task, (start, stop) in enumerate(pairwise(np.searchsorted(tasks, np.arange(count_tasks + 1)).tolist())):
-        part = plan.slice(start, stop - start)
-        number = f"{task:0{width}}"
-        write_table(path_of(results, "plan", number), part)
-        with atomic(path_of(results, "plan_shards", number)) as temporary:
-            temporary.write_text(
-                "".join(f"{name}\n" for name in pc.unique(part["shard"]).to_pylist()), encoding="utf-8"
-            )
-    return decisions
+    planner = Planner(results, tar_starts(keys, layout.images_per_tar), layout.tars_per_task)
+    yield planner
+    planner.flush()
 
 
 def forget_plan(results: Path) -> None:

@@ -1,7 +1,7 @@
 """The tables that stages hand to each other: their columns, reading and writing them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,15 @@ DECISIONS = pa.schema(
     ]
 )
 
+DUPLICATES = pa.schema(
+    [
+        ("group", pa.int64()),  # 0 is the largest
+        ("uid", pa.string()),
+        ("kept", pa.bool_()),
+        ("similarity", pa.float32()),  # with the kept one, null for itself
+    ]
+)
+
 PLAN = pa.schema(
     [
         ("output_shard", pa.string()),
@@ -120,10 +129,62 @@ PLACE = ("tar_offset", "tar_size", "offset", "size", "sha256")
 """Columns of SAMPLES in PLAN by which WRITE finds a sample and knows its image; no table of an output tar has them."""
 
 
+GROUP = 1 << 17  # rows of a row group, where tables are written part by part
+
+
 def write_table(path: Path, table: pa.Table, private: bool = False) -> None:
     """Write one Parquet file (zstd), whole or not at all; one that is private only its owner can read."""
     with atomic(path, 0o600 if private else 0o666) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+class TableWriter:
+    """Writes a table that comes in parts, as `written` gives it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+        self._parts: list[pa.Table] = []
+
+    def add(self, part: pa.Table) -> None:
+        """The next rows. Raises TableError if their columns are not those of the rows before."""
+        if self._parts and self._parts[0].schema != part.schema:
+            raise TableError(
+                f"The partitions have different columns, {', '.join(self._parts[0].column_names)} and "
+                f"{', '.join(part.column_names)}; score all of them with the same models."
+            )
+        self._parts.append(part)
+        if sum(one.num_rows for one in self._parts) >= GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what came so far, as a row group."""
+        if self._parts:
+            table = pa.concat_tables(self._parts)
+            self._writer = self._writer or pq.ParquetWriter(self._path, table.schema, compression="zstd")
+            if table.num_rows:
+                self._writer.write_table(table)
+            self._parts = [table.schema.empty_table()]
+
+    def close(self) -> None:
+        """End the file."""
+        if self._writer:
+            self._writer.close()
+
+
+@contextmanager
+def written(path: Path) -> Iterator[TableWriter]:
+    """Write one Parquet file (zstd) part by part, of one part at least, whole or not at all.
+
+    A row group holds GROUP rows or one part, whichever is more, so that memory is that of as many rows.
+    """
+    with atomic(path) as temporary:
+        writer = TableWriter(temporary)
+        try:
+            yield writer
+            writer.flush()
+        finally:
+            writer.close()
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -138,17 +199,6 @@ def read_tables(results: Path, kind: str, columns: list[str] | None = None) -> I
     """Each numbered table of a kind, in order, with its number."""
     for number in numbers(results, kind):
         yield number, read_table(path_of(results, kind, number), columns)
-
-
-def samples_of(results: Path, decisions: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """These columns of `samples/`, and `uid`, a row for each of the decisions.
-
-    Raises TableError if the decisions do not list the samples in their order.
-    """
-    samples = pa.concat_tables([table for _, table in read_tables(results, "samples", ["uid", *columns])])
-    if not samples["uid"].equals(decisions["uid"]):
-        raise TableError("The decisions do not list all samples in input order; run DECIDE again.")
-    return samples
 
 
 def read_summary(results: Path) -> dict[str, Any]:
@@ -166,6 +216,15 @@ def write_array(path: Path, array: np.ndarray) -> None:
     """Write one `.npy` file, whole or not at all."""
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.save(file, array)
+
+
+def write_array_parts(path: Path, kind: np.dtype, rows: int, parts: Iterable[np.ndarray]) -> None:
+    """Write one `.npy` file of `rows` numbers that come in parts, the same as `write_array` of all; whole or not."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (rows,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            file.write(np.ascontiguousarray(part).data)
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -230,13 +289,31 @@ def stream(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             raise TableError(f"{path} has no column {missing[0]!r}; run the stage that writes it again.")
-        yield from file.iter_batches(batch_size=1 << 16, columns=columns)
+        for group in range(file.num_row_groups):  # a reader of several keeps what it read of each until it ends
+            yield from file.iter_batches(batch_size=1 << 16, row_groups=[group], columns=columns)
 
 
 def stream_all(results: Path, kind: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """The same for every numbered table of a kind, in order."""
     for number in numbers(results, kind):
         yield from stream(path_of(results, kind, number), columns)
+
+
+def side_by_side(
+    first: Iterator[pa.RecordBatch], second: Iterator[pa.RecordBatch]
+) -> Iterator[tuple[pa.RecordBatch | None, pa.RecordBatch | None]]:
+    """The same rows of two streams, whose batches may be cut elsewhere; None at the end where one has fewer."""
+    one = other = None
+    while True:
+        one = one if one is not None and one.num_rows else next((b for b in first if b.num_rows), None)
+        other = other if other is not None and other.num_rows else next((b for b in second if b.num_rows), None)
+        if one is None or other is None:
+            break
+        rows = min(one.num_rows, other.num_rows)
+        yield one.slice(0, rows), other.slice(0, rows)
+        one, other = one.slice(rows), other.slice(rows)
+    if one is not None or other is not None:
+        yield one, other
 
 
 def decided(folder: Path) -> dict[str, int]:

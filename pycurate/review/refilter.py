@@ -22,7 +22,7 @@ from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
 from pycurate.results.manifest import Entry, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
-from pycurate.results.tables import decided, read_summary, read_table
+from pycurate.results.tables import decided, read_summary, side_by_side, stream
 from pycurate.review.earlier import criteria_of
 from pycurate.stages.decide import decide
 from pycurate.stages.report import Setup, write_report
@@ -135,12 +135,14 @@ def _references(results: Path) -> list[Path]:
 
 
 def _change(results: Path, work: Path) -> Change:
-    before, after = (read_table(path_of(folder, "decisions"), ["uid", "kept"]) for folder in (results, work))
-    if not before["uid"].equals(after["uid"]):
-        raise TableError(f"The decisions of {results} do not match its samples; run the workflow again.")
-    old, new = (np.asarray(pc.fill_null(table["kept"], False)) for table in (before, after))
-    said = selection(read_criteria(work))
-    return Change(decided(results), decided(work), int((new & ~old).sum()), int((old & ~new).sum()), said)
+    gained = lost = 0
+    tables = (stream(path_of(folder, "decisions"), ["uid", "kept"]) for folder in (results, work))
+    for before, after in side_by_side(*tables):
+        if before is None or after is None or not before["uid"].equals(after["uid"]):
+            raise TableError(f"The decisions of {results} do not match its samples; run the workflow again.")
+        old, new = (np.asarray(pc.fill_null(batch["kept"], False)) for batch in (before, after))
+        gained, lost = gained + int((new & ~old).sum()), lost + int((old & ~new).sum())
+    return Change(decided(results), decided(work), gained, lost, selection(read_criteria(work)))
 
 
 def _link_tables(results: Path, work: Path) -> None:

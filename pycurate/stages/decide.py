@@ -18,8 +18,10 @@ The best are chosen before duplicates are dropped: so their lowest score is a th
 of copies with captions of their own one stays whose caption is among the best.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,16 +43,20 @@ from pycurate.filters.repeats import CAPTION_COUNT, counts, digests
 from pycurate.filters.thresholds import score_of
 from pycurate.results.criteria import Balance, Criteria, Rule, write_criteria
 from pycurate.results.layout import path_of
-from pycurate.results.plan import Layout, forget_plan, plan_output
+from pycurate.results.plan import Layout, forget_plan, output_plan
 from pycurate.results.reasons import BALANCED, BLOCKED, EXACT, KEPT, NEAR, REFERENCE, UNREADABLE
 from pycurate.results.tables import BLOCKED as BLOCKED_TABLE
-from pycurate.results.tables import DECISIONS, write_table
-from pycurate.results.uids import hex_digits, uid_numbers, write_uids
+from pycurate.results.tables import DECISIONS, PLACE, write_table, written
+from pycurate.results.uids import hex_digits, uid_lists, uid_numbers
+
+COLUMNS = ["uid", "shard", "key", "status", "row", "given_uid", *PLACE]
+"""Of SAMPLES: what decisions, plan and lists of uids are made of."""
+
+_OTHERS = (KEPT, EXACT, NEAR, REFERENCE, BALANCED)
+"""The reasons after those of the filters: KEPT is where `first_failed` puts a sample that fails none."""
 
 
-def decide(
-    results: Path, sources: Sequence[Source], filtering: Filtering, layout: Layout | None, dedup: bool
-) -> pa.Table:
+def decide(results: Path, sources: Sequence[Source], filtering: Filtering, layout: Layout | None, dedup: bool) -> None:
     """Leave decisions.parquet, the lists of uids, plan/ and last decisions.json, what decided, in `results`.
 
     With `dedup`, which reads the pairs that DEDUP left, also dedup.json (how duplicates were sought, and the share of
@@ -60,7 +66,9 @@ def decide(
     With blocklists, blocked.parquet, which only its owner can read, says what they block. Where DEDUP left leaks,
     leakage.parquet says what became of them.
 
-    Returns the decisions: DECISIONS with the score columns, a row per sample of those `sources` that are no references.
+    The decisions are DECISIONS with the score columns, a row per sample of those `sources` that are no references, in
+    their order. Of each sample a few bytes are held, of those that have duplicates some hundred.
+
     Raises UsageError if a filter cannot be made or asks for a score that is not there, ModelError if one fails,
     TableError if tables are missing, do not fit, or with `dedup` are of several encoders.
     """
@@ -70,9 +78,10 @@ def decide(
     blocking, balance = filtering.blocking(), filtering.balancing()
     new = [source for source in sources if not source.reference]
     concepts = filtering.concepts(new[0].concepts() if new else {})
-    scored = _Scored(new, filtering)
+    scored = _Scored(new, filtering, results)
+    kind = np.min_scalar_type(1 + len(filters) + len(tops) + len(_OTHERS))
     # Every filter is asked once about a sample: one that draws at random would say something else the second time.
-    failed = {source.number: first_failed(filters, scored.facts(source), source.label) for source in new}
+    failed = {source.number: first_failed(filters, scored.facts(source), source.label).astype(kind) for source in new}
     asked = [rule for rule in filtering.rules() if rule.top is None and not rule.lists]
     rules = [replace(rule, reason=one.reason) for rule, one in zip(asked, filters, strict=True)]
     blocked = {source.number: BLOCKED_TABLE.empty_table() for source in new}
@@ -82,27 +91,16 @@ def decide(
         rules.insert(0, Rule("blocklist", BLOCKED, lists=lists, hashes=sum(map(len, blocking.hashes.values()))))
     for top in tops:
         rules.append(_choose(top, new, scored, failed, len(rules)))
-    names = [rule.reason for rule in rules]
     passes = {number: first == len(rules) for number, first in failed.items()}
     found = duplicates(results, sources, passes) if dedup else None
     dropped = found[0] if found else Dropped.none()
-    stays = passes  # but for duplicates
     if balance:
         balance, stays, dropped = _balance(balance, new, passes, dropped, scored)
-    decisions = pa.concat_tables(
-        [
-            _of_partition(
-                source,
-                failed[source.number],
-                names,
-                stays[source.number],
-                dropped,
-                scored.of(source),
-                blocked[source.number],
-            )
-            for source in new
-        ]
-    )
+        for number, chosen in stays.items():
+            failed[number][passes[number] & ~chosen] = len(rules) + _OTHERS.index(BALANCED)
+    del passes
+    for number, reasons in failed.items():
+        _drop(reasons, dropped.within(number), len(rules))
 
     path_of(results, "criteria").unlink(missing_ok=True)  # from here on it does not say what decided
     path_of(results, "blocked").unlink(missing_ok=True)
@@ -112,31 +110,39 @@ def decide(
         write_duplicates(results, dropped, *found[1:])
     else:
         forget_duplicates(results)
-    if layout:
-        decisions = plan_output(results, decisions, layout.images_per_tar, layout.tars_per_task)
-    else:
-        forget_plan(results)
-    write_uids(results, decisions)
-    write_table(path_of(results, "decisions"), decisions)
-    write_leakage(results, decisions)
+    forget_plan(results)
+    names = [*(rule.reason for rule in rules), *_OTHERS]
+    with ExitStack() as stack:
+        decisions = stack.enter_context(written(path_of(results, "decisions")))
+        uids = stack.enter_context(uid_lists(results, sum(source.count for source in new)))
+        keys = _kept_keys(new, failed, len(rules))
+        plan = stack.enter_context(output_plan(results, keys, layout)) if layout else None
+        for source in new:
+            samples, scores = source.samples(COLUMNS), scored.of(source)
+            reasons = _reasons(samples, failed[source.number], names, blocked[source.number])
+            part = _of_partition(source, samples, reasons, dropped.within(source.number), scores)
+            part = plan.add(part, samples) if plan else part
+            decisions.add(part)
+            uids.add(samples, part["kept"])
+    write_leakage(results)
     references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
     search = found[1].facts() if found else None
     combined = tuple(scored.made)
     write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, combined, balance, concepts))
-    return decisions
 
 
 class _Scored:
     """The scores of partitions: those that SCORE left, and those that are known when all samples are."""
 
-    def __init__(self, sources: Sequence[Source], filtering: Filtering) -> None:
+    def __init__(self, sources: Sequence[Source], filtering: Filtering, folder: Path) -> None:
         self.shared: dict[int, np.ndarray] = {}
         self.languages: dict[int, pa.Table] = {}
         if filtering.reads_languages:
             self.languages = {source.number: identified(source.readable(["caption"])["caption"]) for source in sources}
         if filtering.counts_captions:
-            parts = [digests(source.readable(["caption"])["caption"]) for source in sources]
-            self.shared = dict(zip((source.number for source in sources), counts(parts), strict=True))
+            parts = (digests(source.readable(["caption"])["caption"]) for source in sources)
+            shared = counts(parts, folder, sum(source.count for source in sources))
+            self.shared = dict(zip((source.number for source in sources), shared, strict=True))
         self.made = fitted(filtering.combinations(), lambda: map(self._counted, sources))
 
     def of(self, source: Source) -> pa.Table:
@@ -179,19 +185,24 @@ def _choose(top: Top, sources: Sequence[Source], scored: _Scored, failed: dict[i
 
     In `failed`, as `first_failed` gives it, the others get the next position, and the chosen ones the one after it.
     """
-    scores, uids = [np.zeros(0)], [np.zeros((0, 2), np.uint64)]
-    for source in sources:
-        values = scored.score(source, top.column)
-        scores.append(np.where(failed[source.number] == asked, values, np.float32(np.nan)))
-        uids.append(uid_numbers(source.readable(["uid"])["uid"]))
-    every = np.concatenate(scores[1:] or scores)
+    ends = np.cumsum([0, *(len(failed[source.number]) for source in sources)]).tolist()
+    every = np.full(ends[-1], np.nan, np.float32)
+    for source, part in zip(sources, pairwise(ends), strict=True):
+        values, passing = scored.score(source, top.column), failed[source.number] == asked
+        every[slice(*part)][passing] = values[passing]
+
+    def uids_at(places: np.ndarray) -> np.ndarray:
+        found = [np.zeros((0, 2), np.uint64)]
+        for source, (start, stop) in zip(sources, pairwise(ends), strict=True):
+            here = slice(*np.searchsorted(places, [start, stop]).tolist())
+            if len(places[here]):
+                found.append(uid_numbers(source.readable(["uid"])["uid"].take(places[here] - start)))
+        return np.concatenate(found)
+
     among = int(np.count_nonzero(~np.isnan(every)))
-    chosen = best(every, np.concatenate(uids), top.count(among))
-    start = 0
-    for source in sources:
-        here = failed[source.number]
-        here[chosen[start : start + len(here)]] += 1
-        start += len(here)
+    chosen = best(every, uids_at, top.count(among))
+    for source, part in zip(sources, pairwise(ends), strict=True):
+        failed[source.number][chosen[slice(*part)]] += 1
     threshold = shortest(every[chosen].min()) if chosen.any() else None
     return replace(top.rule(), threshold=threshold, among=among, chosen=int(chosen.sum()))
 
@@ -217,29 +228,32 @@ def _balance(
     return balance, stays, dropped.without(np.concatenate(away))
 
 
+def _drop(reasons: np.ndarray, dropped: Dropped, kept: int) -> None:
+    """Say of the duplicates in one partition why they go. `kept` is the place of KEPT among the reasons' names."""
+    exact, near, reference = (kept + _OTHERS.index(name) for name in (EXACT, NEAR, REFERENCE))
+    reasons[dropped.rows] = np.where(dropped.reference, reference, np.where(dropped.exact, exact, near))
+
+
+def _kept_keys(sources: Sequence[Source], reasons: dict[int, np.ndarray], kept: int) -> Iterator[str]:
+    """The keys of the kept samples, in input order."""
+    for source in sources:
+        samples = source.samples(["key", "row"])
+        stays = pa.array(reasons[source.number] == kept).take(samples["row"].combine_chunks())
+        yield from samples["key"].filter(stays).to_pylist()
+
+
+def _reasons(samples: pa.Table, places: np.ndarray, names: Sequence[str], blocked: pa.Table) -> pa.ChunkedArray:
+    """Of each sample of a partition; `places` are those of readable ones in `names`, `blocked` is BLOCKED."""
+    reasons = pc.fill_null(pa.array(names).take(pa.array(places)).take(samples["row"]), UNREADABLE)
+    return pc.if_else(pc.is_in(samples["uid"], value_set=blocked["uid"]), BLOCKED, reasons)
+
+
 def _of_partition(
-    source: Source,
-    failed: np.ndarray,
-    filters: Sequence[str],
-    stays: np.ndarray,
-    dropped: Dropped,
-    scores: pa.Table,
-    blocked: pa.Table,
+    source: Source, samples: pa.Table, reasons: pa.ChunkedArray, here: Dropped, scores: pa.Table
 ) -> pa.Table:
-    """DECISIONS of one partition: `failed` as `first_failed` gives it, `filters` their reasons; `stays` is bool (n,),
-    what of the samples that pass and are not `dropped` is kept; `blocked` is BLOCKED.
-    """
-    here = dropped.within(source.number)
-    samples = source.samples(["uid", "shard", "key", "status", "row"])
+    """DECISIONS of one partition, given COLUMNS of its samples; `here` are its duplicates."""
     if not pc.equal(samples["status"], "ok").equals(pc.is_valid(samples["row"])):
         raise TableError(f"Partition {source.name} has readable samples without an embedding; embed it again.")
-    names = [*filters, KEPT, EXACT, NEAR, REFERENCE, BALANCED]
-    exact, near, reference, away = range(len(filters) + 1, len(names))
-    reason = failed.copy()  # len(filters), where none failed, is the place of KEPT
-    reason[(failed == len(filters)) & ~stays] = away
-    reason[here.rows] = np.where(here.reference, reference, np.where(here.exact, exact, near))
-    reasons = pc.fill_null(pa.array(names).take(pa.array(reason)).take(samples["row"]), UNREADABLE)
-    reasons = pc.if_else(pc.is_in(samples["uid"], value_set=blocked["uid"]), BLOCKED, reasons)
     # For each sample its place in `dropped`, null if it is not there.
     place = pc.index_in(samples["row"], value_set=pa.array(here.rows, pa.int64()), skip_nulls=True)
     decided = {

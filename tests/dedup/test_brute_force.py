@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from curated import decide
 from dedup_sets import Decision, Samples, brute_force, chains, clustered, decided, giant, run, stars, viewed, write_set
 from edits import EDITS
 from graphics import graphics
@@ -28,7 +29,6 @@ from pycurate.models.builtin.light_copy import LightCopy
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages import dedup
-from pycurate.stages.decide import decide
 
 
 @pytest.mark.parametrize("dim", [512, 1280])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from curated import decide
 from dedup_sets import Samples, brute_force, clustered, decided, keys_like, write_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,6 @@ from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
 from pycurate.filters.filtering import Filtering
 from pycurate.stages import dedup
-from pycurate.stages.decide import decide
 
 OTHER_NODE = {
     "ATEN_CPU_CAPABILITY": "default",

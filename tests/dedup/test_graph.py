@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from curated import decide
 from dedup_sets import Samples, brute_force, giant, run, write_set
 
 from pycurate.dedup.partitions import sources_of
@@ -11,7 +12,6 @@ from pycurate.dedup.settings import Settings
 from pycurate.filters.filtering import Filtering
 from pycurate.results.tables import read_table
 from pycurate.stages import dedup
-from pycurate.stages.decide import decide
 
 
 @pytest.mark.parametrize("nsfw", [0.9, 0.01, 0.002])

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from curated import decide
 from dedup_sets import Samples, clustered, write_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pycurate.dedup import leakage
-from pycurate.dedup.leakage import find_leaks, thresholds_around, write_leakage
+from pycurate.dedup.leakage import find_leaks, thresholds_around
 from pycurate.dedup.partitions import Source, sources_of
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table, write_table
-from pycurate.stages.decide import decide
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -72,7 +72,6 @@ def test_an_input_without_readable_images_leaks_none(tmp_path: Path) -> None:
     results = write_set(tmp_path / "new", samples, [np.arange(0)])
     [source] = sources_of(results)
     write_table(path_of(results, "leaks", "00000"), find_leaks(source, {"a": [Source(old, "00000", 1)]}, 0.9))
-    decisions = decide(results, [source], Filtering(), None, dedup=False)
-    write_leakage(results, decisions)
+    decide(results, [source], Filtering(), None, dedup=False)
     table = read_table(path_of(results, "leakage"))
     assert table.num_rows == 5 and table["match"].null_count == table["reason"].null_count == 5

@@ -4,13 +4,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from curated import decide
 from dedup_sets import Samples, brute_force, clustered, decided, write_set
 
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.filters.filtering import Filtering
 from pycurate.stages import dedup
-from pycurate.stages.decide import decide
 
 
 def test_rank_without_scores(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from curated import decide
 from dedup_sets import Samples, run
 
 from pycurate.dedup.brute_force import check_decisions
@@ -14,7 +15,6 @@ from pycurate.errors import LedgerError
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
-from pycurate.stages.decide import decide
 
 
 def test_fast_mode_loses_few_and_says_how_many(tmp_path: Path) -> None:

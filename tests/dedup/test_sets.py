@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from by_hand import call, make_set
+from curated import decide
 
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
@@ -15,7 +16,6 @@ from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
 from pycurate.models.presets import load_encoder
 from pycurate.results.layout import numbers, path_of, paths_of
-from pycurate.stages.decide import decide
 from pycurate.stages.dedup import dedup_embeddings, find_pairs
 from pycurate.stages.embed import LoaderOptions, embed_partition
 

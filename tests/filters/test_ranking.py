@@ -25,7 +25,7 @@ def test_a_million_scores_with_ties_and_without_a_score() -> None:
     scores[random.random(10**6) < 0.1] = np.nan
     uids = random.integers(0, 2**63, (10**6, 2)).astype(np.uint64)
     count = Top.of("x=0.3").count(int((~np.isnan(scores)).sum()))
-    chosen = best(scores, uids, count)
+    chosen = best(scores, uids.__getitem__, count)
     assert chosen.sum() == count and np.array_equal(chosen, sorted_best(scores, uids, count))
     last = scores[chosen].min()
     assert (scores == last).sum() > (scores[chosen] == last).sum() > 0  # some of the tied ones are chosen
@@ -41,7 +41,7 @@ def test_a_million_scores_with_ties_and_without_a_score() -> None:
 def test_any_scores(scores: np.ndarray, count: int, seed: int) -> None:
     uids = np.random.default_rng(seed).permutation(2 * len(scores))[: len(scores)]
     pairs = np.stack([uids // 3, uids % 3], axis=1).astype(np.uint64)
-    assert np.array_equal(best(scores, pairs, count), sorted_best(scores, pairs, count))
+    assert np.array_equal(best(scores, pairs.__getitem__, count), sorted_best(scores, pairs, count))
 
 
 @given(share=st.integers(1, 999), among=st.integers(0, 10**10))

@@ -3,13 +3,16 @@
 import re
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycurate.filters.repeats import counts, digests
+from pycurate.results.buckets import ROWS
 
 CAPTIONS = st.one_of(
     st.none(), st.text(max_size=6), st.sampled_from(["A dog", " a  DOG\n", "ａ dog", "STRASSE", "straße"])
@@ -20,17 +23,23 @@ def plain(caption: str | None) -> str:
     return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", caption or "").casefold()).strip()
 
 
-@given(captions=st.lists(CAPTIONS, max_size=40), cuts=st.lists(st.integers(0, 40), max_size=4))
-def test_equal_captions_are_counted_in_all_parts_together(captions: list[str | None], cuts: list[int]) -> None:
+@settings(deadline=None)
+@given(
+    captions=st.lists(CAPTIONS, max_size=40), cuts=st.lists(st.integers(0, 40), max_size=4), buckets=st.integers(0, 3)
+)
+def test_equal_captions_are_counted_in_all_parts_together(
+    tmp_path_factory: pytest.TempPathFactory, captions: list[str | None], cuts: list[int], buckets: int
+) -> None:
     captions = captions * 2
     ends = sorted(min(cut, len(captions)) for cut in cuts)
     parts = [captions[a:b] for a, b in zip([0, *ends], [*ends, len(captions)], strict=True)]
-    got = counts([digests(pa.chunked_array([pa.array(part, pa.string())])) for part in parts])
+    digested = [digests(pa.chunked_array([pa.array(part, pa.string())])) for part in parts]
+    got = counts(digested, tmp_path_factory.mktemp("digests"), buckets * ROWS)
     assert [len(part) for part in got] == [len(part) for part in parts]
     number = Counter(map(plain, captions))
     expected = [float(number[plain(caption)]) if plain(caption) else np.nan for caption in captions]
     assert np.array_equal(np.concatenate(got), expected, equal_nan=True)
 
 
-def test_no_partition_at_all() -> None:
-    assert counts([]) == []
+def test_no_partition_at_all(tmp_path: Path) -> None:
+    assert counts([], tmp_path, 0) == []

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from curated import write_uids
 from report_run import make_run, standard_rows
 
 from pycurate import errors
 from pycurate.cli.main import COMMANDS
-from pycurate.dedup.graph import Dropped
 from pycurate.dedup.pairs import Search
 from pycurate.dedup.recall import Recall
 from pycurate.filters import metadata as metadata_filters
@@ -32,7 +32,6 @@ from pycurate.results import tables
 from pycurate.results.layout import path_of
 from pycurate.results.reasons import RESERVED
 from pycurate.results.tables import read_array, read_table, write_table
-from pycurate.results.uids import write_uids
 from pycurate.stages.report import Setup, write_report
 from pycurate.stages.write import write_curated
 from scripts import NAMES, options_of
@@ -94,7 +93,7 @@ def test_the_tables_of_parameters_are_the_schema() -> None:
 
 @pytest.mark.parametrize("heading", ["samples", "metadata", "decisions", "duplicates"])
 def test_columns_are_those_of_the_tables(heading: str) -> None:
-    schema = Dropped.none().groups().schema if heading == "duplicates" else getattr(tables, heading.upper())
+    schema = getattr(tables, heading.upper())
     described = [(names(column)[0], kind) for column, kind, _ in rows(section(OUTPUT, f"### {heading}"))]
     assert described == [(field.name, str(field.type)) for field in schema]
 

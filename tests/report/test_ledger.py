@@ -10,6 +10,7 @@ from report_run import change_column, change_decisions, lose_a_kept_sample_from_
 
 from pycurate.errors import LedgerError
 from pycurate.report import ledger
+from pycurate.results import buckets
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages.report import Setup, write_report
@@ -90,8 +91,8 @@ def test_a_ledger_that_does_not_add_up_is_an_error(results: Path, fault: str) ->
     assert not (results / "report.html").exists()
 
 
-def test_uids_are_compared_in_passes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "UIDS_PER_PASS", 7)
+def test_uids_are_compared_in_buckets(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buckets, "ROWS", 7)
     ledger.check(results)
     change_decisions(results, lambda table: change_column(table, "uid", 31, "0" * 32))
     with pytest.raises(LedgerError, match=r"have no decision|do not belong to any sample"):

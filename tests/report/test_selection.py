@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from curated import decide
 from dedup_sets import Samples, clustered, write_set
 
 from pycurate.dedup.partitions import sources_of
@@ -14,7 +15,6 @@ from pycurate.report.selection import selection
 from pycurate.results.criteria import Combination, Criteria, read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table, write_table
-from pycurate.stages.decide import decide
 from pycurate.stages.report import Setup, write_report
 
 

@@ -2,21 +2,17 @@
 
 from itertools import pairwise
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycurate.results.plan import assign_tars
+from pycurate.results.plan import tar_starts
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=60), st.integers(1, 9))
 def test_tars_are_full_unless_a_key_comes_again(keys: list[str], images_per_tar: int) -> None:
-    tars = assign_tars(keys, images_per_tar)
-    assert len(tars) == len(keys) and not np.any(np.diff(tars) < 0)
-    groups = [
-        [key for key, tar in zip(keys, tars, strict=True) if tar == number]
-        for number in range(max(tars, default=-1) + 1)
-    ]
+    starts = tar_starts(iter(keys), images_per_tar).tolist()
+    assert starts[:1] == [0][: len(keys)]
+    groups = [keys[start:stop] for start, stop in pairwise([*starts, len(keys)])]
     assert all(0 < len(group) == len(set(group)) <= images_per_tar for group in groups)
     for group, following in pairwise(groups):
         assert len(group) == images_per_tar or following[0] in group

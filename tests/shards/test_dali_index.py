@@ -5,11 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from curated import finished
+from curated import finished, plan_output
 from tar_readers import by_dali, by_webdataset, wds2idx
 from tars import Member, jpeg, write_tar
 
-from pycurate.results.plan import plan_output
 from pycurate.shards.dali_index import index_of, index_path, write_index
 from pycurate.shards.samples import read_samples
 from pycurate.stages.write import write_curated

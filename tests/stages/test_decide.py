@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pytest
 from by_hand import MODELS, call, make_set
 from coin import Coin
+from curated import decide
 from dedup_sets import Samples, chains, clustered, decided, stars, write_set
 from flows import pycurate
 from hypothesis import HealthCheck, given, settings
@@ -30,11 +31,11 @@ from pycurate.dedup.settings import Settings
 from pycurate.errors import TableError, UsageError
 from pycurate.filters.filtering import FILTERS, Filtering
 from pycurate.parameters import all_parameters, recipes, with_recipe
+from pycurate.results import buckets, tables
 from pycurate.results.criteria import Criteria, Side, read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
 from pycurate.results.tables import read_table, write_array, write_table
-from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
 from scripts import said
 
@@ -66,6 +67,43 @@ def test_a_filter_that_draws_at_random_loses_no_image(
     named = {row["uid"] for row in groups if row["kept"]}
     assert named <= kept | {samples.uid(i) for i in range(first)}
     assert {row["uid"] for row in groups if not row["kept"]}.isdisjoint(kept)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**16),
+    kind=st.sampled_from([clustered, chains, stars]),
+    n=st.integers(1, 150),
+    parts=st.integers(2, 40),
+    layout=st.builds(Layout, st.integers(1, 30), st.integers(1, 4)),
+    group=st.integers(1, 60),
+)
+def test_any_split_gives_the_same_decisions_plan_and_uids(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, kind: object, n: int, parts: int, layout: Layout, group: int
+) -> None:
+    samples = Samples.of(kind(n, 8, seed), seed)  # type: ignore[operator]
+    chosen = Filtering(aesthetic_threshold=0.2, score=(FORMULA,), keep_top=("mix=0.7",))
+    left = []
+    for count in (1, parts):
+        results = write_set(tmp_path_factory.mktemp("set"), samples, np.array_split(np.arange(n), count))
+        sources = sources_of(results)
+        find_pairs(results, sources, Settings(0.9, cells=4, exact=True))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tables, "GROUP", group if count > 1 else n + 1)
+            patch.setattr(buckets, "ROWS", group if count > 1 else n + 1)
+            decisions = decide(results, sources, chosen, layout, dedup=True)
+        # One sample in each partition is unreadable, and so a row that the other split does not have.
+        readable = decisions.filter(pc.not_equal(decisions["reason"], "unreadable"))
+        plans = {path.name: read_table(path) for path in results.glob("plan/*.parquet")}
+        names = {path.name: path.read_text() for path in results.glob("plan/*.tsv")}
+        kept = readable.filter(readable["kept"])
+        uids, others = (np.load(results / f"uids_{name}.npy").tolist() for name in ("kept", "dropped"))
+        assert uids == sorted(uids) and others == sorted(others)
+        assert len(uids) == kept.num_rows and len(uids) + len(others) == decisions.num_rows
+        left.append((readable, read_table(results / "duplicates.parquet"), plans, names, uids))
+        whole = pa.concat_tables([plans[name] for name in sorted(plans)])
+        assert whole.select(["uid", "output_shard", "mix"]).equals(kept.select(["uid", "output_shard", "mix"]))
+    assert left[0] == left[1]
 
 
 ALL = Filtering(

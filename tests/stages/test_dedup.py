@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from curated import decide
 from dedup_sets import Samples, brute_force, clustered, decided, viewed, write_set
 from PIL import Image
 from tars import read_tar, write_tar
@@ -17,7 +18,6 @@ from pycurate.filters.filtering import Filtering
 from pycurate.report.nearest import nearest_pairs
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
-from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
 from scripts import said, started
 

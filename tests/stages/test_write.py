@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 from by_hand import call
-from curated import finished
+from curated import finished, plan_output
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odd_tars import END, part, patched
@@ -21,7 +21,6 @@ from tars import jpeg, read_tar, write_tar
 
 from pycurate.errors import ShardError, TableError
 from pycurate.results.layout import numbers, path_of
-from pycurate.results.plan import plan_output
 from pycurate.results.tables import write_table
 from pycurate.shards.samples import read_samples
 from pycurate.stages.write import write_curated
@@ -127,12 +126,6 @@ def test_a_changed_shard_is_refused_and_leaves_no_tar(root: Path, tmp_path: Path
         write_curated(tmp_path / "r")
     left = sorted(path.name for path in (tmp_path / "r" / "curated").iterdir())
     assert left == ["00000.parquet", "00000.tar", "00000_stats.json"]  # the first tar needs only the other shard
-
-
-def test_decisions_that_do_not_fit_the_samples_are_refused(root: Path, tmp_path: Path) -> None:
-    decisions = finished(root, tmp_path / "r", set(ALL))
-    with pytest.raises(TableError, match="in input order"):
-        plan_output(tmp_path / "r", decisions.slice(1), 5, 5)
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
+from curated import decide
 
 from pycurate.dedup.cells import keys_of
 from pycurate.dedup.partitions import sources_of
@@ -17,7 +18,6 @@ from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
 from pycurate.results.tables import SAMPLES, write_array, write_table
 from pycurate.shards.samples import sample_uid
-from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
 
 torch.set_num_threads(1)  # the sets are so small that threads would only wait for each other

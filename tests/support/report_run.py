@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import skimage.data
+from curated import plan_output
 from PIL import Image
 
 from pycurate.dedup.pairs import Search
@@ -20,7 +21,7 @@ from pycurate.filters.filtering import Filtering
 from pycurate.results.criteria import Criteria, write_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.partitions import write_partitions
-from pycurate.results.plan import Layout, plan_output
+from pycurate.results.plan import Layout
 from pycurate.results.tables import DECISIONS, SAMPLES, read_table, write_array, write_table
 from pycurate.shards.listing import find_shards
 from pycurate.stages.write import write_curated

@@ -7,14 +7,13 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 from by_hand import CLASSES, MODELS
-from curated import finished
+from curated import finished, plan_output
 from flows import Flow, inspected, pycurate, tasks
 from s3 import S3, SECRET
 from tars import jpeg, write_tar
 from web import web_server
 
 from pycurate.results.manifest import read_manifest
-from pycurate.results.plan import plan_output
 from pycurate.results.tables import read_table
 from pycurate.stages.write import write_curated
 from pycurate.stores import file, store

@@ -147,7 +147,8 @@ def compared_images(results: Path) -> Compared:
     numbers = np.concatenate([np.zeros(0, np.int64), *(sample_numbers(number, rows) for number, rows in masks)])
     copies = pairs.filter(pairs["exact"])["later"].to_numpy()
     numbers = numbers[~np.isin(numbers, copies)]
-    order = index.order[index.places(numbers)]
+    places = index.places(numbers)
+    order = index.order[places]
     rank = np.empty(len(order), np.int64)
     rank[best_first(order)] = np.arange(len(order))
     listed = _listed(pairs.filter(pc.invert(pairs["exact"])), numbers)
