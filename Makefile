@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint lock demo bench bench-dedup bench-copies gpu clean
+.PHONY: help setup test lint lock demo bench bench-dedup bench-copies bench-large gpu clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -58,6 +58,9 @@ bench-dedup: setup ## Measure the search for duplicates
 bench-copies: setup ## Measure which copies each duplicate descriptor finds, what it takes for copies, and what it costs
 	PYTHONPATH=tests/support python benchmarks/copies.py
 	PYTHONPATH=tests/support python benchmarks/descriptor_rate.py
+
+bench-large: setup ## Measure DECIDE, REPORT, refilter and inspect on the tables of a million images
+	python benchmarks/large.py
 
 gpu: setup ## On a machine with a GPU: the tests that need one, and its speed
 	python -m pytest -m gpu
