@@ -71,14 +71,13 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=lambda: {"quality": 92})
 
 
-def resized(shorter: int) -> Recipe:
-    """Bring the shorter side to this many pixels."""
+def resized(factor: float) -> Recipe:
+    """Bring each side to so many times its pixels."""
 
     def change(image: Image.Image) -> Image.Image:
-        factor = shorter / min(image.size)
         return image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)
 
-    return Recipe("resized", f"shorter side of {shorter} pixels", change)
+    return Recipe("resized", f"{factor} times as large", change)
 
 
 def cropped(image: Image.Image) -> Image.Image:
@@ -111,9 +110,9 @@ RECIPES = [  # for every photograph
     Recipe("reencoded", "WebP quality 80", ext="webp", format="WEBP", options={"quality": 80}),
     Recipe("reencoded", "PNG", ext="png", format="PNG", options={"compress_level": 1}),
     exif_turned(),
-    resized(256),
-    resized(384),
-    resized(512),
+    resized(0.5),
+    resized(0.75),
+    resized(2),
     Recipe("cropped", "nine tenths of each side", cropped),
     Recipe("flipped", "left to right", ImageOps.mirror),
     Recipe("blurred", "Gaussian", blurred),
