@@ -1,4 +1,4 @@
-// Bring results into the store that --outdir names, on the machines where they are made.
+// Remove from the store that --outdir names what says that an earlier run is whole there.
 process UPLOAD_BEGIN {
     label 'process_single'
     cache false // another run may have been there since
@@ -20,6 +20,7 @@ process UPLOAD_BEGIN {
     """
 }
 
+// Bring what a task left into the store, on a machine of the cluster.
 process UPLOAD_TASK {
     tag "${record.baseName}"
     label 'process_single'
@@ -41,6 +42,7 @@ process UPLOAD_TASK {
     """
 }
 
+// Hold the store against the manifest: upload what is missing, remove what an earlier run left, and add the summary.
 process UPLOAD_END {
     label 'process_low'
     cache false // what is in the store may have changed

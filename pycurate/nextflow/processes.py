@@ -12,7 +12,9 @@ from pycurate.nextflow.parameters import root
 from pycurate.results.costs import Cost
 from pycurate.results.tables import read_summary
 
-MODULES = ("models", "partition", "embed", "score", "reference", "compare", "dedup", "decide", "write", "report")
+MODULES = (
+    "models", "partition", "embed", "score", "reference", "compare", "dedup", "decide", "write", "report", "upload",
+)  # fmt: skip
 PROCESS = re.compile(r"((?:^// [^\n]*\n)+)\n*^process (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 LABEL = re.compile(r"withLabel: (\w+) \{\n(.*?)^    \}", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(r"(\w+) *= (?:\{ *)?([\d.]+(?:GB|h)?)")

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,12 +18,13 @@ import numpy as np
 import open_clip
 import pyarrow.parquet as pq
 import pytest
-from flows import LIMIT, Flow, environment, tasks
+from flows import LIMIT, Flow, environment, tasks, wait_until
 from hub import running_hub
 from pictures import photographs
 from tars import jpeg, read_tar, write_tar
 from tiny_clip import save_stand_in
 
+from pycurate.files import exclusive
 from pycurate.models.fetch import FETCHED
 from pycurate.models.selftest import CAPTIONS
 from pycurate.results.layout import path_of
@@ -196,13 +198,20 @@ def test_clip_l14_gives_scores_and_decisions_by_its_scripts(shared: Path, folder
 
 
 def test_two_first_runs_at_once_share_a_model_folder(tmp_path: Path) -> None:
-    """Both find it empty; one fills it while the other waits, which then leaves it alone, or it would embed again."""
+    """Both find it empty; one fills it while the other waits, which then leaves it alone, or it would embed again.
+
+    The test holds the folder's lock until both tasks wait for it.
+    """
     shard = write_shard(tmp_path / "in" / "00000.tar", [(jpeg(seed), None) for seed in range(5)])
     home = tmp_path / "models"
     options = ("--input", str(shard), "--model_dir", str(home), "--aesthetic_threshold", "0")
     flows = [Flow(tmp_path / name, options) for name in ("one", "other")]
+    (home / "light").mkdir(parents=True)
     for more in ([], ["-resume"]):
-        running = [flow.start(*more) for flow in flows]
+        with nullcontext() if more else exclusive(home / "light" / ".lock"):
+            running = [flow.start(*more) for flow in flows]
+            if not more:
+                wait_until(lambda: all(any(flow.tasks("models.py")) for flow in flows), "models.py of both runs")
         assert [run.wait(LIMIT) for run in running] == [0, 0], flows[0].text + flows[1].text
         stages = "CACHED" if more else "COMPLETED"
         assert all({"EMBED", "SCORE"} <= tasks(flow, stages) for flow in flows)
