@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from flows import Flow, curate
+from hypothesis import HealthCheck, settings
 from report_run import make_run, standard_rows
 from s3 import S3, s3_server
 from slurm.cluster import Cluster
@@ -20,6 +21,10 @@ from pycurate.files import exclusive
 from pycurate.stores import store
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,7 +11,7 @@ from pycurate.balance.draw import drawn
 from pycurate.dedup.vectors import as_compared
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 999), n=st.integers(1, 60), k=st.integers(1, 40), close=st.booleans())
 def test_the_nearest_centre_is_that_of_exact_distances_whatever_is_read_with_it(
     seed: int, n: int, k: int, close: bool

@@ -63,7 +63,7 @@ def test_keep_and_filters(tmp_path: Path, keep: str) -> None:
     assert run(tmp_path, samples, choice, aesthetic=0.3, nsfw=0.6) == brute_force(samples, 0.9, keep, 0.3, 0.6)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**16),
     kind=st.sampled_from([clustered, chains, stars]),
@@ -103,7 +103,7 @@ def test_any_mixture(
     assert got == brute_force(samples, threshold, keep, *limits)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**16),
     n=st.integers(1, 150),

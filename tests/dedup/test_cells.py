@@ -45,7 +45,7 @@ assign(sources_of(folder)[1], folder, Cells.load(cells_path(folder)))
 """
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**16),
     dim=st.sampled_from([3, 16, 200]),

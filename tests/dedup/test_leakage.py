@@ -18,7 +18,7 @@ from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table, write_table
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**16),
     n=st.integers(2, 150),

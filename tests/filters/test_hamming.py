@@ -17,7 +17,7 @@ def changed(hashes: np.ndarray, flips: np.ndarray, random: np.random.Generator) 
     return np.packbits(bits, axis=1).view(np.uint64)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**32), listed=st.integers(1, 300), asked=st.integers(0, 100), compared=st.integers(1, 500))
 def test_the_nearest_are_those_of_brute_force(seed: int, listed: int, asked: int, compared: int) -> None:
     random = np.random.default_rng(seed)

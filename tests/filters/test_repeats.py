@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pycurate.filters.repeats import counts, digests
@@ -23,7 +23,6 @@ def plain(caption: str | None) -> str:
     return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", caption or "").casefold()).strip()
 
 
-@settings(deadline=None)
 @given(
     captions=st.lists(CAPTIONS, max_size=40), cuts=st.lists(st.integers(0, 40), max_size=4), buckets=st.integers(0, 3)
 )

@@ -18,7 +18,7 @@ from pycurate.images.decode import decode
 from pycurate.images.formats import FORMATS
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 150), max_size=40), st.integers(1, 8))
 def test_shares_never_exceed_the_budget_and_all_are_served(sizes: list[int], workers: int) -> None:
     shared, lock, held, most = Budget(100), threading.Lock(), 0, 0

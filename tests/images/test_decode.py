@@ -136,7 +136,7 @@ def test_no_part_of_a_jpeg_passes_for_the_whole(length: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow, on tags that make no sense
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(list(kinds())), st.data())
 def test_no_damage_raises(kind: str, draw: st.DataObject) -> None:
     data = kinds()[kind]

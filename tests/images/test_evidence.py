@@ -143,7 +143,7 @@ def test_tiles_are_the_decoded_pixels_on_both_backends(backend: str) -> None:
                 np.testing.assert_array_equal(tile, expected)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.integers(1, 300), st.integers(1, 300), st.integers(0, 255), st.integers(0, 60), st.sampled_from(["jpeg", "webp"])
 )

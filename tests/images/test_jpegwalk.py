@@ -22,7 +22,7 @@ def test_plain_jpegs_are_told_from_others() -> None:
     assert not any(jpeg_header(data) for data, code in broken().values() if code not in ("too_large", "corrupt"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(["L", "RGB"]),
     st.tuples(st.integers(1, 90), st.integers(1, 90)),
@@ -65,7 +65,7 @@ def table_changed(place: int, value: int) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 28), st.integers(0, 255))
 def test_no_huffman_table_that_libjpeg_refuses_goes_to_dali(place: int, value: int) -> None:
     data = table_changed(place, value)

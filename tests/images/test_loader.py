@@ -76,7 +76,7 @@ def test_an_image_does_not_depend_on_its_company(backend: Literal["cpu", "dali"]
     files = mixture()
     images, alone = load(files, backend, batch_size=1)
 
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=4)
     @given(st.permutations(range(len(files))), st.integers(1, 40), st.integers(1, len(files)))
     def check(order: list[int], batch_size: int, count: int) -> None:
         order = order[:count]

@@ -31,7 +31,7 @@ def test_the_files_to_be_spoilt_are_sound(both: Both) -> None:
     assert both.disagreements(list(sound().values())) == [""] * len(sound())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(list(sound())), SEEDS)
 def test_a_file_decodes_alike_each_time(kind: str, seed: int) -> None:
     info, same = twice(mutated(kind, seed), seed)
@@ -39,7 +39,7 @@ def test_a_file_decodes_alike_each_time(kind: str, seed: int) -> None:
     assert info.error is None or (info.error in CODES and info.message)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SEEDS)
 def test_backends_agree_on_spoilt_files_in_any_company(both: Both, seed: int) -> None:
     kinds = [kind for _ in range(3) for kind in JPEGS] + list(sound())
@@ -62,7 +62,7 @@ def dali() -> Iterator[DaliBackend]:
     backend.close()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SEEDS)
 def test_nothing_that_is_wrong_in_a_jpeg_ends_dalis_pipeline(dali: DaliBackend, seed: int) -> None:
     files = [make(JPEGS[number % len(JPEGS)], seed + number) for number in range(64) for make in (mutated, misstated)]
@@ -70,7 +70,7 @@ def test_nothing_that_is_wrong_in_a_jpeg_ends_dalis_pipeline(dali: DaliBackend, 
     assert dali.rebuilt == 0
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(JPEGS), SEEDS)
 def test_no_jpeg_that_libjpeg_refuses_goes_to_dali(kind: str, seed: int) -> None:
     data = misstated(kind, seed)

@@ -36,7 +36,7 @@ def test_reduced_photographs_are_sound_and_enlarged_ones_are_not() -> None:
             assert softness_of(large) >= 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     hnp.arrays(np.float32, (8, 8), elements=st.floats(0, 2**20, width=32)),
     hnp.arrays(np.uint8, (256, 256)),

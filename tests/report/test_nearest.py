@@ -17,7 +17,7 @@ from pycurate.results.tables import SAMPLES, write_array, write_table
 @given(
     st.integers(2, 40), st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 0.9, 1.1]), st.sampled_from([(), (2,), (8,)])
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_nearest_pairs_are_those_of_brute_force(
     count: int, seed: int, threshold: float, views: tuple[int, ...]
 ) -> None:

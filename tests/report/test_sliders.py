@@ -71,7 +71,7 @@ def counted(found: Sliders, stands: list[int]) -> tuple[int, int]:
     return int(np.array(one["passing"])[here].sum()), int(np.array(one["kept"])[here].sum())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     count=st.integers(1, 8),
     size=st.integers(0, 400),

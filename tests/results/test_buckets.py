@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -13,7 +13,6 @@ from pycurate.results.buckets import ROWS, buckets
 NUMBERS = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from([0, 2**63, 2**64 - 1]))
 
 
-@settings(deadline=None)
 @given(
     parts=st.lists(arrays(np.uint64, st.tuples(st.integers(0, 20), st.just(2)), elements=NUMBERS), max_size=4),
     count=st.integers(0, 5),

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from curated import finished, write_uids
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tars import jpeg, write_tar
 
@@ -31,7 +31,6 @@ def test_two_numbers_for_a_uid_and_back_in_sorted_order(uids: list[str]) -> None
         assert pairs[np.searchsorted(pairs, wanted)] == wanted
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(hex_uids, st.none() | hex_uids, st.booleans()), unique_by=lambda row: row[0], max_size=20))
 def test_each_sample_is_in_one_list_under_the_uid_that_it_came_with(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str | None, bool]]

@@ -49,7 +49,7 @@ def test_the_manifest_lists_every_file_as_it_is(made: Path) -> None:
     assert found(made) == {}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_happens_to_a_file_is_found(made: Path, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(read_manifest(made))))

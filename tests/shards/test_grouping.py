@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tars import jpeg, read_shard, write_tar
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(
         st.tuples(

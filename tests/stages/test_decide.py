@@ -40,7 +40,7 @@ from pycurate.stages.dedup import find_pairs
 from scripts import said
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**16),
     kind=st.sampled_from([clustered, chains, stars]),
@@ -69,7 +69,7 @@ def test_a_filter_that_draws_at_random_loses_no_image(
     assert {row["uid"] for row in groups if not row["kept"]}.isdisjoint(kept)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**16),
     kind=st.sampled_from([clustered, chains, stars]),
@@ -468,7 +468,7 @@ def test_what_is_given_takes_precedence_over_a_recipe() -> None:
             assert Filtering.of({parameter: value}) != Filtering.of({})
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**16),
     kind=st.sampled_from([clustered, chains, stars]),

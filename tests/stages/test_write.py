@@ -208,7 +208,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[s
     return folder, places
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.data())
 def test_a_byte_of_an_image_that_changed_is_found(
     images: tuple[Path, list[tuple[str, int, int]]], data: st.DataObject

@@ -44,7 +44,7 @@ def test_only_what_is_wanted_is_fetched(known: Object, web: Web) -> None:
     assert web.sent["/x.tar"] == 2000 * len(wanted)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.integers(0, len(DATA)), st.integers(0, 200_000)), max_size=12),
     st.lists(st.tuples(st.integers(0, len(DATA) + 10), st.integers(0, 100_000)), max_size=5) | st.none(),

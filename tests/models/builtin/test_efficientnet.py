@@ -77,7 +77,7 @@ def test_the_presets_threshold_parts_copies_from_different_photographs(
     assert ((originals * copies).sum(1) >= 0.90).float().mean() >= 0.98
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(order=st.lists(st.integers(0, 7), min_size=1, max_size=12))
 def test_an_embedding_does_not_depend_on_the_batch(
     encoder: EfficientNetLite0, pixels: torch.Tensor, order: list[int]

@@ -48,7 +48,7 @@ def test_rows_are_of_unit_length(encoder: LightCopy, pixels: torch.Tensor) -> No
     np.testing.assert_allclose(rows.norm(dim=1), 1, atol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(order=st.lists(st.integers(0, 7), min_size=1, max_size=9))
 def test_a_row_does_not_depend_on_the_batch(encoder: LightCopy, pixels: torch.Tensor, order: list[int]) -> None:
     alone = torch.cat([encoder.encode(pixels[at : at + 1]) for at in order])
@@ -81,7 +81,7 @@ def test_different_graphics_are_none(encoder: LightCopy) -> None:
     assert dropped.sum() <= 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     border=st.tuples(*[st.integers(0, 40)] * 4),
     colour=st.tuples(*[st.integers(0, 255)] * 3),
@@ -93,7 +93,7 @@ def test_a_border_is_cut_off(border: tuple[int, int, int, int], colour: tuple[in
     np.testing.assert_array_equal(inner(framed.transpose(2, 0, 1)), content.transpose(2, 0, 1))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(width=st.integers(150, 600), height=st.integers(150, 600), border=st.integers(0, 30), seed=st.integers(0, 1000))
 def test_what_is_left_of_a_view_has_the_shape_of_what_the_image_shows(
     width: int, height: int, border: int, seed: int

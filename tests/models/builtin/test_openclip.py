@@ -255,7 +255,7 @@ def test_a_text_tower_that_asks_the_network_is_refused() -> None:
 # --- batches
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(cuts=st.sets(st.integers(1, 22)))
 def test_an_embedding_does_not_depend_on_its_neighbours(tiny: OpenClip, cuts: set[int]) -> None:
     images = torch.randint(0, 256, (23, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -278,7 +278,7 @@ def test_an_embedding_of_the_real_size_is_the_same_at_every_place(b32: OpenClip)
         assert torch.equal(b32.encode(placed), alone[which])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(order=st.permutations(range(40)), count=st.integers(1, 40))
 def test_a_caption_does_not_depend_on_its_place(tiny: OpenClip, order: list[int], count: int) -> None:
     captions = [f"a picture of {number} cats" for number in range(40)]

@@ -55,7 +55,7 @@ def test_scores_are_probabilities(scorer: OpenNSFW, pixels: torch.Tensor) -> Non
     assert len(set(scores.tolist())) == len(scores)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(order=st.lists(st.integers(0, 7), min_size=1, max_size=6))
 def test_a_score_does_not_depend_on_the_batch(scorer: OpenNSFW, pixels: torch.Tensor, order: list[int]) -> None:
     alone = np.concatenate([scorer.score(pixels[at : at + 1], []) for at in order])

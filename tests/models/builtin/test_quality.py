@@ -207,7 +207,7 @@ def test_calibration_spans_0_to_1() -> None:
     np.testing.assert_array_equal(Quality.calibrate(np.array([0, 1], np.float32)), [0, 1])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(order=st.lists(st.integers(0, len(ORDINARY) - 1), min_size=1, max_size=12))
 def test_a_score_does_not_depend_on_the_batch(
     scorer: Quality, photographs: list[Image.Image], order: list[int]
