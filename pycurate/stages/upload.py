@@ -1,4 +1,4 @@
-"""UPLOAD: the results of a run in a store: all that the manifest lists, and of a run's files nothing else.
+"""UPLOAD: the results of a run in a store: all that the manifest lists and others may see, and no other run's files.
 
 What is there already, by size and SHA-256, is left alone, so that a run that goes on uploads only what is missing.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pycurate.files import sha256_of
 from pycurate.results.costs import files_of
-from pycurate.results.layout import INFO
+from pycurate.results.layout import INFO, path_of
 from pycurate.results.manifest import Entry, entry_of, listed, read_manifest
 from pycurate.stores.store import listed as objects
 from pycurate.stores.upload import TEMPORARY, delete, hash_of, put, size_of
@@ -18,6 +18,7 @@ from pycurate.text import number, size
 
 log = logging.getLogger(__name__)
 THREADS = 8  # files on their way at once
+PRIVATE = path_of(Path(), "blocked").name  # which its owner alone may read; who may read a bucket is not known here
 MANIFEST, SUMMARY = "manifest.tsv", "summary.json"  # without them nobody takes what is there for the results of a run
 
 
@@ -49,7 +50,7 @@ def finish(results: Path, address: str) -> list[Entry]:
     last = entries.pop(SUMMARY)
     uploaded = _upload(results, list(entries.values()), address, lambda entry: there.get(entry.name))
     old = [name for name in there if TEMPORARY.fullmatch(name.rpartition("/")[2]) or listed(name)]
-    delete(_in(address, name) for name in old if name not in entries and name != SUMMARY)
+    delete(_in(address, name) for name in old if name not in entries.keys() - {PRIVATE} and name != SUMMARY)
     notes = results / INFO / "parameters.yaml"
     if notes.exists():
         put(notes, _in(address, f"{INFO}/{notes.name}"), sha256_of(notes))
@@ -64,6 +65,7 @@ def _in(address: str, name: str) -> str:
 
 def _upload(folder: Path, entries: Sequence[Entry], address: str, there: Callable[[Entry], int | None]) -> list[Entry]:
     """Upload those of `entries` that are not in the store; `there` tells the size of what is there instead."""
+    entries = [entry for entry in entries if entry.name != PRIVATE]
 
     def one(entry: Entry) -> bool:
         place = _in(address, entry.name)

@@ -94,6 +94,17 @@ def test_what_others_left_under_a_runs_names_is_replaced_or_removed(results: Pat
     assert there(s3, address) == FILES | theirs | {"manifest.tsv": (results / "manifest.tsv").read_bytes()}
 
 
+def test_what_its_owner_alone_may_read_stays_here(results: Path, address: str, s3: S3) -> None:
+    (results / "blocked.parquet").write_bytes(b"hashes")
+    write_manifest(results, entries(results, *FILES, "blocked.parquet"))
+    s3.client.put_object(Bucket=address.split("/")[2], Key="some/set/blocked.parquet", Body=b"of an earlier version")
+    assert [entry.name for entry in upload_task(record(results, "blocked.parquet", "report.html"), address)] == [
+        "report.html"
+    ]
+    finish(results, address)
+    assert there(s3, address).keys() == FILES.keys() | {"manifest.tsv"}
+
+
 def test_the_script(results: Path, address: str, s3: S3) -> None:
     tar = record(results, "curated/00000.tar")
     said("upload", "begin", "--to", address)
