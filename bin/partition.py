@@ -48,7 +48,7 @@ def main(
     """
     _check(**own)
     if upload:
-        check_writable(upload.rstrip("/") + "/")
+        check_writable(upload)
     found = search(source, outdir, work_dir, upload)
     echo(*found.remarks)
     shards = found.shards

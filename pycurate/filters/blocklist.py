@@ -131,4 +131,4 @@ class Blocking:
 def _rows(samples: pa.Table, kind: str, hashes: pa.Array, distance: np.ndarray) -> pa.Table:
     kinds = pa.array([kind] * samples.num_rows, pa.string())
     columns = [*(samples[name] for name in ("uid", "shard", "key")), kinds, hashes, distance]
-    return pa.table(dict(zip(BLOCKED.names, columns, strict=True)), schema=None).cast(BLOCKED)
+    return pa.table(dict(zip(BLOCKED.names, columns, strict=True))).cast(BLOCKED)

@@ -116,7 +116,7 @@ def embed_partition(
             if (id(encoder), view) not in encoded:
                 encoded[id(encoder), view] = start_encode(encoder, transformed(pixels, view), number, uids)
         started = [encoded[id(encoder), view] for encoder, view in seen]
-        for scorer, pixels in zip(scorers, rendered[len(seen) :], strict=False):
+        for scorer, pixels in zip(scorers, rendered[len(seen) : len(seen) + len(scorers)], strict=True):
             started.append(start_score(scorer, pixels, images, number, uids))
         if hashed:
             hashes.extend(on_all_cores(pdq, rendered[-1].cpu().numpy()))

@@ -4,7 +4,7 @@ What is there already, by size and SHA-256, is left alone, so that a run that go
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from pycurate.text import number, size
 
 log = logging.getLogger(__name__)
 THREADS = 8  # files on their way at once
-PRIVATE = path_of(Path(), "blocked").name  # which its owner alone may read; who may read a bucket is not known here
-MANIFEST, SUMMARY = "manifest.tsv", "summary.json"  # without them nobody takes what is there for the results of a run
+# The first its owner alone may read: who may read a bucket is not known here. Without the others nobody takes what is
+# there for the results of a run.
+PRIVATE, MANIFEST, SUMMARY = (path_of(Path(), kind).name for kind in ("blocked", "manifest", "summary"))
 
 
 def begin(address: str) -> None:
@@ -77,9 +78,5 @@ def _upload(folder: Path, entries: Sequence[Entry], address: str, there: Callabl
     with ThreadPoolExecutor(THREADS) as pool:
         made = list(pool.map(one, entries))
     uploaded = [entry for entry, new in zip(entries, made, strict=True) if new]
-    log.info("%s files uploaded, %s", number(len(uploaded)), size(_bytes(uploaded)))
+    log.info("%s files uploaded, %s", number(len(uploaded)), size(sum(entry.bytes for entry in uploaded)))
     return uploaded
-
-
-def _bytes(entries: Iterable[Entry]) -> int:
-    return sum(entry.bytes for entry in entries)

@@ -29,12 +29,8 @@ def put(source: Path, address: str, sha256: str) -> None:
     """
     size = source.stat().st_size
     part = max(PART, -(-size // PARTS))
-    _put(
-        address,
-        _checked(source, sha256, part) if size > part else b"".join(_checked(source, sha256, part)),
-        sha256,
-        part,
-    )
+    pieces = _checked(source, sha256, part)
+    _put(address, pieces if size > part else b"".join(pieces), sha256, part)  # what is small goes in one request
 
 
 def size_of(address: str) -> int | None:
@@ -68,9 +64,9 @@ def delete(addresses: Iterable[str]) -> None:
                 continue
 
 
-def check_writable(folder: str) -> None:
-    """Raise StoreError if nothing can be written beneath the address, which ends with a slash, or removed again."""
-    trial = f"{folder}.pycurate-{uuid.uuid4()}.tmp"
+def check_writable(address: str) -> None:
+    """Raise StoreError if nothing can be written beneath the address, or removed again."""
+    trial = f"{address.rstrip('/')}/.pycurate-{uuid.uuid4()}.tmp"
     _put(trial, b"", hashlib.sha256().hexdigest(), PART)
     delete([trial])
 

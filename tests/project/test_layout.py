@@ -26,8 +26,6 @@ ACROSS = {  # tests of what several modules do together
 ELSEWHERE = {  # modules without a file of tests of their own: the file in which they are tested, and why there
     # Data, and protocols: what there is to test is who uses them.
     "errors.py": "cli/test_main.py",
-    # What connects the parts of a choice to DECIDE.
-    "balance/balance.py": "stages/test_decide.py",
     "filters/protocol.py": "project/test_examples.py",
     "images/views.py": "images/test_render.py",
     "models/protocols.py": "project/test_examples.py",

