@@ -35,11 +35,15 @@ def curate(shards: Path, models: Path) -> tuple[str, ...]:
     return ("--input", str(shards), "--model_dir", str(models), *options.split())
 
 
-def site_file(folder: Path, **more: object) -> tuple[str, str]:
-    """The options that give a run the parameters of the test cluster, and more of them."""
+def site_file(folder: Path, **more: object) -> tuple[str, ...]:
+    """The options that give a run the parameters of the test cluster, and more of them.
+
+    Nextflow looks for what has ended every five seconds, once for each stage of a run that takes seconds: here oftener.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "site.json").write_text(json.dumps(SITE | more))
-    return "-params-file", str(folder / "site.json")
+    (folder / "site.config").write_text("executor.pollInterval = '500ms'\n")
+    return "-params-file", str(folder / "site.json"), "-c", str(folder / "site.config")
 
 
 def wait_until(done: Callable[[], bool], what: str, seconds: float = 300) -> None:

@@ -56,7 +56,7 @@ MpiDefault=none
 MailProg=/bin/true
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-SchedulerParameters=bf_interval=1
+SchedulerParameters=bf_interval=1,batch_sched_delay=0
 # A job over its memory is ended, as it would be by control groups.
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
