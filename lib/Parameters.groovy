@@ -47,7 +47,7 @@ class Parameters {
         }
         def scores = known*.value.with.findAll().unique()
         if (params.encoder && !params.scorer && !params.pixel_scorer && scores.any { score -> params[score] }) {
-            faults << "--encoder has no scorers: add ${scores.collect { score -> "--${score} false" }.join(' ')}, or a --scorer for each"
+            faults << "--encoder has no scorers: add ${scores.findAll { score -> params[score] }.collect { score -> "--${score} false" }.join(' ')}, or a --scorer for each"
         }
         def named = params.dedup_encoder
         if (named && !(named =~ /[:\/]/) && !(named in Presets.descriptors())) {
