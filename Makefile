@@ -45,6 +45,7 @@ demo: setup ## Curate a small set of photographs made on the spot, into demo/
 bench: setup ## Measure each part against its bound
 	python benchmarks/loader.py
 	python benchmarks/models.py
+	PYTHONPATH=tests/support python benchmarks/text.py ../shared/images
 	python benchmarks/stages.py
 	python benchmarks/stores.py
 	python benchmarks/fixed_cost.py

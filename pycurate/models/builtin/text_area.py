@@ -58,7 +58,7 @@ class TextArea:
 
     def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
         """uint8 (n, 3, 640, 640), RGB, and the images' upright sizes -> float32 (n,), the share in 0-1."""
-        return np.array([covered(boxes) for boxes in self.boxes(pixels, images)], np.float32)
+        return areas(self.boxes(pixels, images))
 
     def boxes(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> list[np.ndarray]:
         """The same -> of each image float64 (k, 4, 2): the corners of boxes of text, as shares of width and height."""
@@ -105,6 +105,11 @@ class TextArea:
             if _is_text(_run(self._reader, padded)):
                 return True
         return False
+
+
+def areas(found: Sequence[np.ndarray]) -> np.ndarray:
+    """What `TextArea.boxes` gives -> float32 (n,), the share of each image."""
+    return np.array([covered(boxes) for boxes in found], np.float32)
 
 
 def covered(boxes: np.ndarray, side: int = 640) -> float:
