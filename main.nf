@@ -79,9 +79,10 @@ workflow {
         .map { texts -> Shards.byName(texts) }                  // [name: line of a partition file], a value
 
     EMBED(partitions, models, code.embed)
-    measured = EMBED.out.measures                               // [number, measures, img_emb, metadata]
+    measured = EMBED.out.measures                               // [number, measures, img_emb, metadata, masked_emb or []]
         .join(EMBED.out.embeddings.map { number, embeddings, _descriptors -> [number, embeddings] })
         .join(EMBED.out.metadata)
+        .join(EMBED.out.masked)
     SCORE(measured, scoring, Parameters.scoresCaptions(settings), code.score)
 
     made = channel.value([])                                    // [folder, its tables] of each set of shards, a value

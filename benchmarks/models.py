@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The `light` preset's models, each alone on pixels held in memory, and against other ways of running them.
+"""The models of `light` and the scorer of text, each alone on pixels in memory, and against other ways of running them.
 
 Rounds of all ways alternate, and a ratio is the median over rounds, since the machine's speed drifts. The pixels are a
 photograph of scikit-image: what is in an image changes nothing in how long the networks take.
@@ -25,6 +25,7 @@ from pycurate.images.views import View
 from pycurate.models.builtin.efficientnet import EfficientNetLite0, Lite0
 from pycurate.models.builtin.opennsfw import OpenNSFW
 from pycurate.models.builtin.quality import Quality
+from pycurate.models.builtin.text_area import TextArea
 
 Way = Callable[[], object]
 
@@ -81,6 +82,12 @@ def quality_ways(count: int) -> dict[str, Way]:
     return {"Quality": lambda: scorer.score(pixels, known)}
 
 
+def text_ways(count: int) -> dict[str, Way]:
+    pixels, scorer = view_of(TextArea.view, count), TextArea(Path(), "cpu")
+    known = [ImageInfo(640, 480, "jpeg")] * count
+    return {"TextArea, on 640 x 480": lambda: scorer.score(pixels, known)}
+
+
 def seconds(way: Way) -> float:
     start = time.perf_counter()
     way()
@@ -107,6 +114,7 @@ def main(count: int, batch: int, rounds: int) -> None:
         show(encoder_ways(Path(folder), count, batch), count, rounds)
     show(nsfw_ways(count, batch), count, rounds)
     show(quality_ways(count), count, rounds)
+    show(text_ways(count), count, rounds)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ def main(
 ) -> None:
     """Embed the images of the shards in RESULTS/partitions.
 
-    Writes RESULTS/img_emb, metadata and measures, with --dedup-encoder or --dedup-views dedup_emb, and samples with a
-    row for every sample, readable or not.
+    Writes RESULTS/img_emb, metadata and measures, with --dedup-encoder or --dedup-views dedup_emb, with
+    --clip-score-masked masked_emb, and samples with a row for every sample, readable or not.
     """
     check_digests(digests)
     encoders = models.load_encoders()

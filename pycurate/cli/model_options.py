@@ -14,7 +14,17 @@ from pycurate.models.selection import select_models
 from pycurate.parameters import optional_scores
 
 SCORES = optional_scores()
-MODELS = ("preset", "encoder", "dedup_encoder", "dedup_views", "scorer", "pixel_scorer", *SCORES, "model_dir")
+MODELS = (
+    "preset",
+    "encoder",
+    "dedup_encoder",
+    "dedup_views",
+    "scorer",
+    "pixel_scorer",
+    *SCORES,
+    "clip_score_masked",
+    "model_dir",
+)
 
 
 def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,6 +41,7 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
             dedup_views=given["dedup_views"],
             scorers=(*given["pixel_scorer"], *given["scorer"]),
             without={score for score in SCORES if not given[score]},
+            masked=given["clip_score_masked"],
             device=device,
         )
         return function(models=models, **options)

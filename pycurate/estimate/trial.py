@@ -49,6 +49,7 @@ MOST_IMAGES, MOST_BYTES = 1000, 256_000_000  # of different images in a trial; w
 RUNS = 3  # from which the rate and its spread are taken
 NUMBER = "00000"
 USUAL = (0.3, 0.5, 0.7, 0.9)  # thresholds
+SMALL = {"text_area": (0.02, 0.05, 0.1, 0.2)}  # those of scores that are small
 SHARES = ("0.1", "0.3", "0.5")  # that --keep_top may keep; 0.3 is DataComp's
 OPTIONAL = ("COMPARE", "DEDUP")  # stages without tables in a trial: it compares nothing
 TABLES = [  # those of a partition, and of a WRITE task
@@ -228,7 +229,8 @@ def keeps(scores: pa.Table) -> dict[str, dict[str, float]]:
     found = {}
     for score in (score for score in optional_scores() if score in scores.column_names):
         kind = FILTERS[f"{score}_threshold"]
-        found[score] = {f"{at:g}": float(kind.make(at).passes(scores).mean()) for at in USUAL if scores.num_rows}
+        usual = SMALL.get(score, USUAL) if scores.num_rows else ()
+        found[score] = {f"{at:g}": float(kind.make(at).passes(scores).mean()) for at in usual}
     return found
 
 

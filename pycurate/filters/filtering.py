@@ -49,6 +49,7 @@ def _on_score(column: str, keeps: Side) -> FilterKind:
 FILTERS = {
     "aesthetic_threshold": _on_score("aesthetic", Side.AT_LEAST),
     "nsfw_threshold": _on_score("nsfw", Side.BELOW),
+    "text_area_threshold": _on_score("text_area", Side.BELOW),
     "clip_score_threshold": FilterKind("clip_score", Side.AT_LEAST, MinClipScore, keeps_missing=True),
     "min_side": FilterKind(None, Side.AT_LEAST, MinSide),
     "max_aspect": FilterKind(None, Side.AT_MOST, MaxAspect),
@@ -71,6 +72,7 @@ class Filtering:
 
     aesthetic_threshold: float | None = None
     nsfw_threshold: float | None = None
+    text_area_threshold: float | None = None
     clip_score_threshold: float | None = None
     min_score: Sequence[str] = ()  # each as `minimum_of` reads it
     missing_caption: str = "keep"  # or drop

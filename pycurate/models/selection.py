@@ -23,6 +23,8 @@ from pycurate.parameters import optional_scores
 from pycurate.plugins import load_class
 from pycurate.results.tables import TAKEN
 
+TEXT_AREA = "pycurate.models.builtin.text_area:TextArea"
+
 
 @dataclass(frozen=True)
 class ModelSelection:
@@ -30,7 +32,8 @@ class ModelSelection:
 
     `encoders` are by the kind of file (pycurate.results.layout) that holds their embeddings: `img_emb` is the one that
     embedding scorers fit; another is there for those who read its file. `dedup_views` is how many views of each image
-    are in `dedup_emb` (pycurate.images.symmetries).
+    are in `dedup_emb` (pycurate.images.symmetries). `masked_emb`, the last, is of the encoder of `img_emb`, for images
+    without their text.
     """
 
     encoders: Mapping[str, str]
@@ -43,6 +46,11 @@ class ModelSelection:
     def encoder(self) -> str:
         """The one that embedding scorers fit."""
         return self.encoders["img_emb"]
+
+    @property
+    def masked(self) -> bool:
+        """Whether images are also embedded with their text painted over, for the score ClipScore.masked."""
+        return "masked_emb" in self.encoders
 
     @property
     def device(self) -> str:
@@ -102,18 +110,20 @@ def select_models(
     dedup_views: str | None = None,
     scorers: tuple[str, ...] = (),
     without: Collection[str] = (),
+    masked: bool = False,
     device: str | None = None,
 ) -> ModelSelection:
     """The models of a preset, those aside that give a score of `without`, with the user's own.
 
     Another `encoder` than the preset's replaces its scorers, too, since a head fits one encoder only, and its duplicate
     descriptor. `dedup_encoder` has a file of its own, `dedup_emb`, unless it is the same encoder and sees but one view
-    of each image. `device` None: cuda where there is one. Raises UsageError for an unknown preset or descriptor, a
-    scorer that does not fit, or scorers of the user's own whose columns collide.
+    of each image. `masked` adds `masked_emb`, and the scorer that finds text. `device` None: cuda where there is one.
+    Raises UsageError for an unknown preset or descriptor, a scorer that does not fit, or scorers of the user's own
+    whose columns collide.
     """
     found = find_preset(preset)
     own = [name for score, name in found.scorers.items() if score not in without] if encoder is None else []
-    names = tuple(dict.fromkeys([*own, *scorers]))
+    names = tuple(dict.fromkeys([*own, *scorers, *([TEXT_AREA] if masked else [])]))
     chosen = encoder or found.encoder
     for name in names:
         check_fit(name, chosen)
@@ -121,12 +131,15 @@ def select_models(
     descriptor = find_descriptor(dedup_encoder or (SAME if encoder else found.dedup_encoder))
     views = VIEWS[dedup_views or "none"]
     apart = {"dedup_emb": descriptor or chosen} if descriptor not in (None, chosen) or views > 1 else {}
+    apart |= {"masked_emb": chosen} if masked else {}
     return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device, views)
 
 
 def check_columns(scorers: Sequence[str]) -> None:
     """Raise UsageError unless each scorer's class has a `name`, and their columns are no other's and none of TAKEN."""
-    owners = dict.fromkeys(TAKEN, "pycurate's tables") | {ClipScore.name: "the CLIP score"}
+    owners = dict.fromkeys(TAKEN, "pycurate's tables") | dict.fromkeys(
+        (ClipScore.name, ClipScore.masked), "the CLIP score"
+    )
     for spec in dict.fromkeys(scorers):
         for column in columns_of(spec):
             if column in owners:

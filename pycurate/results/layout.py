@@ -94,6 +94,8 @@ KINDS = {
         # the same of the duplicate descriptor, where that is another encoder, row by row as img_emb; where images are
         # mirrored and turned EMBEDDING (readable samples, views, dim), the image as it is first
         Kind("dedup_emb", "dedup_emb/dedup_emb_{}.npy", "EMBED", Per.PARTITION),
+        # the same as img_emb of the images with their text painted over, where that is scored
+        Kind("masked_emb", "masked_emb/masked_emb_{}.npy", "EMBED", Per.PARTITION),
         # tables.METADATA, aligned with img_emb row by row
         Kind("metadata", "metadata/metadata_{}.parquet", "EMBED", Per.PARTITION),
         # uid of each readable sample + a float32 column per score
@@ -152,8 +154,8 @@ KINDS = {
 }
 
 
-EMBEDDINGS = ("img_emb", "dedup_emb")
-"""The kinds of embeddings, each of an encoder of its own."""
+EMBEDDINGS = ("img_emb", "dedup_emb", "masked_emb")
+"""The kinds of embeddings of images."""
 
 
 def compared(results: Path) -> str:

@@ -16,6 +16,7 @@ _WORDS = {
     UNREADABLE: "cannot be read",
     "aesthetic": "aesthetic filter",
     "nsfw": "NSFW filter",
+    "text_area": "text in the image",
     EXACT: "exact duplicate",
     NEAR: "near-duplicate",
     REFERENCE: "duplicate of a reference",

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -21,7 +22,9 @@ from pycurate.images.pdq import Pdq, pdq
 from pycurate.images.symmetries import transformed
 from pycurate.images.views import PDQ, TILES
 from pycurate.models.batching import Rows, one_behind, start_encode, start_score
+from pycurate.models.builtin.text_area import TextArea, areas
 from pycurate.models.identity import identity_of
+from pycurate.models.masking import Masking
 from pycurate.models.protocols import Encoder, PixelScorer
 from pycurate.results.layout import EMBEDDING, EMBEDDINGS, path_of
 from pycurate.results.partitions import read_partition
@@ -82,6 +85,9 @@ def embed_partition(
     `views` says of how many pycurate.images.symmetries a kind has an embedding per image, where it has more than one.
     `caption_key` is as in pycurate.shards.captions.chosen_caption.
 
+    The kind `masked_emb`, the last, is of images without the text in them, which a TextArea among `scorers` finds; its
+    encoder is that of `img_emb`.
+
     `digests` are columns of DIGESTS that `samples` gets, too. With `pdq` among them images are decoded by the CPU.
 
     Every sample of the shards gets one row in `samples`, in the order of the shards; the table's metadata states the
@@ -96,8 +102,10 @@ def embed_partition(
     hashes: list[Pdq] = []  # likewise
     hashed = "pdq" in digests
     per_image = dict.fromkeys(encoders, 1) | dict(views or {})
-    seen = [(encoder, view) for kind, encoder in encoders.items() for view in range(per_image[kind])]
-    embeddings = [[np.zeros((0, encoder.dim), dtype=EMBEDDING)] for encoder, _ in seen]
+    each_view = [(kind, view) for kind in encoders for view in range(per_image[kind])]
+    embeddings = [[np.zeros((0, encoders[kind].dim), dtype=EMBEDDING)] for kind, _ in each_view]
+    seen = [(encoders[kind], view) for kind, view in each_view if kind != "masked_emb"]
+    masking = Masking(encoders["masked_emb"], text_scorer(scorers)) if "masked_emb" in encoders else None
     measures: list[list[np.ndarray]] = [[np.zeros(0, dtype=np.float32)] for _ in scorers]
 
     def start(batch: Batch[int]) -> list[Rows]:
@@ -116,8 +124,15 @@ def embed_partition(
             if (id(encoder), view) not in encoded:
                 encoded[id(encoder), view] = start_encode(encoder, transformed(pixels, view), number, uids)
         started = [encoded[id(encoder), view] for encoder, view in seen]
-        for scorer, pixels in zip(scorers, rendered[len(seen) : len(seen) + len(scorers)], strict=True):
-            started.append(start_score(scorer, pixels, images, number, uids))
+        scored = list(zip(scorers, rendered[len(seen) : len(seen) + len(scorers)], strict=True))
+        text: list[np.ndarray] = []
+        if masking:
+            (pixels,) = (pixels for scorer, pixels in scored if scorer is masking.scorer)
+            text = masking.scorer.boxes(pixels, images)
+            started.append(masking.start(started[0], rendered[0], text, images, number, uids))
+        for scorer, pixels in scored:
+            known = masking is not None and scorer is masking.scorer  # and text is not sought twice
+            started.append(partial(areas, text) if known else start_score(scorer, pixels, images, number, uids))
         if hashed:
             hashes.extend(on_all_cores(pdq, rendered[-1].cpu().numpy()))
         told.extend(on_all_cores(evidence, zip(tiles.cpu().numpy(), images, strict=True)))
@@ -129,7 +144,7 @@ def embed_partition(
     items = _items(shards, rows, infos, [name for name in digests if name != "pdq"], caption_key)
     with Loader(inputs, **vars(options)) as loader:
         for started in one_behind(map(start, loader.batches(items))):
-            encoded, measured = started[: len(seen)], started[len(seen) :]
+            encoded, measured = started[: len(embeddings)], started[len(embeddings) :]
             for vectors, result in zip(embeddings, encoded, strict=True):
                 vectors.append(normalised(result()).astype(EMBEDDING))
             for values, result in zip(measures, measured, strict=True):
@@ -159,6 +174,14 @@ def embed_partition(
         "partition %s: %d samples, %d readable, %.1f s, %.1f images/s",
         *(number, counts["samples"], counts["readable"], seconds, counts["samples"] / seconds),
     )
+
+
+def text_scorer(scorers: Sequence[PixelScorer]) -> TextArea:
+    """The one among them that finds text. Raises UsageError if there is none."""
+    for scorer in scorers:
+        if isinstance(scorer, TextArea):
+            return scorer
+    raise UsageError("Embeddings without text require a TextArea among the pixel scorers.")
 
 
 def normalised(vectors: np.ndarray) -> np.ndarray:

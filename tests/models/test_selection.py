@@ -19,6 +19,8 @@ class Shard:
     name = "shard"
 class Clip:
     name = "clip_score"
+class Masked:
+    name = "clip_score_masked"
 class Nameless:
     def __init__(self, model_dir, device):
         self.name = "late"
@@ -42,6 +44,7 @@ class AestheticOfPixels(Aesthetic):
     [
         (["Shard"], "The column 'shard' of .*:Shard is also that of pycurate's tables; give its class another `name`"),
         (["Clip"], "The column 'clip_score' of .*:Clip is also that of the CLIP score"),
+        (["Masked"], "The column 'clip_score_masked' of .*:Masked is also that of the CLIP score"),
         (["Nameless"], "Nameless has no name"),
         (["One", "Raw"], "The column 'one_raw' of .*:Raw is also that of .*:One;"),
     ],
@@ -63,6 +66,15 @@ def test_a_scorer_takes_the_place_of_a_presets_where_that_is_left_out(tmp_path: 
             getattr(both, load)()
         alone = select_models("light", tmp_path, without=set(switches().values()), scorers=own, device="cpu")
         assert [type(scorer).__name__ for scorer in getattr(alone, load)()] == [name]
+
+
+def test_what_embeds_images_without_text_also_finds_it(tmp_path: Path) -> None:
+    for encoder in (None, "ViT-B-16/openai"):
+        off = select_models("clip-b32", tmp_path, without={"text_area"}, encoder=encoder)
+        on = select_models("clip-b32", tmp_path, without={"text_area"}, masked=True, encoder=encoder)
+        assert not off.masked and "text_area" not in off.columns()
+        assert on.masked and on.columns() == [*off.columns(), "text_area"]
+        assert on.encoders == dict(off.encoders) | {"masked_emb": on.encoder} and [*on.encoders][-1] == "masked_emb"
 
 
 def test_a_descriptor_has_a_file_of_its_own_unless_it_is_the_encoder(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from pycurate.filters.ranking import Top
 from pycurate.filters.repeats import MaxCaptionCount
 from pycurate.filters.thresholds import MinClipScore
 from pycurate.images.decode import CODES
-from pycurate.parameters import all_parameters
+from pycurate.parameters import all_parameters, optional_scores
 from pycurate.results import layout as results_layout
 from pycurate.results import tables
 from pycurate.results.layout import path_of
@@ -131,7 +131,7 @@ def test_reasons_are_those_of_the_filters_and_of_resolve() -> None:
     assert len(own) == 5
     described = {name for entry, _ in rows(section(OUTPUT, "## Reasons")) for name in names(entry)}
     whole = {MaxCaptionCount.reason, Top("COLUMN", 1).rule().reason}  # which look at all samples
-    assert described == {*own, *whole, *RESERVED, MinClipScore.reason, Language.reason, "aesthetic", "nsfw"}
+    assert described == {*own, *whole, *RESERVED, MinClipScore.reason, Language.reason, *optional_scores()}
 
 
 def test_every_class_of_error_has_a_remedy() -> None:

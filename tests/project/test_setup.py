@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.markers import Marker
 
-LOCKS = ["requirements", "requirements-dev", "requirements-setup"]
+LOCKS = ["requirements", "requirements-dev", "requirements-setup", "requirements-models"]
 PIN = re.compile(r"^([a-z0-9._-]+)==([^ ;]+)(?: ; [^\\]*)? \\$", re.MULTILINE)
 
 

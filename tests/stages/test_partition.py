@@ -130,6 +130,7 @@ OFF = "--no-aesthetic --no-nsfw"
         ("--min-score nsfw=0.5 --no-nsfw", "There is no score nsfw"),
         ("--score mix=z(probe)+aesthetic --scorer own.py:Probe --keep-top mix=0.3,nsfw=7 --min-score mix=0", None),
         ("--language en,de --balance-by language_score", None),
+        ("--clip-score-masked --keep-top clip_score_masked=0.5,text_area=9 --preset clip-b32", None),
         ("--language en --keep-top language=7", "There is no score language, only aesthetic, aesthetic_raw, nsfw, lan"),
         ("--language eng", "There is no language 'eng'; choose codes of"),
         ("--score mix=z(probe)", "There is no score probe, only aesthetic"),

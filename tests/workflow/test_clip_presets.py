@@ -5,6 +5,7 @@ the published ones.
 """
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
@@ -20,7 +21,9 @@ import pyarrow.parquet as pq
 import pytest
 from flows import LIMIT, Flow, environment, tasks, wait_until
 from hub import running_hub
-from pictures import photographs
+from lettering import lettered
+from pictures import encode, photographs
+from PIL import Image
 from tars import jpeg, read_tar, write_tar
 from tiny_clip import save_stand_in
 
@@ -98,7 +101,8 @@ def passed(report: Path) -> set[str]:
 def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, shared_images: Path, folder: Path) -> None:
     """MODELS fetches the encoder from a hub on loopback, which HF_ENDPOINT names; the heads lie there already."""
     photos = [(data, b"some caption") for name, data, _ in read_tar(shared_images / "00000.tar") if "jpg" in name][:15]
-    images = [*own_photographs(), *photos, (photos[0][0][:5000], None)]
+    words = encode(lettered(Image.open(io.BytesIO(photos[-1][0])).convert("RGB"), 0.15, 0)[0], "PNG")
+    images = [*own_photographs(), *photos[:-1], (words, b"some caption"), (photos[0][0][:5000], None)]
     shard = write_shard(folder / "in" / "00000.tar", images, "TEXT")
     home = folder / "models" / "clip-b32"
     home.mkdir(parents=True)
@@ -113,7 +117,14 @@ def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, sha
         flow = Flow(folder, (*options, "--caption_key", "TEXT"), env)
         thresholds = "--aesthetic_threshold 0 --nsfw_threshold 1 --clip_score_threshold 0 --missing_caption drop"
         (folder / "own.py").write_text(SCORERS)
-        compared = ("--s_clip_loss", "true", "--concept", "mark=a photo with a watermark|a photo")
+        compared = (
+            "--clip_score_masked",
+            "true",
+            "--s_clip_loss",
+            "true",
+            "--concept",
+            "mark=a photo with a watermark|a photo",
+        )
         flow.succeed("--dedup", "true", *thresholds.split(), *compared, "--scorer", f"{folder}/own.py:Mean")
         assert [served.starts for served in hub.files.values()] == [[0]]  # once, for two folders
     assert "MODELS" in tasks(flow, "COMPLETED")
@@ -132,8 +143,15 @@ def test_clip_b32_runs_from_an_empty_model_folder_to_decisions(shared: Path, sha
     assert min(losses[:2]) > max(losses[2:4]) and np.isnan(losses[4])
     assert all(0 <= row["concept_mark"] <= 1 for row in rows[:-1]) and rows[-1]["concept_mark"] is None
     assert summary["concepts"][0]["name"] == "mark"
+    # The words are painted over; photographs without text keep their scores.
+    lettering = rows[19]
+    assert lettering["text_area"] > 0.02 and lettering["clip_score_masked"] != lettering["clip_score"]
+    without, texts = (read_array(path_of(flow.out, kind, "00000")) for kind in ("masked_emb", "text_emb"))
+    for row, image, text in zip(rows, without.astype(np.float32), texts.astype(np.float32), strict=False):
+        assert np.isnan(row["clip_score_masked"]) or abs(row["clip_score_masked"] - image @ text) < 1e-3
+        assert row["text_area"] > 0 or row["clip_score_masked"] == row["clip_score"] or not text.any()
     # Scorers that read embeddings come and go; nothing is fetched or embedded again.
-    top = ("--keep_top", "s_clip_loss=2")
+    top = ("--keep_top", "clip_score_masked=19,s_clip_loss=2")
     flow.succeed("--aesthetic", "false", *top, "--scorer", f"{folder}/own.py:Sum", "-resume")
     assert {"EMBED", "MODELS_VERIFY"} <= tasks(flow, "CACHED")
     assert {"MODELS_SCORERS", "SCORE"} <= tasks(flow, "COMPLETED")

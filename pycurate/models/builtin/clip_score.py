@@ -18,6 +18,8 @@ class ClipScore:
     """Scores captions with the text tower of the open_clip model that embedded the images."""
 
     name = "clip_score"
+    masked = "clip_score_masked"
+    """The same of the image with its text painted over, from the embeddings `masked_emb`."""
 
     def __init__(self, encoder: str, model_dir: Path, device: str) -> None:
         """Raises UsageError if the encoder has no text tower, ModelError where its weights or tokenizer are missing."""
