@@ -14,11 +14,17 @@ from flows import Flow, inspected, pycurate
 from tars import read_tar, write_tar
 
 from pycurate.images.decode import decode
-from pycurate.images.pdq import pdq, samples
+from pycurate.images.pdq import Pdq, pdq, samples
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
 
 MOST, TARGET = 6, 8  # of captions that are alike; of samples that are kept
+
+
+def looks(image: bytes) -> Pdq:
+    pixels = decode(image)[1]
+    assert pixels is not None
+    return pdq(samples(pixels))
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +39,11 @@ def flow(undisturbed: Flow, images: list[bytes], tmp_path_factory: pytest.TempPa
     """A finished run. One list has the bytes of the first image, another the looks of the second; few are a target."""
     folder = tmp_path_factory.mktemp("selection")
     (folder / "known.txt").write_text(hashlib.sha1(images[0]).hexdigest())
-    (folder / "alike.csv").write_text(f"name,pdq\none,{pdq(samples(decode(images[1])[1])).hash}\n")
+    (folder / "alike.csv").write_text(f"name,pdq\none,{looks(images[1]).hash}\n")
     few = write_tar(folder / "few" / "0.tar", [(f"{number}.jpg", data) for number, data in enumerate(images[2:8])])
     flow = Flow(folder / "flow", undisturbed.options)
     options = ["--dedup_views", "mirror", "--aesthetic_threshold", "0.1", "--digests", "md5"]
+    options += ["--text_area", "true", "--text_area_threshold", "0.1"]
     options += ["--blocklist", f"sha1:{folder}/known.txt,pdq:{folder}/alike.csv"]
     options += [word for name in ("similar", "concept", "leakage") for word in (f"--{name}", f"few={few.parent}")]
     options += ["--recipe", "datacomp-basic", "--language", "en,de", "--max_caption_count", str(MOST)]
@@ -56,11 +63,11 @@ def rows(flow: Flow) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def listed(shards: Path, images: list[bytes]) -> set[str]:
     """SHA-256 of what the lists name: the bytes of the first image, and what differs from the second by 31 bits."""
-    named = int(pdq(samples(decode(images[1])[1])).hash, 16)
+    named = int(looks(images[1]).hash, 16)
     found = {hashlib.sha256(images[0]).hexdigest()}
     for shard in shards.iterdir():
         for data in (data for name, data, _ in read_tar(shard) if decode(data)[1] is not None):
-            own = pdq(samples(decode(data)[1]))
+            own = looks(data)
             if own.quality >= 50 and (int(own.hash, 16) ^ named).bit_count() <= 31:
                 found.add(hashlib.sha256(data).hexdigest())
     return found
@@ -75,7 +82,7 @@ def test_every_sample_has_the_first_reason_that_applies(rows: list[dict[str, Any
             assert row["reason"] == first, row
         else:
             left.append(row)
-    assert {row["reason"] for row in rows} >= {"blocked", "unreadable", "aesthetic", "min_side", "max_caption_count"}
+    assert {row["reason"] for row in rows} >= {"blocked", "unreadable", "aesthetic", "text_area", "max_caption_count"}
     scored = [row for row in rows if row["status"] == "ok"]
     standard = [scipy.stats.zscore([row[name] for row in scored]) for name in ("aesthetic", "norm_sim_inf_few")]
     np.testing.assert_allclose([row["mix"] for row in scored], standard[0] + 0.5 * standard[1], atol=1e-5)
@@ -99,6 +106,7 @@ def first_of(row: dict[str, Any], listed: set[str], count: Counter[str]) -> str 
     fails = {
         "aesthetic": row["aesthetic"] < 0.1,
         "nsfw": row["nsfw"] >= 0.5,
+        "text_area": row["text_area"] >= 0.1,
         "language": row["language"] not in ("en", "de", None),
         "min_side": short < 200,
         "max_aspect": long > 3 * short,
