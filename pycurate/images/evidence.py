@@ -124,12 +124,18 @@ def look(image: tuple[np.ndarray, ImageInfo]) -> Seen:
 
 def _paletted(tiles: np.ndarray) -> bool:
     """Whether uint8 (3, 256, 256) has at most PALETTE colours, neither grey nor flat as drawn graphics are."""
-    colours = tiles[0].astype(np.uint32) << 16 | tiles[1].astype(np.uint32) << 8 | tiles[2]
-    if len(np.unique(colours.ravel()[::61])) > PALETTE:  # as nearly all photographs
+    if len(np.unique(_colours(tiles.reshape(3, -1)[:, ::61]))) > PALETTE:  # as in nearly all photographs
         return False
     if (tiles[0] == tiles[1]).all() and (tiles[1] == tiles[2]).all():
         return False
+    colours = _colours(tiles)
     return len(np.unique(colours)) <= PALETTE and (colours[:, 1:] == colours[:, :-1]).mean() < FLAT_SHARE
+
+
+def _colours(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (3, ...) -> uint32 (...): a number for each colour."""
+    red, green, blue = pixels.astype(np.uint32)
+    return red << 16 | green << 8 | blue
 
 
 def _coarseness(quality: float) -> float:
