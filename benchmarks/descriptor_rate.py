@@ -1,44 +1,34 @@
 #!/usr/bin/env python3
 """What a duplicate descriptor costs EMBED: the rate of `light` with it, as a share of the rate without it.
 
-Decoding and all models of `light`, for photographs in memory, without and with the descriptor as a second encoder of
-the same decode. Both take turns, since the machine's speed drifts; shown are the medians of the rounds' ratios.
+EMBED runs on a shard of photographs without the descriptor and with it, from the tar to the tables. Both take turns,
+since the machine's speed drifts; shown are the medians of the rounds' ratios.
 """
 
 import itertools
 import statistics
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 import click
 from copies import MEASURED, SHARED, photographs
+from stages import make_shard
 
-from pycurate.images.loader import Loader
-from pycurate.models.batching import Rows, one_behind, start_encode, start_score
 from pycurate.models.presets import find_preset, load_encoder, load_scorer
 from pycurate.models.protocols import Encoder, PixelScorer
-from pycurate.stages.embed import CPU_BATCH
+from pycurate.results.partitions import write_partitions
+from pycurate.shards.listing import find_shards
+from pycurate.stages.embed import LoaderOptions, embed_partition
+from pycurate.stages.partition import partition
 
 
-def run(files: Sequence[bytes], encoders: Sequence[Encoder], scorers: Sequence[PixelScorer]) -> tuple[float, float]:
-    """Seconds that all models take for these files, decoding included: of the clock, of the CPU."""
+def run(folder: Path, encoders: Mapping[str, Encoder], scorers: Sequence[PixelScorer]) -> tuple[float, float]:
+    """Seconds that EMBED takes for the shard in the folder: of the clock, of the CPU."""
     began = time.perf_counter(), time.process_time()
-    views = [*(one.view for one in encoders), *(one.view for one in scorers)]
-    with Loader(views, batch_size=CPU_BATCH) as loader:
-
-        def started() -> Iterator[list[Rows]]:
-            for batch in loader.batches(enumerate(files)):
-                uids, pixels = ["x"] * len(batch.items), iter(batch.pixels)
-                yield [
-                    *(start_encode(one, next(pixels), "bench", uids) for one in encoders),
-                    *(start_score(one, next(pixels), batch.images, "bench", uids) for one in scorers),
-                ]
-
-        for rows in one_behind(started()):
-            for finish in rows:
-                finish()
+    embed_partition(folder, "00000", encoders, scorers, LoaderOptions.fill(None, "cpu", 100, 1 << 30, None))
     return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
@@ -56,18 +46,22 @@ def main(folders: tuple[Path, ...], images: int, rounds: int, descriptor: str) -
         cast(PixelScorer, load_scorer(spec, Path("models"), "cpu", light.encoder)) for spec in light.scorers.values()
     ]
     added = load_encoder(MEASURED[descriptor][0], Path("models"), "cpu")
-    run(files[:40], [encoder, added], scorers)
+    ways = {"without": {"img_emb": encoder}, "with": {"img_emb": encoder, "dedup_emb": added}}
     ratios = []
-    for number in range(rounds):
-        ways = {"without": [encoder], "with": [encoder, added]}
-        order = list(ways) if number % 2 else list(reversed(ways))
-        took = {way: run(files, ways[way], scorers) for way in order}
-        ratios.append([without / beside for without, beside in zip(took["without"], took["with"], strict=True)])
-        each = "; ".join(
-            f"{way} {1000 * cpu / images:.1f} cpu-ms, {images / wall:.1f} images/s"
-            for way, (wall, cpu) in sorted(took.items())
-        )
-        print(f"{each}; ratio of rates {ratios[-1][0]:.3f} by the clock, {ratios[-1][1]:.3f} by CPU time")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_shard(folder / "in" / "00000.tar", files)
+        write_partitions(folder, partition(find_shards(str(folder / "in")), 1 << 40))
+        run(folder, ways["with"], scorers)
+        for number in range(rounds):
+            order = list(ways) if number % 2 else list(reversed(ways))
+            took = {way: run(folder, ways[way], scorers) for way in order}
+            ratios.append([without / beside for without, beside in zip(took["without"], took["with"], strict=True)])
+            each = "; ".join(
+                f"{way} {1000 * cpu / images:.1f} cpu-ms, {images / wall:.1f} images/s"
+                for way, (wall, cpu) in sorted(took.items())
+            )
+            print(f"{each}; ratio of rates {ratios[-1][0]:.3f} by the clock, {ratios[-1][1]:.3f} by CPU time")
     clock, cpu = (statistics.median(column) for column in zip(*ratios, strict=True))
     print(f"median: {clock:.3f} by the clock, {cpu:.3f} by CPU time")
 

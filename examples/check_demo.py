@@ -14,6 +14,7 @@ from pycurate.errors import PycurateError
 from pycurate.results.tables import read_table, read_tables
 
 COPIES = ("original", "byte_copy", "reencoded", "resized")  # of one photograph: at most one of them should stay
+OUT_OF_FOCUS = ("cell",)  # at every useful size, so that nothing tells which of its files is the original
 LOSSLESS = ("PNG", "BMP", "TIFF", "PNG with alpha")  # as the truth says how a file was made
 FOUND = 0.95  # of the re-encoded and resized copies
 
@@ -98,8 +99,11 @@ def copies(truth: Rows, rows: Rows) -> Iterator[str]:
             yield f"{found} of {passed} {kind} were found, fewer than {needed:.0%}."
 
 
-def originals(truth: Rows, rows: Rows) -> tuple[int, int]:
-    """(kept, passed the filters) among the photographs: the file that they came in, or a lossless one of its pixels."""
+def originals(truth: Rows, rows: Rows) -> tuple[set[str], set[str]]:
+    """The photographs whose original was kept, and those of which it passed the filters.
+
+    The original is the first file of each, or a lossless one of its pixels.
+    """
     passed, kept = set(), set()
     for uid, row in rows.items():
         record = truth[uid]
@@ -108,14 +112,14 @@ def originals(truth: Rows, rows: Rows) -> tuple[int, int]:
             passed.add(record["source"])
         if row["kept"] and (own or record["made"] in LOSSLESS):
             kept.add(record["source"])
-    return len(kept & passed), len(passed)
+    return kept & passed, passed
 
 
 def kept_originals(truth: Rows, rows: Rows) -> Iterator[str]:
-    """Of most photographs that pass the filters the file that they came in is the one that stays."""
+    """Of each photograph whose original passes the filters this is the one that stays."""
     kept, passed = originals(truth, rows)
-    if 2 * kept < passed:
-        yield f"{kept} of the {passed} originals that passed the filters were kept, fewer than half."
+    for source in sorted(passed - kept - {*OUT_OF_FOCUS}):
+        yield f"The original of {source} passed the filters, but a copy of it was kept."
 
 
 def untouched(results: Path, shards: Path, rows: Rows) -> Iterator[str]:
@@ -199,8 +203,10 @@ def main(results: Path, shards: Path) -> None:
     click.echo(f"\n{table(truth, rows)}\n")
     for kind, (found, passed) in planted_copies(truth, rows).items():
         click.echo(f"{found} of the {passed} {kind} that passed the filters were found.")
-    kept, passed = originals(truth, rows)
-    click.echo(f"{kept} of the {passed} originals that passed the filters were kept, or a lossless copy of theirs.")
+    stayed, all_passed = (len(sources) for sources in originals(truth, rows))
+    click.echo(
+        f"{stayed} of the {all_passed} originals that passed the filters were kept, or a lossless copy of theirs."
+    )
     faults = check(results, shards)
     for fault in faults:
         click.echo(fault, err=True)

@@ -43,6 +43,11 @@ PHOTOGRAPHS = {
     "rocket.jpg": "A rocket on its pad at night",
     "text.png": "Handwriting on ruled paper",
 }
+SOFT = ("brick.png", "moon.png", "retina.jpg")
+"""Enlarged or out of focus in the package: taken at half their sides, where they are as sharp as their pixels allow.
+
+Else the larger file would be no original, and pycurate would be right to keep a reduced copy of it.
+"""
 BYTE_COPIES = 2
 CUT, NO_TAR = "b/00003.tar", "b/00004.tar"  # ends inside its last sample; is no tar at all
 SHARDS = ["a/00000.tar", "a/00001.tar", "a/00002.tar", "b/00000.tar", "b/00001.tar", "b/00002.tar", CUT]
@@ -149,13 +154,22 @@ def sidecars(caption: str, number: int) -> dict[str, bytes]:
     return members
 
 
+def original(path: Path) -> tuple[str, str, bytes]:
+    """In words how the photograph's first file was made, its extension and its bytes."""
+    if path.name not in SOFT:
+        return "the file of the package", path.suffix[1:], path.read_bytes()
+    with Image.open(path) as image:
+        half = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
+    return "half the sides of the file of the package", "png", encode(half, "PNG", {})
+
+
 def photograph_samples(path: Path, caption: str, number: int) -> Iterator[Sample]:
     """What the `number`th photograph gives, in a fixed order."""
-    data = path.read_bytes()
+    made, ext, data = original(path)
     image = Image.open(io.BytesIO(data))
     image.load()
-    files = [("original", "the file of the package", path.suffix[1:], data)]
-    files += [("byte_copy", "the same bytes", path.suffix[1:], data)] * BYTE_COPIES
+    files = [("original", made, ext, data)]
+    files += [("byte_copy", "the same bytes", ext, data)] * BYTE_COPIES
     for recipe in [*RECIPES, FORMATS[number % len(FORMATS)]]:
         content = encode(recipe.change(image), recipe.format, recipe.options)
         files.append((recipe.expected, recipe.made, recipe.ext, content))

@@ -242,7 +242,7 @@ def _render(image: Any, number: int, view: View) -> Any:
 
 
 def _info(header: JpegHeader) -> ImageInfo:
-    return ImageInfo(*header.upright, "jpeg", table_quality=header.quality)
+    return ImageInfo(*header.upright, "jpeg", quality=header.quality)
 
 
 def _tiles(image: Any, number: int, view: View) -> Any:

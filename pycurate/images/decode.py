@@ -35,6 +35,7 @@ from PIL import (
 from pycurate.images import exif, jpeg, jpegwalk, limits
 from pycurate.images.formats import FORMATS, sniff
 from pycurate.images.limits import UnreadableError
+from pycurate.images.vp8 import webp_quality
 from pycurate.parameters import default_of
 
 MAX_PIXELS: int = default_of("max_pixels")
@@ -57,8 +58,8 @@ class ImageInfo:
 
     `width` and `height` are in pixels of the upright image (EXIF orientation applied), 0 where unknown. `format` is a
     lower-case name such as `jpeg`, empty where unknown. `error` is None for a readable image, else a short code
-    (see CODES), and `message` then says in one sentence what is wrong. `table_quality`: what a JPEG's table says
-    (`pycurate.images.jpeg.JpegHeader.quality`).
+    (see CODES), and `message` then says in one sentence what is wrong. `quality`: what the header of a JPEG or of a
+    lossy WebP says of its compression, 1 to 100 as libjpeg counts (`pycurate.images.jpeg`, `pycurate.images.vp8`).
     """
 
     width: int
@@ -66,7 +67,7 @@ class ImageInfo:
     format: str
     error: str | None = None
     message: str | None = None
-    table_quality: float | None = field(default=None, compare=False)
+    quality: float | None = field(default=None, compare=False)
 
 
 class _Avif(AvifImagePlugin.AvifImageFile):
@@ -117,7 +118,7 @@ class _Opened:
     read: Callable[[], np.ndarray]
     need: int
     refusal: UnreadableError | None = None
-    table_quality: float | None = None
+    quality: float | None = None
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -192,7 +193,7 @@ def _judge(
         return ImageInfo(width, height, name, code, message), None
     if pixels is not None:
         height, width = pixels.shape[:2]
-    return ImageInfo(width, height, name, table_quality=opened.table_quality), pixels
+    return ImageInfo(width, height, name, quality=opened.quality), pixels
 
 
 def _allow(data: bytes, width: int, height: int, name: str, max_pixels: int) -> None:
@@ -231,7 +232,10 @@ def _open(data: bytes, name: str) -> _Opened:
         isinstance(image, _Tiff) and exif.chosen(image.tag_v2.get(exif.ORIENTATION), None) >= 5
     ):  # Pillow says the upright size
         width, height = height, width
-    return _Opened(width, height, lambda: _orientation(image), lambda: _pixels(image), FORMATS[name].need)
+    quality = webp_quality(data) if name == "webp" else None
+    return _Opened(
+        width, height, lambda: _orientation(image), lambda: _pixels(image), FORMATS[name].need, quality=quality
+    )
 
 
 def _open_jpeg(data: bytes) -> _Opened:

@@ -11,12 +11,17 @@ import numpy as np
 
 from pycurate.images.decode import ImageInfo
 from pycurate.images.jpeg import LUMINANCE, scale_of
-from pycurate.images.softness import bands, signs, softened
+from pycurate.images.softness import STEPS, bands, signs, softened
+from pycurate.images.traces import histograms, past_quality, recoded_quality
 from pycurate.images.views import TILE, TILES_ACROSS, corners
 
 BLOCK = 8  # the side of a DCT block, which JPEG has as well
 FLAT = 4  # levels between the darkest and the brightest pixel of a row that belongs to a plain border
-UNKNOWN = 75.0  # the JPEG quality that other lossy formats, and GIF with its few colours, count as
+UNKNOWN = 75.0  # the JPEG quality that formats count as whose own is not read, and images with a palette's colours
+AGAIN = 0.5  # bits that a second compression adds to the coarser of both
+DELIVERED, DELIVERY = ("webp", "avif"), 2.5  # formats that no camera writes, and the bits that another file before adds
+PALETTE = 256  # colours
+FLAT_SHARE = 0.85  # of pixels that equal their neighbour, in graphics, which need no more colours than that
 TINT = 12  # levels between the colours of a pixel that is grey, after compression too
 LEAST_BORDER = 0.08  # of the area; less is no border but an uneven edge
 _SIDE = TILE * TILES_ACROSS
@@ -25,24 +30,6 @@ _COUNT = _SIDE // BLOCK
 _k = np.arange(BLOCK)
 _DCT = np.cos(np.pi * (2 * _k + 1) * _k[:, None] / (2 * BLOCK)) * np.where(_k[:, None], 0.5, np.sqrt(1 / 8))
 _DCT = _DCT.astype(np.float32)
-
-_QUALITIES = np.arange(20, 95)
-_PROBED = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))  # coefficients with enough values other than zero
-_LEVELS, _STEPS = 256, 64
-
-
-def _combs() -> tuple[np.ndarray, np.ndarray]:
-    """float64 (_LEVELS, _STEPS) twice: cos(2 pi c / step) for a coefficient c that does not round to 0, and 1 there."""
-    level, step = np.arange(_LEVELS)[:, None], np.arange(1, _STEPS + 1)
-    counts = (level >= step / 2).astype(np.float64)
-    return np.cos(2 * np.pi * level / step) * counts, counts
-
-
-_COMB, _COUNTED = _combs()
-_TABLES = (
-    np.array([scale_of(quality) * LUMINANCE / 100 + 0.5 for quality in _QUALITIES.tolist()]).astype(int).clip(1, _STEPS)
-)
-_PROBED_STEPS = np.stack([_TABLES[:, u, v] for u, v in _PROBED], axis=1)  # (qualities, probed)
 
 
 @dataclass(frozen=True)
@@ -72,6 +59,7 @@ class Seen:
         signs: its signs of enlarging and blurring.
         past: the JPEG quality that its pixels show, None if none.
         told: the JPEG quality that its file tells of or counts as.
+        paletted: whether it is a photograph in a palette's few colours, whose steps and dither look like detail.
     """
 
     pixels: float
@@ -79,6 +67,7 @@ class Seen:
     signs: np.ndarray
     past: float | None
     told: float
+    paletted: bool
 
     @property
     def coarsest(self) -> float:
@@ -90,14 +79,18 @@ def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
     """Measure one image: uint8 (3, 256, 256), RGB, its pixels in the view TILES, and what is known of its file."""
     tiles, info = image
     seen = look(image)
+    lossy = seen.told < 100
     again = 0.0
     if seen.past is not None and seen.past < seen.told - 4:  # compressed once more, or kept without loss since
-        again = 1.5 if seen.told < 100 else 0.1
+        again = AGAIN if lossy else 0.1
+    elif lossy and info.format in DELIVERED:
+        again = DELIVERY
     spread = tiles.max(axis=0) - tiles.min(axis=0)
     grey = bool(spread.max() <= TINT)
     loss = _coarseness(seen.coarsest) + again + 6 * float(seen.levels[1] - seen.levels[0]) + 16 * grey
-    known = [quality for quality in (seen.past, info.table_quality) if quality is not None]
-    detail = seen.pixels * 2 ** -softened(seen.levels, seen.signs)
+    own = info.quality if info.format == "jpeg" else None
+    known = [quality for quality in (seen.past, own) if quality is not None]
+    detail = seen.pixels * 2 ** -(STEPS.sum() if seen.paletted else softened(seen.levels, seen.signs))
     return Evidence(detail, loss, min(known, default=None))
 
 
@@ -118,11 +111,31 @@ def look(image: tuple[np.ndarray, ImageInfo]) -> Seen:
 
     energy = _energy(coefficients)
     levels = bands(energy)
-    past = _past_quality(coefficients)
-    told = info.table_quality or (UNKNOWN if info.format in ("webp", "avif", "jp2", "gif") else 100.0)
-    seen = Seen(width * height * share, levels, np.zeros(0), past, told)
+    counts = histograms(coefficients)
+    past = past_quality(counts)
+    paletted = _paletted(tiles)
+    told = info.quality or (UNKNOWN if paletted or info.format in ("avif", "jp2") else 100.0)
+    seen = Seen(width * height * share, levels, np.zeros(0), past, told, paletted)
     compression = (_coarseness(seen.coarsest), _coarseness(told), float(past is not None))
-    return replace(seen, signs=signs(energy, levels, luminance, compression))
+    seen = replace(seen, signs=signs(energy, levels, luminance, compression))  # fitted without what follows
+    recoded = recoded_quality(counts, told) if info.format == "jpeg" else None
+    return seen if recoded is None or recoded >= seen.coarsest else replace(seen, past=recoded)
+
+
+def _paletted(tiles: np.ndarray) -> bool:
+    """Whether uint8 (3, 256, 256) has at most PALETTE colours, neither grey nor flat as drawn graphics are."""
+    if len(np.unique(_colours(tiles.reshape(3, -1)[:, ::61]))) > PALETTE:  # as in nearly all photographs
+        return False
+    if (tiles[0] == tiles[1]).all() and (tiles[1] == tiles[2]).all():
+        return False
+    colours = _colours(tiles)
+    return len(np.unique(colours)) <= PALETTE and (colours[:, 1:] == colours[:, :-1]).mean() < FLAT_SHARE
+
+
+def _colours(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (3, ...) -> uint32 (...): a number for each colour."""
+    red, green, blue = pixels.astype(np.uint32)
+    return red << 16 | green << 8 | blue
 
 
 def _coarseness(quality: float) -> float:
@@ -167,24 +180,3 @@ def _energy(coefficients: np.ndarray) -> np.ndarray:
     """float32 (8, 8): the mean energy of each coefficient, in levels squared."""
     count = len(coefficients) * coefficients.shape[2]
     return (coefficients * coefficients).sum(axis=0).sum(axis=1) / count
-
-
-def _past_quality(coefficients: np.ndarray) -> float | None:
-    """The JPEG quality whose quantisation steps the coefficients still keep to, the coarsest of several; None if none.
-
-    Values that were multiples of a step have a peak of their spectrum at its inverse (the trace is that of Fan and de
-    Queiroz, "Identification of bitmap compression history", IEEE Transactions on Image Processing 12, 2003). Steps
-    below 3 drown in the rounding of pixels.
-    """
-    counts = np.array(
-        [
-            np.bincount(np.abs(np.rint(coefficients[:, u, :, v])).astype(np.int64).ravel(), minlength=_LEVELS)[:_LEVELS]
-            for u, v in _PROBED
-        ]
-    )
-    match, number = counts @ _COMB, counts @ _COUNTED
-    which, step = np.arange(len(_PROBED)), _PROBED_STEPS - 1
-    matches, numbers = match[which, step].sum(axis=1), number[which, step].sum(axis=1)
-    likeness = np.where((numbers >= 40) & (_PROBED_STEPS.min(axis=1) >= 3), matches / np.maximum(numbers, 1), -1)
-    fits = np.flatnonzero(likeness > max(0.2, 0.45 * likeness.max()))
-    return float(_QUALITIES[fits[0]]) if len(fits) else None

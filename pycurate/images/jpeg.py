@@ -140,13 +140,18 @@ def scale_of(quality: float) -> float:
     return 5000 / quality if quality < 50 else 200 - 2 * quality
 
 
+def quality_of(step: float) -> float:
+    """The quality, 1 to 100, that scales LUMINANCE to this mean."""
+    scale = 100 * step / LUMINANCE.mean()
+    return float(np.clip(5000 / scale if scale > 100 else 100 - scale / 2, 1, 100))
+
+
 def _quality(table: bytes) -> float | None:
     """The quality, 1 to 100, that scales LUMINANCE to the mean of these steps; None if they are cut."""
     steps = np.frombuffer(table[: len(table) // 64 * 64], ">u2" if len(table) == 128 else ">u1")
     if len(steps) != 64:
         return None
-    scale = 100 * steps.mean() / LUMINANCE.mean()
-    return float(np.clip(5000 / scale if scale > 100 else 100 - scale / 2, 1, 100))
+    return quality_of(float(steps.mean()))
 
 
 def restated(data: bytes, header: JpegHeader) -> bytes:

@@ -163,15 +163,17 @@ def described() -> Samples:
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.95])
 @pytest.mark.parametrize(
-    ("keep", "cells", "buckets", "parts", "limits"),
+    ("keep", "cells", "buckets", "parts", "limits", "numpy"),
     [
-        pytest.param("best", 1, 1, 1, (0.0, 2.0), id="one cell"),
-        pytest.param("first", 8, 3, 4, (0.0, 2.0), id="split"),
-        pytest.param("largest", 32, 3, 2, (0.4, 0.5), id="filtered"),
+        pytest.param("best", 1, 1, 1, (0.0, 2.0), True, id="one cell"),
+        pytest.param("first", 8, 3, 4, (0.0, 2.0), True, id="split"),
+        pytest.param("largest", 32, 3, 2, (0.4, 0.5), True, id="filtered"),
+        pytest.param("aesthetic", 8, 3, 2, (0.3, 0.6), False, id="torch"),
     ],
 )
 def test_copies_and_lookalikes_by_the_duplicate_descriptor(
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     described: Samples,
     threshold: float,
     keep: str,
@@ -179,34 +181,39 @@ def test_copies_and_lookalikes_by_the_duplicate_descriptor(
     buckets: int,
     parts: int,
     limits: tuple[float, float],
+    numpy: bool,
 ) -> None:
+    if not numpy:
+        monkeypatch.setattr(few, "FEW", 0)
     choice = Settings(threshold, keep, True, cells, buckets)  # type: ignore[arg-type]
     assert run(tmp_path, described, choice, parts, *limits) == brute_force(described, threshold, keep, *limits)
 
 
-@pytest.fixture(scope="module")
-def split_set() -> tuple[Samples, dict[str, Decision]]:
-    samples = Samples.of(clustered(1200, 48, seed=9))
-    return samples, brute_force(samples, 0.9)
+@pytest.fixture(scope="module", params=["clusters at 0.9", "light-copy at 0.5"])
+def split_set(request: pytest.FixtureRequest, described: Samples) -> tuple[Samples, float, dict[str, Decision]]:
+    """Samples, a threshold and what is decided by it."""
+    threshold = float(request.param.split()[-1])
+    samples = described if "light-copy" in request.param else Samples.of(clustered(1200, 48, seed=9))
+    return samples, threshold, brute_force(samples, threshold)
 
 
 @pytest.mark.parametrize(
     ("parts", "cells", "buckets"), [(1, 1, 1), (3, 8, 7), (16, 64, 7), (3, 512, 1), (16, 512, 7), (1, 64, 1)]
 )
 def test_equal_however_split(
-    tmp_path: Path, split_set: tuple[Samples, dict[str, Decision]], parts: int, cells: int, buckets: int
+    tmp_path: Path, split_set: tuple[Samples, float, dict[str, Decision]], parts: int, cells: int, buckets: int
 ) -> None:
-    samples, expected = split_set
-    assert run(tmp_path, samples, Settings(0.9, "best", True, cells, buckets), parts) == expected
+    samples, threshold, expected = split_set
+    assert run(tmp_path, samples, Settings(threshold, "best", True, cells, buckets), parts) == expected
 
 
 def test_equal_for_shuffled_shards_and_repeated_tasks(
-    tmp_path: Path, split_set: tuple[Samples, dict[str, Decision]]
+    tmp_path: Path, split_set: tuple[Samples, float, dict[str, Decision]]
 ) -> None:
-    samples, expected = split_set
+    samples, threshold, expected = split_set
     write_set(tmp_path, samples, np.array_split(np.random.default_rng(0).permutation(len(samples)), 3))
     sources = sources_of(tmp_path)
-    cells = train(tmp_path, sources, Settings(0.9, "best", True, 8, 3))
+    cells = train(tmp_path, sources, Settings(threshold, "best", True, 8, 3))
     embeddings = embeddings_of(sources)
     for source in [*sources, sources[1]]:  # a task is retried
         dedup.assign(source, tmp_path, cells)

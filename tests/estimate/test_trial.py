@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycurate.estimate.trial import RUNS, Run, bytes_per_row, find_pace, make_pieces, tops
+from pycurate.estimate.trial import RUNS, Run, bytes_per_row, find_pace, keeps, make_pieces, tops
 from pycurate.shards.count import count
 from pycurate.shards.listing import find_shards
 
@@ -50,6 +50,15 @@ def test_bytes_per_row_tell_the_size_of_a_file(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "t.parquet", compression="zstd")
     assert bytes_per_row(table) * 20_000 == pytest.approx((tmp_path / "t.parquet").stat().st_size, rel=0.01)
     assert bytes_per_row(table.slice(0, 0)) == 0
+
+
+def test_what_the_usual_thresholds_keep() -> None:
+    values = (np.random.default_rng(0).permutation(1000).astype(np.float32) + 0.5) / 1000
+    scores = pa.table({"uid": ["x"] * 1000, "aesthetic": values, "nsfw": values, "other": values})
+    assert keeps(scores) == {
+        "aesthetic": {"0.3": 0.7, "0.5": 0.5, "0.7": 0.3, "0.9": 0.1},
+        "nsfw": {"0.3": 0.3, "0.5": 0.5, "0.7": 0.7, "0.9": 0.9},
+    }
 
 
 def test_what_a_share_of_the_best_comes_to() -> None:

@@ -189,6 +189,7 @@ KEEP = {"kept": True, "reason": "kept", "duplicate_of": None}
         ("many copies are missed", "re-encoded and resized copies were found, fewer than 95%"),
         ("other photographs are called duplicates", "is wrongly a duplicate of"),
         ("a duplicate names a dropped sample", "which is not kept"),
+        ("a copy is kept for its original", "The original of coffee passed the filters, but a copy of it was kept"),
         ("a broken file is kept from the ledger", "instead of truncated"),
         ("a good file is called unreadable", "instead of no error"),
         ("a sample is lost", "is missing from the decisions"),
@@ -212,6 +213,13 @@ def test_the_check_sees_wrong_decisions(demo: Path, truth: Truth, run: Path, fau
         case "a duplicate names a dropped sample":
             dropped = next(r["uid"] for r in truth if (r["source"], r["expected"]) == ("camera", "flipped"))
             change(rows, truth, lambda r: (r["source"], r["expected"]) == ("camera", "cropped"), duplicate_of=dropped)
+        case "a copy is kept for its original":
+            copy = next(r["uid"] for r in truth if (r["source"], r["expected"]) == ("coffee", "resized"))
+            for row in rows:
+                if original["coffee"] in (row["uid"], row["duplicate_of"]):
+                    row.update(kept=False, reason="duplicate_near", duplicate_of=copy)
+                if row["uid"] == copy:
+                    row.update(KEEP)
         case "a broken file is kept from the ledger":
             change(rows, truth, lambda record: record["errors"] == ["truncated"], reason="nsfw", error=None)
         case "a good file is called unreadable":

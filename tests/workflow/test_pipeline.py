@@ -204,6 +204,7 @@ def test_a_run_that_keeps_nothing_ends_well(undisturbed: Flow) -> None:
     flow.succeed("--aesthetic_threshold", "1", "-resume")
     assert not any(row["kept"] for row in decisions(flow))
     assert not list(flow.out.glob("curated/*"))
+    assert "The threshold 1 on aesthetic dropped" in flow.text and "0.3 keeps" in flow.text
 
 
 def test_the_test_profile_makes_its_own_input(tmp_path: Path) -> None:
