@@ -130,6 +130,8 @@ def _borders(lines: np.ndarray) -> tuple[int, int]:
 def _plain(lines: np.ndarray) -> int:
     ordered = np.sort(lines[0], axis=0).astype(np.float32)
     colour = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2  # the median, faster than numpy's
+    if np.abs(lines[0] - colour).mean() > PLAIN:  # as in most photographs
+        return 0
     for at in range(0, len(lines), LINES):
         other = np.abs(lines[at : at + LINES] - colour).mean(axis=(1, 2)) > PLAIN
         if other.any():
