@@ -14,7 +14,8 @@ from pycurate.models.selection import select_models
 from pycurate.parameters import optional_scores
 
 SCORES = optional_scores()
-MODELS = ("preset", "encoder", "dedup_encoder", "dedup_views", "scorer", "pixel_scorer", *SCORES, "model_dir")
+NAMES = ("preset", "encoder", "dedup_encoder", "dedup_views", "scorer", "pixel_scorer")
+MODELS = (*NAMES, *SCORES, "model_dir", "precision")
 
 
 def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,6 +33,7 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
             scorers=(*given["pixel_scorer"], *given["scorer"]),
             without={score for score in SCORES if not given[score]},
             device=device,
+            precision=given["precision"],
         )
         return function(models=models, **options)
 

@@ -30,7 +30,8 @@ class ModelSelection:
 
     `encoders` are by the kind of file (pycurate.results.layout) that holds their embeddings: `img_emb` is the one that
     embedding scorers fit; another is there for those who read its file. `dedup_views` is how many views of each image
-    are in `dedup_emb` (pycurate.images.symmetries).
+    are in `dedup_emb` (pycurate.images.symmetries), `precision` what open_clip's models compute in, as it was asked for
+    (pycurate.models.precision).
     """
 
     encoders: Mapping[str, str]
@@ -38,6 +39,7 @@ class ModelSelection:
     model_dir: Path
     wanted: str | None = None
     dedup_views: int = 1
+    precision: str = "auto"
 
     @property
     def encoder(self) -> str:
@@ -60,7 +62,7 @@ class ModelSelection:
         Raises as presets.load_encoder does, and UsageError where an encoder does not take images that are turned.
         """
         specs = dict.fromkeys(self.encoders.values())
-        made = {spec: load_encoder(spec, self.model_dir, self.device) for spec in specs}
+        made = {spec: load_encoder(spec, self.model_dir, self.device, self.precision) for spec in specs}
         for kind, spec in self.encoders.items():
             check_views(self.views[kind], made[spec].view, spec)
         return {kind: made[spec] for kind, spec in self.encoders.items()}
@@ -87,7 +89,7 @@ class ModelSelection:
 
     def load_clip_score(self) -> ClipScore:
         """Make the scorer of captions. Raises UsageError if the encoder has no text tower."""
-        return ClipScore(self.encoder, self.model_dir, self.device)
+        return ClipScore(self.encoder, self.model_dir, self.device, self.precision)
 
     def _load(self, spec: str) -> PixelScorer | EmbeddingScorer:
         return load_scorer(spec, self.model_dir, self.device, self.encoder)
@@ -103,6 +105,7 @@ def select_models(
     scorers: tuple[str, ...] = (),
     without: Collection[str] = (),
     device: str | None = None,
+    precision: str = "auto",
 ) -> ModelSelection:
     """The models of a preset, those aside that give a score of `without`, with the user's own.
 
@@ -121,7 +124,7 @@ def select_models(
     descriptor = find_descriptor(dedup_encoder or (SAME if encoder else found.dedup_encoder))
     views = VIEWS[dedup_views or "none"]
     apart = {"dedup_emb": descriptor or chosen} if descriptor not in (None, chosen) or views > 1 else {}
-    return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device, views)
+    return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device, views, precision)
 
 
 def check_columns(scorers: Sequence[str]) -> None:

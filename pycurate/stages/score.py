@@ -51,9 +51,10 @@ def score_partition(
             texts = clip.embed(captions)
             columns[clip.name] = clip.score(embeddings, texts)
             write_array(path_of(results, "text_emb", number), texts.astype(EMBEDDING))
+    stated = {b"clip_score.precision": clip.tower.precision.encode()} if clip else None
     if not clip:  # those of an earlier call
         path_of(results, "text_emb", number).unlink(missing_ok=True)
-    write_table(path_of(results, "scores", number), pa.table(columns))
+    write_table(path_of(results, "scores", number), pa.table(columns, metadata=stated))
     log.info("partition %s: %d samples scored", number, measures.num_rows)
 
 

@@ -1,0 +1,29 @@
+"""The floating-point format in which open_clip's models compute.
+
+The choice follows from the device and the processor alone, so that every task on one kind of machine makes the same.
+"""
+
+import torch
+
+from pycurate.errors import UsageError
+
+AUTO = "auto"
+FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def computes_bf16() -> bool:
+    """Whether this processor multiplies matrices of bf16 in units of their own (AMX). Without, fp32 is as fast."""
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("amx_tile") and has.get("amx_bf16"))
+
+
+def precision_on(device: torch.device, wanted: str = AUTO) -> str:
+    """`wanted`, one of FORMATS; for AUTO bf16 on a GPU and on a CPU with AMX, else fp32.
+
+    Raises UsageError for any other.
+    """
+    if wanted in FORMATS:
+        return wanted
+    if wanted != AUTO:
+        raise UsageError(f"There is no precision {wanted!r}; choose among {AUTO}, {', '.join(FORMATS)}.")
+    return "bf16" if device.type == "cuda" or computes_bf16() else "fp32"
