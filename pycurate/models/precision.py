@@ -12,7 +12,7 @@ FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def computes_bf16() -> bool:
-    """Whether this processor multiplies matrices of bf16 in units of their own (AMX). Without, fp32 is as fast."""
+    """Whether this processor multiplies matrices of bf16 in tiles of their own (AMX)."""
     has = torch.cpu.get_capabilities()
     return bool(has.get("amx_tile") and has.get("amx_bf16"))
 
