@@ -54,6 +54,8 @@ bench-dedup: setup ## Measure the search for duplicates
 	python benchmarks/dedup.py centres
 	python benchmarks/dedup.py ways
 	python benchmarks/dedup.py speed --whole
+	python benchmarks/dedup.py sizes
+	python benchmarks/dedup.py sizes --samples 50000 --dim 1280 --threshold 0.90
 	python benchmarks/dedup.py growth
 	python benchmarks/dedup.py clusters
 

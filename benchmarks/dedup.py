@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measure deduplication against brute force and against one-cluster-only k-means, and how its cost grows.
 
-Vectors are CLIP-like (see dedup_data.py). Brute force is torch in float32 over blocks of the upper triangle, timed on a
-part and scaled, since it is quadratic: `--whole` runs all of it. Each search is a process of its own, so that its peak
+Vectors are CLIP-like (see dedup_data.py). Brute force of `speed` is plain: torch in float32 over blocks of the upper
+triangle, timed on a part and scaled, since it is quadratic (`--whole` runs all of it); `sizes` compares with the best
+brute force that we know (dedup_brute.py). Each search is a process of its own, so that its peak
 memory is its own. Seconds are wall time; cpu-s are those of all threads, which other work on the machine disturbs less.
 """
 
@@ -180,6 +181,59 @@ def ways(samples: int, rounds: int) -> None:
             for way, cpu in best.items():
                 shown = (f"{step or 'all'} {s:.1f} ({s / best[DEFAULT][step]:.2f})" for step, s in cpu.items())
                 print(f"    {way}: {', '.join(shown)}")
+
+
+def process(*words: object) -> tuple[float, float]:
+    """Seconds and cpu-s of a process, with its imports."""
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *map(str, words)], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.monotonic() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@main.command()
+@click.option("--samples", "counts", multiple=True, default=(1_000, 3_000, 10_000, 30_000, 100_000), show_default=True)
+@click.option("--dim", default=DIM, show_default=True)
+@click.option("--threshold", "thresholds", multiple=True, default=(0.95, 0.99), show_default=True)
+@click.option("--rounds", default=3, show_default=True, help="Of all ways, alternating; the fastest of each counts.")
+def sizes(counts: tuple[int, ...], dim: int, thresholds: tuple[float, ...], rounds: int) -> None:
+    """The whole of `dedup.py pairs`, exact, against the best brute force, as processes with their imports."""
+    program, peer = Path(__file__).parent.parent / "bin" / "dedup.py", Path(__file__).with_name("dedup_brute.py")
+    for samples in counts:
+        with tempfile.TemporaryDirectory() as name:
+            folder = write_results(Path(name), clip_like(samples, dim))
+            for threshold in thresholds:
+                search = (
+                    program,
+                    "pairs",
+                    "--results",
+                    name,
+                    "--dedup-threshold",
+                    threshold,
+                    "--dedup-recall",
+                    "exact",
+                )
+                ways: dict[str, tuple[object, ...]] = {"search": search}
+                ways |= {
+                    way: (peer, name, threshold, "--way", way)
+                    for way in ("numpy", "fp32", "bf16")
+                    if samples < 20_000 or way != "numpy"
+                }
+                taken = [{way: process(*words) for way, words in ways.items()} for _ in range(rounds)]
+                # Fewer than the peer's only where a list is cut; twice where two met in both of their cells.
+                table = read_pairs(folder)[1]
+                found = len(np.unique(np.stack([table["later"].to_numpy(), table["earlier"].to_numpy()]), axis=1).T)
+                equal = {len(np.load(folder / f"brute_{way}.npy")) for way in ways if way != "search"}
+                best = {way: min(one[way][1] for one in taken) for way in ways}
+                peers = min((cpu, way) for way, cpu in best.items() if way != "search")
+                shown = ", ".join(
+                    f"{way} {min(one[way][0] for one in taken):.2f} s {cpu:.2f} cpu-s" for way, cpu in best.items()
+                )
+                print(
+                    f"{samples} x {dim} at {threshold}: {shown}; search is {best['search'] / peers[0]:.2f} of the best "
+                    f"brute force ({peers[1]}) by cpu-s; pairs {found}, brute force {sorted(equal)}",
+                    flush=True,
+                )
 
 
 def visits_of(keys: torch.Tensor, centres: torch.Tensor) -> None:

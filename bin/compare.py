@@ -24,13 +24,14 @@ def main() -> None:
 
 @main.command()
 @results_option
-@parameters("preset", "encoder", "model_dir", "similar", "concept", "s_clip_loss")
+@parameters("preset", "encoder", "model_dir", "precision", "similar", "concept", "s_clip_loss")
 @click.option("--device", help="cuda, cpu, ...  [default: cuda if available]")
 def targets(
     results: Path,
     preset: str,
     encoder: str | None,
     model_dir: str,
+    precision: str,
     similar: tuple[str, ...],
     concept: tuple[str, ...],
     s_clip_loss: bool,
@@ -38,7 +39,7 @@ def targets(
 ) -> None:
     """Gather what is compared with; writes RESULTS/targets.npz. Reads samples, img_emb and, of captions, text_emb."""
     wanted = Wanted.of(similar, concept, s_clip_loss)
-    models = select_models(preset, weights_folder(model_dir), encoder=encoder, device=device)
+    models = select_models(preset, weights_folder(model_dir), encoder=encoder, device=device, precision=precision)
     gather_targets(results, wanted, models.load_clip_score().tower if wanted.words else None)
     record(results, "COMPARE_TARGETS")
 

@@ -14,17 +14,8 @@ from pycurate.models.selection import select_models
 from pycurate.parameters import optional_scores
 
 SCORES = optional_scores()
-MODELS = (
-    "preset",
-    "encoder",
-    "dedup_encoder",
-    "dedup_views",
-    "scorer",
-    "pixel_scorer",
-    *SCORES,
-    "clip_score_masked",
-    "model_dir",
-)
+NAMES = ("preset", "encoder", "dedup_encoder", "dedup_views", "scorer", "pixel_scorer")
+MODELS = (*NAMES, *SCORES, "clip_score_masked", "model_dir", "precision")
 
 
 def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,6 +34,7 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
             without={score for score in SCORES if not given[score]},
             masked=given["clip_score_masked"],
             device=device,
+            precision=given["precision"],
         )
         return function(models=models, **options)
 

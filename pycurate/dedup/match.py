@@ -5,7 +5,7 @@ is at home (see `pycurate.dedup.cells`). Nor need two vectors of mirrored or tur
 image as it is (see `pycurate.dedup.vectors`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,12 +29,15 @@ class Query:
         compare: gives the similarity, float32 (n,), of samples a with samples b, both int64 (n,), by number. It is at
             least the cosine of any of their vectors that are compared here.
         device: of torch, where products are made; None: by numpy.
+        each: gives the result for each of some blocks of rows, in order, as `map` does: by threads, where a cell has
+            more than one.
     """
 
     threshold: float
     limit: int
     compare: Callable[[np.ndarray, np.ndarray], np.ndarray]
     device: str | None
+    each: Callable[[Callable[[int], Found], Iterable[int]], Iterable[Found]] = map
 
 
 def match_nodes(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray, lookup: Query) -> Found:
@@ -94,8 +97,8 @@ def neighbours(keys: np.ndarray, nodes: np.ndarray, rows: np.ndarray, columns: n
     """
     close = close_pairs(keys[rows], keys[columns], lookup.threshold - SLACK, lookup.device)
     samples, content = nodes["sample"], nodes["content"]
-    found = []
-    for row_start in range(0, len(rows), BLOCK):
+
+    def of_block(row_start: int) -> Found:
         block = rows[row_start : row_start + BLOCK]
         count = np.zeros(len(block), np.int64)
         last = np.full(len(block), -1)
@@ -117,10 +120,12 @@ def neighbours(keys: np.ndarray, nodes: np.ndarray, rows: np.ndarray, columns: n
             parts.append((i, j, alike))
             count += np.bincount(i, minlength=len(block))
             last[i] = j  # in ascending order of j within each i: the last one stays
-        if parts:
-            i, j, alike = (np.concatenate(column) for column in zip(*parts, strict=True))
-            found.append(Found(block[i], j, alike, (count[i] >= lookup.limit) & (j == last[i])))
-    return Found.of(found)
+        if not parts:
+            return Found.of([])
+        i, j, alike = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Found(block[i], j, alike, (count[i] >= lookup.limit) & (j == last[i]))
+
+    return Found.of(list(lookup.each(of_block, range(0, len(rows), BLOCK))))
 
 
 def _first(

@@ -1,8 +1,16 @@
 """The products of keys, by numpy or by torch: whichever computes them, what is near the floor is compared in full."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:  # it takes seconds to import, and few samples do without
+    import torch
+
+Keys = TypeVar("Keys", np.ndarray, "torch.Tensor")
 
 ClosePairs = Callable[[np.ndarray, slice], tuple[np.ndarray, np.ndarray]]
 """For int64 (m,), positions of rows, and a run of columns: int64 (k,) twice, which of both have a product of at least
@@ -20,7 +28,7 @@ def close_pairs(rows: np.ndarray, columns: np.ndarray, floor: float, device: str
 def _by_numpy(rows: np.ndarray, columns: np.ndarray, floor: float) -> ClosePairs:
     def close(active: np.ndarray, run: slice) -> tuple[np.ndarray, np.ndarray]:
         others = columns[run]
-        row, column = np.divmod(np.flatnonzero(rows[active] @ others.T >= floor), len(others))
+        row, column = np.divmod(np.flatnonzero(_of(rows, active) @ others.T >= floor), len(others))
         return row, column
 
     return close
@@ -32,9 +40,7 @@ def _by_torch(rows: np.ndarray, columns: np.ndarray, floor: float, device: str) 
     row_keys, column_keys = (torch.from_numpy(keys).to(device) for keys in (rows, columns))
 
     def close(active: np.ndarray, run: slice) -> tuple[np.ndarray, np.ndarray]:
-        whole = len(active) == active[-1] - active[0] + 1  # a slice is no copy
-        block = row_keys[active[0] : active[-1] + 1] if whole else row_keys[torch.from_numpy(active).to(device)]
-        products = block @ column_keys[run].T
+        products = _of(row_keys, active) @ column_keys[run].T
         hits = torch.nonzero(products.amax(dim=1) >= floor).flatten()
         if not len(hits):
             return active[:0], active[:0]
@@ -42,3 +48,10 @@ def _by_torch(rows: np.ndarray, columns: np.ndarray, floor: float, device: str) 
         return hits[row].cpu().numpy(), column.cpu().numpy()
 
     return close
+
+
+def _of(keys: Keys, active: np.ndarray) -> Keys:
+    """These rows; a slice, which is no copy, where none between them is left out."""
+    if len(active) == active[-1] - active[0] + 1:
+        return keys[active[0] : active[-1] + 1]
+    return keys[active]

@@ -62,12 +62,16 @@ def one_encoder(tables: Iterable[tuple[Path, str, bool]], embeddings: str) -> No
 
     `tables` are folder, number of the partition and whether it is of a reference; those of the set that is curated come
     first. Sets that record no encoder, since an earlier version or another tool wrote them, are assumed to have
-    the same one, with a warning for each reference.
+    the same one, with a warning for each reference. Embeddings of one encoder in several precisions are compared, with
+    a warning.
     """
     known: EncoderIdentity | None = None
     silent: set[Path] = set()
+    precisions: dict[str, str] = {}
     for folder, number, reference in tables:
         stated = read_encoder(path_of(folder, "samples", number), embeddings)
+        if stated and stated.precision:
+            precisions.setdefault(stated.precision, f"{_shown(folder, reference)}, partition {number}")
         if stated is None:
             if reference and folder not in silent:
                 log.warning(
@@ -84,6 +88,11 @@ def one_encoder(tables: Iterable[tuple[Path, str, bool]], embeddings: str) -> No
                 f"{_shown(folder, reference)} was embedded by {stated} in partition {number}, but the set "
                 f"that it is compared with by {known}; embed both with the same {same}."
             )
+    if len(precisions) > 1:
+        log.warning(
+            "Embeddings of different precision are compared: %s; use the same --precision for all.",
+            "; ".join(f"{name} ({place})" for name, place in sorted(precisions.items())),
+        )
 
 
 def _compare(shown: str, kind: str, there: Set[int], expected: Set[int]) -> None:

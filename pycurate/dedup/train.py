@@ -26,7 +26,7 @@ from pycurate.results.uids import uid_numbers
 
 log = logging.getLogger(__name__)
 
-SAMPLE = 32768  # vectors that directions and cells are learnt from, at least; 16 per cell where there are many
+SAMPLE = 8192  # vectors that directions and cells are learnt from, at least; 16 per cell where there are many
 QUERIES = 512  # of them, compared with all others to see how often keys mislead
 DIRECTIONS = (15, 31, 63, 127, 255)  # numbers of them to choose from
 SIEVE = 3.0  # of holding the product of a key and a centre against the rule of visits

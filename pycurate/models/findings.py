@@ -36,7 +36,7 @@ def findings_path(models: ModelSelection) -> Path | None:
         "code": content_hash(Path(pycurate.__file__).parent),
         "packages": sorted(f"{one.name} {one.version}" for one in distributions()),
         "machine": _machine(),
-        "models": [models.wanted, *models.encoders.items(), *models.scorers],
+        "models": [models.wanted, models.precision, *models.encoders.items(), *models.scorers],
         "weights": [(path.name, sha256_of(path)) for path in files],
     }
     key = hashlib.sha256(json.dumps(known).encode()).hexdigest()

@@ -11,7 +11,8 @@ from pycurate.results.encoder import EncoderIdentity
 
 
 def identity_of(encoder: Encoder, views: int = 1) -> EncoderIdentity:
-    """Identity of an encoder: its `identity` or else its class, its `sha256`, its view, and how many views it embeds.
+    """Identity of an encoder: its `identity` or else its class, its `sha256`, its view, how many views it embeds, and
+    its `precision`.
 
     For a class without `sha256`, the hashes of its published files in `weights` take its place.
     """
@@ -21,7 +22,7 @@ def identity_of(encoder: Encoder, views: int = 1) -> EncoderIdentity:
     # A class in a file is identified by its name alone, since the file may be moved.
     module = "" if kind.__module__.startswith("pycurate_user_") else f"{kind.__module__}:"
     name = getattr(encoder, "identity", f"{module}{kind.__qualname__}")
-    return EncoderIdentity(str(name), str(sha256), asdict(encoder.view), views)
+    return EncoderIdentity(str(name), str(sha256), asdict(encoder.view), views, getattr(encoder, "precision", ""))
 
 
 def sha256_of_files(files: Sequence[Path]) -> str:

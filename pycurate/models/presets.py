@@ -103,8 +103,10 @@ def is_open_clip(spec: str) -> bool:
     return not is_class(spec) and not spec.startswith(TORCHSCRIPT)
 
 
-def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
+def load_encoder(spec: str, model_dir: Path, device: str, precision: str = "auto") -> Encoder:
     """Make the encoder named by `spec` (see the top of this module), with its weights out of `model_dir`.
+
+    `precision` is that of open_clip's models (pycurate.models.precision); others have one of their own.
 
     Never touches the network. Raises UsageError for an unknown name, a device that is not there, or a class that does
     not say what an encoder says, ModelError where weights are missing or wrong.
@@ -130,7 +132,7 @@ def load_encoder(spec: str, model_dir: Path, device: str) -> Encoder:
         return TorchScript(spec, device)
     from pycurate.models.builtin.openclip import OpenClip
 
-    return OpenClip(spec, model_dir, device)
+    return OpenClip(spec, model_dir, device, precision)
 
 
 def check_encoder(spec: str) -> None:

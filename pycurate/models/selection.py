@@ -33,7 +33,8 @@ class ModelSelection:
     `encoders` are by the kind of file (pycurate.results.layout) that holds their embeddings: `img_emb` is the one that
     embedding scorers fit; another is there for those who read its file. `dedup_views` is how many views of each image
     are in `dedup_emb` (pycurate.images.symmetries). `masked_emb`, the last, is of the encoder of `img_emb`, for images
-    without their text.
+    without their text. `precision` is what open_clip's models compute in, as it was asked for
+    (pycurate.models.precision).
     """
 
     encoders: Mapping[str, str]
@@ -41,6 +42,7 @@ class ModelSelection:
     model_dir: Path
     wanted: str | None = None
     dedup_views: int = 1
+    precision: str = "auto"
 
     @property
     def encoder(self) -> str:
@@ -68,7 +70,7 @@ class ModelSelection:
         Raises as presets.load_encoder does, and UsageError where an encoder does not take images that are turned.
         """
         specs = dict.fromkeys(self.encoders.values())
-        made = {spec: load_encoder(spec, self.model_dir, self.device) for spec in specs}
+        made = {spec: load_encoder(spec, self.model_dir, self.device, self.precision) for spec in specs}
         for kind, spec in self.encoders.items():
             check_views(self.views[kind], made[spec].view, spec)
         return {kind: made[spec] for kind, spec in self.encoders.items()}
@@ -95,7 +97,7 @@ class ModelSelection:
 
     def load_clip_score(self) -> ClipScore:
         """Make the scorer of captions. Raises UsageError if the encoder has no text tower."""
-        return ClipScore(self.encoder, self.model_dir, self.device)
+        return ClipScore(self.encoder, self.model_dir, self.device, self.precision)
 
     def _load(self, spec: str) -> PixelScorer | EmbeddingScorer:
         return load_scorer(spec, self.model_dir, self.device, self.encoder)
@@ -112,6 +114,7 @@ def select_models(
     without: Collection[str] = (),
     masked: bool = False,
     device: str | None = None,
+    precision: str = "auto",
 ) -> ModelSelection:
     """The models of a preset, those aside that give a score of `without`, with the user's own.
 
@@ -132,7 +135,7 @@ def select_models(
     views = VIEWS[dedup_views or "none"]
     apart = {"dedup_emb": descriptor or chosen} if descriptor not in (None, chosen) or views > 1 else {}
     apart |= {"masked_emb": chosen} if masked else {}
-    return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device, views)
+    return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device, views, precision)
 
 
 def check_columns(scorers: Sequence[str]) -> None:

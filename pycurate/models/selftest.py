@@ -57,12 +57,13 @@ def self_test(models: ModelSelection) -> Iterator[Difference]:
 
 def _encoder(spec: str, models: ModelSelection, photographs: dict[str, bytes]) -> Iterator[Difference]:
     try:
-        encoder = load_encoder(spec, models.model_dir, models.device)
+        encoder = load_encoder(spec, models.model_dir, models.device, models.precision)
     except ModelError as error:
         missing = "is missing" in str(error)
         yield Difference("weights", spec, "skipped" if missing else "failed", str(error))
         return
-    yield Difference("weights", spec, "passed", f"built on {models.device}")
+    precision = f" in {encoder.precision}" if hasattr(encoder, "precision") else ""
+    yield Difference("weights", spec, "passed", f"built on {models.device}{precision}")
     yield from _golden(spec, encoder)
     yield _batches(spec, encoder, photographs, models)
     if is_open_clip(spec):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ class EncoderIdentity:
         sha256: of its weights; empty if its class states none.
         view: how an image becomes its input: the fields of pycurate.images.views.View.
         views: how many embeddings each image has, of its first so many pycurate.images.symmetries.
+        precision: in which its open_clip model computed, fp32 or bf16; empty where that is not stated. It may differ
+            between embeddings that are compared, since their cosines hardly do.
     """
 
     name: str
     sha256: str
     view: Mapping[str, Any]
     views: int = 1
+    precision: str = field(default="", compare=False)
 
     def to_metadata(self, kind: str) -> dict[bytes, bytes]:
         """Metadata for a table's schema, as the encoder of embeddings of this kind, such as `img_emb`."""

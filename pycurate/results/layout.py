@@ -87,7 +87,7 @@ KINDS = {
         Kind("samples", "samples/samples_{}.parquet", "EMBED", Per.PARTITION),
         # uid of each readable sample + a float32 column per pixel scorer
         Kind("measures", "measures/measures_{}.parquet", "EMBED", Per.PARTITION),
-        # samples, readable ones, seconds, compiled
+        # samples, readable ones, seconds, compiled, {kind of embeddings: precision}
         Kind("stats", "stats/stats_{}.json", "EMBED", Per.PARTITION),
         # EMBEDDING (readable samples, dim), unit length
         Kind("img_emb", "img_emb/img_emb_{}.npy", "EMBED", Per.PARTITION),

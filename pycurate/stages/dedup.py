@@ -7,6 +7,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,10 +134,12 @@ def _match_here(each: Sequence[np.ndarray], lookup: Query) -> list[pa.Table]:
 
 
 def _match_in_threads(each: Sequence[np.ndarray], lookup: Query) -> list[pa.Table]:
-    """One thread per cell: the products are too small for several threads to share one."""
+    """One thread per cell, or per block of rows of a single cell: products are too small for threads to share one."""
     import torch
 
     with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        if len(each) == 1:
+            return [match_cell(each[0], replace(lookup, each=pool.map))]
         return list(pool.map(lambda members: match_cell(members, lookup), each))
 
 

@@ -169,7 +169,8 @@ def embed_partition(
     counts = {"samples": samples.num_rows, "readable": readable_samples.num_rows, "seconds": round(seconds, 3)}
     # by torch.compile, which changes last bits
     compiled = any(getattr(encoder, "compiled", False) for encoder in encoders.values())
-    write_json(path_of(results, "stats", number), counts | {"compiled": compiled})
+    precision = {kind: encoder.precision for kind, encoder in encoders.items() if hasattr(encoder, "precision")}
+    write_json(path_of(results, "stats", number), counts | {"compiled": compiled, "precision": precision})
     log.info(
         "partition %s: %d samples, %d readable, %.1f s, %.1f images/s",
         *(number, counts["samples"], counts["readable"], seconds, counts["samples"] / seconds),

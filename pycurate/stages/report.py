@@ -20,6 +20,7 @@ from pycurate.report.concepts import concept_shares
 from pycurate.report.examples import EXAMPLES
 from pycurate.report.leakage import leakage, sentences
 from pycurate.report.page import page
+from pycurate.report.precision import mixed_precision
 from pycurate.report.selection import selection
 from pycurate.report.sliders import axes_of, sliders
 from pycurate.report.thumbnails import thumbnails
@@ -76,7 +77,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "selection": selection(criteria) + sentences(leaked),
         "concepts": [asdict(share) for share in concept_shares(results, criteria.concepts)],
         "leakage": leaked,
-        "advice": advice(counts.inputs, counts.dropped, criteria.filters, spread),
+        "advice": advice(counts.inputs, counts.dropped, criteria.filters, spread) + mixed_precision(results),
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,
         "weights": setup.weights,

@@ -55,9 +55,10 @@ def score_partition(
             if masked.exists():
                 columns[clip.masked] = clip.score(read_embeddings(masked, measures.num_rows), texts)
             write_array(path_of(results, "text_emb", number), texts.astype(EMBEDDING))
+    stated = {b"clip_score.precision": clip.tower.precision.encode()} if clip else None
     if not clip:  # those of an earlier call
         path_of(results, "text_emb", number).unlink(missing_ok=True)
-    write_table(path_of(results, "scores", number), pa.table(columns))
+    write_table(path_of(results, "scores", number), pa.table(columns, metadata=stated))
     log.info("partition %s: %d samples scored", number, measures.num_rows)
 
 

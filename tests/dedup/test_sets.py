@@ -1,6 +1,7 @@
 """Sets are compared only if they are whole and of one encoder; who is at fault is named before anything is searched."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pycurate.errors import TableError
 from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
 from pycurate.models.presets import load_encoder
+from pycurate.results.encoder import read_encoder
 from pycurate.results.layout import numbers, path_of, paths_of
 from pycurate.stages.dedup import dedup_embeddings, find_pairs
 from pycurate.stages.embed import LoaderOptions, embed_partition
@@ -162,6 +164,21 @@ def test_a_reference_that_says_nowhere_how_large_it_is(sets: Path) -> None:
 def test_what_an_earlier_run_left_beyond_a_set_is_refused(sets: Path) -> None:
     path_of(sets / "same", "partitions", "00007").unlink()
     assert "has 7 partitions, but also samples files for 00007" in refusal(sets, "same")
+
+
+def test_embeddings_of_two_precisions_are_compared_and_that_is_said(
+    sets: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, precision in (("mine", "fp32"), ("same", "bf16")):
+        for path in paths_of(sets / name, "samples").values():
+            table, stated = pq.read_table(path), read_encoder(path, "img_emb")
+            assert stated
+            pq.write_table(
+                table.replace_schema_metadata(replace(stated, precision=precision).to_metadata("img_emb")), path
+            )
+    search(sets, "same")
+    (said,) = [record.getMessage() for record in caplog.records if "precision" in record.getMessage()]
+    assert f"bf16 (The reference {sets / 'same'}, partition 00000)" in said and "fp32 (The input in" in said
 
 
 def test_gaps_in_an_embedding_folder_of_another_tool_are_refused(tmp_path: Path) -> None:

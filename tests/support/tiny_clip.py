@@ -16,18 +16,26 @@ from pycurate.models.selftest import CAPTIONS
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
 
 
-def save_tiny(folder: Path, size: int | list[int] = 224, preparation: dict[str, Any] | None = None) -> str:
-    """A small ViT with these preprocess settings as a local-dir; the encoder's name."""
+def save_tiny(
+    folder: Path,
+    size: int | list[int] = 224,
+    preparation: dict[str, Any] | None = None,
+    model: dict[str, Any] | None = None,
+) -> str:
+    """A small ViT with these preprocess settings as a local-dir; the encoder's name.
+
+    `model` replaces fields of open_clip's configuration of it.
+    """
     folder.mkdir(parents=True)
     vision = {"image_size": size, "layers": 2, "width": 64, "head_width": 32, "patch_size": 32}
     config = {
-        "model_cfg": {"embed_dim": 32, "vision_cfg": vision, "text_cfg": TEXT},
+        "model_cfg": {"embed_dim": 32, "vision_cfg": vision, "text_cfg": TEXT} | (model or {}),
         "preprocess_cfg": preparation or {},
     }
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     torch.manual_seed(0)
-    model = open_clip.create_model(f"local-dir:{folder}")
-    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    made = open_clip.create_model(f"local-dir:{folder}")
+    save_file(made.state_dict(), folder / "open_clip_model.safetensors")
     return f"local-dir:{folder}"
 
 

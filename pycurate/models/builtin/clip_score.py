@@ -21,7 +21,7 @@ class ClipScore:
     masked = "clip_score_masked"
     """The same of the image with its text painted over, from the embeddings `masked_emb`."""
 
-    def __init__(self, encoder: str, model_dir: Path, device: str) -> None:
+    def __init__(self, encoder: str, model_dir: Path, device: str, precision: str = "auto") -> None:
         """Raises UsageError if the encoder has no text tower, ModelError where its weights or tokenizer are missing."""
         if is_class(encoder):
             raise UsageError(
@@ -30,7 +30,7 @@ class ClipScore:
             )
         from pycurate.models.builtin.openclip import OpenClip  # here, since importing open_clip takes seconds
 
-        self.tower = OpenClip(encoder, model_dir, device)
+        self.tower = OpenClip(encoder, model_dir, device, precision)
 
     def embed(self, captions: Sequence[str | None]) -> np.ndarray:
         """n captions -> float32 (n, dim), unit length; zero where there is none, or nothing in it but white space."""

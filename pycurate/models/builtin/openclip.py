@@ -27,6 +27,7 @@ from pycurate.hardware import on_all_cores
 from pycurate.images.render import normalise
 from pycurate.images.views import View
 from pycurate.models.identity import sha256_of_files
+from pycurate.models.precision import AUTO, FORMATS, precision_on
 from pycurate.models.uninitialised import Uninitialised
 from pycurate.models.weights import HubWeights, fetch_pair, opened_pair
 
@@ -36,6 +37,7 @@ LOCAL = "local-dir:"
 CONFIG = "open_clip_config.json"
 CHECKPOINTS = (".safetensors", ".bin", ".pt", ".pth")
 BLOCKS = (ResidualAttentionBlock, CustomResidualAttentionBlock, Block)  # of which the image towers are made
+LEFT_OUT = (".query", ".cls_emb")  # parameters of CoCa that open_clip leaves in fp32 whatever the precision
 TEXT_BATCH = 32  # captions in a batch; a GPU computes them together, always as many
 
 
@@ -108,23 +110,24 @@ class OpenClip:
     """An open_clip model: image and text towers into one space.
 
     Preparation (size, resize mode, interpolation, mean, deviation) is the model's own; QuickGELU is what the tag
-    says, not what the model's name says: open_clip itself only warns of the difference. fp32 and image by image on a
-    CPU; bf16, in batches and compiled on a GPU. Normalisations are always computed in fp32, though of numbers in bf16
-    in towers of timm and ResNets. Never touches the network.
+    says, not what the model's name says: open_clip itself only warns of the difference. Image by image on a CPU, in
+    batches and compiled on a GPU, in fp32 or with weights in bf16 (pycurate.models.precision). Normalisations are
+    always computed in fp32, though of numbers in bf16 in towers of timm and ResNets. Never touches the network.
     """
 
-    def __init__(self, spec: str, model_dir: Path, device: str) -> None:
-        """Raises UsageError for an unknown name, ModelError where weights are missing, altered or do not fit."""
+    def __init__(self, spec: str, model_dir: Path, device: str, precision: str = AUTO) -> None:
+        """Raises UsageError for an unknown name or precision, ModelError where weights are missing or do not fit."""
         source = find_source(spec)
         self.name = source.name
         self.own_weights = source.hub is None
         # Of weights of one's own the path does not count, since they may lie elsewhere the next time.
         self.identity = source.name if source.hub else LOCAL.rstrip(":") if source.folder else source.model
         self._device = torch.device(device)
-        self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        self.precision = precision_on(self._device, precision)
+        self._dtype = FORMATS[self.precision]
         if self._device.type == "cpu":
             self.batch: int | None = None  # it takes any number, see pycurate.models.protocols
-        self._model = _create(source, model_dir, self._device, "bf16" if self._dtype == torch.bfloat16 else "fp32")
+        self._model = _create(source, model_dir, self._device, self.precision)
         self.compiled = False
         self._blocks: list[torch.nn.Module] = []
         if self._device.type == "cuda" and os.environ.get("TORCH_COMPILE_DISABLE") != "1":  # torch's own switch
@@ -255,6 +258,9 @@ def _create(source: ClipSource, model_dir: Path, device: torch.device, precision
                 )
         except Exception as error:
             raise ModelError(f"open_clip cannot create {source.name}: {_first_line(error)}") from error
+    for name, parameter in model.named_parameters():
+        if name.endswith(LEFT_OUT):
+            parameter.data = parameter.data.to(FORMATS[precision])
     return model.eval().requires_grad_(False)
 
 

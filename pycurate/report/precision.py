@@ -1,0 +1,26 @@
+"""A sentence where the partitions of a run were not all embedded in the same precision."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from pycurate.results.layout import paths_of
+
+
+def mixed_precision(results: Path) -> list[str]:
+    """One sentence if the `stats` of the partitions state several precisions for embeddings of one kind, else none.
+
+    Stats of earlier versions, which state none, do not count.
+    """
+    stats = [json.loads(path.read_text()) for path in paths_of(results, "stats").values()]
+    kinds = sorted({kind for one in stats for kind in one.get("precision", {})})
+    found = []
+    for kind in kinds:
+        counts = Counter(one["precision"][kind] for one in stats if kind in one.get("precision", {}))
+        if len(counts) > 1:
+            shares = " and ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
+            found.append(
+                f"Of the partitions in {kind}, {shares} were embedded: the processors of their tasks differ. "
+                "--precision fp32 or bf16 has all of them embedded in the same."
+            )
+    return found
