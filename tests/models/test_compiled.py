@@ -25,7 +25,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenCli
     """A small model whose first compiled batch is compiled anew, whatever was compiled before."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     torch._dynamo.reset()
-    encoder = OpenClip(save_tiny(tmp_path / "model"), NOWHERE, "cpu")
+    encoder = OpenClip(save_tiny(tmp_path / "model"), NOWHERE, "cpu", "fp32")
     encoder.batch = BATCH  # as on a GPU, where alone anything is compiled
     yield encoder
     torch._dynamo.reset()

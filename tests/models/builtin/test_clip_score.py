@@ -19,10 +19,10 @@ NOWHERE = Path("/nonexistent")  # a local checkpoint needs no model folder
 
 def test_the_clip_score_is_the_cosine_of_image_and_caption(tmp_path: Path) -> None:
     spec = save_tiny(tmp_path / "model")
-    encoder = OpenClip(spec, NOWHERE, "cpu")
+    encoder = OpenClip(spec, NOWHERE, "cpu", "fp32")
     vectors = torch.nn.functional.normalize(encoder.encode(loaded(encoder)[:4]), dim=-1).numpy()
     captions = ["a cat on a mat", None, "  ", "words " * 200]
-    clip = ClipScore(spec, NOWHERE, "cpu")
+    clip = ClipScore(spec, NOWHERE, "cpu", "fp32")
     embedded = clip.embed(captions)
     scores = clip.score(vectors, embedded)
     tokens = open_clip.get_tokenizer("ViT-B-32")(["a cat on a mat", "words " * 200])
