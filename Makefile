@@ -45,7 +45,8 @@ demo: setup ## Curate a small set of photographs made on the spot, into demo/
 bench: setup ## Measure each part against its bound
 	python benchmarks/loader.py
 	python benchmarks/models.py
-	PYTHONPATH=tests/support python benchmarks/text.py ../shared/images
+	python examples/make_demo.py --out demo/shards --seed 0
+	PYTHONPATH=tests/support python benchmarks/text.py demo/shards/a
 	python benchmarks/stages.py
 	python benchmarks/stores.py
 	python benchmarks/fixed_cost.py

@@ -11,14 +11,14 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import click
 from copies import MEASURED, SHARED, photographs
 from stages import make_shard
 
-from pycurate.models.presets import find_preset, load_encoder, load_scorer
+from pycurate.models.presets import load_encoder
 from pycurate.models.protocols import Encoder, PixelScorer
+from pycurate.models.selection import select_models
 from pycurate.results.partitions import write_partitions
 from pycurate.shards.listing import find_shards
 from pycurate.stages.embed import LoaderOptions, embed_partition
@@ -40,11 +40,8 @@ def run(folder: Path, encoders: Mapping[str, Encoder], scorers: Sequence[PixelSc
 def main(folders: tuple[Path, ...], images: int, rounds: int, descriptor: str) -> None:
     found = (data for _, data in photographs(folders or [SHARED]))
     files = list(itertools.islice(itertools.cycle(found), images))
-    light = find_preset("light")
-    encoder = load_encoder(light.encoder, Path("models"), "cpu")
-    scorers = [
-        cast(PixelScorer, load_scorer(spec, Path("models"), "cpu", light.encoder)) for spec in light.scorers.values()
-    ]
+    light = select_models("light", Path("models"), device="cpu")
+    encoder, scorers = load_encoder(light.encoder, Path("models"), "cpu"), light.load_pixel_scorers()
     added = load_encoder(MEASURED[descriptor][0], Path("models"), "cpu")
     ways = {"without": {"img_emb": encoder}, "with": {"img_emb": encoder, "dedup_emb": added}}
     ratios = []

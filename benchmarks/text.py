@@ -23,7 +23,7 @@ from pycurate.stages.embed import LoaderOptions, embed_partition
 
 
 @click.command(help=__doc__)
-@click.argument("shards")
+@click.argument("shards", type=click.Path(exists=True))
 @click.option("--rounds", default=3, show_default=True)
 def main(shards: str, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:

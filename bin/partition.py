@@ -23,7 +23,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 
 @stage_command
 @click.option("--input", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file.")
-@click.option("--outdir", type=FOLDER, help="Output directory of the run; shards in it are not input.")
+@click.option("--outdir", type=FOLDER, help="Output directory; shards in it are not input.")
 @click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
 @click.option("--upload", metavar="ADDRESS", help="Where in a store the run's results go; shards there are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
@@ -41,10 +41,9 @@ def main(
     images_per_second: float | None,
     **own: Any,
 ) -> None:
-    """Find the shards of --input and write RESULTS/partitions/partitions_00000.tsv, ..., one file per partition.
+    """Divide the shards of --input into partitions: RESULTS/partitions/partitions_00000.tsv, ...
 
-    Prints which shards were left out of the input, and why. As the first task of a run, it also refuses user classes
-    that cannot be used, and thresholds on scores that no model computes.
+    Says which shards are left out, and why. Refuses classes that cannot be used and unknown scores.
     """
     _check(**own)
     if upload:

@@ -27,9 +27,9 @@ def main(results: Path, models: ModelSelection, partitions: tuple[str, ...], cli
     --clip-score RESULTS/text_emb."""
     measured = models.pixel_scorer_classes()
     scorers = models.load_embedding_scorers()
-    clip = models.load_clip_score() if clip_score else None
+    clip = models.load_clip_score() if clip_score or models.masked else None
     for number in partitions or numbers(results, "measures"):
-        score_partition(results, number, measured, scorers, clip)
+        score_partition(results, number, measured, scorers, clip, models.masked)
         record(results, "SCORE", number, left(results, kinds_of("SCORE"), number))
 
 

@@ -70,6 +70,9 @@ class Parameters {
         if (words && !params.encoder && !Presets.readsText(params.preset)) {
             faults << "--concept ${words[1]}: words require a CLIP model: add for example --preset clip-b32, or name a folder of examples"
         }
+        known.findAll { name, property -> property.with && property.default == null && params[name] != null && !params[property.with] }.each { name, property ->
+            faults << "--${name} has no effect without --${property.with} true"
+        }
         if (params.partition_minutes && !params.images_per_second) {
             faults << '--partition_minutes requires --images_per_second: see the report of an earlier run'
         }
@@ -123,6 +126,11 @@ class Parameters {
     /** Whether the CLIP score without text is computed: it is switched on, or named where scores are. */
     static boolean masksText(Map params) {
         params.clip_score_masked || names(params, 'clip_score_masked')
+    }
+
+    /** The parameters, with what the CLIP score without text takes where that is computed. */
+    static Map masked(Map params) {
+        params + (masksText(params) ? [clip_score_masked: true, text_area: true] : [:])
     }
 
     /** Whether s-CLIPLoss is computed: it is switched on, or named where scores are. */

@@ -98,6 +98,11 @@ class References {
         found.size() == count ? [found.sort { row -> row[0] }] : []
     }
 
+    /** What EMBED leaves out for a partition of such a folder, whose scores nobody asks for: to look for text takes long. */
+    static Map unread(String partition) {
+        partition.contains(':') ? [text_area: false, clip_score_masked: false] : [:]
+    }
+
     /** The number of a partition without the folder that it is of. */
     static String number(String partition) {
         partition.tokenize(':').last()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
     "--gpus", default="1,8,64", show_default=True, help="Numbers of GPUs to estimate for, separated by commas."
 )
 @click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="Length of the trial.")
-@click.option("--shards", default=50, show_default=True, type=click.IntRange(10), help="Shards whose headers are read.")
+@click.option("--shards", default=50, show_default=True, type=click.IntRange(10), help="Shards to read.")
 @click.option("--all", "everything", is_flag=True, help="Read the headers of all shards.")
 @click.option(
     "--images-per-second",
@@ -168,10 +168,13 @@ def _times(plan: "Estimate") -> Iterator[str]:
         CAPTION_SECONDS,
         CELL_SECONDS,
         COMPARE_SECONDS,
+        CONCEPT_SECONDS,
         LANGUAGE_SECONDS,
         LEAKAGE_SECONDS,
         PDQ_SECONDS,
         SELECT_SECONDS,
+        SIMILAR_SECONDS,
+        TEXT_SECONDS,
         WORDS_SECONDS,
     )
 
@@ -189,6 +192,10 @@ def _times(plan: "Estimate") -> Iterator[str]:
     clustered = _longer(plan, CELL_SECONDS * cells_for(round(plan.images.value)))
     yield f"  --balance cells {clustered} on one core, --balance captions {_longer(plan, WORDS_SECONDS)}."
     yield f"  s_clip_loss takes {_longer(plan, COMPARE_SECONDS)} of one core in all, shared by a task per partition."
+    yield f"  --similar takes {_longer(plan, 1000 * SIMILAR_SECONDS)} for each 1,000 images of its sets,"
+    yield f"  --concept {_longer(plan, CONCEPT_SECONDS)}."
+    yield f"  With --text_area EMBED takes {_longer(plan, TEXT_SECONDS)} more, shared by its CPU cores;"
+    yield "  with clip_score_masked as much, and it embeds images with text twice."
     yield f"  With a --blocklist of PDQ hashes EMBED takes {_longer(plan, PDQ_SECONDS)} more, shared by its CPU cores;"
     yield f"  --leakage takes {_longer(plan, 1000 * LEAKAGE_SECONDS)} of one core for each 1,000 images of its sets."
     if max(row.gpus for row in plan.times) > plan.tasks.count:

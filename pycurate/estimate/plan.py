@@ -50,6 +50,15 @@ CELL_SECONDS = 4.7e-8
 COMPARE_SECONDS = 2.9e-3
 """The same of s_clip_loss in COMPARE, for embeddings of 512 numbers."""
 
+SIMILAR_SECONDS = 5e-8
+"""The same of each image of a --similar set: docs/selection.md, "What it costs"."""
+
+CONCEPT_SECONDS = 3e-6
+"""The same of a --concept."""
+
+TEXT_SECONDS = 0.11
+"""The same of text_area, in EMBED: docs/models.md, "Text in images"."""
+
 PDQ_SECONDS = 1.5e-3
 """The same of PDQ hashes, in EMBED: docs/blocklists.md, "Cost"."""
 

@@ -17,13 +17,14 @@ def filled(pixels: np.ndarray, boxes: np.ndarray, at: Placement) -> np.ndarray:
     """
     height, width = pixels.shape[1:]
     corners = boxes * (at.width, at.height) - (at.left, at.top)
-    masks = [inside(box, height, width) for box in corners]
     shown = np.zeros((height, width), bool)
     shown[max(0, -at.top) : at.height - at.top, max(0, -at.left) : at.width - at.left] = True
-    free = ~np.logical_or.reduce([*masks, ~shown])
+    free = shown.copy()
+    for box in corners:  # each mask anew where it is needed, since an image may have thousands of boxes
+        free &= ~inside(box, height, width)
     result = pixels.copy()
-    for box, mask in zip(corners, masks, strict=True):
+    for box in corners:
         border = free & inside(Rectangle.around(box).grown(BORDER).corners(), height, width)
         source = next(part for part in (border, free, shown) if part.any())
-        result[:, mask] = np.rint(pixels[:, source].mean(axis=1, keepdims=True))
+        result[:, inside(box, height, width)] = np.rint(pixels[:, source].mean(axis=1, keepdims=True))
     return result

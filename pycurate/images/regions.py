@@ -51,7 +51,10 @@ def regions(mask: np.ndarray) -> list[Region]:
             one, other = sorted((root(run), root(above)))
             parents[other] = one
     owners = np.array([root(run) for run in range(len(rows))], np.int64)
-    return [Region(*(part[owners == owner] for part in (rows, starts, stops))) for owner in np.unique(owners)]
+    order = np.argsort(owners, kind="stable")
+    ends = np.flatnonzero(np.diff(owners[order])) + 1
+    parts = (np.split(part[order], ends) for part in (rows, starts, stops))
+    return [Region(*region) for region in zip(*parts, strict=True)] if len(rows) else []
 
 
 def hull(points: np.ndarray) -> np.ndarray:

@@ -76,6 +76,8 @@ def recoded_quality(counts: np.ndarray, last: float) -> float | None:
             continue
         multiple = (np.arange(_LEVELS) + step // 2) // step
         found = np.bincount(multiple, counts[probed])[1:_MULTIPLES]
+        if not found.any():  # all are larger multiples
+            continue
         mean = step * float(found @ np.arange(1, len(found) + 1)) / found.sum()
         once = _spread(step * np.arange(1, len(found) + 1), mean)
         once /= once.sum()
@@ -85,7 +87,8 @@ def recoded_quality(counts: np.ndarray, last: float) -> float | None:
         twice /= twice.sum(axis=1, keepdims=True) + 1e-12
         gain += np.log((1 - _STRAY) * twice / once + _STRAY) @ found
         values += int(found.sum())
-    best = int(np.argmax(np.where(last - _LEAST_GAP > _QUALITIES, gain, -np.inf)))
+    gain[last - _LEAST_GAP <= _QUALITIES] = -np.inf
+    best = int(np.argmax(gain))
     return float(_QUALITIES[best]) if gain[best] > max(_LEAST_GAIN, _LEAST_MEAN_GAIN * values) else None
 
 

@@ -73,10 +73,12 @@ def webp_step(data: bytes) -> float | None:
 
 
 def _lossy_frame(data: bytes) -> bytes:
-    """The beginning of the chunk `VP8 `, empty if none is found; that of an animation lies within a chunk."""
+    """The beginning of the first frame, empty if there is none or it is lossless; an animation's is within a chunk."""
     at = 12
     for _ in range(_CHUNKS):
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name == b"VP8L":  # lossless
+            break
         if name == b"VP8 ":
             return data[at + 8 : at + 8 + min(size, _HEADER)]
         at += 24 if name == b"ANMF" else 8 + size + size % 2

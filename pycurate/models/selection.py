@@ -19,7 +19,7 @@ from pycurate.models.presets import (
     reads_pixels,
 )
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
-from pycurate.parameters import optional_scores
+from pycurate.parameters import default_of, optional_scores
 from pycurate.plugins import load_class
 from pycurate.results.tables import TAKEN
 
@@ -111,12 +111,14 @@ def select_models(
     dedup_encoder: str | None = None,
     dedup_views: str | None = None,
     scorers: tuple[str, ...] = (),
-    without: Collection[str] = (),
+    without: Collection[str] | None = None,
     masked: bool = False,
     device: str | None = None,
     precision: str = "auto",
 ) -> ModelSelection:
     """The models of a preset, those aside that give a score of `without`, with the user's own.
+
+    Without `without`, the scores that are computed unless they are switched off.
 
     Another `encoder` than the preset's replaces its scorers, too, since a head fits one encoder only, and its duplicate
     descriptor. `dedup_encoder` has a file of its own, `dedup_emb`, unless it is the same encoder and sees but one view
@@ -125,6 +127,7 @@ def select_models(
     whose columns collide.
     """
     found = find_preset(preset)
+    without = {score for score in optional_scores() if not default_of(score)} if without is None else without
     own = [name for score, name in found.scorers.items() if score not in without] if encoder is None else []
     names = tuple(dict.fromkeys([*own, *scorers, *([TEXT_AREA] if masked else [])]))
     chosen = encoder or found.encoder

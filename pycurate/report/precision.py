@@ -13,14 +13,16 @@ def mixed_precision(results: Path) -> list[str]:
     Stats of earlier versions, which state none, do not count.
     """
     stats = [json.loads(path.read_text()) for path in paths_of(results, "stats").values()]
-    kinds = sorted({kind for one in stats for kind in one.get("precision", {})})
+    kinds = sorted(
+        {kind for one in stats for kind in one.get("precision", {})} - {"masked_emb"}
+    )  # of img_emb's encoder
     found = []
     for kind in kinds:
         counts = Counter(one["precision"][kind] for one in stats if kind in one.get("precision", {}))
         if len(counts) > 1:
             shares = " and ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
             found.append(
-                f"Of the partitions in {kind}, {shares} were embedded: the processors of their tasks differ. "
+                f"Partitions of {kind} were embedded in different precisions, {shares}, since processors differ. "
                 "--precision fp32 or bf16 has all of them embedded in the same."
             )
     return found

@@ -47,7 +47,10 @@ def read_encoder(samples: Path, kind: str) -> EncoderIdentity | None:
     with opened(samples) as file:
         text = (file.schema_arrow.metadata or {}).get(_key(kind))
     try:
-        return EncoderIdentity(**json.loads(text)) if text else None
+        found = EncoderIdentity(**json.loads(text)) if text else None
+        if found and not isinstance(found.precision, str):
+            raise TypeError(f"its precision is {found.precision!r}")
+        return found
     except (ValueError, TypeError) as error:
         raise TableError(f"{samples} does not record a valid encoder ({error}); embed the partition again.") from error
 

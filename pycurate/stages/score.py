@@ -23,12 +23,13 @@ def score_partition(
     measured: Sequence[type[PixelScorer]],
     scorers: Sequence[EmbeddingScorer],
     clip: ClipScore | None = None,
+    masked: bool = False,
 ) -> None:
     """Write the scores of one partition: a column for each scorer measured in EMBED, and for each on embeddings.
 
-    With `clip` captions are scored too, out of `metadata`, and their embeddings written; where there is `masked_emb`,
-    also against that. Raises TableError if a measure
-    is missing, ModelError if a scorer gives what its protocol does not allow.
+    With `clip` captions are scored too, out of `metadata`, and their embeddings written; with `masked` also against
+    `masked_emb`. Raises TableError if a measure or these embeddings are missing, ModelError if a scorer gives what its
+    protocol does not allow.
     """
     measures = read_table(path_of(results, "measures", number))
     columns = {"uid": measures["uid"]}
@@ -51,9 +52,9 @@ def score_partition(
             captions = read_table(path_of(results, "metadata", number), ["caption"])["caption"].to_pylist()
             texts = clip.embed(captions)
             columns[clip.name] = clip.score(embeddings, texts)
-            masked = path_of(results, "masked_emb", number)
-            if masked.exists():
-                columns[clip.masked] = clip.score(read_embeddings(masked, measures.num_rows), texts)
+            if masked:
+                without_text = read_embeddings(path_of(results, "masked_emb", number), measures.num_rows)
+                columns[clip.masked] = clip.score(without_text, texts)
             write_array(path_of(results, "text_emb", number), texts.astype(EMBEDDING))
     stated = {b"clip_score.precision": clip.tower.precision.encode()} if clip else None
     if not clip:  # those of an earlier call

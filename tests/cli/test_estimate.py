@@ -64,6 +64,8 @@ def test_the_text_fits_a_terminal(demo: Path) -> None:
     assert "  samples   303" in lines
     assert "500 images/s, as given" in done.stdout
     assert "With a --blocklist of PDQ hashes EMBED takes" in done.stdout and "  --leakage takes" in done.stdout
+    assert "With --text_area EMBED takes" in done.stdout and "  --similar takes" in done.stdout
+    assert "--balance cells" in done.stdout and "--language" in done.stdout and "s_clip_loss takes" in done.stdout
 
 
 def test_numbers_from_a_sample_come_with_their_bounds(tmp_path: Path) -> None:

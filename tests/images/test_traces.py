@@ -57,3 +57,12 @@ def test_a_table_that_is_not_the_one_of_the_pixels_leads_nowhere() -> None:
     for told in (10.0, 70.0, 80.0, 85.0, 95.0):
         found = recoded_quality(counts, told)
         assert found is None or abs(found - 60) <= 3  # which is what they keep to
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_told_of_few_values_or_coarse_tables_is_nothing() -> None:
+    counts = counts_of(encode(source("coffee"), "JPEG", quality=60))
+    assert recoded_quality(counts, 24.0) is None and recoded_quality(counts, 26.0) is None
+    large = np.zeros_like(counts)
+    large[:, 240] = 1000
+    assert recoded_quality(large, 80.0) is None

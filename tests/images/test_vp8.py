@@ -40,7 +40,9 @@ def test_the_first_frame_of_an_animation_counts_and_alpha_does_not() -> None:
 
 
 def test_a_lossless_file_has_no_quality() -> None:
-    assert inspect(encode(photograph(), "WEBP", lossless=True)).quality is None
+    lossless, lossy = encode(photograph(), "WEBP", lossless=True), encode(photograph(), "WEBP", quality=40)
+    assert inspect(lossless).quality is None
+    assert webp_step(lossless + lossy[12:]) is None  # the first frame counts
 
 
 def test_a_jpeg_of_the_same_quality_loses_as_much() -> None:

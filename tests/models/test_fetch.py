@@ -100,7 +100,7 @@ def test_without_a_network_the_missing_file_is_named_and_the_command_that_brings
 def test_what_is_there_needs_no_network(shared: Path, tmp_path: Path) -> None:
     for name in ("sac+logos+ava1-l14-linearMSE.pth", "clip_autokeras_binary_nsfw.zip"):
         shutil.copy(shared / "heads" / name, tmp_path)
-    models = select_models("clip-l14", tmp_path, without={"text_area"}, device="cpu")
+    models = select_models("clip-l14", tmp_path, device="cpu")
     for spec in models.scorers:
         for published in load_class(spec).weights:
             fetch(published, tmp_path)

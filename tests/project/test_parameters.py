@@ -82,7 +82,7 @@ def test_each_task_is_told_its_parameters() -> None:
     for path in (ROOT / "modules").glob("*.nf"):
         for process in path.read_text().split("\nprocess ")[1:]:
             call = re.search(r"^ +(\w+)\.py (?:(\w+) )?.*\$\{task\.ext\.options\}", process, re.MULTILINE)
-            task = re.search(r"\boptions: \{ Options\.of\('(\w+)'\) \}", process)
+            task = re.search(r"\boptions: \{ Options\.of\('(\w+)'(?:, .+)?\) \}", process)
             assert bool(call) == bool(task), f"{path}: `ext options` and ${{task.ext.options}} go together"
             if call and task:
                 told.add(task[1])

@@ -151,6 +151,7 @@ def test_the_side_that_stays_is_that_of_the_table(name: str) -> None:
         {
             "aesthetic": score,
             "nsfw": score,
+            "text_area": score,
             "clip_score": score,
             "caption_count": score,
             "width": [1, 2, 4, 6, 8],

@@ -252,13 +252,17 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "m:C:" not in said and "/a/own.py:C:" not in said and "a=1:" not in said
     words = ("--similar", "a=x,a=y,B=x", "--concept", "c=a hat, red|a hat", "--concept_threshold", "d=1")
     balance = ("--balance", "captions", "--target", "3", "--balance_words", "none.json")
-    said = refused(tmp_path, "--input", "x", "--score", "a=2*s_clip_loss", "--keep_top", "a=0.3", *words, *balance)
+    text = ("--text_area_threshold", "0.1")
+    said = refused(
+        tmp_path, "--input", "x", "--score", "a=2*s_clip_loss", "--keep_top", "a=0.3", *words, *balance, *text
+    )
     assert "s_clip_loss requires a CLIP model: add for example --preset clip-b32" in said
     assert "--similar 'B=x': is not NAME=FOLDER with" in said and "--similar a=x,a=y,B=x: names two sets alike" in said
     assert "--concept ' red|a hat': is not NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas" in said
     assert "--concept_threshold d=1: is not NAME=NUMBER with a NAME of --concept" in said
     assert "--balance captions requires --cap\n" in said and "--target has no effect with --balance captions" in said
     assert "--balance_words 'none.json': there is no such file" in said
+    assert "--text_area_threshold has no effect without --text_area true" in said
     lists = ("--blocklist", "a.txt,crc:b,md5:none.txt,md5:s3://a/b", "--digests", "pdq,crc")
     leakage = ("--leakage", "a=s3://b/c,d=s3://e/f")
     said = refused(tmp_path, "--input", "x", "--concept", "c=hat|head", *lists, *leakage)

@@ -182,7 +182,7 @@ def test_a_preset_from_tar_to_scores_whatever_the_batch_size(fetched: Path, shar
             member = tarfile.TarInfo(f"{number:04d}.jpg")
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    models = select_models("clip-b32", tmp_path, without={"text_area"}, device="cpu")
+    models = select_models("clip-b32", tmp_path, device="cpu")
     encoders, tables = models.load_encoders(), []
     for batch_size in (5, 100):
         results = tmp_path / str(batch_size)
