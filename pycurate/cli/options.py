@@ -15,7 +15,7 @@ results_option = click.option(
     "--results",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="Folder shared by the stages; each adds its files.  [default: the current folder]",
+    help="Folder shared by the stages.  [default: the current folder]",
 )
 
 
