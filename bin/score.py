@@ -24,7 +24,7 @@ from pycurate.stages.score import score_partition
 )
 def main(results: Path, models: ModelSelection, partitions: tuple[str, ...], clip_score: bool) -> None:
     """Compute the scores of all samples in RESULTS/img_emb and measures; writes RESULTS/scores, and with
-    --clip-score RESULTS/text_emb."""
+    --clip-score or --clip-score-masked RESULTS/text_emb."""
     measured = models.pixel_scorer_classes()
     scorers = models.load_embedding_scorers()
     clip = models.load_clip_score() if clip_score or models.masked else None

@@ -133,7 +133,7 @@ def _start(
         except BaseException as error:
             if not isinstance(error, torch.AcceleratorError):  # after which a GPU does nothing more, for any sample
                 _name_culprit(compute, model, partition, samples, range(start, stop), size)
-            raise ModelError(_raised(model, error, partition, _these(samples[start:stop]))) from error
+            raise ModelError(raised(model, error, partition, samples[start:stop])) from error
 
     def finish() -> np.ndarray:
         done = [np.zeros((0, *width), dtype=np.float32)]
@@ -142,7 +142,7 @@ def _start(
             try:
                 rows = arrived()
             except Exception as error:  # a GPU tells of a fault when one waits for it
-                raise ModelError(_raised(model, error, partition, _these(names))) from error
+                raise ModelError(raised(model, error, partition, names)) from error
             done.append(_checked(rows, (size, *width), model, partition, names)[: stop - start])
         return np.concatenate(done)
 
@@ -188,10 +188,12 @@ def _name_culprit(
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise ModelError(_raised(model, error, partition, f"sample {samples[index]}")) from error
+            raise ModelError(raised(model, error, partition, samples[index : index + 1])) from error
 
 
-def _raised(model: object, error: BaseException, partition: str, where: str) -> str:
+def raised(model: object, error: BaseException, partition: str, samples: Sequence[str]) -> str:
+    """The sentence that says that a model raised on these samples of a partition."""
+    where = _these(samples) if len(samples) > 1 else f"sample {samples[0]}"
     return f"{_name(model)} {cause(error)} (partition {partition}, {where})."
 
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 
+from pycurate.errors import ModelError, UsageError
 from pycurate.hardware import on_all_cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.filling import filled
 from pycurate.images.render import place
-from pycurate.models.batching import Rows, start_encode
+from pycurate.models.batching import Rows, raised, start_encode
 from pycurate.models.builtin.text_area import TextArea
-from pycurate.models.protocols import Encoder
+from pycurate.models.protocols import Encoder, PixelScorer
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,23 @@ class Masking:
 
     encoder: Encoder
     scorer: TextArea
+
+    @classmethod
+    def of(cls, encoder: Encoder, scorers: Sequence[PixelScorer]) -> Self:
+        """With the one among the scorers that finds text. Raises UsageError if there is none."""
+        for scorer in scorers:
+            if isinstance(scorer, TextArea):
+                return cls(encoder, scorer)
+        raise UsageError("Embeddings without text require a TextArea among the pixel scorers.")
+
+    def find(
+        self, pixels: torch.Tensor, images: Sequence[ImageInfo], partition: str, samples: Sequence[str]
+    ) -> list[np.ndarray]:
+        """As TextArea.boxes. Raises ModelError, naming partition and samples, if that raises."""
+        try:
+            return self.scorer.boxes(pixels, images)
+        except Exception as error:
+            raise ModelError(raised(self.scorer, error, partition, samples)) from error
 
     def start(
         self,

@@ -6,8 +6,9 @@ The choice follows from the device and the processor alone, so that every task o
 import torch
 
 from pycurate.errors import UsageError
+from pycurate.parameters import default_of
 
-AUTO = "auto"
+AUTO: str = default_of("precision")
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 

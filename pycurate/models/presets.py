@@ -19,6 +19,7 @@ from typing import Any, SupportsIndex
 from pycurate.errors import ModelError, UsageError
 from pycurate.images.views import View
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
+from pycurate.parameters import default_of
 from pycurate.plugins import TORCHSCRIPT, called, check_arguments, check_method, is_class, load_class, nearest
 
 
@@ -103,7 +104,7 @@ def is_open_clip(spec: str) -> bool:
     return not is_class(spec) and not spec.startswith(TORCHSCRIPT)
 
 
-def load_encoder(spec: str, model_dir: Path, device: str, precision: str = "auto") -> Encoder:
+def load_encoder(spec: str, model_dir: Path, device: str, precision: str = default_of("precision")) -> Encoder:
     """Make the encoder named by `spec` (see the top of this module), with its weights out of `model_dir`.
 
     `precision` is that of open_clip's models (pycurate.models.precision); others have one of their own.

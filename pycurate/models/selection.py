@@ -23,8 +23,6 @@ from pycurate.parameters import default_of, optional_scores
 from pycurate.plugins import load_class
 from pycurate.results.tables import TAKEN
 
-TEXT_AREA = "pycurate.models.builtin.text_area:TextArea"
-
 
 @dataclass(frozen=True)
 class ModelSelection:
@@ -42,7 +40,7 @@ class ModelSelection:
     model_dir: Path
     wanted: str | None = None
     dedup_views: int = 1
-    precision: str = "auto"
+    precision: str = default_of("precision")
 
     @property
     def encoder(self) -> str:
@@ -114,7 +112,7 @@ def select_models(
     without: Collection[str] | None = None,
     masked: bool = False,
     device: str | None = None,
-    precision: str = "auto",
+    precision: str = default_of("precision"),
 ) -> ModelSelection:
     """The models of a preset, those aside that give a score of `without`, with the user's own.
 
@@ -129,7 +127,7 @@ def select_models(
     found = find_preset(preset)
     without = {score for score in optional_scores() if not default_of(score)} if without is None else without
     own = [name for score, name in found.scorers.items() if score not in without] if encoder is None else []
-    names = tuple(dict.fromkeys([*own, *scorers, *([TEXT_AREA] if masked else [])]))
+    names = tuple(dict.fromkeys([*own, *scorers, *([found.scorers["text_area"]] if masked else [])]))
     chosen = encoder or found.encoder
     for name in names:
         check_fit(name, chosen)

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -22,7 +21,7 @@ from pycurate.images.pdq import Pdq, pdq
 from pycurate.images.symmetries import transformed
 from pycurate.images.views import PDQ, TILES
 from pycurate.models.batching import Rows, one_behind, start_encode, start_score
-from pycurate.models.builtin.text_area import TextArea, areas
+from pycurate.models.builtin.text_area import areas
 from pycurate.models.identity import identity_of
 from pycurate.models.masking import Masking
 from pycurate.models.protocols import Encoder, PixelScorer
@@ -105,7 +104,7 @@ def embed_partition(
     each_view = [(kind, view) for kind in encoders for view in range(per_image[kind])]
     embeddings = [[np.zeros((0, encoders[kind].dim), dtype=EMBEDDING)] for kind, _ in each_view]
     seen = [(encoders[kind], view) for kind, view in each_view if kind != "masked_emb"]
-    masking = Masking(encoders["masked_emb"], text_scorer(scorers)) if "masked_emb" in encoders else None
+    masking = Masking.of(encoders["masked_emb"], scorers) if "masked_emb" in encoders else None
     measures: list[list[np.ndarray]] = [[np.zeros(0, dtype=np.float32)] for _ in scorers]
 
     def start(batch: Batch[int]) -> list[Rows]:
@@ -125,14 +124,14 @@ def embed_partition(
                 encoded[id(encoder), view] = start_encode(encoder, transformed(pixels, view), number, uids)
         started = [encoded[id(encoder), view] for encoder, view in seen]
         scored = list(zip(scorers, rendered[len(seen) : len(seen) + len(scorers)], strict=True))
-        text: list[np.ndarray] = []
+        known: dict[int, Rows] = {}
         if masking:
             (pixels,) = (pixels for scorer, pixels in scored if scorer is masking.scorer)
-            text = masking.scorer.boxes(pixels, images)
+            text = masking.find(pixels, images, number, uids)
             started.append(masking.start(started[0], rendered[0], text, images, number, uids))
+            known[id(masking.scorer)] = lambda: areas(text)  # and text is not sought twice
         for scorer, pixels in scored:
-            known = masking is not None and scorer is masking.scorer  # and text is not sought twice
-            started.append(partial(areas, text) if known else start_score(scorer, pixels, images, number, uids))
+            started.append(known.get(id(scorer)) or start_score(scorer, pixels, images, number, uids))
         if hashed:
             hashes.extend(on_all_cores(pdq, rendered[-1].cpu().numpy()))
         told.extend(on_all_cores(evidence, zip(tiles.cpu().numpy(), images, strict=True)))
@@ -175,14 +174,6 @@ def embed_partition(
         "partition %s: %d samples, %d readable, %.1f s, %.1f images/s",
         *(number, counts["samples"], counts["readable"], seconds, counts["samples"] / seconds),
     )
-
-
-def text_scorer(scorers: Sequence[PixelScorer]) -> TextArea:
-    """The one among them that finds text. Raises UsageError if there is none."""
-    for scorer in scorers:
-        if isinstance(scorer, TextArea):
-            return scorer
-    raise UsageError("Embeddings without text require a TextArea among the pixel scorers.")
 
 
 def normalised(vectors: np.ndarray) -> np.ndarray:

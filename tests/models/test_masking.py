@@ -4,12 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from by_hand import call
 from lettering import lettered
 from pictures import encode, photographs
 from PIL import Image
 from tars import write_tar
 
+from pycurate.errors import ModelError, UsageError
+from pycurate.models.builtin.text_area import TextArea
+from pycurate.models.masking import Masking
+from pycurate.models.presets import load_encoder
 from pycurate.results.encoder import read_encoder
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_array, read_table
@@ -53,3 +58,13 @@ def test_words_are_painted_over_and_nothing_else_changes(tmp_path: Path, height:
 
     call(tmp_path, "embed", *models)
     assert not path_of(tmp_path, "masked_emb", "00000").exists()
+
+
+def test_what_finds_text_is_needed_and_named_where_it_fails(tmp_path: Path) -> None:
+    encoder = load_encoder("pycurate.models.builtin.efficientnet:EfficientNetLite0", tmp_path, "cpu")
+    with pytest.raises(UsageError, match="require a TextArea"):
+        Masking.of(encoder, [])
+    masking = Masking.of(encoder, [TextArea(tmp_path, "cpu")])
+    pixels = torch.zeros((1, 3, 640, 640), dtype=torch.uint8)
+    with pytest.raises(ModelError, match=r"TextArea raised .*partition 00003, sample one"):
+        masking.find(pixels, [], "00003", ["one"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pycurate.errors import UsageError
+from pycurate.parameters import default_of
 from pycurate.plugins import is_class
 
 
@@ -21,7 +22,7 @@ class ClipScore:
     masked = "clip_score_masked"
     """The same of the image with its text painted over, from the embeddings `masked_emb`."""
 
-    def __init__(self, encoder: str, model_dir: Path, device: str, precision: str = "auto") -> None:
+    def __init__(self, encoder: str, model_dir: Path, device: str, precision: str = default_of("precision")) -> None:
         """Raises UsageError if the encoder has no text tower, ModelError where its weights or tokenizer are missing."""
         if is_class(encoder):
             raise UsageError(
