@@ -9,7 +9,6 @@ float64.
 numpy  float32 by numpy, which takes less time to import than torch: for small sets
 fp32   float32 by torch
 bf16   bfloat16 by torch, for processors with units for it
-plain  float32 by torch in blocks of 4,096 on all threads, all of it compared: as one would write it at first
 
 The slack of bf16: to round a number to 8 bits puts it off by 2^-9 of itself at most, so the product of two unit vectors
 by 2 * 2^-9 + 2^-18 (Cauchy-Schwarz), its rounding by 2^-9 again, and the sum in float32 by less than 1e-4: 6e-3 in all.
@@ -24,19 +23,19 @@ import numpy as np
 from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.hardware import cores
 
-SLACK = {"numpy": 1e-4, "fp32": 1e-4, "bf16": 6.1e-3, "plain": 1e-4}
-ROWS = {"numpy": 1024, "fp32": 1024, "bf16": 1024, "plain": 4096}
+SLACK = {"numpy": 1e-4, "fp32": 1e-4, "bf16": 6.1e-3}
+ROWS = 1024  # of a block
 
 
 def all_pairs(vectors: np.ndarray, threshold: float, way: str) -> np.ndarray:
     """float16 (n, dim) -> int64 (k, 2): the pairs i < j that are duplicates."""
     wide = vectors.astype(np.float32)
     wide /= np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-30)
-    floor, size = threshold - SLACK[way], ROWS[way]
+    floor = threshold - SLACK[way]
     if way == "numpy":
 
         def near(start: int, other: int) -> tuple[np.ndarray, np.ndarray]:
-            products = wide[start : start + size] @ wide[other : other + size].T
+            products = wide[start : start + ROWS] @ wide[other : other + ROWS].T
             return np.divmod(np.flatnonzero(products >= floor), products.shape[1])
     else:
         import torch
@@ -44,17 +43,14 @@ def all_pairs(vectors: np.ndarray, threshold: float, way: str) -> np.ndarray:
         unit = torch.from_numpy(wide).to(torch.bfloat16 if way == "bf16" else torch.float32)
 
         def near(start: int, other: int) -> tuple[np.ndarray, np.ndarray]:
-            products = unit[start : start + size] @ unit[other : other + size].T
-            if way == "plain":
-                row, column = torch.nonzero(products >= floor, as_tuple=True)
-                return row.numpy(), column.numpy()
+            products = unit[start : start + ROWS] @ unit[other : other + ROWS].T
             hits = torch.nonzero(products.amax(dim=1) >= floor).flatten()
             row, column = torch.nonzero(products[hits] >= floor, as_tuple=True)
             return hits[row].numpy(), column.numpy()
 
     def row_of_blocks(start: int) -> np.ndarray:
         found = [np.zeros((0, 2), np.int64)]
-        for other in range(start, len(wide), size):
+        for other in range(start, len(wide), ROWS):
             i, j = near(start, other)
             i, j = i + start, j + other
             i, j = i[i < j], j[i < j]
@@ -63,8 +59,8 @@ def all_pairs(vectors: np.ndarray, threshold: float, way: str) -> np.ndarray:
                 found.append(np.stack([i[alike], j[alike]], axis=1))
         return np.concatenate(found)
 
-    starts = range(0, len(wide), size)
-    if way in ("numpy", "plain"):  # the library's own threads
+    starts = range(0, len(wide), ROWS)
+    if way == "numpy":  # with threads of its own
         return np.concatenate([*map(row_of_blocks, starts)])
     with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return np.concatenate([*pool.map(row_of_blocks, starts)])
