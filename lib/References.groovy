@@ -28,7 +28,7 @@ class References {
 
     /** The first option that names a folder, such as --reference. */
     static String option(Map params, String folder) {
-        "--${all(params).find { set -> set.folder == folder || (!Stores.isAddress(set.folder) && Paths.of(set.folder).toString() == folder) }.option}"
+        "--${all(params).find { set -> set.folder == folder || (set.folder && !Stores.isAddress(set.folder) && Paths.of(set.folder).toString() == folder) }.option}"
     }
 
     /** What is wrong with the values of options that name sets. */

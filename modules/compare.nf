@@ -3,21 +3,21 @@
 // Gather what all samples are compared with: captions drawn from the input, embeddings of sets, of prompts.
 process COMPARE_TARGETS {
     label 'process_medium'
-    ext options: { Options.of('COMPARE') }
+    ext(options: { Options.of('COMPARE') })
 
     input:
     val wanted // what options name, in order
     val captions // whether captions are compared; if not, samples of one partition tell the encoder
-    path samples, stageAs: 'samples/*', arity: '1..*'
-    path embeddings, stageAs: 'img_emb/*', arity: '0..*'
-    path texts, stageAs: 'text_emb/*', arity: '0..*'
-    path sets, stageAs: 'sets/?', arity: '0..*'
+    path(samples, stageAs: 'samples/*', arity: '1..*')
+    path(embeddings, stageAs: 'img_emb/*', arity: '0..*')
+    path(texts, stageAs: 'text_emb/*', arity: '0..*')
+    path(sets, stageAs: 'sets/?', arity: '0..*')
     path models
     env 'PYCURATE_CODE'
 
     output:
-    path 'targets.npz', emit: targets
-    path 'times/*.json', emit: times
+    path('targets.npz', emit: targets)
+    path('times/*.json', emit: times)
 
     script:
     """
@@ -42,8 +42,8 @@ process COMPARE_SCORES {
     env 'PYCURATE_CODE'
 
     output:
-    tuple val(number), path('comparisons/*.parquet'), emit: comparisons
-    path 'times/*.json', emit: times
+    tuple(val(number), path('comparisons/*.parquet'), emit: comparisons)
+    path('times/*.json', emit: times)
 
     script:
     """

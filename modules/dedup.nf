@@ -4,20 +4,20 @@
 // The whole search in one task.
 process DEDUP_PAIRS {
     label 'process_high'
-    ext options: { Options.of('DEDUP') }
+    ext(options: { Options.of('DEDUP') })
 
     input:
     val images // how many
-    path samples, stageAs: 'samples/*', arity: '1..*'
-    path scores, stageAs: 'scores/*', arity: '1..*'
-    path embeddings, stageAs: 'img_emb/*', arity: '1..*'
-    path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
-    path references, stageAs: 'references/?', arity: '0..*'
+    path(samples, stageAs: 'samples/*', arity: '1..*')
+    path(scores, stageAs: 'scores/*', arity: '1..*')
+    path(embeddings, stageAs: 'img_emb/*', arity: '1..*')
+    path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
+    path(references, stageAs: 'references/?', arity: '0..*')
     env 'PYCURATE_CODE'
 
     output:
-    tuple path('cells/*.npz'), path('assigned/*.npy'), path('pairs/*.parquet'), emit: search
-    path 'times/*.json', emit: times
+    tuple(path('cells/*.npz'), path('assigned/*.npy'), path('pairs/*.parquet'), emit: search)
+    path('times/*.json', emit: times)
 
     script:
     """
@@ -34,20 +34,20 @@ process DEDUP_PAIRS {
 // Compute cells from a sample of the embeddings.
 process DEDUP_TRAIN {
     label 'process_gpu'
-    ext options: { Options.of('DEDUP') }
+    ext(options: { Options.of('DEDUP') })
 
     input:
     val images
-    path samples, stageAs: 'samples/*', arity: '1..*'
-    path embeddings, stageAs: 'img_emb/*', arity: '1..*'
-    path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
-    path references, stageAs: 'references/?', arity: '0..*'
+    path(samples, stageAs: 'samples/*', arity: '1..*')
+    path(embeddings, stageAs: 'img_emb/*', arity: '1..*')
+    path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
+    path(references, stageAs: 'references/?', arity: '0..*')
     env 'PYCURATE_CODE'
 
     output:
-    path 'cells/*.npz', emit: cells
-    stdout emit: buckets
-    path 'times/*.json', emit: times
+    path('cells/*.npz', emit: cells)
+    stdout(emit: buckets)
+    path('times/*.json', emit: times)
 
     script:
     """
@@ -70,13 +70,13 @@ process DEDUP_ASSIGN {
 
     input:
     tuple val(number), path(samples, stageAs: 'samples/*', arity: '0..*'), path(scores, stageAs: 'scores/*', arity: '0..*'), path(embeddings, stageAs: 'img_emb/*', arity: '0..*'), path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
-    path cells, stageAs: 'cells/*', arity: '1..*'
-    path references, stageAs: 'references/?', arity: '0..*'
+    path(cells, stageAs: 'cells/*', arity: '1..*')
+    path(references, stageAs: 'references/?', arity: '0..*')
     env 'PYCURATE_CODE'
 
     output:
-    path 'assigned/*.npy', emit: assigned
-    path 'times/*.json', emit: times
+    path('assigned/*.npy', emit: assigned)
+    path('times/*.json', emit: times)
 
     script:
     """
@@ -97,16 +97,16 @@ process DEDUP_MATCH {
 
     input:
     val bucket
-    path cells, stageAs: 'cells/*', arity: '1..*'
-    path assigned, stageAs: 'assigned/*', arity: '1..*'
-    path embeddings, stageAs: 'img_emb/*', arity: '1..*'
-    path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
-    path references, stageAs: 'references/?', arity: '0..*'
+    path(cells, stageAs: 'cells/*', arity: '1..*')
+    path(assigned, stageAs: 'assigned/*', arity: '1..*')
+    path(embeddings, stageAs: 'img_emb/*', arity: '1..*')
+    path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
+    path(references, stageAs: 'references/?', arity: '0..*')
     env 'PYCURATE_CODE'
 
     output:
-    path 'pairs/*.parquet', emit: pairs
-    path 'times/*.json', emit: times
+    path('pairs/*.parquet', emit: pairs)
+    path('times/*.json', emit: times)
 
     script:
     """
@@ -124,17 +124,17 @@ process DEDUP_MATCH {
 process DEDUP_LEAKAGE {
     tag "${number}"
     label 'process_gpu'
-    ext options: { Options.of('DEDUP') }
+    ext(options: { Options.of('DEDUP') })
 
     input:
     tuple val(number), path(samples, stageAs: 'samples/*'), path(scores, stageAs: 'scores/*'), path(embeddings, stageAs: 'img_emb/*'), path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
     val names // of the sets
-    path sets, stageAs: 'sets/?', arity: '1..*'
+    path(sets, stageAs: 'sets/?', arity: '1..*')
     env 'PYCURATE_CODE'
 
     output:
-    path 'leaks/*.parquet', emit: leaks
-    path 'times/*.json', emit: times
+    path('leaks/*.parquet', emit: leaks)
+    path('times/*.json', emit: times)
 
     script:
     """

@@ -2,7 +2,7 @@
 process EMBED {
     tag "${number}"
     label 'process_gpu'
-    ext mounts: { mounts }, options: { Options.of('EMBED', References.unread(number)) } // of the shards, in a container
+    ext(mounts: { mounts }, options: { Options.of('EMBED', References.unread(number)) }) // of the shards, in a container
 
     input:
     tuple val(number), stdin, val(mounts) // 00000, or KEY:00000 of another set; stdin: the partition file, which no shell reads
@@ -10,13 +10,13 @@ process EMBED {
     env 'PYCURATE_CODE'
 
     output:
-    tuple val(number), path('samples/*.parquet'), emit: samples
-    tuple val(number), path('measures/*.parquet'), emit: measures
-    tuple val(number), path('img_emb/*.npy'), path('dedup_emb/*.npy', arity: '0..*'), emit: embeddings
-    tuple val(number), path('masked_emb/*.npy', arity: '0..*'), emit: masked
-    tuple val(number), path('metadata/*.parquet'), emit: metadata
-    path 'stats/*.json', emit: stats
-    path 'times/*.json', emit: times
+    tuple(val(number), path('samples/*.parquet'), emit: samples)
+    tuple(val(number), path('measures/*.parquet'), emit: measures)
+    tuple(val(number), path('img_emb/*.npy'), path('dedup_emb/*.npy', arity: '0..*'), emit: embeddings)
+    tuple(val(number), path('masked_emb/*.npy', arity: '0..*'), emit: masked)
+    tuple(val(number), path('metadata/*.parquet'), emit: metadata)
+    path('stats/*.json', emit: stats)
+    path('times/*.json', emit: times)
 
     script:
     def own = References.number(number)

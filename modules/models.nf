@@ -3,16 +3,16 @@
 process MODELS {
     tag "${name}"
     label 'process_single'
-    ext options: { Options.of('MODELS') }
+    ext(options: { Options.of('MODELS') })
 
     input:
     val name
     val scorer // scorers beyond those of the preset; or ''
-    path home, stageAs: 'home' // the folder of all weights
+    path(home, stageAs: 'home') // the folder of all weights
     env 'PYCURATE_CODE'
 
     output:
-    path "${name}/fetched.sha256", emit: fetched // written last; where it is no task is run (storeDir in conf/modules.config)
+    path("${name}/fetched.sha256", emit: fetched) // written last; where it is no task is run (storeDir in conf/modules.config)
 
     script:
     """
@@ -29,14 +29,14 @@ process MODELS {
 // Test that the models give the published results; the findings go to pipeline_info, and to --model_dir for the next run.
 process MODELS_VERIFY {
     label 'process_low'
-    ext options: { Options.of('MODELS') }
+    ext(options: { Options.of('MODELS') })
 
     input:
     path models
     env 'PYCURATE_CODE'
 
     output:
-    path 'pipeline_info/models.json', emit: report
+    path('pipeline_info/models.json', emit: report)
 
     script:
     """

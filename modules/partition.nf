@@ -2,7 +2,7 @@
 // and scores; what is wrong with them is printed as one sentence instead of as a failed task.
 process PARTITION {
     label 'process_single'
-    ext mounts: { Mounts.ofInput(input.toString()) }, options: { Options.of('PARTITION') } // in a container
+    ext(mounts: { Mounts.ofInput(input.toString()) }, options: { Options.of('PARTITION') }) // in a container
     cache false // what the folder holds may have changed; the stages behind know a partition by its content
 
     input:
@@ -10,9 +10,9 @@ process PARTITION {
     env 'PYCURATE_CODE'
 
     output:
-    tuple val(input), path('partitions/*.tsv'), optional: true, emit: partitions
-    tuple val(input), path('refusal.txt'), optional: true, emit: refusal
-    stdout emit: remarks // on what was named and is no input
+    tuple(val(input), path('partitions/*.tsv'), optional: true, emit: partitions)
+    tuple(val(input), path('refusal.txt'), optional: true, emit: refusal)
+    stdout(emit: remarks) // on what was named and is no input
 
     script:
     """

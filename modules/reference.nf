@@ -9,7 +9,7 @@ process REFERENCE_FOLDER {
     tuple val(set), path(samples, stageAs: 'staged/samples/*', arity: '1..*'), path(embeddings, stageAs: 'staged/img_emb/*', arity: '1..*'), path(descriptors, stageAs: 'staged/dedup_emb/*', arity: '0..*'), val(partitions) // how many
 
     output:
-    tuple val(set), path('reference'), emit: folder
+    tuple(val(set), path('reference'), emit: folder)
 
     script:
     """

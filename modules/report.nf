@@ -4,13 +4,13 @@ process REPORT_EXAMPLES {
 
     input:
     tuple path(decisions), path(criteria) // decisions.parquet and decisions.json: what was decided, and by what
-    path samples, stageAs: 'samples/*', arity: '1..*'
-    path embeddings, stageAs: 'img_emb/*', arity: '1..*'
-    path descriptors, stageAs: 'dedup_emb/*', arity: '0..*'
+    path(samples, stageAs: 'samples/*', arity: '1..*')
+    path(embeddings, stageAs: 'img_emb/*', arity: '1..*')
+    path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
     env 'PYCURATE_CODE'
 
     output:
-    tuple path('examples.parquet'), path('examples.tsv'), emit: examples
+    tuple(path('examples.parquet'), path('examples.tsv'), emit: examples)
 
     script:
     """
@@ -26,26 +26,26 @@ process REPORT_EXAMPLES {
 // Check that every sample is accounted for, summarise the run, and render the report.
 process REPORT {
     label 'process_low'
-    ext mounts: { mounts } // of the shards, in a container
+    ext(mounts: { mounts }) // of the shards, in a container
 
     input:
     tuple path(examples), stdin, val(mounts) // stdin: a partition file of the examples' shards
     tuple path(decisions), path(criteria) // decisions.parquet and decisions.json: what was decided, and by what
-    path samples, stageAs: 'samples/*', arity: '1..*'
-    path embedded, stageAs: 'stats/*', arity: '1..*' // EMBED's stats
-    path search, arity: '0..*' // duplicates.parquet and dedup.json if duplicates were sought, leakage.parquet if sets were compared
-    path stats, stageAs: 'curated/*', arity: '0..*'
-    path times, stageAs: 'times/*', arity: '1..*'
+    path(samples, stageAs: 'samples/*', arity: '1..*')
+    path(embedded, stageAs: 'stats/*', arity: '1..*') // EMBED's stats
+    path(search, arity: '0..*') // duplicates.parquet and dedup.json if duplicates were sought, leakage.parquet if sets were compared
+    path(stats, stageAs: 'curated/*', arity: '0..*')
+    path(times, stageAs: 'times/*', arity: '1..*')
     path models
     val partitions // how many there are
     val parameters // JSON
     env 'PYCURATE_CODE'
 
     output:
-    path 'summary.json', emit: summary
-    path 'report.html', emit: page
-    path 'pipeline_info/versions.json', emit: versions
-    path 'kinds.json', emit: kinds // of files that a run leaves, as regular expressions
+    path('summary.json', emit: summary)
+    path('report.html', emit: page)
+    path('pipeline_info/versions.json', emit: versions)
+    path('kinds.json', emit: kinds) // of files that a run leaves, as regular expressions
 
     script:
     """

@@ -2,7 +2,7 @@
 process SCORE {
     tag "${number}"
     label 'process_low'
-    ext options: { Options.of('SCORE') }
+    ext(options: { Options.of('SCORE') })
 
     input:
     tuple val(number), path(measures, stageAs: 'measures/*'), path(embeddings, stageAs: 'img_emb/*'), path(metadata, stageAs: 'metadata/*'), path(masked, stageAs: 'masked_emb/*', arity: '0..*')
@@ -11,9 +11,9 @@ process SCORE {
     env 'PYCURATE_CODE'
 
     output:
-    tuple val(number), path('scores/*.parquet'), emit: scores
-    tuple val(number), path('text_emb/*.npy'), emit: texts, optional: true
-    path 'times/*.json', emit: times
+    tuple(val(number), path('scores/*.parquet'), emit: scores)
+    tuple(val(number), path('text_emb/*.npy'), emit: texts, optional: true)
+    path('times/*.json', emit: times)
 
     script:
     """

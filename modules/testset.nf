@@ -6,7 +6,7 @@ process TESTSET {
     env 'PYCURATE_CODE'
 
     output:
-    path 'shards', emit: folder
+    path('shards', emit: folder)
 
     script:
     """

@@ -8,7 +8,7 @@ process UPLOAD_BEGIN {
     env 'PYCURATE_CODE'
 
     output:
-    val true, emit: begun
+    val(true, emit: begun)
 
     script:
     """
@@ -30,7 +30,7 @@ process UPLOAD_TASK {
     env 'PYCURATE_CODE'
 
     output:
-    val true, emit: uploaded
+    val(true, emit: uploaded)
 
     script:
     """
@@ -52,7 +52,7 @@ process UPLOAD_END {
     env 'PYCURATE_CODE'
 
     output:
-    val true, emit: ended
+    val(true, emit: ended)
 
     script:
     """

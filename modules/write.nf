@@ -2,18 +2,18 @@
 process WRITE {
     tag "${number}"
     label 'process_low'
-    ext mounts: { mounts }, options: { Options.of('WRITE') } // of the shards, in a container
+    ext(mounts: { mounts }, options: { Options.of('WRITE') }) // of the shards, in a container
 
     input:
     tuple val(number), path(plan, stageAs: 'plan/*'), stdin, val(mounts) // stdin: a partition file of the shards that the plan names
     env 'PYCURATE_CODE'
 
     output:
-    path 'curated/*.tar', emit: tars, optional: true
-    path 'curated/*.parquet', emit: tables, optional: true
-    path 'curated/*.idx', emit: indices, optional: true
-    path 'curated/*_stats.json', emit: stats, optional: true
-    path 'times/*.json', emit: times
+    path('curated/*.tar', emit: tars, optional: true)
+    path('curated/*.parquet', emit: tables, optional: true)
+    path('curated/*.idx', emit: indices, optional: true)
+    path('curated/*_stats.json', emit: stats, optional: true)
+    path('times/*.json', emit: times)
 
     script:
     """

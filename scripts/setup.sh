@@ -54,4 +54,18 @@ if ! differing_jars >/dev/null 2>&1; then
 fi
 install -m 755 scripts/nextflow .venv/bin/nextflow
 
+# Note which classes a start of Nextflow loads, and keep them as Java has them in memory (class-data sharing).
+share_classes() {
+    local project=$PWD launch
+    launch=$(mktemp -d)
+    (
+        cd "$launch"
+        export PYCURATE_NEXTFLOW=1 NXF_HOME="$launch/home" # this Nextflow, whatever else is on PATH
+        NXF_OPTS="-XX:DumpLoadedClassList=$launch/classes" "$project/.venv/bin/nextflow" run "$project/main.nf" --help
+        NXF_OPTS="-Xshare:dump -XX:SharedClassListFile=$launch/classes" "$project/.venv/bin/nextflow" -v
+    ) >/dev/null
+    rm -rf "$launch"
+}
+share_classes
+
 say "done; now: source .venv/bin/activate"

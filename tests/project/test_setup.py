@@ -110,6 +110,11 @@ def test_the_launcher_brings_its_own_nextflow(nextflow: Path, tmp_path: Path) ->
     assert result.stdout.startswith("nextflow version 24.10.0"), result.stderr
 
 
+def test_java_finds_the_classes_of_nextflow_parsed(nextflow: Path, tmp_path: Path) -> None:
+    result = version(nextflow, PATH=own_path(tmp_path), NXF_OPTS="-Xshare:on")  # without them it would not start
+    assert result.stdout.startswith("nextflow version 24.10.0"), result.stdout
+
+
 @pytest.mark.parametrize(
     ("found", "taken"), [("24.10.0", True), ("24.10.6", True), ("25.04.1", True), ("24.4.4", False), ("9.1", False)]
 )

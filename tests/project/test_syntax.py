@@ -40,6 +40,11 @@ FORBIDDEN = {  # what is forbidden: the pattern that finds it, and an example
     "a value of the environment without quotes": (r"^\s*env\s+[A-Za-z(]", "env PYCURATE_CODE"),
     "parameters for an include": (r"\b(?:addParams|params)\s*\(", "include { X } from y addParams(a: 1)"),
     "a section shell or when": (r"^\s*(?:shell|when):", "    shell:"),
+    # Allowed, but the faster of Groovy's two ways to parse does not know it: such a file is parsed twice.
+    "a named argument without parentheses": (
+        r"^\s*(?:ext|path|stdout|tuple|val)\s(?:[^(){\n]|\([^()\n]*\))*\b\w+:\s",
+        "tuple path(a, arity: 1), emit: b",
+    ),
 }
 
 

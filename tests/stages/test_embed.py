@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import scripted
-from by_hand import MODELS, call, make_set, pixels
+from by_hand import CLASSES, MODELS, call, make_set, pixels
 from PIL import Image
 from scripted import patches, write_model
 
@@ -84,10 +84,9 @@ def test_views_of_the_descriptor_are_those_of_the_image_mirrored_and_turned(tmp_
                 np.testing.assert_allclose(found[:, view], patches(turned), atol=2e-3)
     alone = read_array(path_of(tmp_path, "img_emb", "00000"))
     assert np.array_equal(alone, read_array(path_of(tmp_path, "dedup_emb", "00000"))[:, 0])
-    with open(tmp_path / "own.py", "a") as file:
-        file.write("class Wide(Mean): view = View(8, 9)\n")
-    said = call(tmp_path, "embed", *own, "own.py:Wide", "--dedup-views", "dihedral", code=2)
-    assert "own.py:Wide takes images of 9 x 8 pixels, which do not fit it when turned" in said
+    (tmp_path / "wide.py").write_text(f"{CLASSES}\nclass Wide(Mean): view = View(8, 9)\n")
+    said = call(tmp_path, "embed", *own, "wide.py:Wide", "--dedup-views", "dihedral", code=2)
+    assert "wide.py:Wide takes images of 9 x 8 pixels, which do not fit it when turned" in said
 
 
 def test_one_partition_alone_gives_the_same_files(tmp_path: Path) -> None:

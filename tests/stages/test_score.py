@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from by_hand import MODELS, call, make_set
+from by_hand import CLASSES, MODELS, call, make_set
 
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_array, read_table
@@ -28,5 +28,6 @@ def test_scores_are_those_of_the_embeddings_and_measures(tmp_path: Path) -> None
 def test_a_scorer_that_was_not_measured_is_named(tmp_path: Path) -> None:
     make_set(tmp_path, [[0]])
     call(tmp_path, "embed", *MODELS)
-    (tmp_path / "own.py").write_text((tmp_path / "own.py").read_text().replace('"bright"', '"dark"'))
-    assert "dark" in call(tmp_path, "score", *MODELS, code=1)
+    (tmp_path / "other.py").write_text(CLASSES.replace('"bright"', '"dark"'))
+    other = [word.replace("own.py:Bright", "other.py:Bright") for word in MODELS]
+    assert "dark" in call(tmp_path, "score", *other, code=1)

@@ -1,15 +1,15 @@
 """Stages called script by script on a small set, with models whose results numpy can compute."""
 
+import contextlib
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tars import Member, write_tar
 
-ROOT = Path(__file__).resolve().parents[2]
+from scripts import called
+
 SIDE = 8
 CLASSES = f"""
 from pycurate.images.views import View
@@ -51,10 +51,10 @@ def make_set(folder: Path, shards: list[list[int | bytes]]) -> None:
 
 
 def call(folder: Path, name: str, *words: object, code: int = 0) -> str:
-    """What a script said on stderr, called in the folder; `code` is how it has to end."""
-    command = [sys.executable, str(ROOT / "bin" / f"{name}.py"), *map(str, words)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
+    """What a script said on stderr, called in the folder and in this process; `code` is how it has to end."""
+    with contextlib.chdir(folder):
+        done = called(name, *words)
+    assert done.exit_code == code, done.output
     return done.stderr
 
 

@@ -240,7 +240,8 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "--input is missing" in said
     own = ("--filter", "m:C,own.py:C=3,/a/own.py:C", "--scorer", "a/own.py:C", "--min_score", "a=1,b,c=x")
     model = ("--dedup", "true", "--dedup_encoder", "torchscript:model.pt", "--encoder", "torchscript:/no/model.pt")
-    said = refused(tmp_path, "--input", "x", *own, *model)
+    said = refused(tmp_path, "--input", "a.tar", "b.tar", *own, *model)
+    assert "quote patterns" in said  # the shell has expanded one
     assert "--dedup_encoder torchscript:model.pt: write the absolute path" in said
     assert "--dedup_encoder torchscript:model.pt: has no threshold of its own; add --dedup_threshold" in said
     assert "--encoder 'torchscript:/no/model.pt': there is no such file" in said
@@ -250,12 +251,13 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     )
     assert "--min_score b: is not COLUMN=NUMBER" in said and "--min_score c=x: is not COLUMN=NUMBER" in said
     assert "m:C:" not in said and "/a/own.py:C:" not in said and "a=1:" not in said
-    words = ("--similar", "a=x,a=y,B=x", "--concept", "c=a hat, red|a hat", "--concept_threshold", "d=1")
+    words = ("--similar", "a=x,a=y,B=x", "--concept", "c=hat|head,e=a hat, red|a hat", "--concept_threshold", "d=1")
     balance = ("--balance", "captions", "--target", "3", "--balance_words", "none.json")
     text = ("--text_area_threshold", "0.1")
-    said = refused(
-        tmp_path, "--input", "x", "--score", "a=2*s_clip_loss", "--keep_top", "a=0.3", *words, *balance, *text
-    )
+    lists = ("--blocklist", "a.txt,crc:b,md5:none.txt,md5:s3://a/b", "--digests", "pdq,crc")
+    leakage = ("--leakage", "a=s3://b/c,d=s3://e/f")
+    scores = ("--score", "a=2*s_clip_loss", "--keep_top", "a=0.3")
+    said = refused(tmp_path, "--input", "x", *scores, *words, *balance, *text, *lists, *leakage)
     assert "s_clip_loss requires a CLIP model: add for example --preset clip-b32" in said
     assert "--similar 'B=x': is not NAME=FOLDER with" in said and "--similar a=x,a=y,B=x: names two sets alike" in said
     assert "--concept ' red|a hat': is not NAME=FOLDER or NAME='PROMPT|OTHER PROMPT', without commas" in said
@@ -263,16 +265,11 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "--balance captions requires --cap\n" in said and "--target has no effect with --balance captions" in said
     assert "--balance_words 'none.json': there is no such file" in said
     assert "--text_area_threshold has no effect without --text_area true" in said
-    lists = ("--blocklist", "a.txt,crc:b,md5:none.txt,md5:s3://a/b", "--digests", "pdq,crc")
-    leakage = ("--leakage", "a=s3://b/c,d=s3://e/f")
-    said = refused(tmp_path, "--input", "x", "--concept", "c=hat|head", *lists, *leakage)
     assert "--concept c: words require a CLIP model: add for example --preset clip-b32, or name a folder" in said
     assert "--blocklist 'a.txt': is not KIND:FILE" in said and "--blocklist 'crc:b': is not KIND:FILE" in said
     assert "--blocklist 'md5:none.txt': there is no such file" in said and "--digests crc: is none of md5" in said
     for address in ("--blocklist 'md5:s3://a/b'", "--leakage 's3://b/c'", "--leakage 's3://e/f'"):
         assert f"{address}: is an address; give a " in said
-    # A pattern that the shell expanded.
-    assert "quote patterns" in refused(tmp_path, "--input", "a.tar", "b.tar")
 
 
 MODELS = """
