@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -31,6 +33,11 @@ def on_all_cores(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     exception of `function` is raised here.
     """
     return list(_pool().map(function, items))
+
+
+one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+"""Decorates what multiplies matrices by numpy on threads of its own, or few enough: OpenBLAS's threads spin while they
+wait for each other, which on a busy machine takes several times the CPU time of one."""
 
 
 def default_device() -> str:

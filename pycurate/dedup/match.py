@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from pycurate.dedup.keys import SLACK
 from pycurate.dedup.pairs import Found, copies_table, pairs_table
 from pycurate.dedup.products import close_pairs
 from pycurate.dedup.visits import nodes_of
 
-SLACK = 1.2e-3  # what rounding keys to float16 may take from a product: 2 * 2^-11, and what float32 adds
 BLOCK = 1024  # rows and columns of one product: 4 MiB of float32, about what a core's cache holds
 
 
@@ -87,7 +87,7 @@ def neighbours(keys: np.ndarray, nodes: np.ndarray, rows: np.ndarray, columns: n
     An image is none of its own, nor of a byte-equal one.
 
     Args:
-        keys: float32 (n, dim), members best first, rounded to float16 (see `pycurate.dedup.cells` and SLACK).
+        keys: float32 (n, dim), members best first, rounded to float16 (see `pycurate.dedup.keys`).
         nodes: member_dtype (n,), the same members.
         rows: int64, ascending positions of the members that look for duplicates.
         columns: int64, ascending positions of the members that they look among.

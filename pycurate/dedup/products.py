@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from pycurate.dedup.keys import pair_cost
+from pycurate.hardware import default_device
+
 if TYPE_CHECKING:  # it takes seconds to import, and few samples do without
     import torch
 
@@ -15,6 +18,19 @@ Keys = TypeVar("Keys", np.ndarray, "torch.Tensor")
 ClosePairs = Callable[[np.ndarray, slice], tuple[np.ndarray, np.ndarray]]
 """For int64 (m,), positions of rows, and a run of columns: int64 (k,) twice, which of both have a product of at least
 the floor, in the order of the rows and then the columns."""
+
+
+IMPORT = 4e9  # of torch, and of learning the cells that it serves
+
+
+def torch_pays(cost: float) -> bool:
+    """Whether so much work, in the unit of `pycurate.dedup.keys`, is too much for numpy and one cell."""
+    return cost >= IMPORT
+
+
+def device_for(products: float, numbers: int) -> str | None:
+    """Where so many products of keys of so many numbers are made: a device of torch, or None for numpy."""
+    return default_device() if torch_pays(products * pair_cost(numbers)) else None
 
 
 def close_pairs(rows: np.ndarray, columns: np.ndarray, floor: float, device: str | None) -> ClosePairs:

@@ -8,7 +8,7 @@ from dedup_sets import Samples, chains, clustered, giant, run, stars
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycurate.dedup import few
+from pycurate.dedup import products
 from pycurate.dedup.products import close_pairs
 from pycurate.dedup.settings import Settings
 from pycurate.results.layout import path_of
@@ -27,7 +27,7 @@ from pycurate.results.layout import path_of
 def test_both_searches_leave_the_same_pairs(samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = Settings(0.9)
     decisions = [run(tmp_path / "numpy", samples, choice, aesthetic=0.4)]
-    monkeypatch.setattr(few, "FEW", 0)
+    monkeypatch.setattr(products, "IMPORT", 0)
     decisions.append(run(tmp_path / "torch", samples, choice, aesthetic=0.4))
     one, other = (path_of(tmp_path / by, "pairs", "00000").read_bytes() for by in ("numpy", "torch"))
     assert one == other
