@@ -47,6 +47,13 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def computes_bf16() -> bool:
+    """Whether this processor has instructions for products of bf16: AMX, or AVX-512 BF16, which all with AMX have."""
+    import torch
+
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
 def cores() -> int:
     """The cores that this process may use, which under Slurm or in a container are fewer than the machine's."""
     return len(os.sched_getaffinity(0))
