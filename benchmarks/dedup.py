@@ -35,6 +35,7 @@ from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
 from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.filters.filtering import Filtering
+from pycurate.hardware import computes_bf16
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
 from pycurate.stages import dedup
@@ -201,6 +202,7 @@ def process(*words: object) -> tuple[float, float]:
 def sizes(counts: tuple[int, ...], dim: int, thresholds: tuple[float, ...], rounds: int) -> None:
     """The whole of `dedup.py pairs`, exact, against the best brute force, as processes with their imports."""
     program, peer = Path(__file__).parent.parent / "bin" / "dedup.py", Path(__file__).with_name("dedup_brute.py")
+    slower = "fp32" if computes_bf16() else "bf16"  # of large sets
     for samples in counts:
         with tempfile.TemporaryDirectory() as name:
             folder = write_results(Path(name), clip_like(samples, dim))
@@ -219,7 +221,7 @@ def sizes(counts: tuple[int, ...], dim: int, thresholds: tuple[float, ...], roun
                 ways |= {
                     way: (peer, name, threshold, "--way", way)
                     for way in ("numpy", "fp32", "bf16")
-                    if samples < 20_000 or way != "numpy"
+                    if (samples < 20_000 or way != "numpy") and (samples <= 100_000 or way != slower)
                 }
                 taken = [{way: process(*words) for way, words in ways.items()} for _ in range(rounds)]
                 # Fewer than the peer's only where a list is cut; twice where two met in both of their cells.

@@ -100,7 +100,7 @@ def neighbours(keys: np.ndarray, nodes: np.ndarray, rows: np.ndarray, columns: n
     samples, content = nodes["sample"], nodes["content"]
 
     def candidates(row_start: int, count: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Members of a block of rows and those that their keys are near, sorted; the caller keeps `count` up to date."""
+        """Members of a block of rows and those near them by their keys, sorted; the caller keeps `count` up to date."""
         block = rows[row_start : row_start + BLOCK]
         waiting: list[tuple[np.ndarray, np.ndarray]] = []
         for start in range(0, int(np.searchsorted(columns, block[-1])), BLOCK):

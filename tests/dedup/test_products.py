@@ -61,7 +61,7 @@ def test_bf16_misses_no_pair(seed: int, dim: int, rank: int, monkeypatch: pytest
     keys = [(side / np.linalg.norm(side, axis=1, keepdims=True)).astype(np.float32) for side in (one, other)]
     exact = keys[0].astype(np.float64) @ keys[1].astype(np.float64).T
     floor = np.sort(exact.ravel())[rank]
-    near, close = close_pairs(*keys, float(floor), "cpu")(np.arange(20), slice(0, 20))
+    near, close = close_pairs(keys[0], keys[1], float(floor), "cpu")(np.arange(20), slice(0, 20))
     found = np.zeros((20, 20), bool)
     found[near, close] = True
     assert found[exact >= floor].all()
