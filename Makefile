@@ -49,7 +49,8 @@ bench: setup ## Measure each part against its bound
 	PYTHONPATH=tests/support python benchmarks/text.py demo/shards/a
 	python benchmarks/stages.py
 	python benchmarks/stores.py
-	python benchmarks/fixed_cost.py
+	python benchmarks/runs.py
+	python benchmarks/dedup.py sizes --samples 1000 --samples 10000 --samples 100000 --threshold 0.95
 
 bench-dedup: setup ## Measure the search for duplicates
 	python benchmarks/dedup.py centres

@@ -25,14 +25,17 @@ from dedup_data import clip_like, write_results
 from dedup_ways import WAYS, homes_by_faiss, k_means_by_torch
 
 from pycurate.dedup.brute_force import check_decisions
-from pycurate.dedup.cells import Cells, cells_path, distance_at, keys_of, visits
+from pycurate.dedup.cells import Cells, cells_path, distance_at, visits
+from pycurate.dedup.fit import most_cells
+from pycurate.dedup.keys import directions_of, keys_of
 from pycurate.dedup.kmeans import k_means
 from pycurate.dedup.pairs import read_pairs
 from pycurate.dedup.partitions import embeddings_of, sources_of
 from pycurate.dedup.settings import Settings
-from pycurate.dedup.train import directions_of, most_cells, train
+from pycurate.dedup.train import train
 from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.filters.filtering import Filtering
+from pycurate.hardware import computes_bf16
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
 from pycurate.stages import dedup
@@ -199,6 +202,7 @@ def process(*words: object) -> tuple[float, float]:
 def sizes(counts: tuple[int, ...], dim: int, thresholds: tuple[float, ...], rounds: int) -> None:
     """The whole of `dedup.py pairs`, exact, against the best brute force, as processes with their imports."""
     program, peer = Path(__file__).parent.parent / "bin" / "dedup.py", Path(__file__).with_name("dedup_brute.py")
+    slower = "fp32" if computes_bf16() else "bf16"  # of large sets
     for samples in counts:
         with tempfile.TemporaryDirectory() as name:
             folder = write_results(Path(name), clip_like(samples, dim))
@@ -217,7 +221,7 @@ def sizes(counts: tuple[int, ...], dim: int, thresholds: tuple[float, ...], roun
                 ways |= {
                     way: (peer, name, threshold, "--way", way)
                     for way in ("numpy", "fp32", "bf16")
-                    if samples < 20_000 or way != "numpy"
+                    if (samples < 20_000 or way != "numpy") and (samples <= 100_000 or way != slower)
                 }
                 taken = [{way: process(*words) for way, words in ways.items()} for _ in range(rounds)]
                 # Fewer than the peer's only where a list is cut; twice where two met in both of their cells.
@@ -246,8 +250,8 @@ def visits_of(keys: torch.Tensor, centres: torch.Tensor) -> None:
 @click.option("--samples", default=32_768, show_default=True)
 def centres(samples: int) -> None:
     """The k-means of TRAIN, and the search among centres of ASSIGN, by faiss and by torch: cpu-s."""
-    vectors = torch.from_numpy(as_compared(clip_like(samples, DIM)))
-    keys = keys_of(vectors, directions_of(vectors)[:, :63].contiguous())
+    vectors = as_compared(clip_like(samples, DIM))
+    keys = torch.from_numpy(keys_of(vectors, directions_of(vectors)[:, :63]))
     for cells in (64, 256, 1024, 4096):
         placed = k_means(keys, cells, 1)
         ways: dict[str, Callable[[], object]] = {

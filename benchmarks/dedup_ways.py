@@ -3,7 +3,7 @@
 import faiss
 import torch
 
-from pycurate.dedup import train
+from pycurate.dedup import kmeans
 from pycurate.dedup.cells import IN_CACHE, rounding
 from pycurate.hardware import cores
 from pycurate.stages import dedup
@@ -49,7 +49,7 @@ def visits_by_faiss(keys: torch.Tensor, centres: torch.Tensor, within: float) ->
 
 
 def _centres_by_torch() -> None:
-    train.k_means = k_means_by_torch
+    kmeans.k_means = k_means_by_torch
 
 
 def _homes_by_faiss() -> None:

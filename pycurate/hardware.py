@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -33,11 +35,23 @@ def on_all_cores(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     return list(_pool().map(function, items))
 
 
+one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+"""Decorates what multiplies matrices by numpy on threads of its own, or few enough: OpenBLAS's threads spin while they
+wait for each other, which on a busy machine takes several times the CPU time of one."""
+
+
 def default_device() -> str:
     """cuda where there is a GPU, else cpu."""
     import torch  # here, since it takes seconds
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def computes_bf16() -> bool:
+    """Whether this processor has instructions for products of bf16: AMX, or AVX-512 BF16, which all with AMX have."""
+    import torch
+
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def cores() -> int:

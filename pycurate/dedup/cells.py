@@ -28,7 +28,7 @@ the rounding may be answered otherwise by another processor, library or block si
 answer is stored with its visits, and the proof asks for no more. Centres are computed once, too, and stored.
 
 Keys are made in float32, too, with errors below 1e-5 here, and stored in float16, with an error below 2^-11 of each
-number. WIDEN and `pycurate.dedup.match.SLACK` exceed what these can add up to.
+number. WIDEN and `pycurate.dedup.keys.SLACK` exceed what these can add up to.
 
 **Fast mode** visits within a fraction of d/2 only. To measure what that loses, a fraction of the samples, the probes,
 also pay visits within d to every cell. A probe at home in A meets every duplicate of its in that one's home B, because
@@ -48,7 +48,7 @@ from pycurate.errors import TableError
 from pycurate.files import atomic
 from pycurate.results.layout import path_of
 
-if TYPE_CHECKING:  # it takes seconds to import, and few samples need no more than Cells
+if TYPE_CHECKING:  # it takes seconds to import, and one cell needs no more than Cells
     import torch
 
 ROUNDED = 1e-6  # on squares of distances: similarities are compared as float32
@@ -82,8 +82,8 @@ class Cells:
 
     @property
     def whole(self) -> bool:
-        """Whether there is but one cell, of the vectors themselves, so that all are at home there."""
-        return self.reach == 1 and len(self.centres) == 1 and self.directions.shape[0] == self.directions.shape[1]
+        """Whether there is but one cell, so that all are at home there."""
+        return self.reach == 1 and len(self.centres) == 1
 
     def save(self, path: Path) -> None:
         """Write one `.npz` file."""
@@ -115,24 +115,6 @@ def distance_at(threshold: float) -> float:
 def rounding(numbers: int) -> float:
     """More than what float32 can be wrong by in the rule of visits, for keys of so many numbers (see the module)."""
     return 6 * (numbers + 4) * 2.0**-24
-
-
-def keys_of(vectors: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-    """float16 (n, dim) from `vectors.as_compared`, float32 (dim, k) -> float32 (n, k + 1), or (n, dim) if k = dim.
-
-    A vector without a direction has a key of zeros.
-    """
-    import torch
-
-    wide = vectors.float()
-    square = (wide * wide).sum(dim=1, keepdim=True)
-    wide = wide * torch.where(square > 0, square, 1).rsqrt()
-    if directions.shape[0] == directions.shape[1]:
-        return wide
-    inside = wide @ directions
-    # 1e-6 makes up for the rounding of the difference: too long a rest costs a comparison, too short a one a duplicate.
-    rest = ((1 - (inside * inside).sum(dim=1, keepdim=True)).clamp(min=0) + 1e-6).sqrt()
-    return torch.cat([inside, torch.where(square > 0, rest, 0)], dim=1)
 
 
 def visits(keys: torch.Tensor, centres: torch.Tensor, within: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup.few import device_for
 from pycurate.dedup.match import Query, match_nodes
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search, pairs_table, read_pairs
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of
+from pycurate.dedup.products import device_for
 from pycurate.dedup.rank import COLUMNS, RANK, Keep, best_first, checked_keep, order_of, shard_names
 from pycurate.dedup.recall import EXACT, Recall, recall_of
 from pycurate.dedup.vectors import ROW_BITS, Embeddings, sample_numbers
@@ -21,6 +21,7 @@ from pycurate.dedup.visits import members_of, nodes_of
 from pycurate.dedup.walk import GONE, walk
 from pycurate.errors import TableError
 from pycurate.files import write_json
+from pycurate.hardware import one_blas_thread
 from pycurate.results.layout import path_of
 from pycurate.results.tables import DUPLICATES, GROUP, written
 from pycurate.results.uids import hex_digits
@@ -177,6 +178,7 @@ def _by_source(samples: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         yield number, samples[start:stop] & ((1 << ROW_BITS) - 1)
 
 
+@one_blas_thread
 def duplicates(
     results: Path, sources: Sequence[Source], passes: Mapping[int, np.ndarray]
 ) -> tuple[Dropped, Search, Recall]:
@@ -287,7 +289,8 @@ def match_again(results: Path, graph: Graph, threshold: float, embeddings: Embed
         nodes = nodes[graph.may_be_kept(nodes["sample"])]
         nodes = nodes[nodes["probe"] < 2]
         rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())
-        lookup = Query(threshold, limit, embeddings.similarity, device_for(len(nodes)))
+        device = device_for(rows.sum() * len(nodes), nodes["key"].shape[1])
+        lookup = Query(threshold, limit, embeddings.similarity, device)
         found = match_nodes(nodes, rows, np.ones(len(nodes), bool), lookup)
         tables.append(pairs_table(nodes, found, np.zeros(len(nodes))))
     more = graph.pairs["more"].to_numpy().copy()

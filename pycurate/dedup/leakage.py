@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup.few import device_for
 from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
+from pycurate.dedup.products import device_for
 from pycurate.dedup.vectors import sample_numbers
+from pycurate.hardware import one_blas_thread
 from pycurate.results.layout import path_of, paths_of
 from pycurate.results.tables import read_table, read_tables, stream, write_table
 
@@ -50,6 +51,7 @@ def thresholds_around(threshold: float) -> list[float]:
     return [round(1 - part * (1 - threshold), 6) for part in (1.5, 1.0, 0.5)]
 
 
+@one_blas_thread
 def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: float) -> pa.Table:
     """LEAKS of one partition: of each image of each set, all matches that reach the lowest threshold, and the best.
 
@@ -63,7 +65,8 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
     own = source.readable(["uid", "sha256"])
     contents = own["sha256"].to_numpy().astype("S64")
     keys = _unit(embeddings.block(source.number, 0, own.num_rows))
-    device = device_for(own.num_rows * keys.shape[1])
+    products = own.num_rows * keys.shape[1] * sum(embeddings.rows(other.number) for other in others)
+    device = device_for(products, keys.shape[2])
     tables = [LEAKS.empty_table()]
     for name, those in sets.items():
         for other in those:

@@ -5,18 +5,19 @@ is at home (see `pycurate.dedup.cells`). Nor need two vectors of mirrored or tur
 image as it is (see `pycurate.dedup.vectors`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from pycurate.dedup.keys import SLACK
 from pycurate.dedup.pairs import Found, copies_table, pairs_table
 from pycurate.dedup.products import close_pairs
 from pycurate.dedup.visits import nodes_of
 
-SLACK = 1.2e-3  # what rounding keys to float16 may take from a product: 2 * 2^-11, and what float32 adds
 BLOCK = 1024  # rows and columns of one product: 4 MiB of float32, about what a core's cache holds
+TOGETHER = 2048  # candidates of a block of rows that are worth comparing in full at once
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def neighbours(keys: np.ndarray, nodes: np.ndarray, rows: np.ndarray, columns: n
     An image is none of its own, nor of a byte-equal one.
 
     Args:
-        keys: float32 (n, dim), members best first, rounded to float16 (see `pycurate.dedup.cells` and SLACK).
+        keys: float32 (n, dim), members best first, rounded to float16 (see `pycurate.dedup.keys`).
         nodes: member_dtype (n,), the same members.
         rows: int64, ascending positions of the members that look for duplicates.
         columns: int64, ascending positions of the members that they look among.
@@ -98,20 +99,29 @@ def neighbours(keys: np.ndarray, nodes: np.ndarray, rows: np.ndarray, columns: n
     close = close_pairs(keys[rows], keys[columns], lookup.threshold - SLACK, lookup.device)
     samples, content = nodes["sample"], nodes["content"]
 
-    def of_block(row_start: int) -> Found:
+    def candidates(row_start: int, count: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Members of a block of rows and those near them by their keys, sorted; the caller keeps `count` up to date."""
         block = rows[row_start : row_start + BLOCK]
-        count = np.zeros(len(block), np.int64)
-        last = np.full(len(block), -1)
-        parts = []
+        waiting: list[tuple[np.ndarray, np.ndarray]] = []
         for start in range(0, int(np.searchsorted(columns, block[-1])), BLOCK):
             others = columns[start : start + BLOCK]
             active = np.flatnonzero((count < lookup.limit) & (block > others[0]))
             if not len(active):
                 break
             near, other = close(row_start + active, slice(start, start + BLOCK))
-            if not len(near):
-                continue
-            i, j = active[near], others[other]
+            waiting.append((active[near], others[other]))
+            if sum(len(i) for i, _ in waiting) >= TOGETHER:
+                yield _sorted(waiting)
+                waiting = []
+        if any(len(i) for i, _ in waiting):
+            yield _sorted(waiting)
+
+    def of_block(row_start: int) -> Found:
+        block = rows[row_start : row_start + BLOCK]
+        count = np.zeros(len(block), np.int64)
+        last = np.full(len(block), -1)
+        parts = []
+        for i, j in candidates(row_start, count):
             apart = (j < block[i]) & (content[j] != content[block[i]]).any(axis=1)
             i, j = i[apart], j[apart]
             again = np.zeros(len(i), bool)  # another view of the image before it
@@ -126,6 +136,13 @@ def neighbours(keys: np.ndarray, nodes: np.ndarray, rows: np.ndarray, columns: n
         return Found(block[i], j, alike, (count[i] >= lookup.limit) & (j == last[i]))
 
     return Found.of(list(lookup.each(of_block, range(0, len(rows), BLOCK))))
+
+
+def _sorted(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs (i, j) of `parts`, sorted."""
+    i, j = (np.concatenate(side) for side in zip(*parts, strict=True))
+    sort = np.lexsort((j, i))
+    return i[sort], j[sort]
 
 
 def _first(

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from pycurate.dedup.keys import pair_cost
+from pycurate.hardware import computes_bf16, default_device
+
 if TYPE_CHECKING:  # it takes seconds to import, and few samples do without
     import torch
 
@@ -14,11 +17,26 @@ Keys = TypeVar("Keys", np.ndarray, "torch.Tensor")
 
 ClosePairs = Callable[[np.ndarray, slice], tuple[np.ndarray, np.ndarray]]
 """For int64 (m,), positions of rows, and a run of columns: int64 (k,) twice, which of both have a product of at least
-the floor, in the order of the rows and then the columns."""
+the floor, and maybe some of less, in the order of the rows and then the columns."""
+
+BF16_SLACK = 6.1e-3
+"""What bf16 may take from the product of two keys: 2 * 2^-9 + 2^-18 by rounding their numbers to 8 bits
+(Cauchy-Schwarz, for keys no longer than 1.01), 2^-9 by rounding the product, and less than 1e-4 by its float32 sum."""
+IMPORT = 4e9  # of torch, and of learning the cells that it serves
+
+
+def torch_pays(cost: float) -> bool:
+    """Whether so much work, in the unit of `pycurate.dedup.keys`, is too much for numpy and one cell."""
+    return cost >= IMPORT
+
+
+def device_for(products: float, numbers: int) -> str | None:
+    """Where so many products of keys of so many numbers are made: a device of torch, or None for numpy."""
+    return default_device() if torch_pays(products * pair_cost(numbers)) else None
 
 
 def close_pairs(rows: np.ndarray, columns: np.ndarray, floor: float, device: str | None) -> ClosePairs:
-    """What finds pairs of keys, float32 (n, dim) each, of a product of at least `floor`.
+    """What finds pairs of keys, float32 (n, dim) each and no longer than 1.01, with a product of at least `floor`.
 
     `device`: of torch; None: numpy computes them, for so few that they take less time than importing torch.
     """
@@ -38,13 +56,15 @@ def _by_torch(rows: np.ndarray, columns: np.ndarray, floor: float, device: str) 
     import torch
 
     row_keys, column_keys = (torch.from_numpy(keys).to(device) for keys in (rows, columns))
+    if device == "cpu" and computes_bf16():  # no GPU has yet shown that it sums these products in float32
+        row_keys, column_keys, floor = row_keys.bfloat16(), column_keys.bfloat16(), floor - BF16_SLACK
 
     def close(active: np.ndarray, run: slice) -> tuple[np.ndarray, np.ndarray]:
         products = _of(row_keys, active) @ column_keys[run].T
-        hits = torch.nonzero(products.amax(dim=1) >= floor).flatten()
+        hits = torch.nonzero(products.amax(dim=1).float() >= floor).flatten()
         if not len(hits):
             return active[:0], active[:0]
-        row, column = torch.nonzero(products[hits] >= floor, as_tuple=True)
+        row, column = torch.nonzero(products[hits].float() >= floor, as_tuple=True)
         return hits[row].cpu().numpy(), column.cpu().numpy()
 
     return close

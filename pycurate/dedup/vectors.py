@@ -108,7 +108,7 @@ class Embeddings:
         result = np.empty((len(samples), *self.shape), np.float16)
         partitions = samples >> ROW_BITS
         rows = samples & ((1 << ROW_BITS) - 1)
-        for partition in np.unique(partitions).tolist():
+        for partition in set(partitions.tolist()):
             here = partitions == partition
             try:
                 result[here] = _compared(self._open(partition)[rows[here]])

@@ -6,15 +6,11 @@ The choice follows from the device and the processor alone, so that every task o
 import torch
 
 from pycurate.errors import UsageError
+from pycurate.hardware import computes_bf16
 from pycurate.parameters import default_of
 
 AUTO: str = default_of("precision")
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
-def computes_bf16() -> bool:
-    """Whether this processor has instructions for products of bf16: AMX, or AVX-512 BF16, which all with AMX have."""
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def precision_on(device: torch.device, wanted: str = AUTO) -> str:

@@ -14,19 +14,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup.cells import Cells, distance_at, keys_of, visits
-from pycurate.dedup.few import are_few, cells_of_few, device_for
+from pycurate.dedup.cells import Cells, distance_at, visits
 from pycurate.dedup.graph import duplicates, write_duplicates
+from pycurate.dedup.keys import keys_of
 from pycurate.dedup.match import Query, match_cell
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search
-from pycurate.dedup.partitions import Source, aesthetic_of, check_encoder, embeddings_of, sources_of
+from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, sources_of
+from pycurate.dedup.products import device_for
 from pycurate.dedup.rank import COLUMNS, checked_keep, order_of, scattered
 from pycurate.dedup.sets import check_folder
 from pycurate.dedup.settings import Settings
+from pycurate.dedup.train import train
 from pycurate.dedup.vectors import Embeddings, sample_numbers
 from pycurate.dedup.visits import member_dtype, members_of
 from pycurate.errors import UsageError
-from pycurate.hardware import cores, default_device
+from pycurate.hardware import cores, default_device, one_blas_thread
 from pycurate.results.layout import path_of
 from pycurate.results.tables import SAMPLES, read_views, write_array, write_table
 from pycurate.results.uids import uid_numbers
@@ -37,6 +39,7 @@ PROBE_BITS = 58  # one image in 2^(64 - 58) = 64 is a probe in fast mode
 ROWS = 8192  # vectors assigned at once, about
 
 
+@one_blas_thread
 def assign(source: Source, results: Path, cells: Cells) -> None:
     """Write the visits of one partition's samples to cells, sorted by cell, beneath `results`."""
     samples = source.readable(source.known(["sha256", *COLUMNS]))
@@ -71,25 +74,23 @@ def _blocks(embeddings: Embeddings, partition: int) -> Blocks:
 
 
 def _at_home(one: np.ndarray, chosen: np.ndarray, blocks: Blocks, cells: Cells) -> np.ndarray:
-    """The chosen ones of member_dtype (n,), at home in the one cell, with the vectors as keys."""
+    """The chosen ones of member_dtype (n,), at home in the one cell."""
     one["home"] = True
     for here, block in blocks:
-        keys = block.astype(np.float32)
-        lengths = np.linalg.norm(keys, axis=1, keepdims=True)
-        one["key"][here] = keys / np.where(lengths > 0, lengths, 1)
+        one["key"][here] = keys_of(block, cells.directions)
     return one[chosen]
 
 
 def _visiting(one: np.ndarray, chosen: np.ndarray, blocks: Blocks, cells: Cells) -> np.ndarray:
     """The visits of the chosen ones of member_dtype (n,), sorted by cell."""
-    import torch  # here and below, since it takes seconds, and few samples do not need it
+    import torch  # here and below, since it takes seconds, and one cell does not need it
 
-    directions, centres = (torch.from_numpy(array).to(default_device()) for array in (cells.directions, cells.centres))
+    centres = torch.from_numpy(cells.centres).to(default_device())
     searched = torch.from_numpy(chosen).to(default_device())
     distance = distance_at(cells.threshold)
     found: list[np.ndarray] = [np.zeros((0, 4), np.int64)]
     for here, block in blocks:
-        keys = keys_of(torch.from_numpy(block).to(default_device()), directions)
+        keys = torch.from_numpy(keys_of(block, cells.directions)).to(default_device())
         home, seen = visits(keys, centres, cells.reach * distance / 2)
         if cells.reach < 1:
             probes = torch.from_numpy(one["probe"][here] > 0).to(default_device())
@@ -110,6 +111,7 @@ def _visiting(one: np.ndarray, chosen: np.ndarray, blocks: Blocks, cells: Cells)
     return members
 
 
+@one_blas_thread
 def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> None:
     """Write the duplicates that meet in one bucket of cells.
 
@@ -121,37 +123,32 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     members = members_of(results, embeddings.paths, *cells.buckets[bucket : bucket + 2].tolist())
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
     each = np.split(members, starts[1:]) if len(members) else []
-    lookup = Query(cells.threshold, LIMIT, embeddings.similarity, device_for(len(members)))
-    tables = [PAIRS.empty_table(), *(_match_in_threads if lookup.device else _match_here)(each, lookup)]
+    device = device_for(sum(len(cell) ** 2 for cell in each) / 2, cells.centres.shape[1])
+    lookup = Query(cells.threshold, LIMIT, embeddings.similarity, device)
+    tables = [PAIRS.empty_table(), *_match_in_threads(each, lookup)]
     search = Search(cells.threshold, cells.keep, cells.reach, buckets)
     table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(search.to_metadata())
     write_table(path_of(results, "pairs", f"{bucket:05d}"), table)
     log.info("bucket %d: %d visits, %d pairs", bucket, len(members), table.num_rows)
 
 
-def _match_here(each: Sequence[np.ndarray], lookup: Query) -> list[pa.Table]:
-    return [match_cell(members, lookup) for members in each]
-
-
 def _match_in_threads(each: Sequence[np.ndarray], lookup: Query) -> list[pa.Table]:
     """One thread per cell, or per block of rows of a single cell: products are too small for threads to share one."""
-    import torch
-
-    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(cores(), initializer=_one_thread if lookup.device else None) as pool:
         if len(each) == 1:
             return [match_cell(each[0], replace(lookup, each=pool.map))]
         return list(pool.map(lambda members: match_cell(members, lookup), each))
 
 
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def find_pairs(results: Path, sources: Sequence[Source], settings: Settings) -> None:
     """Train, assign and match in this process; leaves cells, assigned and pairs."""
-    check_encoder(sources)
-    if are_few(sources, settings):
-        cells = cells_of_few(results, sources, settings)
-    else:
-        from pycurate.dedup.train import train  # here, since it brings torch
-
-        cells = train(results, sources, settings)
+    cells = train(results, sources, settings)
     for source in sources:
         assign(source, results, cells)
     embeddings = embeddings_of(sources)

@@ -16,7 +16,7 @@ from loaded import load
 from pictures import encode, photographs
 from PIL import Image
 
-from pycurate.dedup import few
+from pycurate.dedup import products
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.cells import Cells, cells_path
 from pycurate.dedup.pairs import read_pairs
@@ -98,7 +98,7 @@ def test_any_mixture(
     choice = Settings(threshold, keep, True, cells, buckets)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
         if not numpy:
-            patch.setattr(few, "FEW", 0)
+            patch.setattr(products, "IMPORT", 0)
         got = run(tmp_path_factory.mktemp("set"), samples, choice, parts, *limits)
     assert got == brute_force(samples, threshold, keep, *limits)
 
@@ -184,7 +184,7 @@ def test_copies_and_lookalikes_by_the_duplicate_descriptor(
     numpy: bool,
 ) -> None:
     if not numpy:
-        monkeypatch.setattr(few, "FEW", 0)
+        monkeypatch.setattr(products, "IMPORT", 0)
     choice = Settings(threshold, keep, True, cells, buckets)  # type: ignore[arg-type]
     assert run(tmp_path, described, choice, parts, *limits) == brute_force(described, threshold, keep, *limits)
 

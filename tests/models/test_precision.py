@@ -10,10 +10,11 @@ from loaded import loaded
 from tiny_clip import TEXT, save_random, save_tiny
 
 from pycurate.errors import UsageError
+from pycurate.hardware import computes_bf16
 from pycurate.models import precision
 from pycurate.models.builtin.openclip import OpenClip
 from pycurate.models.identity import identity_of
-from pycurate.models.precision import FORMATS, computes_bf16, precision_on
+from pycurate.models.precision import FORMATS, precision_on
 from pycurate.models.presets import load_encoder
 
 NOWHERE = Path("/nonexistent")

@@ -48,7 +48,6 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     "results/comparisons.py": "stages/test_compare.py",
     # Parts of one search, which as a whole must decide as brute force does.
     "dedup/match.py": "dedup/test_brute_force.py",
-    "dedup/products.py": "dedup/test_few.py",
     "dedup/train.py": "dedup/test_brute_force.py",
     "dedup/visits.py": "dedup/test_brute_force.py",
     "dedup/walk.py": "dedup/test_brute_force.py",

@@ -9,10 +9,9 @@ import pyarrow as pa
 import torch
 from curated import decide
 
-from pycurate.dedup.cells import keys_of
+from pycurate.dedup.keys import directions_of, keys_of
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
-from pycurate.dedup.train import directions_of
 from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
@@ -235,9 +234,9 @@ def giant(n: int, dim: int = 32, views: int = 1) -> Samples:
 
 def keys_like(n: int, dim: int, seed: int) -> torch.Tensor:
     """float32 (n, up to 64): clustered vectors as k-means and cells get them."""
-    vectors = torch.from_numpy(as_compared(clustered(n, dim, seed)))
+    vectors = as_compared(clustered(n, dim, seed))
     directions = directions_of(vectors)
-    return keys_of(vectors, directions[:, :63].contiguous() if dim > 64 else directions)
+    return torch.from_numpy(keys_of(vectors, directions[:, :63] if dim > 64 else directions))
 
 
 def set_columns(path: Path, **columns: Sequence[object]) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dedup_sets import Samples, chains, clustered, giant, run, stars
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pycurate.dedup import few
-from pycurate.dedup.products import close_pairs
+from pycurate.dedup import products
+from pycurate.dedup.products import BF16_SLACK, close_pairs
 from pycurate.dedup.settings import Settings
 from pycurate.results.layout import path_of
 
@@ -27,7 +27,7 @@ from pycurate.results.layout import path_of
 def test_both_searches_leave_the_same_pairs(samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = Settings(0.9)
     decisions = [run(tmp_path / "numpy", samples, choice, aesthetic=0.4)]
-    monkeypatch.setattr(few, "FEW", 0)
+    monkeypatch.setattr(products, "IMPORT", 0)
     decisions.append(run(tmp_path / "torch", samples, choice, aesthetic=0.4))
     one, other = (path_of(tmp_path / by, "pairs", "00000").read_bytes() for by in ("numpy", "torch"))
     assert one == other
@@ -50,3 +50,19 @@ def test_close_pairs_are_those_of_plain_products(seed: int, rows: int, columns: 
     for device in (None, "cpu"):
         found = close_pairs(row_keys, column_keys, 3.0, device)(active, run)
         assert np.stack(found, axis=1).tolist() == expected
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**16), dim=st.sampled_from([2, 16, 33, 512]), rank=st.integers(0, 399))
+def test_bf16_misses_no_pair(seed: int, dim: int, rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "computes_bf16", lambda: True)
+    random = np.random.default_rng(seed)
+    one, other = random.normal(size=(2, 20, dim)) + 0.5
+    keys = [(side / np.linalg.norm(side, axis=1, keepdims=True)).astype(np.float32) for side in (one, other)]
+    exact = keys[0].astype(np.float64) @ keys[1].astype(np.float64).T
+    floor = np.sort(exact.ravel())[rank]
+    near, close = close_pairs(keys[0], keys[1], float(floor), "cpu")(np.arange(20), slice(0, 20))
+    found = np.zeros((20, 20), bool)
+    found[near, close] = True
+    assert found[exact >= floor].all()
+    assert (exact[found] >= floor - 2 * BF16_SLACK).all()
