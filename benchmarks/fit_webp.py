@@ -15,7 +15,7 @@ import click
 import numpy as np
 from PIL import Image
 
-from pycurate.images.jpeg import LUMINANCE, scale_of
+from pycurate.images.jpeg import MEAN_STEP, scale_of
 from pycurate.images.vp8 import webp_step
 
 JPEG = (10, 15, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 93, 95, 97, 98)
@@ -41,14 +41,14 @@ def compared(path: Path) -> list[tuple[float, float]]:
     if path.suffix != ".png":
         image = image.resize((image.width * 7 // 10, image.height * 7 // 10), Image.Resampling.LANCZOS)
     errors = [error(image, saved(image, "JPEG", quality)) for quality in JPEG]
-    steps = [np.log2(LUMINANCE.mean() * scale_of(quality) / 100) for quality in JPEG]
+    steps = [np.log2(MEAN_STEP * scale_of(quality) / 100) for quality in JPEG]
     found = []
     for quality in WEBP:
         data = saved(image, "WEBP", quality)
         own = webp_step(data)
         assert own is not None
         found.append((float(np.log2(own)), float(np.interp(error(image, data), errors[::-1], steps[::-1]))))
-    return [pair for pair in found if pair[1] > np.log2(LUMINANCE.mean() * scale_of(FINEST) / 100)]
+    return [pair for pair in found if pair[1] > np.log2(MEAN_STEP * scale_of(FINEST) / 100)]
 
 
 @click.command(help=__doc__)

@@ -6,7 +6,7 @@ it is with batches, and an image's result then cannot depend on which images cam
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -32,7 +32,12 @@ def on_all_cores(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     The threads are shared by all models of the process and there is one for each core that it may use. The first
     exception of `function` is raised here.
     """
-    return list(_pool().map(function, items))
+    return list(start_on_all_cores(function, items))
+
+
+def start_on_all_cores(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """As on_all_cores, but this only begins the work; the iterator waits for it, and raises."""
+    return _pool().map(function, items)
 
 
 one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")

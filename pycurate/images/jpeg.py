@@ -30,6 +30,7 @@ LUMINANCE = np.array(
     ]
 )
 """The quantisation steps of luminance in annex K of T.81, which encoders scale by their quality."""
+MEAN_STEP = float(LUMINANCE.mean())
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def scale_of(quality: float) -> float:
 
 def quality_of(step: float) -> float:
     """The quality, 1 to 100, that scales LUMINANCE to this mean."""
-    scale = 100 * step / LUMINANCE.mean()
+    scale = 100 * step / MEAN_STEP
     return float(np.clip(5000 / scale if scale > 100 else 100 - scale / 2, 1, 100))
 
 

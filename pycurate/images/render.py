@@ -82,8 +82,9 @@ def _tiles(pixels: np.ndarray, view: View) -> np.ndarray:
     """The tiles of an image, side by side: uint8 (3, view.height, view.width)."""
     tiles = np.zeros((view.height, view.width, 3), np.uint8)
     height, width = min(TILE, pixels.shape[0]), min(TILE, pixels.shape[1])
+    columns = list(enumerate(corners(pixels.shape[1])))
     for down, top in enumerate(corners(pixels.shape[0])):
-        for across, left in enumerate(corners(pixels.shape[1])):
+        for across, left in columns:
             tile = pixels[top : top + height, left : left + width]
             tiles[down * TILE : down * TILE + height, across * TILE : across * TILE + width] = tile
     return np.ascontiguousarray(tiles.transpose(2, 0, 1))

@@ -3,6 +3,8 @@
 Its signs are added up with weights that benchmarks/fit_softness.py learned from photographs and their copies.
 """
 
+from statistics import median
+
 import numpy as np
 
 from pycurate.images.views import TILE, TILES_ACROSS
@@ -16,7 +18,7 @@ _SIZES = np.bincount(_BAND)[1:]
 # linear and cubic interpolation in JPEG compressed images", CRV 2005) every seventh place is that of JPEG's blocks.
 _SPAN = 56
 _WINDOW = np.hanning(_SPAN)
-_PLACES = np.array([9, 10, 11, 12, 16, 17, 18, 19, 23, 24, 25, 26])
+_PLACES = [9, 10, 11, 12, 16, 17, 18, 19, 23, 24, 25, 26]
 
 WEIGHTS = np.concatenate(
     [
@@ -57,13 +59,13 @@ def signs(
         compression: coarseness of the coarsest JPEG and of the last one, in bits; 1 if pixels show an earlier one.
     """
     narrower = np.log2(np.minimum(energy[0], energy[:, 0]) + FLOOR)[1:]  # of rows and columns, that with less
-    spectrum = _spectrum(luminance)
+    spectrum = _spectrum(luminance).tolist()
     blocks = max(spectrum[7], spectrum[21])
-    periods = [spectrum[_PLACES].max(), spectrum[18:20].max(), spectrum[11:13].max(), spectrum[22:24].max()]
-    found = [*(levels[:-1] - levels[1:]), levels[0], levels[-1], *(narrower[:-1] - narrower[1:]), *compression]
-    found += [min(max(height - 2, 0), 5) for height in periods]
-    found += [min(max(blocks, -1), 7), *(min(max(spectrum[at] - blocks, -3), 5) for at in (14, 28))]
-    return np.array(found)
+    periods = [max(spectrum[at] for at in _PLACES), *(max(spectrum[at : at + 2]) for at in (18, 11, 22))]
+    peaks = [min(max(height - 2, 0), 5) for height in periods]
+    peaks += [min(max(blocks, -1), 7), *(min(max(spectrum[at] - blocks, -3), 5) for at in (14, 28))]
+    steps, narrow = levels[:-1] - levels[1:], narrower[:-1] - narrower[1:]
+    return np.concatenate((steps, levels[[0, -1]], narrow, compression, peaks))
 
 
 def least_sum(levels: np.ndarray) -> float:
@@ -79,15 +81,13 @@ def softened(levels: np.ndarray, found: np.ndarray) -> float:
 
 def _spectrum(luminance: np.ndarray) -> np.ndarray:
     """float64 (29,): the second differences' power at each frequency, in bits above the median of _PLACES."""
-    power = np.zeros(_SPAN // 2 + 1)
-    signed = luminance.astype(np.int16)
-    rows, columns = signed[::2], signed[:, ::2]  # every other one is enough
-    across = np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]).sum(axis=0, dtype=np.int32)
-    down = np.abs(columns[:-2] - 2 * columns[1:-1] + columns[2:]).sum(axis=1, dtype=np.int32)
-    for differences in (across, down):
-        along = np.log(differences / len(rows) + 1.0)
-        along = np.concatenate((along[:1], along, along[-1:])).reshape(TILES_ACROSS, TILE)[:, 4 : 4 + _SPAN]
-        transformed = np.fft.rfft((along - along.mean(axis=1, keepdims=True)) * _WINDOW)
-        power += (transformed.real**2 + transformed.imag**2).sum(axis=0)
-    power += 1e-6
-    return np.log2(power / np.median(power[_PLACES]))
+    rows, columns = luminance[::2].astype(np.int16), luminance[:, ::2].astype(np.int16)  # every other one is enough
+    across, down = np.diff(rows, 2, axis=1), np.diff(columns, 2, axis=0)
+    # Sums of 128 numbers of at most 510 fit into 16 bits.
+    sums = [np.abs(bends).sum(axis=axis, dtype=np.uint16) for axis, bends in enumerate((across, down))]
+    along = np.log(np.stack(sums) / len(rows) + 1.0)
+    along = np.concatenate((along[:, :1], along, along[:, -1:]), axis=1).reshape(2, TILES_ACROSS, TILE)
+    along = along[:, :, 4 : 4 + _SPAN]
+    transformed = np.fft.rfft((along - along.mean(axis=2, keepdims=True)) * _WINDOW)
+    power = (transformed.real**2 + transformed.imag**2).sum(axis=1).sum(axis=0) + 1e-6
+    return np.log2(power / median(power[_PLACES].tolist()))

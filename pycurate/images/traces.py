@@ -24,6 +24,8 @@ _TABLES = (
     np.array([scale_of(quality) * LUMINANCE / 100 + 0.5 for quality in _QUALITIES.tolist()]).astype(int).clip(1, _STEPS)
 )
 _PROBED_STEPS = np.stack([_TABLES[:, u, v] for u, v in _PROBED], axis=1)  # (qualities, probed)
+_OF_TABLES = np.arange(len(_PROBED)), _PROBED_STEPS - 1  # where a probed coefficient's steps stand in _COMB
+_COARSE = _PROBED_STEPS.min(axis=1) >= 3  # finer steps drown in the rounding of pixels
 
 _FINEST_RECODED = 88  # the quality of a last compression above which `past_quality` needs no help
 _LEAST_GAP = 6  # between the qualities of both compressions
@@ -48,13 +50,11 @@ def past_quality(counts: np.ndarray) -> float | None:
     """The JPEG quality whose quantisation steps the coefficients still keep to, the coarsest of several; None if none.
 
     Values that were multiples of a step have a peak of their spectrum at its inverse (the trace is that of Fan and de
-    Queiroz, "Identification of bitmap compression history", IEEE Transactions on Image Processing 12, 2003). Steps
-    below 3 drown in the rounding of pixels.
+    Queiroz, "Identification of bitmap compression history", IEEE Transactions on Image Processing 12, 2003).
     """
     match, number = counts @ _COMB, counts @ _COUNTED
-    which, step = np.arange(len(_PROBED)), _PROBED_STEPS - 1
-    matches, numbers = match[which, step].sum(axis=1), number[which, step].sum(axis=1)
-    likeness = np.where((numbers >= _FEWEST) & (_PROBED_STEPS.min(axis=1) >= 3), matches / np.maximum(numbers, 1), -1)
+    matches, numbers = match[_OF_TABLES].sum(axis=1), number[_OF_TABLES].sum(axis=1)
+    likeness = np.where(_COARSE & (numbers >= _FEWEST), matches / np.maximum(numbers, 1), -1)
     fits = np.flatnonzero(likeness > max(0.2, 0.45 * likeness.max()))
     return float(_QUALITIES[fits[0]]) if len(fits) else None
 
@@ -69,7 +69,8 @@ def recoded_quality(counts: np.ndarray, last: float) -> float | None:
     if not _QUALITIES[0] <= last <= _FINEST_RECODED:
         return None
     at = round(last) - int(_QUALITIES[0])
-    gain, values = np.zeros(len(_QUALITIES)), 0
+    coarser = _PROBED_STEPS[last - _LEAST_GAP > _QUALITIES]
+    gain, values = np.zeros(len(coarser)), 0
     for probed, step in enumerate(_PROBED_STEPS[at].tolist()):
         own, counted = counts[probed] @ _COMB[:, step - 1], counts[probed] @ _COUNTED[:, step - 1]
         if counted < _FEWEST or own < 0.4 * counted:  # the table is another one
@@ -82,14 +83,15 @@ def recoded_quality(counts: np.ndarray, last: float) -> float | None:
         once = _spread(step * np.arange(1, len(found) + 1), mean)
         once /= once.sum()
         twice = np.einsum(
-            "qk,qkn->qn", _spread(_PROBED_STEPS[:, probed, None] * np.arange(1, _MULTIPLES), mean), _rounded(at, probed)
+            "qk,qkn->qn",
+            _spread(coarser[:, probed, None] * np.arange(1, _MULTIPLES), mean),
+            _rounded(at, probed)[: len(coarser)],
         )[:, : len(found)]
         twice /= twice.sum(axis=1, keepdims=True) + 1e-12
         gain += np.log((1 - _STRAY) * twice / once + _STRAY) @ found
         values += int(found.sum())
-    gain[last - _LEAST_GAP <= _QUALITIES] = -np.inf
-    best = int(np.argmax(gain))
-    return float(_QUALITIES[best]) if gain[best] > max(_LEAST_GAIN, _LEAST_MEAN_GAIN * values) else None
+    enough = gain.max(initial=0) > max(_LEAST_GAIN, _LEAST_MEAN_GAIN * values)
+    return float(_QUALITIES[np.argmax(gain)]) if enough else None
 
 
 def _spread(levels: np.ndarray, mean: float) -> np.ndarray:

@@ -8,11 +8,15 @@ number of images; MKL's product of ten rows gives the ninth and tenth others tha
 choose the number as its attribute `batch`; None says that it takes any number, since it computes each row by itself.
 
 A GPU works while its caller goes on, so `start_encode` and `start_score` only begin; what they give is waited for and
-looked at when it is called. `one_behind` puts the next batch before that. On a CPU the work is done when they return.
+looked at when it is called. `one_behind` puts the next batch before that. On a CPU they only begin, too, where `batch`
+is None: such models share the cores, and no core is idle until the last image of one is done. Others have done their
+work when they return.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -56,15 +60,17 @@ def batch_of(model: Encoder | PixelScorer, pixels: torch.Tensor) -> int | None:
 def start_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, samples: Sequence[str]) -> Rows:
     """uint8 (n, 3, h, w), and the name of each sample -> float32 (n, encoder.dim), as the encoder gives it.
 
-    On a GPU the work has only begun when this returns; on a CPU it is done. A batch too large for memory is halved.
-    Raises ModelError, naming class, partition and sample, if the encoder raises; the result, when it is called for,
-    raises it if the encoder gave what its protocol does not allow: another shape or type, a value that is not finite.
+    On a GPU, and if `encoder.batch` is None, the work has only begun when this returns. A batch too large for memory is
+    halved. This or the result, when it is called for, raises ModelError, naming class, partition and sample, if the
+    encoder raises; the result does if the encoder gave what its protocol does not allow: another shape or type, a
+    value that is not finite.
     """
 
     def encode(start: int, stop: int, size: int) -> torch.Tensor:
         return encoder.encode(_filled(pixels[start:stop], size))
 
-    return _start(encode, encoder, (encoder.dim,), partition, samples, batch_of(encoder, pixels))
+    batch = batch_of(encoder, pixels)
+    return _beside(encoder, pixels, batch, lambda: _start(encode, encoder, (encoder.dim,), partition, samples, batch))
 
 
 def start_score(
@@ -76,7 +82,8 @@ def start_score(
         known = [*images[start:stop], *[images[stop - 1]] * (size - (stop - start))]
         return scorer.score(_filled(pixels[start:stop], size), known)
 
-    return _start(score, scorer, (), partition, samples, batch_of(scorer, pixels))
+    batch = batch_of(scorer, pixels)
+    return _beside(scorer, pixels, batch, lambda: _start(score, scorer, (), partition, samples, batch))
 
 
 def checked_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, samples: Sequence[str]) -> np.ndarray:
@@ -101,6 +108,17 @@ def checked_embedding_score(
         return scorer.score(np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)]))
 
     return _start(score, scorer, (), partition, samples, getattr(scorer, "batch", EMBEDDING_BATCH))()
+
+
+def _beside(model: object, pixels: torch.Tensor, batch: int | None, begin: Callable[[], Rows]) -> Rows:
+    """begin(); in the thread of the model's class where models share a CPU."""
+    return begin() if pixels.is_cuda or batch is not None else _thread(_name(model)).submit(lambda: begin()()).result
+
+
+@cache
+def _thread(name: str) -> ThreadPoolExecutor:
+    """The thread in which models of a class are called, one batch after the other; torch works in it as in this one."""
+    return ThreadPoolExecutor(1, name, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),))
 
 
 def _start(

@@ -5,8 +5,8 @@ made with `Class(model_dir, device)`: the folder that holds weights, and a torch
 
 A class may have besides
     batch      how many rows it is always given at once, so that a row's result does not depend on how many come with
-               it; None if it computes each row by itself. Without it, an image is alone on a CPU (see
-               pycurate.models.batching)
+               it; None if it computes each row by itself: on a CPU it is then called in a thread that its class has to
+               itself. Without it, an image is alone on a CPU (see pycurate.models.batching)
     encoders   scorers: the names of the encoders that it fits; any other is refused
     sha256     encoders: the SHA-256 of its weights, recorded with its embeddings; by default, that of `weights`
     weights    the published files that it needs, as pycurate.models.weights.Weights; `models.py fetch` brings them

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pycurate.errors import UsageError
 from pycurate.files import write_json
-from pycurate.hardware import cores, on_all_cores
+from pycurate.hardware import cores, start_on_all_cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.evidence import Evidence, evidence
 from pycurate.images.loader import Batch, Loader
@@ -107,8 +107,8 @@ def embed_partition(
     masking = Masking.of(encoders["masked_emb"], scorers) if "masked_emb" in encoders else None
     measures: list[list[np.ndarray]] = [[np.zeros(0, dtype=np.float32)] for _ in scorers]
 
-    def start(batch: Batch[int]) -> list[Rows]:
-        """Note what was found of each image, and set the models to work on the readable ones."""
+    def start(batch: Batch[int]) -> tuple[list[Rows], Iterator[Pdq], Iterator[Evidence]]:
+        """Note what was found of each image, and begin with what the readable ones need."""
         found = list(zip(batch.items, batch.images, strict=True))
         for index, info in found:
             infos[index] = info
@@ -132,17 +132,17 @@ def embed_partition(
             known[id(masking.scorer)] = lambda: areas(text)  # and text is not sought twice
         for scorer, pixels in scored:
             started.append(known.get(id(scorer)) or start_score(scorer, pixels, images, number, uids))
-        if hashed:
-            hashes.extend(on_all_cores(pdq, rendered[-1].cpu().numpy()))
-        told.extend(on_all_cores(evidence, zip(tiles.cpu().numpy(), images, strict=True)))
-        return started
+        hashing = start_on_all_cores(pdq, rendered[-1].cpu().numpy() if hashed else ())
+        return started, hashing, start_on_all_cores(evidence, zip(tiles.cpu().numpy(), images, strict=True))
 
     inputs = [*(encoder.view for encoder, _ in seen), *(scorer.view for scorer in scorers)]
     inputs += [PDQ, TILES] if hashed else [TILES]
     options = replace(options, backend="cpu") if hashed else options
     items = _items(shards, rows, infos, [name for name in digests if name != "pdq"], caption_key)
     with Loader(inputs, **vars(options)) as loader:
-        for started in one_behind(map(start, loader.batches(items))):
+        for started, hashing, telling in one_behind(map(start, loader.batches(items))):
+            hashes.extend(hashing)
+            told.extend(telling)
             encoded, measured = started[: len(embeddings)], started[len(embeddings) :]
             for vectors, result in zip(embeddings, encoded, strict=True):
                 vectors.append(normalised(result()).astype(EMBEDDING))

@@ -1,6 +1,7 @@
 """What a model gives is not believed unseen: every breach names the class, the partition and the sample."""
 
 from collections.abc import Sequence
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -85,6 +86,38 @@ def test_what_a_model_gave_is_checked_when_it_is_called_for() -> None:
     rows = start_encode(broken(torch.full((BATCH, 2), torch.nan)), pixels(3), "00007", NAMES[:3])  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=r"not finite \(partition 00007, sample sample-0\)"):
         rows()
+
+
+def test_models_that_take_any_number_work_beside_each_other_on_a_cpu_and_each_at_one_batch_at_a_time() -> None:
+    both = Barrier(2, timeout=60)
+
+    class One(OneByOne):
+        batch = None
+
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            both.wait()  # passed when the other is called, too
+            return super().encode(pixels)
+
+    class Other(One):
+        pass
+
+    one, other = One(), Other()
+    began = [
+        start_encode(encoder, pixels(count), "00007", NAMES[:count]) for count in (3, 7) for encoder in (one, other)
+    ]
+    assert [len(rows()) for rows in began] == [3, 3, 7, 7]
+    assert one.seen == other.seen == [3, 7]
+
+
+def test_a_model_in_a_thread_of_its_own_raises_what_it_would_in_the_callers() -> None:
+    class Raising(OneByOne):
+        batch = None
+
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            raise KeyError("weights")
+
+    with pytest.raises(ModelError, match=r"Raising raised KeyError.*\(partition 00007, sample sample-0\)"):
+        start_encode(Raising(), pixels(3), "00007", NAMES[:3])()
 
 
 @pytest.mark.gpu
