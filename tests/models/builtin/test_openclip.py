@@ -278,6 +278,19 @@ def test_an_embedding_of_the_real_size_is_the_same_at_every_place(b32: OpenClip)
         assert torch.equal(b32.encode(placed), alone[which])
 
 
+def test_images_are_computed_together_only_where_their_places_change_no_bit(
+    tiny: OpenClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tiny.group > 1
+    alone = tiny._embed
+
+    def by_place(images: torch.Tensor) -> torch.Tensor:
+        return alone(images) + torch.linspace(0, 1e-6, len(images))[:, None]
+
+    monkeypatch.setattr(tiny, "_embed", by_place)
+    assert tiny._group_size() == 1
+
+
 @settings(max_examples=8)
 @given(order=st.permutations(range(40)), count=st.integers(1, 40))
 def test_a_caption_does_not_depend_on_its_place(tiny: OpenClip, order: list[int], count: int) -> None:
