@@ -10,8 +10,7 @@ numpy  float32 by numpy, which takes less time to import than torch: for small s
 fp32   float32 by torch
 bf16   bfloat16 by torch, for processors with units for it
 
-The slack of bf16: to round a number to 8 bits puts it off by 2^-9 of itself at most, so the product of two unit vectors
-by 2 * 2^-9 + 2^-18 (Cauchy-Schwarz), its rounding by 2^-9 again, and the sum in float32 by less than 1e-4: 6e-3 in all.
+The slack of bf16 is that of pycurate.dedup.products, where its proof is.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +19,11 @@ from pathlib import Path
 import click
 import numpy as np
 
+from pycurate.dedup.products import BF16_SLACK
 from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.hardware import cores
 
-SLACK = {"numpy": 1e-4, "fp32": 1e-4, "bf16": 6.1e-3}
+SLACK = {"numpy": 1e-4, "fp32": 1e-4, "bf16": BF16_SLACK}
 ROWS = 1024  # of a block
 
 

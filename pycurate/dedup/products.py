@@ -19,9 +19,10 @@ ClosePairs = Callable[[np.ndarray, slice], tuple[np.ndarray, np.ndarray]]
 """For int64 (m,), positions of rows, and a run of columns: int64 (k,) twice, which of both have a product of at least
 the floor, and maybe some of less, in the order of the rows and then the columns."""
 
-BF16_SLACK = 6.1e-3
-"""What bf16 may take from the product of two keys: 2 * 2^-9 + 2^-18 by rounding their numbers to 8 bits
-(Cauchy-Schwarz, for keys no longer than 1.01), 2^-9 by rounding the product, and less than 1e-4 by its float32 sum."""
+BF16_SLACK = 1.22e-2
+"""What bf16 may take from the product of two keys no longer than 1.01: 2 * 2^-8 + 2^-16 by rounding their numbers to 8
+bits (Cauchy-Schwarz), 2^-8 by rounding the product, times 1.01 squared each, and less than 1e-4 by its float32 sum."""
+BF16_FROM = 128  # numbers of a key, below which the slack's candidates take the time that bf16 saves
 IMPORT = 4e9  # of torch, and of learning the cells that it serves
 
 
@@ -56,7 +57,8 @@ def _by_torch(rows: np.ndarray, columns: np.ndarray, floor: float, device: str) 
     import torch
 
     row_keys, column_keys = (torch.from_numpy(keys).to(device) for keys in (rows, columns))
-    if device == "cpu" and computes_bf16():  # no GPU has yet shown that it sums these products in float32
+    # Not on a GPU: none has shown yet that it sums these products in float32.
+    if device == "cpu" and rows.shape[1] >= BF16_FROM and computes_bf16():
         row_keys, column_keys, floor = row_keys.bfloat16(), column_keys.bfloat16(), floor - BF16_SLACK
 
     def close(active: np.ndarray, run: slice) -> tuple[np.ndarray, np.ndarray]:

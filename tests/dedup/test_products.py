@@ -56,6 +56,7 @@ def test_close_pairs_are_those_of_plain_products(seed: int, rows: int, columns: 
 @given(seed=st.integers(0, 2**16), dim=st.sampled_from([2, 16, 33, 512]), rank=st.integers(0, 399))
 def test_bf16_misses_no_pair(seed: int, dim: int, rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "computes_bf16", lambda: True)
+    monkeypatch.setattr(products, "BF16_FROM", 0)
     random = np.random.default_rng(seed)
     one, other = random.normal(size=(2, 20, dim)) + 0.5
     keys = [(side / np.linalg.norm(side, axis=1, keepdims=True)).astype(np.float32) for side in (one, other)]
