@@ -57,6 +57,7 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     # Readers and writers of files that others lay out.
     "images/jpeg.py": "images/test_decode.py",
     "models/builtin/lite0_graph.py": "models/builtin/test_efficientnet.py",
+    "models/builtin/onnx_session.py": "models/builtin/test_opennsfw.py",
     "models/findings.py": "models/test_selftest.py",
     "models/builtin/sscd.py": "models/builtin/test_torchscript.py",
     "results/tables.py": "dedup/test_partitions.py",

