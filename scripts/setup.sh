@@ -54,14 +54,16 @@ if ! differing_jars >/dev/null 2>&1; then
 fi
 install -m 755 scripts/nextflow .venv/bin/nextflow
 
-# Note which classes a start of Nextflow loads, and keep them as Java has them in memory (class-data sharing).
+# Note which classes a run of Nextflow loads, and keep them as Java has them in memory (class-data sharing).
 share_classes() {
     local project=$PWD launch
     launch=$(mktemp -d)
     (
         cd "$launch"
         export PYCURATE_NEXTFLOW=1 NXF_HOME="$launch/home" # this Nextflow, whatever else is on PATH
-        NXF_OPTS="-XX:DumpLoadedClassList=$launch/classes" "$project/.venv/bin/nextflow" run "$project/main.nf" --help
+        mkdir shards && touch shards/a.tar
+        NXF_OPTS="-XX:DumpLoadedClassList=$launch/classes" \
+            "$project/.venv/bin/nextflow" run "$project/main.nf" -stub-run --input shards --dedup true
         NXF_OPTS="-Xshare:dump -XX:SharedClassListFile=$launch/classes" "$project/.venv/bin/nextflow" -v
     ) >/dev/null
     rm -rf "$launch"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pycurate.hardware import on_all_cores
+from pycurate.hardware import in_turn, on_all_cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.views import View
 
@@ -145,6 +145,7 @@ def combine(measures: Measures, pixels: int) -> float:
     return float(min(1, product * max(m.content, 0.5) ** -p.shrunk))
 
 
+@in_turn
 def measure(pixels: np.ndarray) -> Measures:
     """uint8 (3, h, w), RGB -> the measures. In integers as far as can be, for speed and equal results everywhere."""
     red, green, blue = pixels.astype(np.uint16)
