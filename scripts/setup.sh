@@ -54,20 +54,19 @@ if ! differing_jars >/dev/null 2>&1; then
 fi
 install -m 755 scripts/nextflow .venv/bin/nextflow
 
-# Note which classes a run of Nextflow loads, and keep them as Java has them in memory (class-data sharing).
+# Note which classes a run of Nextflow loads, and keep them as Java has them in memory (class-data sharing). In FOLDER.
 share_classes() {
-    local project=$PWD launch
-    launch=$(mktemp -d)
-    (
-        cd "$launch"
-        export PYCURATE_NEXTFLOW=1 NXF_HOME="$launch/home" # this Nextflow, whatever else is on PATH
-        mkdir shards && touch shards/a.tar
-        NXF_OPTS="-XX:DumpLoadedClassList=$launch/classes" \
-            "$project/.venv/bin/nextflow" run "$project/main.nf" -stub-run --input shards --dedup true
-        NXF_OPTS="-Xshare:dump -XX:SharedClassListFile=$launch/classes" "$project/.venv/bin/nextflow" -v
-    ) >/dev/null
-    rm -rf "$launch"
+    local project=$PWD
+    unset "${!NXF_@}" # settings of the user's runs
+    export PYCURATE_NEXTFLOW=1 NXF_HOME="$1/home" # this Nextflow, whatever else is on PATH
+    cd "$1" && mkdir shards && touch shards/a.tar &&
+        NXF_OPTS="-XX:DumpLoadedClassList=$1/classes" "$project/.venv/bin/nextflow" \
+            run "$project/main.nf" -stub-run --input shards --dedup true --model_dir models &&
+        NXF_OPTS="-Xshare:dump -XX:SharedClassListFile=$1/classes" "$project/.venv/bin/nextflow" -v
 }
-share_classes
+launch=$(mktemp -d)
+(share_classes "$launch") >"$launch/log" 2>&1 ||
+    say "Nextflow will take a little longer to start, since its classes could not be kept: $(tail -n 5 "$launch/log")"
+rm -rf "$launch"
 
 say "done; now: source .venv/bin/activate"

