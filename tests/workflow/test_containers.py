@@ -78,6 +78,8 @@ def image(need_tool: Callable[[str, str], Path], tmp_path_factory: pytest.TempPa
     try:
         (folder / "image" / "ch").mkdir()
         variables = json.loads(podman("image", "inspect", "--format", "{{json .Config.Env}}", IMAGE))
+        # Which choose OpenBLAS's kernels, and so last bits, of the run without the image.
+        variables += [f"{name}={value}" for name, value in os.environ.items() if name.startswith("OPENBLAS_")]
         (folder / "image" / "ch" / "environment").write_text("\n".join(variables) + "\n")
         yield folder / "image"
     finally:
