@@ -13,19 +13,22 @@ class Code {
      */
     static Map<String, String> keys(Path project) {
         def reach = new JsonSlurper().parse(project.resolve('conf/code.json'))
+        def root = project.resolve('pycurate')
+        // Each file once: most scripts reach most of the large ones.
+        def digests = [:].withDefault { name -> MessageDigest.getInstance('SHA-256').digest(Files.readAllBytes(root.resolve(name))) }
         reach.scripts.collectEntries { script, own ->
             def parts = reach.shared + own
-            [script, [hash(project.resolve('pycurate'), parts), *parts].join(':')]
+            [script, [hash(root, parts, digests), *parts].join(':')]
         }
     }
 
-    private static String hash(Path root, List<String> parts) {
+    private static String hash(Path root, List<String> parts, Map<String, byte[]> digests) {
         def files = parts.collectMany { part -> Files.walk(root.resolve(part).normalize()).toList() }
             .findAll { file -> file.toString() ==~ /.*\.(py|json|html|css|js|jpg|npz)/ && Files.isRegularFile(file) }
         def digest = MessageDigest.getInstance('SHA-256')
         files.collect { file -> root.relativize(file).toString() }.toSet().sort().each { name ->
             digest.update("${name}\0".getBytes('UTF-8'))
-            digest.update(MessageDigest.getInstance('SHA-256').digest(Files.readAllBytes(root.resolve(name))))
+            digest.update(digests[name])
         }
         digest.digest().encodeHex().toString()
     }

@@ -34,6 +34,14 @@ def test_help_of_the_scripts_fits_a_screen(script: Path) -> None:
         helped(name)
 
 
+@pytest.mark.parametrize("script", sorted((ROOT / "bin").glob("*.py")), ids=lambda path: path.name)
+def test_python_and_openblas_are_set_before_a_script_imports_numpy(script: Path) -> None:
+    command = [sys.executable, "-X", "importtime", str(script), "--help"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    done_with = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]  # in the order of their ends
+    assert "numpy" not in done_with[: done_with.index("pycurate.cli")]
+
+
 def test_each_error_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("- dedup")
     (tmp_path / "strange.yaml").write_text("imput: shards")
