@@ -3,6 +3,9 @@
 import base64
 import io
 import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pyarrow as pa
 from PIL import Image
@@ -16,6 +19,7 @@ log = logging.getLogger(__name__)
 
 HEIGHT, WIDTH = 144, 288  # pixels at most, which is sharp enough for the page's rows of 112
 QUALITY = 70
+THREADS = 4  # of the largest images that are read at all, which take a gigabyte each while they are decoded
 BUDGET = 8_000_000  # characters of all pictures together, so that the report stays under 15 MB
 
 
@@ -24,17 +28,15 @@ def thumbnails(examples: pa.Table, shards: dict[str, Shard]) -> dict[str, str]:
 
     An image that can no longer be read is left out, and the log says why: a picture is no reason to fail a run.
     """
+    rows = examples.select(["uid", "shard", "key", "offset", "size", "sha256"]).to_pylist()
+    named = {row["uid"]: row for row in rows if row["shard"] in shards}
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = dict(zip(named, pool.map(lambda row: _picture(row, shards[row["shard"]]), named.values()), strict=True))
     pictures: dict[str, str] = {}
     left = BUDGET
-    for row in examples.select(["uid", "shard", "key", "offset", "size", "sha256"]).to_pylist():
-        uid, name = row["uid"], row["shard"]
-        if name not in shards:
-            continue
-        image = ImagePlace(row["key"], row["offset"], row["size"], row["sha256"])
-        try:
-            picture = pictures.get(uid) or data_uri(read_image(shards[name], image))
-        except (PycurateError, OSError, ValueError) as error:
-            log.warning("no image of %s in %s: %s", uid, name, error)
+    for uid in (row["uid"] for row in rows):
+        picture = found.get(uid)
+        if picture is None:
             continue
         left -= len(picture)  # an image that stands in two places of the page is in it twice
         if left < 0:
@@ -42,6 +44,15 @@ def thumbnails(examples: pa.Table, shards: dict[str, Shard]) -> dict[str, str]:
             break
         pictures[uid] = picture
     return pictures
+
+
+def _picture(row: Mapping[str, Any], shard: Shard) -> str | None:
+    image = ImagePlace(row["key"], row["offset"], row["size"], row["sha256"])
+    try:
+        return data_uri(read_image(shard, image))
+    except (PycurateError, OSError, ValueError) as error:
+        log.warning("no image of %s in %s: %s", row["uid"], row["shard"], error)
+        return None
 
 
 def data_uri(data: bytes, width: int = WIDTH, height: int = HEIGHT, quality: int = QUALITY) -> str:
