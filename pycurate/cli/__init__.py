@@ -1,12 +1,11 @@
-"""The command `pycurate`: a module for each of its words. What scripts of bin/ have in common is here, too.
+"""The command `pycurate`: a module for each of its words. How its processes and those of bin/ start and end is here.
 
-Whoever imports this runs a process of pycurate's own, and Python and OpenBLAS are set for such a one, which is often a
-short one. Both took a fifth of the time of tasks of a second, and of what EMBED takes beside its work:
+Modules are hundreds of thousands of objects that stay, most of them torch's. Python's search for garbage in cycles went
+through them again and again while they came, and once more at the end, for a fifth of the time of a task of a second.
+So it waits until the work begins, and from then on passes over what is there.
 
-Modules make hundreds of thousands of objects that stay, most of them torch's. Python's search for cycles that are
-garbage looked at them again and again while they came, and once more at the end, and found none that it might free.
-
-Each of OpenBLAS's threads, one per core, turned for a tenth of a second before it first slept.
+OpenBLAS's threads, one per core, spin when they have nothing to do, for a tenth of a second as they start. Here they
+sleep after a hundredth of that.
 """
 
 import atexit
@@ -14,8 +13,16 @@ import gc
 import os
 import sys
 
+_USUAL = gc.get_threshold()
 gc.set_threshold(100_000)
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")  # 2^20 ticks of the processor's clock; numpy reads it once
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")  # 2^20 ticks of the clock; read when numpy is imported
+
+
+def begin_work() -> None:
+    """Keep what has been imported, and look for garbage as often as usual, since what comes now may hold pixels."""
+    if gc.get_threshold() != _USUAL:  # once in a process, though tests call many commands in one
+        gc.freeze()
+        gc.set_threshold(*_USUAL)
 
 
 @atexit.register

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from pycurate.cli import begin_work
 from pycurate.cli.terminal import echo, log_to_stderr
 from pycurate.errors import PycurateError, explained
 from pycurate.fingerprint import check_version
@@ -25,6 +26,7 @@ class _Ends:
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """As click's, but that it always ends the process."""
+        begin_work()
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that has not every letter
         log_to_stderr()

@@ -305,14 +305,13 @@ def _jpeg_pixels(data: bytes, header: jpeg.JpegHeader) -> np.ndarray:
     """
     try:
         return simplejpeg.decode_jpeg(data, "RGB", strict=True)
-    except ValueError as error:
-        cause = error
-    try:
-        return _pillows_jpeg(data, header)
-    except (OSError, SyntaxError, ValueError) as error:
-        if "truncated" in str(error):
-            raise
-        raise cause from error  # libjpeg's own words; Pillow has one sentence for all
+    except ValueError as error:  # kept by no other name: it would hold this frame, and that the pixels, in a cycle
+        try:
+            return _pillows_jpeg(data, header)
+        except (OSError, SyntaxError, ValueError) as second:
+            if "truncated" in str(second):
+                raise
+            raise error from second  # libjpeg's own words; Pillow has one sentence for all
 
 
 def _pillows_jpeg(data: bytes, header: jpeg.JpegHeader) -> np.ndarray:

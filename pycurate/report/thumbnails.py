@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 HEIGHT, WIDTH = 144, 288  # pixels at most, which is sharp enough for the page's rows of 112
 QUALITY = 70
-THREADS = 4  # of the largest images that are read at all, which take a gigabyte each while they are decoded
+THREADS = 2  # the largest images that are read at all take 2 GB each while they are decoded
 BUDGET = 8_000_000  # characters of all pictures together, so that the report stays under 15 MB
 
 

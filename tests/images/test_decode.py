@@ -1,6 +1,8 @@
 """Image files of every kind, whole and broken: what is said of them and which pixels come out."""
 
+import gc
 import io
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -90,6 +92,27 @@ def test_what_cannot_be_read_gets_its_code(case: str) -> None:
     assert pixels is None
     assert info.error == code
     assert code in CODES and info.message and "\n" not in info.message
+
+
+@pytest.mark.parametrize("case", [*kinds(), *broken(), "JPEG with bytes before its end", "JPEG cut and ended"])
+def test_what_was_decoded_is_gone_once_nobody_holds_it(case: str) -> None:
+    # What stands in a cycle waits for Python's search for garbage, with the pixels of images that came before it.
+    whole = encode(photograph(), "JPEG")
+    cases = kinds() | {name: data for name, (data, _) in broken().items()}
+    cases["JPEG with bytes before its end"] = whole[:-2] + bytes(200) + whole[-2:]
+    cases["JPEG cut and ended"] = whole[: len(whole) // 2] + whole[-2:]
+    decode(cases[case])  # what the libraries keep from then on
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        decode(cases[case])
+        gc.collect()
+        assert [one for one in gc.garbage if isinstance(one, (FrameType, np.ndarray, Image.Image))] == []
+    finally:
+        gc.set_debug(0)
+        gc.enable()
+        gc.garbage.clear()
 
 
 def test_the_limit_counts_before_anything_is_decoded() -> None:
