@@ -27,5 +27,7 @@ def begin_work() -> None:
 
 @atexit.register
 def _leave_all_as_it_is() -> None:
-    if "triton" not in sys.modules:  # which open_clip brings, and which reports what is still there at the end
+    if "triton" in sys.modules:  # which open_clip brings, and which reports what is still there at the end
+        gc.unfreeze()
+    else:
         gc.freeze()

@@ -42,6 +42,12 @@ def test_python_and_openblas_are_set_before_a_script_imports_numpy(script: Path)
     assert "numpy" not in done_with[: done_with.index("pycurate.cli")]
 
 
+def test_a_process_with_triton_ends_without_a_report_of_what_is_left() -> None:
+    code = "import pycurate.cli, triton; pycurate.cli.begin_work()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_each_error_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("- dedup")
     (tmp_path / "strange.yaml").write_text("imput: shards")
