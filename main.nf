@@ -28,6 +28,7 @@ workflow {
     home = Models.home(settings)
     outdir = Paths.outdir()                                     // on this machine, also where --outdir is an address
     Call.take(outdir, launchDir)
+    Orphans.avoid()                                             // whose jobs may go on
 
     // What each script can reach of the package: an edit of it must not be answered from the cache, nor run in an older image.
     code = Code.keys(projectDir)

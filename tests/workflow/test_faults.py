@@ -173,11 +173,13 @@ def test_memory(scene: Scene, undisturbed: Flow) -> None:
 
 def test_nextflow(scene: Scene, undisturbed: Flow) -> None:
     running = scene.start()
-    scene.flow.await_task("embed.py", running)
+    left = scene.flow.await_task("embed.py", running).folder
     running.kill()
     running.wait()
     assert not (scene.flow.folder / "results" / "summary.json").exists()
     scene.resume()  # while the jobs that it left go on
+    used = (scene.flow.out / "pipeline_info" / "trace.txt").read_text()
+    assert f"{left.parent.name}/{left.name[:6]}" not in used  # where such a job writes
     assert scene.flow.results() == undisturbed.results()
 
 
