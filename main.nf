@@ -92,7 +92,7 @@ workflow {
         made = REFERENCE.out.made.filter { all -> all.size() == raw.size() } // fewer where the run is being stopped
     }
     named = made.map { all -> References.tables(sets, all) }    // where the tables of each set are, a value
-    references = named.map { tables -> References.of(settings, 'reference', tables) }
+    references = named.map { tables -> References.of(settings, ['reference'], tables) } // [what they are, folders]
 
     tables = EMBED.out.samples.join(SCORE.out.scores).join(EMBED.out.embeddings)        // [number, samples, scores, img_emb, dedup_emb or []]
     samples = Tables.column(tables, 1)                          // all files of each, values
@@ -101,11 +101,10 @@ workflow {
     descriptors = Tables.column(tables, 4)                      // of another encoder than the scores', if there are any
     times = channel.empty()
     comparisons = channel.value([])                             // all files, a value
-    wanted = References.wanted(settings)
     captions = Parameters.comparesCaptions(settings)
-    if (wanted || captions) {
-        targets = named.map { folders -> References.of(settings, 'similar', folders) + References.of(settings, 'concept', folders) }
-        COMPARE(wanted, captions, tables, SCORE.out.texts, targets, scoring, code.compare)
+    if (References.wanted(settings) || captions) {
+        targets = named.map { folders -> References.of(settings, ['similar', 'concept'], folders) }
+        COMPARE(captions, tables, SCORE.out.texts, targets, scoring, code.compare)
         comparisons = Tables.column(COMPARE.out.comparisons, 1)
         times = COMPARE.out.times
     }
@@ -118,11 +117,11 @@ workflow {
     }
     leaks = channel.value([])                                   // of all partitions, a value
     if (settings.leakage) {
-        DEDUP_LEAKAGE(tables, References.names(settings, 'leakage'), named.map { folders -> References.of(settings, 'leakage', folders) }, code.dedup)
+        DEDUP_LEAKAGE(tables, named.map { folders -> References.of(settings, ['leakage'], folders) }, code.dedup)
         leaks = Tables.sorted(DEDUP_LEAKAGE.out.leaks)
         times = times.mix(DEDUP_LEAKAGE.out.times)
     }
-    lists = [Blocklists.kinds(settings), Blocklists.files(settings)]
+    lists = [Blocklists.named(settings), Blocklists.files(settings)]
     words = settings.balance_words ? Paths.of(settings.balance_words) : []
     DECIDE(pairs, samples, scores, comparisons, embeddings, descriptors, references, leaks, lists, words, code.decide)
 

@@ -19,6 +19,14 @@ class Blocklists {
         entries(params).collect { _kind, file -> Paths.of(file) }
     }
 
+    /**
+     * Each list as KIND:FILE, in order. It goes with the files into a task, since Nextflow's cache takes the files of an input for
+     * a set without order, in which kinds do not belong to files.
+     */
+    static List<String> named(Map params) {
+        [kinds(params), files(params)].transpose()*.join(':')
+    }
+
     /** What is wrong with --blocklist and --digests. */
     static List<String> faults(Map params) {
         def strange = (params.digests ?: '').tokenize(',') - DIGESTS
@@ -41,20 +49,23 @@ class Blocklists {
         DIGESTS.findAll { name -> name in wanted }.join(',') ?: null
     }
 
-    /** The options that tell a script of lists of these kinds in these files. */
-    static String options(List<String> kinds, List files) {
-        [kinds, files].transpose().collect { kind, file -> "--blocklist ${Shell.quote("${kind}:${file}".toString())}" }.join(' ')
+    /** The options that tell a script of these lists, of which the files are staged. */
+    static String options(List<String> named, List staged) {
+        [named, staged].transpose().collect { entry, file -> option("${entry.split(':')[0]}:${file}") }.join(' ')
     }
 
     /** The same for the lists where they lie. */
     static String own() {
-        def params = Typing.typed(nextflow.Global.session.params)
-        options(kinds(params), files(params))
+        named(Typing.typed(nextflow.Global.session.params)).collect { entry -> option(entry) }.join(' ')
     }
 
     /** The parameters with each list as it is found from elsewhere. */
     static Map absolute(Map params) {
-        params.blocklist ? params + [blocklist: [kinds(params), files(params)].transpose()*.join(':').join(',')] : params
+        params.blocklist ? params + [blocklist: named(params).join(',')] : params
+    }
+
+    private static String option(String entry) {
+        "--blocklist ${Shell.quote(entry)}"
     }
 
     private static List<List<String>> entries(Map params) {

@@ -1,3 +1,4 @@
+import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 import java.nio.file.Files
 import java.nio.file.Path
@@ -63,19 +64,25 @@ class References {
         folders.findAll { folder -> embedded(folder) }.collectEntries { folder -> [folder.toString(), folder] } + made.collectEntries()
     }
 
-    /** The tables of the sets that an option names, in its order; a folder that it names twice, twice. */
-    static List<Path> of(Map params, String option, Map<String, Path> tables) {
-        all(params).findAll { set -> set.option == option }.collect { set -> tables[Paths.of(set.folder).toString()] }
+    /**
+     * The sets that these options name, in order: [text that says all of each, folders of their tables], the latter without
+     * those of sets that have words in place of a folder; a folder that is named twice, twice.
+     *
+     * The text is for Nextflow's cache. By itself it takes the files of an input for a set without order, in which names do not
+     * belong to folders, and a folder for the same as long as nothing is added to its top.
+     */
+    static List of(Map params, List<String> options, Map<String, Path> tables) {
+        def sets = named(params, options).collect { set -> set + [tables: set.folder == null ? null : tables[Paths.of(set.folder).toString()]] }
+        def said = sets.collect { set -> [option: set.option, name: set.name, words: set.tables ? null : set.text, tables: set.tables?.toString(), state: set.tables ? state(set.tables) : null] }
+        [JsonOutput.toJson(said), sets.findResults { set -> set.tables }]
     }
 
-    /** What an option calls its sets, in order. */
-    static List<String> names(Map params, String option) {
-        all(params).findAll { set -> set.option == option }*.name
-    }
-
-    /** The options that tell a script of the staged folders of these names. */
-    static String named(String option, List<String> names, List staged) {
-        [names, staged].transpose().collect { name, folder -> "--${option} ${name}=${folder}" }.join(' ')
+    /** The options that tell a script of these sets, of which the folders are staged. */
+    static String options(String said, List staged) {
+        def folders = staged.iterator()
+        new JsonSlurper().parseText(said).collect { set ->
+            "--${set.option} " + Shell.quote([set.name, set.words ?: folders.next()].findAll().join('='))
+        }.join(' ')
     }
 
     /** The partitions of folders of shards, from [folder, its partition files], for EMBED: [KEY:00000, text, mounts]. */
@@ -108,21 +115,9 @@ class References {
         partition.tokenize(':').last()
     }
 
-    /** The options that tell dedup.py of the staged folders. */
-    static String options(List staged) {
-        staged.collect { folder -> "--reference ${folder}" }.join(' ')
-    }
-
     /** What COMPARE is to compare with, in order: [option, name, prompts or null where a folder stands]. */
     static List<List> wanted(Map params) {
-        ['similar', 'concept'].collectMany { option -> sets(option, (params[option] ?: '').toString()) }
-            .collect { set -> [set.option, set.name, set.folder == null ? set.text : null] }
-    }
-
-    /** The options that tell compare.py of these; the staged folders stand in their order. */
-    static String compared(List<List> wanted, List staged) {
-        def folders = staged.iterator()
-        wanted.collect { option, name, prompts -> "--${option} " + Shell.quote("${name}=${prompts ?: folders.next()}".toString()) }.join(' ')
+        named(params, ['similar', 'concept']).collect { set -> [set.option, set.name, set.folder == null ? set.text : null] }
     }
 
     /** Every partition of the folders, in the shape of DEDUP_ASSIGN's input: [1:00000, [], [], [], []], ... */
@@ -132,9 +127,13 @@ class References {
         }
     }
 
-    /** Every set with a folder: [option, name or null, folder as it was given]. */
+    /** Every set with a folder. */
     private static List<Map> all(Map params) {
-        ['reference', *NAMED].collectMany { option -> sets(option, (params[option] ?: '').toString()) }.findAll { set -> set.folder != null }
+        named(params, ['reference', *NAMED]).findAll { set -> set.folder != null }
+    }
+
+    private static List<Map> named(Map params, List<String> options) {
+        options.collectMany { option -> sets(option, (params[option] ?: '').toString()) }
     }
 
     /** The entries of one option, in order; `folder` is null where words stand in its place. */
@@ -143,6 +142,12 @@ class References {
             def (name, value) = option == 'reference' ? [null, entry] : entry.split('=', 2) + ['']
             [option: option, name: name, text: value, folder: option == 'concept' && value.contains('|') ? null : value]
         }
+    }
+
+    /** What changes when a file of the tables does, as far as names, sizes and times tell. */
+    private static String state(Path tables) {
+        def files = ['samples', 'img_emb', 'dedup_emb'].collectMany { kind -> [*(tables.resolve(kind).toFile().listFiles() ?: [])].sort() }
+        files.collect { file -> [file.name, file.length(), file.lastModified()] }.toString().sha256()
     }
 
     private static String from(Path launchDir, String folder) {

@@ -6,12 +6,11 @@ process COMPARE_TARGETS {
     ext(options: { Options.of('COMPARE') })
 
     input:
-    val wanted // what options name, in order
     val captions // whether captions are compared; if not, samples of one partition tell the encoder
     path(samples, stageAs: 'samples/*', arity: '1..*')
     path(embeddings, stageAs: 'img_emb/*', arity: '0..*')
     path(texts, stageAs: 'text_emb/*', arity: '0..*')
-    path(sets, stageAs: 'sets/?', arity: '0..*')
+    tuple val(wanted), path(sets, stageAs: 'sets/?', arity: '0..*') // what options name, in order, and the folders of it
     path models
     env 'PYCURATE_CODE'
 
@@ -21,7 +20,7 @@ process COMPARE_TARGETS {
 
     script:
     """
-    compare.py targets --model-dir ${models} ${References.compared(wanted, sets)} ${captions ? '--s-clip-loss ' : ''}${task.ext.options} ${task.ext.args ?: ''}
+    compare.py targets --model-dir ${models} ${References.options(wanted, sets)} ${captions ? '--s-clip-loss ' : ''}${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:
@@ -59,11 +58,10 @@ process COMPARE_SCORES {
 
 workflow COMPARE {
     take:
-    wanted   // what options name, in order
     captions // whether captions are compared
     tables   // [number, samples, scores, img_emb, dedup_emb or []] of each partition
     texts    // [number, text_emb] of each, where captions are scored
-    sets     // folders of the sets that are wanted, a value
+    sets     // [what options name, in order, the folders of it], a value
     models
     code
 
@@ -73,7 +71,6 @@ workflow COMPARE {
     samples = Tables.column(rows, 1)
     drawn = captions ? rows : channel.empty()                   // from which captions are drawn
     COMPARE_TARGETS(
-        wanted,
         captions,
         captions ? samples : samples.map { files -> files.take(1) },
         Tables.column(drawn, 2),

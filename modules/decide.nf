@@ -10,9 +10,9 @@ process DECIDE {
     path(comparisons, stageAs: 'comparisons/*', arity: '0..*')
     path(embeddings, stageAs: 'img_emb/*', arity: '1..*')
     path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
-    path(references, stageAs: 'references/?', arity: '0..*')
+    tuple val(named), path(references, stageAs: 'references/?', arity: '0..*')
     path(leaks, stageAs: 'leaks/*', arity: '0..*')
-    tuple val(kinds), path(lists, stageAs: 'blocklists/?', arity: '0..*') // of hashes
+    tuple val(entries), path(lists, stageAs: 'blocklists/?', arity: '0..*') // of hashes
     path(words, stageAs: 'balance_words', arity: '0..*') // of --balance captions
     env 'PYCURATE_CODE'
 
@@ -26,7 +26,7 @@ process DECIDE {
 
     script:
     """
-    decide.py ${References.options(references)} ${Blocklists.options(kinds, lists)} ${words ? '--balance-words balance_words' : ''} ${task.ext.options} ${task.ext.args ?: ''}
+    decide.py ${References.options(named, references)} ${Blocklists.options(entries, lists)} ${words ? '--balance-words balance_words' : ''} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:

@@ -12,7 +12,7 @@ process DEDUP_PAIRS {
     path(scores, stageAs: 'scores/*', arity: '1..*')
     path(embeddings, stageAs: 'img_emb/*', arity: '1..*')
     path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
-    path(references, stageAs: 'references/?', arity: '0..*')
+    tuple val(named), path(references, stageAs: 'references/?', arity: '0..*')
     env 'PYCURATE_CODE'
 
     output:
@@ -21,7 +21,7 @@ process DEDUP_PAIRS {
 
     script:
     """
-    dedup.py pairs ${References.options(references)} ${task.ext.options} ${task.ext.args ?: ''}
+    dedup.py pairs ${References.options(named, references)} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:
@@ -41,7 +41,7 @@ process DEDUP_TRAIN {
     path(samples, stageAs: 'samples/*', arity: '1..*')
     path(embeddings, stageAs: 'img_emb/*', arity: '1..*')
     path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
-    path(references, stageAs: 'references/?', arity: '0..*')
+    tuple val(named), path(references, stageAs: 'references/?', arity: '0..*')
     env 'PYCURATE_CODE'
 
     output:
@@ -51,7 +51,7 @@ process DEDUP_TRAIN {
 
     script:
     """
-    dedup.py train ${References.options(references)} ${task.ext.options} ${task.ext.args ?: ''}
+    dedup.py train ${References.options(named, references)} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:
@@ -71,7 +71,7 @@ process DEDUP_ASSIGN {
     input:
     tuple val(number), path(samples, stageAs: 'samples/*', arity: '0..*'), path(scores, stageAs: 'scores/*', arity: '0..*'), path(embeddings, stageAs: 'img_emb/*', arity: '0..*'), path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
     path(cells, stageAs: 'cells/*', arity: '1..*')
-    path(references, stageAs: 'references/?', arity: '0..*')
+    tuple val(named), path(references, stageAs: 'references/?', arity: '0..*')
     env 'PYCURATE_CODE'
 
     output:
@@ -80,7 +80,7 @@ process DEDUP_ASSIGN {
 
     script:
     """
-    dedup.py assign --partition ${number} ${References.options(references)} ${task.ext.args ?: ''}
+    dedup.py assign --partition ${number} ${References.options(named, references)} ${task.ext.args ?: ''}
     """
 
     stub:
@@ -101,7 +101,7 @@ process DEDUP_MATCH {
     path(assigned, stageAs: 'assigned/*', arity: '1..*')
     path(embeddings, stageAs: 'img_emb/*', arity: '1..*')
     path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
-    path(references, stageAs: 'references/?', arity: '0..*')
+    tuple val(named), path(references, stageAs: 'references/?', arity: '0..*')
     env 'PYCURATE_CODE'
 
     output:
@@ -110,7 +110,7 @@ process DEDUP_MATCH {
 
     script:
     """
-    dedup.py match --bucket ${bucket} ${References.options(references)} ${task.ext.args ?: ''}
+    dedup.py match --bucket ${bucket} ${References.options(named, references)} ${task.ext.args ?: ''}
     """
 
     stub:
@@ -128,8 +128,7 @@ process DEDUP_LEAKAGE {
 
     input:
     tuple val(number), path(samples, stageAs: 'samples/*'), path(scores, stageAs: 'scores/*'), path(embeddings, stageAs: 'img_emb/*'), path(descriptors, stageAs: 'dedup_emb/*', arity: '0..*')
-    val names // of the sets
-    path(sets, stageAs: 'sets/?', arity: '1..*')
+    tuple val(named), path(sets, stageAs: 'sets/?', arity: '1..*')
     env 'PYCURATE_CODE'
 
     output:
@@ -138,7 +137,7 @@ process DEDUP_LEAKAGE {
 
     script:
     """
-    dedup.py leakage --partition ${number} ${References.named('leakage', names, sets)} ${task.ext.options} ${task.ext.args ?: ''}
+    dedup.py leakage --partition ${number} ${References.options(named, sets)} ${task.ext.options} ${task.ext.args ?: ''}
     """
 
     stub:
@@ -152,7 +151,7 @@ workflow DEDUP {
     take:
     single     // up to how many images are searched in one task
     images     // how many there are, a value
-    references // folders of sets that outrank this one, a value
+    references // [what they are, folders] of sets that outrank this one, a value
     tables     // [number, samples, scores, img_emb, dedup_emb or []] of each partition
     code
 
@@ -167,7 +166,7 @@ workflow DEDUP {
     cells = DEDUP_TRAIN.out.cells
     // A reference's partition is named 1:00000 and read from its own folder.
     DEDUP_ASSIGN(
-        tables.mix(references.flatMap { folders -> References.partitions(folders) }),
+        tables.mix(references.flatMap { _named, folders -> References.partitions(folders) }),
         cells,
         references,
         code,
