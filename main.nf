@@ -29,6 +29,7 @@ workflow {
     outdir = Paths.outdir()                                     // on this machine, also where --outdir is an address
     Call.take(outdir, launchDir)
     Orphans.avoid()                                             // whose jobs may go on
+    Cores.watch()
 
     // What each script can reach of the package: an edit of it must not be answered from the cache, nor run in an older image.
     code = Code.keys(projectDir)

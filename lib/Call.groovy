@@ -4,8 +4,10 @@ import java.nio.file.Path
 import java.nio.file.StandardCopyOption
 import java.util.concurrent.Executors
 import java.util.concurrent.TimeUnit
+import nextflow.BuildInfo
 import nextflow.exception.AbortOperationException
 import nextflow.exception.AbortSignalException
+import nextflow.util.VersionNumber
 
 /**
  * One call of the workflow, from the first line of main.nf to the end of its process.
@@ -16,12 +18,17 @@ import nextflow.exception.AbortSignalException
  */
 class Call {
 
+    /** Before, Nextflow's strict parser leaves task.ext out of what tasks depend on, and with it every option. */
+    private static final VersionNumber STRICT = new VersionNumber('26.04')
     private static final List<Lock> LOCKS = []
     private static volatile boolean good
 
     /** See to the end of the process, however it comes: by the end of the run, a fault or a signal. */
     static void begin() {
         def session = nextflow.Global.session
+        if (System.getenv('NXF_SYNTAX_PARSER') == 'v2' && new VersionNumber(BuildInfo.version) < STRICT) {
+            throw new AbortOperationException("NXF_SYNTAX_PARSER=v2 with Nextflow ${BuildInfo.version}: -resume would not see that options changed; unset it, or use Nextflow ${STRICT} or newer")
+        }
         def notes = notes(session)
         Runtime.runtime.addShutdownHook(new Thread({ end(session, notes) }))
     }

@@ -25,12 +25,12 @@ class Orphans {
         if (!session.resumeMode || new VersionNumber(BuildInfo.version) >= MENDED || session.workDir.fileSystem != FileSystems.default) {
             return
         }
-        def store = session.cache.@store
         folders(session.workDir.toFile()).each { folder ->
             def hash = HashCode.fromString(folder.parentFile.name + folder.name)
-            if (!store.getEntry(hash)) {
+            def known = session.cache.getTraceRecord(hash)?.workDir
+            if (known != folder.toString() && !(known && new File(known).exists())) { // or in another work folder, which is gone
                 def record = new TraceRecord(workdir: folder.toString(), status: 'ABORTED')
-                store.putEntry(hash, KryoHelper.serialize([record.serialize(), null, 1]))
+                session.cache.@store.putEntry(hash, KryoHelper.serialize([record.serialize(), null, 1]))
             }
         }
     }

@@ -3,6 +3,7 @@
 process PARTITION {
     label 'process_single'
     ext(mounts: { Mounts.ofInput(input.toString()) }, options: { Options.of('PARTITION') }) // in a container
+    scratch false // every file may be missing, so one that was lost on the way would not be missed
     cache false // what the folder holds may have changed; the stages behind know a partition by its content
 
     input:

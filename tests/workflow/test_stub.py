@@ -5,7 +5,7 @@ import re
 import runpy
 from pathlib import Path
 
-from flows import ROOT, Flow, tasks
+from flows import ROOT, Flow, environment, tasks
 
 
 def test_every_process_runs_as_a_stub_and_the_workflow_is_that_of_the_picture(tmp_path: Path) -> None:
@@ -53,3 +53,26 @@ def test_sets_and_lists_that_swap_places_or_change_inside_are_not_answered_from_
     assert searches <= tasks(flow, "COMPLETED")
     flow.succeed(*call(two, one, "sha1:{one},md5:{two}"), "-resume")
     assert {*searches, "DECIDE"} <= tasks(flow, "CACHED")
+
+
+def test_cores_that_nextflow_lost_count_of_are_found_again(tmp_path: Path) -> None:
+    monitors = "nextflow.Global.session.executorFactory.@executors.values()*.monitor"
+    loss = f"{{ {monitors}.each {{ one -> one.@availCpus = one.@availCpus - one.@maxCpus + 1 }}; 1 }}"
+    (tmp_path / "loss.config").write_text(f"process {{ withName: 'PARTITION' {{ cpus = {loss} }} }}\n")
+    flow = Flow(tmp_path, ("-profile", "test", "-stub-run", "--model_dir", "models"))
+    flow.succeed("-c", str(tmp_path / "loss.config"))  # in which tasks of two cores have to start
+
+
+def test_a_clock_of_more_digits_is_understood_and_a_file_that_cannot_be_copied_back_is_missed(tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    scripts = {"date": 'case "$*" in +%s%3N) exec /bin/date +%s%N ;; *) exec /bin/date "$@" ;; esac'}
+    scripts["cp"] = 'case "$*" in *plan_00000.tsv*) echo "cp: no space" >&2; exit 1 ;; *) exec /bin/cp "$@" ;; esac'
+    for name, text in scripts.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    env = environment({**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"})
+    flow = Flow(tmp_path, ("-profile", "test", "-stub-run", "--model_dir", "models"), env)
+    flow.succeed()
+    assert flow.run("--scratch", str(tmp_path)) == 1
+    assert "'DECIDE'" in flow.text and "cp: no space" in flow.text
