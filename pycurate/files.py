@@ -39,12 +39,14 @@ def atomic(path: Path, mode: int = 0o666) -> Iterator[Path]:
     process that is killed leaves no half file, and what a machine lost with its power is made again, since its task
     never came to report.
 
-    Raises StorageError if the file cannot be written, in the block too. An error of another file, which is read in the
-    block, stays what it is.
+    Raises StorageError if the file cannot be written, in the block too, and if `path` is a device or a pipe, which a
+    file would replace. An error of another file, which is read in the block, stays what it is.
     """
     temporary = _unused(path)
     opened = temporary
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise StorageError(f"{path} is a device or a pipe, not a file; choose another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         opened = Path(f"/proc/self/fd/{file}")
