@@ -129,10 +129,12 @@ def decide(results: Path, sources: Sequence[Source], filtering: Filtering, layou
             decisions.add(part)
             uids.add(samples, part["kept"])
     write_leakage(results)
-    references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
+    references = {source.reference: str(source.results.resolve()) for source in sources if found and source.reference}
     search = found[1].facts() if found else None
     combined = tuple(scored.made)
-    write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, combined, balance, concepts))
+    write_criteria(
+        results, Criteria(tuple(rules), search, tuple(references.values()), layout, combined, balance, concepts)
+    )
 
 
 class _Scored:

@@ -357,3 +357,13 @@ def test_pairs_of_a_search_with_other_references_are_refused(tmp_path: Path, ste
     assert read_table(new / "decisions.parquet").equals(decisions)
     refused = said("decide", "--results", new, code=1)
     assert "contain images of reference set 1, which is not given; give decide.py the same --reference" in refused
+
+
+def test_a_reference_that_is_named_twice_is_recorded_twice(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(90, 16, seed=7))
+    old = write_set(tmp_path / "old", samples, [np.arange(40)])
+    new = write_set(tmp_path / "new", samples, [np.arange(40, 90)])
+    twice = ("--results", new, "--reference", old, "--reference", old)
+    said("dedup", "pairs", "--dedup-threshold", "0.9", *twice)
+    said("decide", *twice)
+    assert read_criteria(new).references == (str(old), str(old))
