@@ -102,7 +102,7 @@ def search(folder: Path, threshold: float, way: str) -> None:
 
     def match() -> None:
         for bucket in range(len(cells.buckets) - 1):
-            dedup.match(folder, bucket, cells, embeddings)
+            dedup.match(folder, bucket, cells, embeddings, ())
 
     step("assign", assign)
     step("match", match)

@@ -39,6 +39,7 @@ def targets(
 ) -> None:
     """Gather what is compared with; writes RESULTS/targets.npz. Reads samples, img_emb and, of captions, text_emb."""
     wanted = Wanted.of(similar, concept, s_clip_loss)
+    wanted.check()
     models = select_models(preset, weights_folder(model_dir), encoder=encoder, device=device, precision=precision)
     gather_targets(results, wanted, models.load_clip_score().tower if wanted.words else None)
     record(results, "COMPARE_TARGETS")

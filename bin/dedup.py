@@ -16,7 +16,7 @@ from pycurate.cli.command import Group
 from pycurate.cli.options import parameters, partition_option, reference_option, results_option
 from pycurate.cli.terminal import echo
 from pycurate.dedup.pairs import read_pairs
-from pycurate.dedup.partitions import Source, embeddings_of, source_named, sources_of
+from pycurate.dedup.partitions import Source, embeddings_of, references_of, source_named, sources_of
 from pycurate.dedup.rank import checked_keep
 from pycurate.dedup.sets import whole
 from pycurate.dedup.settings import Settings
@@ -125,9 +125,10 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
     from pycurate.stages import dedup
 
     cells = Cells.load(cells_path(results))
-    embeddings = embeddings_of(sources_of(results, references, cells.kind, cells.kind))
+    sources = sources_of(results, references, cells.kind, cells.kind)
+    embeddings, searched = embeddings_of(sources), references_of(sources)
     for bucket in buckets or range(len(cells.buckets) - 1):
-        dedup.match(results, bucket, cells, embeddings)
+        dedup.match(results, bucket, cells, embeddings, searched)
         record(results, "DEDUP_MATCH", f"{bucket:05d}", left(results, ["pairs"], f"{bucket:05d}"))
 
 

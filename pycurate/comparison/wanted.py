@@ -37,6 +37,13 @@ class Wanted:
         examples = {name: value for name, value in concepts.items() if name not in words}
         return cls(_named("--similar", similar, "NAME=FOLDER"), examples, words, s_clip_loss)
 
+    def check(self) -> None:
+        """Raise UsageError if there is nothing to compare with."""
+        if not self.columns():
+            raise UsageError(
+                "Nothing is named to compare the samples with; give --similar, --concept or --s-clip-loss."
+            )
+
     def columns(self) -> list[str]:
         """The scores that they give."""
         similar = [kind + name for name in self.similar for kind in (SIMILAR_INF, SIMILAR_2)]

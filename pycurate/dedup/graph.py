@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from pycurate.dedup.match import Query, match_nodes
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search, pairs_table, read_pairs
-from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of
+from pycurate.dedup.partitions import REFERENCE, Source, aesthetic_of, embeddings_of
 from pycurate.dedup.products import device_for
 from pycurate.dedup.rank import COLUMNS, RANK, Keep, best_first, checked_keep, order_of, shard_names
 from pycurate.dedup.recall import EXACT, Recall, recall_of
@@ -164,6 +164,11 @@ class Index:
 
     def _ranks(self, number: int, rows: np.ndarray) -> np.ndarray:
         source = self._sources.get(number)
+        if source is None and number >= REFERENCE:
+            raise TableError(
+                f"The pairs contain images of reference set {number // REFERENCE}, which is not given; give decide.py "
+                "the same --reference as dedup.py."
+            )
         samples = source.readable(source.known(COLUMNS)) if source else None
         if source is None or samples is None or rows[-1] >= samples.num_rows:
             raise TableError("The pairs contain samples that are not in the tables; run dedup.py match again.")

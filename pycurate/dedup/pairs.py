@@ -1,6 +1,7 @@
 """The pairs of duplicates: what each `match` leaves in a table for its bucket of cells, and DECIDE reads."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from pycurate.errors import TableError
 from pycurate.results.layout import path_of
-from pycurate.results.tables import read_table
+from pycurate.results.tables import opened, read_table
 
 LIMIT = 8  # duplicates listed per sample and cell; whoever needs more is matched again in DECIDE
 
@@ -46,23 +47,57 @@ class Search:
         return known | {"recall": "exact" if self.reach == 1 else "fast"}
 
     @classmethod
-    def of(cls, table: pa.Table) -> "Search":
-        """Raises TableError if the table does not say."""
+    def of(cls, schema: pa.Schema) -> "Search":
+        """What the schema of a bucket's table says. Raises TableError if it says nothing."""
         try:
-            return cls(**json.loads(table.schema.metadata[b"pycurate"]))
+            return cls(**json.loads(schema.metadata[b"pycurate"]))
         except (KeyError, TypeError, ValueError) as error:
             raise TableError("A pairs table lacks the settings of its search; run dedup.py match again.") from error
 
 
 def read_pairs(results: Path) -> tuple[Search, pa.Table]:
     """The pairs of all buckets, and how they were found. Raises TableError if a bucket's are missing."""
-    search = Search.of(read_table(path_of(results, "pairs", "00000")))
+    search = Search.of(_schema(results, 0))
     tables = [read_table(path_of(results, "pairs", f"{bucket:05d}")) for bucket in range(search.buckets)]
-    if {Search.of(table) for table in tables} != {search}:
+    if {Search.of(table.schema) for table in tables} != {search}:
         raise TableError(
             "The pairs of the buckets come from different searches; run dedup.py match again for all of them."
         )
     return search, pa.concat_tables(tables)
+
+
+def references_metadata(references: Sequence[str]) -> dict[str, str]:
+    """For the schema of pairs that were found with these reference sets (`pycurate.dedup.partitions.references_of`)."""
+    return {"pycurate.references": " ".join(references)}
+
+
+def check_references(results: Path, given: Sequence[str]) -> None:
+    """Raise TableError if the pairs were not found with the reference sets that are given, in the same order.
+
+    Pairs of an earlier version, which do not say with which ones they were found, are taken for those.
+    """
+    for bucket in range(Search.of(_schema(results, 0)).buckets):
+        text = (_schema(results, bucket).metadata or {}).get(b"pycurate.references")
+        searched = text.decode(errors="replace").split() if text is not None else list(given)
+        if searched != list(given):
+            raise TableError(
+                f"Duplicates in {results.resolve()} were sought with {_unlike(searched, given)}; give every step of "
+                "dedup.py and decide.py the same --reference in the same order, and search again if a set has changed."
+            )
+
+
+def _unlike(searched: Sequence[str], given: Sequence[str]) -> str:
+    """With which references was searched, as opposed to those that are given."""
+    if len(searched) != len(given):
+        several = "set" if len(searched) < 2 else "sets"
+        return f"{len(searched) or 'no'} reference {several}, but --reference names {len(given) or 'none'}"
+    alike = sorted(searched) == sorted(given)
+    return f"{'the reference sets in another order' if alike else 'other reference sets'} than --reference names"
+
+
+def _schema(results: Path, bucket: int) -> pa.Schema:
+    with opened(path_of(results, "pairs", f"{bucket:05d}")) as file:
+        return file.schema_arrow
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup.sets import one_encoder, whole
+from pycurate.dedup.sets import identity, one_encoder, whole
 from pycurate.dedup.vectors import Embeddings
 from pycurate.errors import TableError, UsageError
 from pycurate.results.comparisons import read_concepts
@@ -149,6 +149,18 @@ def check_encoder(sources: Sequence[Source]) -> None:
     """Raise TableError if `sources` were embedded by different encoders, as `pycurate.dedup.sets` tells."""
     tables = ((source.results, source.name, source.reference > 0) for source in sources)
     one_encoder(tables, sources[0].kind)
+
+
+def references_of(sources: Sequence[Source]) -> tuple[str, ...]:
+    """The identity of each reference set among `sources`, in order, whatever its folder is called.
+
+    Raises TableError if a table is missing or cut.
+    """
+    tables: dict[int, list[Path]] = {}
+    for source in sources:
+        if source.reference:
+            tables.setdefault(source.reference, []).append(path_of(source.results, "samples", source.name))
+    return tuple(identity(tables[which]) for which in sorted(tables))
 
 
 def embeddings_of(sources: Sequence[Source]) -> Embeddings:

@@ -1,5 +1,7 @@
 """Checks that the sets that are compared are complete and were embedded by the same encoder."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Iterable, Set
 from dataclasses import replace
@@ -8,7 +10,7 @@ from pathlib import Path
 from pycurate.errors import TableError
 from pycurate.results.encoder import EncoderIdentity, read_encoder
 from pycurate.results.layout import numbers, path_of, paths_of
-from pycurate.results.tables import read_summary
+from pycurate.results.tables import opened, read_summary
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,24 @@ def one_encoder(tables: Iterable[tuple[Path, str, bool]], embeddings: str) -> No
             "Embeddings of different precision are compared: %s; use the same --precision for all.",
             "; ".join(f"{name} ({place})" for name, place in sorted(precisions.items())),
         )
+
+
+def identity(samples: Iterable[Path]) -> str:
+    """What tells a set, whose samples tables these are, from others: 64 hex digits.
+
+    The names of its partitions, their rows, and the first and last uid and SHA-256 of each: what tables say without
+    being read. Where they lie is no part of it, since tasks see a set under other names. Raises TableError if a table
+    is missing or cut.
+    """
+    facts = []
+    for path in samples:
+        with opened(path) as file:
+            groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+            columns = [group.column(at) for group in groups for at in range(group.num_columns)]
+            known = [one.statistics for one in columns if one.path_in_schema in ("uid", "sha256")]
+            ends = [(one.min, one.max) if one and one.has_min_max else None for one in known]
+            facts.append((path.name, file.metadata.num_rows, ends))
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _compare(shown: str, kind: str, there: Set[int], expected: Set[int]) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.files import atomic
+from pycurate.errors import TableError
+from pycurate.files import atomic, sha256_of
 from pycurate.report.nearest import nearest_pairs
 from pycurate.report.summary import Histogram, bin_of, histograms
 from pycurate.results import reasons
 from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import compared, path_of, paths_of
-from pycurate.results.tables import score_columns, stream, stream_all, write_table
+from pycurate.results.tables import read_table, score_columns, stream, stream_all, write_table
 from pycurate.results.uids import hex_digits, uid_numbers
 
 BANDS = 12  # of a score's range
@@ -55,6 +56,7 @@ EXAMPLES = pa.schema(
     ]
 )
 SELECTED = pa.schema(list(EXAMPLES)[:6])
+DRAWN_FROM = b"decisions"  # in the metadata of the table
 
 
 class Draw:
@@ -94,6 +96,8 @@ class Draw:
 def select_examples(results: Path) -> pa.Table:
     """Leave examples.parquet (EXAMPLES + the score columns) and examples.tsv, the shards it needs, one a line.
 
+    The table records the decisions that it is drawn from.
+
     Raises TableError if tables, or decisions.json, are missing.
     """
     thresholds = read_criteria(results).thresholds()
@@ -101,11 +105,34 @@ def select_examples(results: Path) -> pa.Table:
     parts = [*_along_scores(results, spread, thresholds), *_groups(results), _pairs_above(results)]
     parts.append(_pairs_below(results, thresholds.get("dedup")))
     chosen = _join(results, pa.concat_tables(parts))
-    write_table(path_of(results, "examples"), chosen)
+    write_table(path_of(results, "examples"), chosen.replace_schema_metadata({DRAWN_FROM: _decisions(results)}))
     with atomic(path_of(results, "examples_shards")) as temporary:
         shards = sorted(pc.unique(chosen["shard"]).to_pylist())
         temporary.write_text("".join(f"{shard}\n" for shard in shards), encoding="utf-8")
     return chosen
+
+
+def read_examples(results: Path) -> pa.Table:
+    """What `select_examples` left in `results`; no rows where it was not called.
+
+    Raises TableError if these examples were drawn from other decisions than those that are there now, which may lack
+    what the examples tell of.
+    """
+    path = path_of(results, "examples")
+    if not path.exists():
+        return EXAMPLES.empty_table()
+    examples = read_table(path)
+    if (examples.schema.metadata or {}).get(DRAWN_FROM) != _decisions(results):
+        raise TableError(
+            f"{path} was drawn from other decisions than those in {path_of(results, 'decisions')}; run report.py "
+            "examples again."
+        )
+    return examples
+
+
+def _decisions(results: Path) -> bytes:
+    """What tells these decisions and what decided from others."""
+    return " ".join(sha256_of(path_of(results, kind)) for kind in ("decisions", "criteria")).encode()
 
 
 def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[str, float]) -> list[pa.Table]:

@@ -16,6 +16,9 @@ from pycurate.results.reasons import BLOCKED, KEPT, UNREADABLE
 from pycurate.results.tables import stream, stream_all, uids_dropped
 from pycurate.results.uids import subset, uid_numbers
 
+AGAIN = {"samples": "run again from EMBED", "decisions": "run again from DECIDE"}
+"""What to do where a table is wrong."""
+
 
 @dataclass
 class Counts:
@@ -47,7 +50,7 @@ def read_stats(results: Path) -> dict[str, dict[str, int]]:
 def check(results: Path, partitions: int | None = None) -> Counts:
     """Count the samples, and hold the tables against each other.
 
-    Raises LedgerError, naming the numbers, unless
+    Raises LedgerError, naming the numbers and from where to run again, unless
     - there are as many samples tables as `partitions`, if that is known,
     - each uid stands once in `samples/` and once in the decisions, and no other uid does,
     - kept and the reasons to drop add up to the inputs, and `kept` is true just where the reason is `kept`,
@@ -59,6 +62,7 @@ def check(results: Path, partitions: int | None = None) -> Counts:
     _demand(
         partitions in (None, counts.partitions),
         f"there are {partitions} partitions, but {counts.partitions} samples tables",
+        AGAIN["samples"],
     )
     _count_samples(results, counts)
     outputs = _count_decisions(results, counts)
@@ -75,7 +79,9 @@ def check(results: Path, partitions: int | None = None) -> Counts:
     _demand(sent in (0, counts.kept), f"{counts.kept} samples are kept, but only {sent} have an output shard")
     for name in sorted(outputs.keys() | curated.keys()):
         wanted, held = outputs.get(name, 0), curated.get(name, {}).get("samples", 0)
-        _demand(wanted == held, f"{name} should contain {wanted} samples, but contains {held}")
+        # Without a plan WRITE would have nothing to do.
+        remedy = "run WRITE again" if outputs else "remove curated/, which an earlier decision left"
+        _demand(wanted == held, f"{name} should contain {wanted} samples, but contains {held}", remedy)
     counts.written_shards = len(curated)
     counts.written_bytes = sum(stats["bytes"] for stats in curated.values())
     return counts
@@ -124,7 +130,7 @@ def _check_uids(results: Path, inputs: int) -> None:
         for came, decided in zip(map(subset, samples), map(subset, decisions), strict=True):
             for uids, table in ((came, "samples"), (decided, "decisions")):
                 repeated = uids[1:][uids[1:] == uids[:-1]]
-                _demand(not len(repeated), f"uid {_text(repeated)} occurs more than once in the {table}")
+                _demand(not len(repeated), f"uid {_text(repeated)} occurs more than once in the {table}", AGAIN[table])
             if not np.array_equal(came, decided):
                 lost, new = np.setdiff1d(came, decided, True), np.setdiff1d(decided, came, True)
                 _demand(not len(lost), f"{len(lost)} samples have no decision, such as uid {_text(lost)}")
@@ -145,6 +151,6 @@ def _text(uids: np.ndarray) -> str:
     return "".join(f"{half:016x}" for half in uids[0].tolist()) if len(uids) else ""
 
 
-def _demand(holds: bool, fault: str) -> None:
+def _demand(holds: bool, fault: str, remedy: str = AGAIN["decisions"]) -> None:
     if not holds:
-        raise LedgerError(f"The counts do not add up: {fault}. Do not use this output; run again from EMBED.")
+        raise LedgerError(f"The counts do not add up: {fault}; do not use this output, but {remedy}.")

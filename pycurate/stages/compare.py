@@ -17,7 +17,7 @@ from pycurate.dedup.partitions import Source, sources_of
 from pycurate.dedup.sets import one_encoder
 from pycurate.errors import TableError
 from pycurate.results.comparisons import CONCEPT, S_CLIP_LOSS, SIMILAR_2, SIMILAR_INF, concepts_metadata
-from pycurate.results.layout import path_of
+from pycurate.results.layout import numbers, path_of
 from pycurate.results.tables import read_embeddings, write_table
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,10 @@ def gather_targets(results: Path, wanted: Wanted, tower: TextTower | None) -> No
     """Leave targets.npz in `results`: what all samples are compared with.
 
     `tower` embeds the prompts of concepts by words. Of a folder with decisions the kept images count, of another all
-    readable ones. Raises TableError if a folder has no image, lacks tables, or was embedded by another encoder than the
-    input; or if captions are to be compared and none has an embedding.
+    readable ones. Raises TableError if `results` has no samples; a folder has no image, lacks tables, or was embedded
+    by another encoder than the input; or captions are to be compared and none has an embedding.
     """
+    numbers(results, "samples")  # prompts by themselves would not look for them
     similar = {name: _images(results, "--similar", name, folder) for name, folder in wanted.similar.items()}
     concepts = {
         name: Concept.of_examples(_images(results, "--concept", name, folder))

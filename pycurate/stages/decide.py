@@ -31,7 +31,8 @@ import pyarrow.compute as pc
 from pycurate.balance.balance import balanced
 from pycurate.dedup.graph import Dropped, duplicates, forget_duplicates, write_duplicates
 from pycurate.dedup.leakage import write_leakage
-from pycurate.dedup.partitions import Source, check_encoder
+from pycurate.dedup.pairs import check_references
+from pycurate.dedup.partitions import Source, check_encoder, references_of
 from pycurate.dedup.vectors import sample_numbers
 from pycurate.errors import TableError
 from pycurate.filters.blocklist import Blocking
@@ -70,7 +71,8 @@ def decide(results: Path, sources: Sequence[Source], filtering: Filtering, layou
     their order. Of each sample a few bytes are held, of those that have duplicates some hundred.
 
     Raises UsageError if a filter cannot be made or asks for a score that is not there, ModelError if one fails,
-    TableError if tables are missing, do not fit, or with `dedup` are of several encoders.
+    TableError if tables are missing, do not fit, or with `dedup` are of several encoders or the pairs were found with
+    other reference sets than those among the `sources`.
     """
     if dedup:
         check_encoder(sources)
@@ -92,6 +94,8 @@ def decide(results: Path, sources: Sequence[Source], filtering: Filtering, layou
     for top in tops:
         rules.append(_choose(top, new, scored, failed, len(rules)))
     passes = {number: first == len(rules) for number, first in failed.items()}
+    if dedup:
+        check_references(results, references_of(sources))
     found = duplicates(results, sources, passes) if dedup else None
     dropped = found[0] if found else Dropped.none()
     if balance:
@@ -125,10 +129,12 @@ def decide(results: Path, sources: Sequence[Source], filtering: Filtering, layou
             decisions.add(part)
             uids.add(samples, part["kept"])
     write_leakage(results)
-    references = dict.fromkeys(str(source.results.resolve()) for source in sources if found and source.reference)
+    references = {source.reference: str(source.results.resolve()) for source in sources if found and source.reference}
     search = found[1].facts() if found else None
     combined = tuple(scored.made)
-    write_criteria(results, Criteria(tuple(rules), search, tuple(references), layout, combined, balance, concepts))
+    write_criteria(
+        results, Criteria(tuple(rules), search, tuple(references.values()), layout, combined, balance, concepts)
+    )
 
 
 class _Scored:

@@ -18,8 +18,8 @@ from pycurate.dedup.cells import Cells, distance_at, visits
 from pycurate.dedup.graph import duplicates, write_duplicates
 from pycurate.dedup.keys import keys_of
 from pycurate.dedup.match import Query, match_cell
-from pycurate.dedup.pairs import LIMIT, PAIRS, Search
-from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, sources_of
+from pycurate.dedup.pairs import LIMIT, PAIRS, Search, references_metadata
+from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, references_of, sources_of
 from pycurate.dedup.products import device_for
 from pycurate.dedup.rank import COLUMNS, checked_keep, order_of, scattered
 from pycurate.dedup.sets import check_folder
@@ -112,8 +112,10 @@ def _visiting(one: np.ndarray, chosen: np.ndarray, blocks: Blocks, cells: Cells)
 
 
 @one_blas_thread
-def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> None:
+def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings, references: Sequence[str]) -> None:
     """Write the duplicates that meet in one bucket of cells.
+
+    `references` are those among which is searched, too, as `references_of` tells them; the pairs record them.
 
     Raises UsageError if there is no such bucket.
     """
@@ -127,7 +129,8 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings) -> N
     lookup = Query(cells.threshold, LIMIT, embeddings.similarity, device)
     tables = [PAIRS.empty_table(), *_match_in_threads(each, lookup)]
     search = Search(cells.threshold, cells.keep, cells.reach, buckets)
-    table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(search.to_metadata())
+    metadata = search.to_metadata() | references_metadata(references)
+    table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(metadata)
     write_table(path_of(results, "pairs", f"{bucket:05d}"), table)
     log.info("bucket %d: %d visits, %d pairs", bucket, len(members), table.num_rows)
 
@@ -151,9 +154,9 @@ def find_pairs(results: Path, sources: Sequence[Source], settings: Settings) -> 
     cells = train(results, sources, settings)
     for source in sources:
         assign(source, results, cells)
-    embeddings = embeddings_of(sources)
+    embeddings, references = embeddings_of(sources), references_of(sources)
     for bucket in range(len(cells.buckets) - 1):
-        match(results, bucket, cells, embeddings)
+        match(results, bucket, cells, embeddings, references)
 
 
 # Duplicates among the vectors of an embedding folder that clip-retrieval or a like tool left: no tables, no scores.

@@ -17,7 +17,7 @@ from pycurate.parameters import optional_scores
 from pycurate.report import ledger, summary
 from pycurate.report.advice import advice
 from pycurate.report.concepts import concept_shares
-from pycurate.report.examples import EXAMPLES
+from pycurate.report.examples import read_examples
 from pycurate.report.leakage import leakage, sentences
 from pycurate.report.page import page
 from pycurate.report.precision import mixed_precision
@@ -29,7 +29,7 @@ from pycurate.results.criteria import Criteria, Side, read_criteria
 from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
 from pycurate.results.reasons import BLOCKED
-from pycurate.results.tables import read_table, score_columns, stream_all, uids_dropped
+from pycurate.results.tables import score_columns, stream_all, uids_dropped
 
 NAMED = 5  # unreadable samples named in the report, of each code
 
@@ -55,7 +55,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
 
     What decided is read in decisions.json. Pictures come from the shards that `partitions/` names, for the rows of
     `examples.parquet`; without either the page has none. Raises LedgerError where samples do not add up (then neither
-    file is written), TableError where a table or decisions.json is missing.
+    file is written), TableError where a table or decisions.json is missing, or the examples are of other decisions.
     """
     counts = ledger.check(results, partitions)
     criteria = read_criteria(results)
@@ -86,8 +86,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "versions": versions(),
     }
     lenient = {kind.column for kind in FILTERS.values() if kind.column and kind.keeps_missing}
-    examples = path_of(results, "examples")
-    rows = read_table(examples) if examples.exists() else EXAMPLES.empty_table()
+    rows = read_examples(results)
     shards = read_all(results) if paths_of(results, "partitions") else {}
     html = page(
         facts,

@@ -14,6 +14,13 @@ def test_a_bar_tells_words_from_a_folder() -> None:
     assert wanted.columns() == columns and Wanted.of([], [], False).columns() == []
 
 
+def test_a_call_that_names_nothing_is_told_apart() -> None:
+    with pytest.raises(UsageError, match="give --similar, --concept or --s-clip-loss"):
+        Wanted.of([], [], False).check()
+    for one in (Wanted.of(["dogs=a"], [], False), Wanted.of([], ["cats=a|b"], False), Wanted.of([], [], True)):
+        one.check()
+
+
 @pytest.mark.parametrize(
     ("similar", "concept", "message"),
     [

@@ -220,7 +220,7 @@ def test_equal_for_shuffled_shards_and_repeated_tasks(
     for bucket in (2, 0, 1, 2):
         before = path_of(tmp_path, "pairs", f"{bucket:05d}")
         bytes_before = before.read_bytes() if before.exists() else None
-        dedup.match(tmp_path, bucket, cells, embeddings)
+        dedup.match(tmp_path, bucket, cells, embeddings, ())
         assert bytes_before in (None, before.read_bytes())
     assert decided(decide(tmp_path, sources, Filtering(), None, dedup=True)) == expected
 
@@ -234,7 +234,7 @@ def test_a_missing_task_is_not_overlooked(tmp_path: Path) -> None:
         decide(tmp_path, sources, Filtering(), None, dedup=True)
     path_of(tmp_path, "assigned", "00001").unlink()
     with pytest.raises(TableError, match="assigned_00001"):
-        dedup.match(tmp_path, 0, Cells.load(cells_path(tmp_path)), embeddings_of(sources))
+        dedup.match(tmp_path, 0, Cells.load(cells_path(tmp_path)), embeddings_of(sources), ())
 
 
 def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path) -> None:

@@ -92,5 +92,5 @@ def test_nodes_that_round_differently_lose_no_duplicate(tmp_path: Path, step: st
     for number in (0, 2):
         dedup.assign(sources[number], tmp_path, cells)
     for bucket in range(3):
-        dedup.match(tmp_path, bucket, cells, embeddings_of(sources))
+        dedup.match(tmp_path, bucket, cells, embeddings_of(sources), ())
     assert decided(decide(tmp_path, sources, Filtering(), None, dedup=True)) == brute_force(samples, 0.95)

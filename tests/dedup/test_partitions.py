@@ -1,13 +1,14 @@
 """The partitions of a set and of its references fit together, or are named."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from dedup_sets import Samples, clustered, write_set
+from dedup_sets import Samples, clustered, set_columns, write_set
 
-from pycurate.dedup.partitions import embeddings_of, sources_of
+from pycurate.dedup.partitions import embeddings_of, references_of, sources_of
 from pycurate.dedup.vectors import ROW_BITS
 from pycurate.errors import TableError
 from pycurate.report.nearest import nearest_pairs
@@ -25,6 +26,21 @@ def test_numbers_of_samples_are_unique_over_references(tmp_path: Path) -> None:
     numbers = [source.number for source in sources]
     assert len(set(numbers)) == 3 and max(numbers) < 1 << (63 - ROW_BITS)
     assert embeddings_of(sources).shape == (1, 4)
+
+
+def test_a_reference_set_is_told_from_others_wherever_it_lies(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(60, 16, seed=3))
+    new = write_set(tmp_path / "new", samples, [np.arange(60)])
+    parts = {"old": [40, 20], "split": [20, 40], "less": [40, 19], "other": [40, 20]}
+    for name, (first, second) in parts.items():
+        write_set(tmp_path / name, samples, [np.arange(first), np.arange(first, first + second)])
+    changed = read_table(path_of(tmp_path / "other", "samples", "00001"))
+    images = [f"{at:064x}"[::-1] for at in range(100, 100 + changed.num_rows)]  # of the same names
+    set_columns(path_of(tmp_path / "other", "samples", "00001"), sha256=images)
+    found = references_of(sources_of(new, [tmp_path / name for name in parts]))
+    assert len(set(found)) == 4 and references_of(sources_of(new)) == ()
+    shutil.copytree(tmp_path / "old", tmp_path / "references" / "2")
+    assert references_of(sources_of(new, [tmp_path / "split", tmp_path / "references" / "2"])) == (found[1], found[0])
 
 
 BAD = {

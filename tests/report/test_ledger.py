@@ -14,6 +14,7 @@ from pycurate.results import buckets
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages.report import Setup, write_report
+from scripts import said
 
 
 def test_the_ledger_of_a_sound_run(results: Path) -> None:
@@ -89,6 +90,41 @@ def test_a_ledger_that_does_not_add_up_is_an_error(results: Path, fault: str) ->
         write_report(results, Setup())
     assert not (results / "summary.json").exists()
     assert not (results / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        ("a decision about another sample", "run again from DECIDE"),
+        ("a decision twice, another missing", "run again from DECIDE"),
+        ("a sample twice in both tables", "run again from EMBED"),
+        ("an unreadable sample called a duplicate", "run again from DECIDE"),
+        ("a tar that was not finished", "run WRITE again"),
+        ("a tar of an earlier run", "run WRITE again"),
+    ],
+)
+def test_the_remedy_is_that_of_the_stage_at_fault(results: Path, fault: str, remedy: str) -> None:
+    FAULTS[fault][0](results)
+    with pytest.raises(LedgerError, match=f"; do not use this output, but {remedy}\\.$"):
+        ledger.check(results)
+
+
+def test_a_missing_partition_is_embedded_again(results: Path) -> None:
+    with pytest.raises(LedgerError, match=r"2 partitions, but 1 samples tables; .* run again from EMBED\.$"):
+        ledger.check(results, 2)
+
+
+def test_the_remedies_are_enough(results: Path) -> None:
+    """After another decision, WRITE; where that writes nothing, away with what an earlier one left."""
+    decide = ("decide", "--results", results, "--no-dedup")
+    said(*decide, "--images-per-tar", "20")
+    assert "but run WRITE again." in said("report", "render", "--results", results, code=1)
+    said("write", "--results", results)
+    said("report", "render", "--results", results)
+    said(*decide, "--no-write")
+    assert "but remove curated/, which" in said("report", "render", "--results", results, code=1)
+    shutil.rmtree(results / "curated")
+    said("report", "render", "--results", results)
 
 
 def test_uids_are_compared_in_buckets(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,3 +149,17 @@ def test_captions_are_compared_with_one_set_whatever_the_split(tmp_path: Path) -
     assert sum(pq.read_table(folder / "decisions.parquet")["kept"].to_pylist()) == 12
     (folder / "text_emb" / "text_emb_00000.npy").unlink()
     assert "text_emb" in call(folder, "compare", "scores", code=1)
+
+
+def test_a_call_that_has_nothing_to_compare_fails(tmp_path: Path) -> None:
+    models = ("--model-dir", "models", "--encoder", save_tiny(tmp_path / "clip"), "--device", "cpu")
+    (tmp_path / "empty").mkdir()
+    said = call(tmp_path / "empty", "compare", "targets", *models, code=2)
+    assert "give --similar, --concept or --s-clip-loss" in said and said.count("\n") == 1
+    make(tmp_path / "striped", ["stripes"] * 2, 0)
+    embed(tmp_path / "striped", *models)
+    for named in (["--concept", "x=a|b"], ["--s-clip-loss"], ["--similar", f"x={tmp_path / 'striped'}"]):
+        said = call(tmp_path / "empty", "compare", "targets", *models, *named, code=1)
+        assert "holds no samples files; run the stage that writes them first." in said
+    assert not path_of(tmp_path / "empty", "targets").exists()
+    assert "give --similar" in call(tmp_path / "striped", "compare", "targets", *models, code=2)

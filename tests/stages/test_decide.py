@@ -1,7 +1,9 @@
 """What DECIDE promises: each filter is asked once about a sample, and what decided is written down."""
 
 import json
+import shutil
 from collections import Counter
+from collections.abc import Sequence
 from operator import ge, gt, le, lt
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from pycurate.errors import TableError, UsageError
 from pycurate.filters.filtering import FILTERS, Filtering
 from pycurate.results import buckets, tables
 from pycurate.results.criteria import Criteria, Side, read_criteria
-from pycurate.results.layout import path_of
+from pycurate.results.layout import path_of, paths_of
 from pycurate.results.plan import Layout
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages.dedup import find_pairs
@@ -307,3 +309,61 @@ def test_captions_that_many_samples_have(tmp_path: Path) -> None:
         assert rows[uid]["caption_count"] == count or (count is None and np.isnan(rows[uid]["caption_count"]))
         due = {12: {"max_caption_count"}, 6: {"kept"}, 1: {"kept"}, None: {"top_rare"}}[count]
         assert rows[uid]["reason"] in due
+
+
+@pytest.mark.parametrize("steps", [("pairs",), ("train", "assign", "match")])
+def test_pairs_of_a_search_with_other_references_are_refused(tmp_path: Path, steps: tuple[str, ...]) -> None:
+    samples = Samples.of(clustered(180, 16, seed=6))
+    new = write_set(tmp_path / "new", samples, np.array_split(np.arange(60), 2))
+    old, older = (
+        write_set(tmp_path / name, samples, [part + 60])
+        for name, part in (("a", np.arange(60)), ("b", np.arange(60, 120)))
+    )
+
+    def search(*references: Path) -> None:
+        for step in steps:
+            choice = () if step in ("assign", "match") else ("--dedup-threshold", "0.9", "--dedup-cells", "4")
+            said("dedup", step, "--results", new, *choice, *named(references))
+
+    def named(references: Sequence[Path]) -> list[object]:
+        return [word for folder in references for word in ("--reference", folder)]
+
+    remedy = "; give every step of dedup.py and decide.py the same --reference in the same order, and search again if"
+    for searched, others, sentence in (
+        ((), (old,), "with no reference set, but --reference names 1"),
+        ((old,), (), "with 1 reference set, but --reference names none"),
+        ((old, older), (old,), "with 2 reference sets, but --reference names 1"),
+        ((old, older), (older, old), "with the reference sets in another order than --reference names"),
+        ((old,), (older,), "with other reference sets than --reference names"),
+    ):
+        search(*searched)
+        said("decide", "--results", new, *named(searched))
+        left = {path: path.read_bytes() for path in new.rglob("*") if path.is_file()}
+        refused = said("decide", "--results", new, *named(others), code=1)
+        assert f"Duplicates in {new} were sought {sentence}{remedy}" in refused, refused
+        assert {path: path.read_bytes() for path in new.rglob("*") if path.is_file()} == left
+        said("decide", "--results", new, "--no-dedup", *named(others))
+
+    # The folder may have another name; pairs of an earlier version do not say what they were found with.
+    shutil.copytree(old, tmp_path / "references" / "1")
+    search(old)
+    said("decide", "--results", new, "--reference", tmp_path / "references" / "1")
+    decisions = read_table(new / "decisions.parquet")
+    assert "duplicate_reference" in decisions["reason"].to_pylist()
+    for path in paths_of(new, "pairs").values():
+        stated = read_table(path).schema.metadata
+        write_table(path, read_table(path).replace_schema_metadata({b"pycurate": stated[b"pycurate"]}))
+    said("decide", "--results", new, "--reference", old)
+    assert read_table(new / "decisions.parquet").equals(decisions)
+    refused = said("decide", "--results", new, code=1)
+    assert "contain images of reference set 1, which is not given; give decide.py the same --reference" in refused
+
+
+def test_a_reference_that_is_named_twice_is_recorded_twice(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(90, 16, seed=7))
+    old = write_set(tmp_path / "old", samples, [np.arange(40)])
+    new = write_set(tmp_path / "new", samples, [np.arange(40, 90)])
+    twice = ("--results", new, "--reference", old, "--reference", old)
+    said("dedup", "pairs", "--dedup-threshold", "0.9", *twice)
+    said("decide", *twice)
+    assert read_criteria(new).references == (str(old), str(old))

@@ -4,14 +4,17 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from dedup_sets import Samples, clustered, write_set
 from report_run import Row, decide_by, lose_a_kept_sample_from_a_tar, make_run, write_cost
 
 from pycurate.errors import TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.report.examples import select_examples
+from pycurate.results.tables import read_table, write_table
 from pycurate.stages.report import Setup, write_report
-from scripts import started
+from scripts import said, started
 
 
 def test_a_run_without_any_sample(tmp_path: Path) -> None:
@@ -46,6 +49,26 @@ def test_the_script_used_wrongly(results: Path, tmp_path: Path) -> None:
     done = started("report", "render", "--results", results, "--parameters", tmp_path / "list.json")
     assert done.returncode == 2 and "one object of names and values" in done.stderr
     assert started("report", "--help").returncode == started("report", "examples", "--help").returncode == 0
+
+
+def test_examples_of_an_earlier_decision_are_refused(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(60, 16, seed=2))
+    results = write_set(tmp_path, samples, [np.arange(60)])
+    for before, after in (("aesthetic", "nsfw"), ("nsfw", "nsfw")):
+        said("decide", "--results", results, "--no-dedup", "--no-write", f"--{before}-threshold", "0.5")
+        said("report", "examples", "--results", results)
+        said("report", "render", "--results", results)
+        said("decide", "--results", results, "--no-dedup", "--no-write", f"--{after}-threshold", "0.4")
+        left = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+        refused = said("report", "render", "--results", results, code=1)
+        assert "examples.parquet was drawn from other decisions than those in" in refused
+        assert refused.endswith("; run report.py examples again.\n") and refused.count("\n") == 1
+        assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == left
+        said("report", "examples", "--results", results)
+        said("report", "render", "--results", results)
+        assert json.loads((results / "summary.json").read_text())["thresholds"] == {after: 0.4}
+    write_table(results / "examples.parquet", read_table(results / "examples.parquet").replace_schema_metadata(None))
+    assert "run report.py examples again" in said("report", "render", "--results", results, code=1)
 
 
 def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> None:
