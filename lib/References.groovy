@@ -147,7 +147,7 @@ class References {
     /** What changes when a file of the tables does, as far as names, sizes and times tell. */
     private static String state(Path tables) {
         def files = ['samples', 'img_emb', 'dedup_emb'].collectMany { kind -> [*(tables.resolve(kind).toFile().listFiles() ?: [])].sort() }
-        files.collect { file -> [file.name, file.length(), file.lastModified()] }.toString().sha256()
+        [*files, tables.resolve('decisions.parquet').toFile()].collect { file -> [file.name, file.length(), file.lastModified()] }.toString().sha256()
     }
 
     private static String from(Path launchDir, String folder) {
