@@ -29,6 +29,20 @@ def test_each_kind_of_sample(results: Path) -> None:
     assert '\\"' in inspected(results, "kept03") and HOSTILE not in inspected(results, "kept03")
 
 
+def test_scores_are_told_apart_however_long_their_names(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, standard_rows())
+    write_report(folder, Setup())
+    names = {"aesthetic": "norm_sim_2_target_a", "aesthetic_raw": "norm_sim_2_target_b"}
+    table = read_table(folder / "decisions.parquet")
+    table = table.rename_columns([names.get(name, name) for name in table.column_names])
+    write_table(folder / "decisions.parquet", table)
+    done = pycurate("inspect", folder, "kept07")
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("norm_sim_2_target_a 0.6167") for line in lines), done
+    assert any(line.startswith("norm_sim_2_target_b 4.1667") for line in lines)
+    assert {line[19] for line in lines} == {" "}  # what is said stands in one column
+
+
 def test_the_run_as_a_whole(results: Path) -> None:
     lines = [line.split() for line in inspected(results).splitlines()]
     assert ["inputs", "60"] in lines and ["kept", "30"] in lines and ["duplicate_near", "6"] in lines
