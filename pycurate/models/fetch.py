@@ -35,9 +35,11 @@ def fetch_models(models: ModelSelection, offline: bool) -> None:
             for spec in () if offline else (*models.encoders.values(), *models.scorers):
                 _fetch(spec, models)
         for spec in models.encoders.values():
-            load_encoder(spec, folder, "cpu", models.precision)
+            with models.fetched_by_preset(spec):
+                load_encoder(spec, folder, "cpu", models.precision)
         for spec in models.scorers:
-            load_scorer(spec, folder, "cpu", models.encoder)
+            with models.fetched_by_preset(spec):
+                load_scorer(spec, folder, "cpu", models.encoder)
         with _writing(folder):
             _note(folder)
     log.info("%s contains what %s needs", folder, ", ".join((*models.encoders.values(), *models.scorers)))

@@ -69,10 +69,13 @@ def test_a_folder_that_is_another_users_link_is_refused(tmp_path: Path) -> None:
         fetch_models(select_models("light", link, device="cpu"), offline=False)
 
 
-ENCODER = ("ViT-L-14.openai.safetensors", "--encoder ViT-L-14/openai")
+LAION = "pycurate.models.builtin.laion"
+ENCODER = ("ViT-L-14.openai.safetensors", "--preset clip-l14")
 
 
-HEAD = ("clip_autokeras_binary_nsfw.zip", "--encoder ViT-L-14/openai --scorer pycurate.models.builtin.laion:NsfwL14")
+HEAD = ("clip_autokeras_binary_nsfw.zip", "--preset clip-l14")
+OWN = ("ViT-L-14.openai.safetensors", "--encoder ViT-L-14/openai")
+OWN_HEAD = ("sa_0_4_vit_l_14_linear.pth", f"--encoder ViT-L-14/openai --scorer {LAION}:AestheticV1L14")
 
 
 @pytest.mark.usefixtures("no_network")
@@ -83,6 +86,13 @@ HEAD = ("clip_autokeras_binary_nsfw.zip", "--encoder ViT-L-14/openai --scorer py
         ("embed", ["--preset", "clip-l14"], ENCODER),
         ("score", ["--preset", "clip-l14", "--no-aesthetic"], HEAD),
         ("score", ["--preset", "clip-l14", "--no-aesthetic", "--no-nsfw", "--clip-score"], ENCODER),
+        # What the preset has not got is asked for by name.
+        ("embed", ["--preset", "light", "--encoder", "ViT-L-14/openai"], OWN),
+        (
+            "score",
+            ["--preset", "clip-l14", "--no-aesthetic", "--no-nsfw", "--scorer", f"{LAION}:AestheticV1L14"],
+            OWN_HEAD,
+        ),
     ],
 )
 def test_without_a_network_the_missing_file_is_named_and_the_command_that_brings_it(
