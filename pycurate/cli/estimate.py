@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pycurate.cli.model_options import model_options
+from pycurate.cli.model_options import run_model_options
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.hardware import cores
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
 @click.option(
     "--input-path", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file."
 )
-@model_options
+@run_model_options
 @click.option(
     "--gpus", default="1,8,64", show_default=True, help="Numbers of GPUs to estimate for, separated by commas."
 )

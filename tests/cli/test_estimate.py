@@ -83,7 +83,7 @@ def test_numbers_from_a_sample_come_with_their_bounds(tmp_path: Path) -> None:
 def test_without_weights_it_says_how_to_fetch_them_and_goes_on(shared_images: Path, tmp_path: Path) -> None:
     done = call("--input-path", shared_images, "--preset", "clip-b32", "--model-dir", tmp_path)
     assert done.exit_code == 0
-    assert f"fetch --encoder ViT-B-32/openai --model-dir {tmp_path}" in done.stdout
+    assert f"fetch --preset clip-b32 --model-dir {tmp_path}/clip-b32" in done.stdout
     assert f"embeddings  {size(100 * 512 * 2)}" in done.stdout  # known without weights
 
 

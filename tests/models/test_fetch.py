@@ -1,6 +1,7 @@
 """A fetch brings what a run needs, leaves a list of it, and writes through no link of a stranger's."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from hub import DATA, OTHER, as_root, visible
 
 from pycurate.errors import ModelError
-from pycurate.models.fetch import FETCHED, fetch_models
+from pycurate.models.fetch import FETCHED, fetch_models, run_folder
 from pycurate.models.presets import PRESETS, load_encoder
 from pycurate.models.selection import select_models
 from pycurate.models.weights import fetch
@@ -67,6 +68,22 @@ def test_a_folder_that_is_another_users_link_is_refused(tmp_path: Path) -> None:
     os.chown(link, OTHER, OTHER, follow_symlinks=False)
     with pytest.raises(ModelError, match="is a link created by another user"):
         fetch_models(select_models("light", link, device="cpu"), offline=False)
+
+
+def test_a_run_finds_the_folder_that_the_workflow_fills(tmp_path: Path) -> None:
+    def name(*names: str | None) -> str:
+        return run_folder(tmp_path, *names).relative_to(tmp_path).as_posix()
+
+    assert name("clip-b32", "", None, "") == "clip-b32"
+    assert name("ViT-B-16/openai", None, "sscd", f"{LAION}:A,/data/own.py:B") == (
+        "ViT-B-16_openai_sscd_pycurate.models.builtin.laion_A_data_own.py_B"
+    )
+    # As lib/Models.groovy cuts and numbers it.
+    assert re.fullmatch(f"light_{'x' * 74}_[0-9a-f]{{16}}", name("light", "x" * 200))
+    (tmp_path / "fetched.sha256").touch()  # a folder that `models.py fetch --model-dir` filled
+    assert name("clip-b32") == "."
+    (tmp_path / "clip-b32").mkdir()
+    assert name("clip-b32") == "clip-b32"
 
 
 LAION = "pycurate.models.builtin.laion"
