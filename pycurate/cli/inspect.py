@@ -24,8 +24,8 @@ WIDTH = 13  # of the headings, if none is longer
 @click.command()
 @click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("name", metavar="[UID|KEY|SHARD/KEY]", required=False)
-@click.option("--extract", "place", type=click.Path(path_type=Path), help="Save the image to this file or folder.")
-def inspect(results: Path, name: str | None, place: Path | None) -> None:
+@click.option("--extract", "place", type=click.Path(), help="Save the image to this file or folder (with a / behind).")
+def inspect(results: Path, name: str | None, place: str | None) -> None:
     """Show why a sample of RESULTS was kept or dropped, and where its bytes are in the input and the output.
 
     Without a uid or key: counts of kept and dropped samples.
@@ -52,7 +52,7 @@ def inspect(results: Path, name: str | None, place: Path | None) -> None:
     for heading, text in lines:
         echo(f"{pad(heading, width)} {text}")
     if place:
-        echo(f"{'written':{width}} {extract(found, place)}")
+        echo(f"{'written':{width}} {extract(found, Path(place), folder=place.endswith('/'))}")
 
 
 def described(found: "Lookup", criteria: "Criteria") -> list[tuple[str, str]]:
@@ -77,7 +77,8 @@ def described(found: "Lookup", criteria: "Criteria") -> list[tuple[str, str]]:
         lines += [("", f"{one['shard']}/{one['key']}, cosine {one['similarity']:.4f}") for one in found.copies]
     path = found.shard.path if found.shard else sample["shard"]
     stop = sample["tar_offset"] + sample["tar_size"]
-    lines += [("from", f"{path}, bytes {sample['tar_offset']} to {stop}; the image at {sample['offset']}")]
+    image = f"the image at {sample['offset']}" if sample["offset"] else "no image"
+    lines += [("from", f"{path}, bytes {sample['tar_offset']} to {stop}; {image}")]
     lines += [("to", f"curated/{decision['output_shard']}" if decision["output_shard"] else "nowhere")]
     return lines
 

@@ -7,8 +7,10 @@ import pytest
 from flows import inspected, pycurate
 from report_run import HOSTILE, crops, make_run, standard_rows
 
+from pycurate.cli.inspect import described
 from pycurate.errors import ShardError, UsageError
 from pycurate.results.tables import read_table, write_table
+from pycurate.review.earlier import criteria_of
 from pycurate.review.lookup import extract, look_up, matching
 from pycurate.stages.report import Setup, write_report
 
@@ -56,6 +58,29 @@ def test_the_image_is_that_of_the_shard(results: Path, tmp_path: Path) -> None:
     place = extract(found, tmp_path)
     assert place == tmp_path / f"{row['uid']}.jpg"
     assert hashlib.sha256(place.read_bytes()).hexdigest() == found.sample["sha256"]
+
+
+def test_a_slash_behind_a_name_means_a_folder(results: Path, tmp_path: Path) -> None:
+    (row,) = matching(results, "kept07")
+    for _ in range(2):
+        text = inspected(results, "kept07", "--extract", f"{tmp_path}/new/ex/")
+        assert f"written {tmp_path}/new/ex/{row['uid']}.jpg" in text
+    assert (tmp_path / "new" / "ex" / f"{row['uid']}.jpg").read_bytes() == crops(50)[7]
+    found = look_up(results, row["uid"])
+    found.sample["sha256"] = "0" * 64
+    with pytest.raises(ShardError, match="SHA-256 differs"):
+        extract(found, tmp_path / "other", folder=True)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_sample_without_an_image_is_said_to_have_none(results: Path, tmp_path: Path) -> None:
+    found = look_up(results, matching(results, "broken")[0]["uid"])
+    nothing = {"offset": 0, "size": 0, "error": "no_image", "error_message": "The sample contains no image, only .txt."}
+    found.sample.update(nothing)
+    lines = dict(described(found, criteria_of(results)))
+    assert lines["from"].endswith("; no image")
+    with pytest.raises(ShardError, match=r"'broken' of 00002.tar has no image to extract: The sample contains no"):
+        extract(found, tmp_path)
 
 
 def test_what_cannot_be_told(results: Path, tmp_path: Path) -> None:
