@@ -13,6 +13,7 @@ from pycurate import __version__
 from pycurate.cli.command import Group
 from pycurate.cli.model_options import model_options
 from pycurate.cli.terminal import echo
+from pycurate.errors import PycurateError
 from pycurate.files import write_json
 from pycurate.models.selection import ModelSelection
 from pycurate.text import pad
@@ -44,7 +45,10 @@ def list_models(text: str | None) -> None:
         import open_clip
 
         pairs = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
-        echo(*(pair for pair in pairs if text.lower() in pair.lower()))
+        found = [pair for pair in pairs if text.lower() in pair.lower()]
+        if not found:
+            raise PycurateError(f"No encoder has {text!r} in its name; `models.py list --encoders` lists all.")
+        echo(*found)
         return
     scores = list(dict.fromkeys(score for preset in PRESETS.values() for score in preset.scorers))
     _table(

@@ -7,11 +7,27 @@ import click
 
 from pycurate.cli.command import Group
 from pycurate.cli.options import results_option
+from pycurate.errors import UsageError
 from pycurate.stages.upload import begin, finish, upload_task
+from pycurate.stores.address import is_address
 
 WIDE = {"max_content_width": 110}
+
+
+def _address(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    """What --to gives. Raises UsageError if it is no address."""
+    if not is_address(given):
+        raise UsageError(f"--to {given} is not an address; give s3://BUCKET/PATH, gs://... or az://...")
+    return given
+
+
 to = click.option(
-    "--to", "address", required=True, metavar="ADDRESS", help="Where results go: s3://BUCKET/PATH, gs://... or az://..."
+    "--to",
+    "address",
+    required=True,
+    metavar="ADDRESS",
+    callback=_address,
+    help="Where results go: s3://BUCKET/PATH, gs://... or az://...",
 )
 
 

@@ -42,6 +42,21 @@ class ModelError(PycurateError):
     """A model's weights are missing or wrong, or a model gave what its protocol does not allow."""
 
 
+class WeightsError(ModelError):
+    """A file of weights is missing or altered.
+
+    `wanted_by` are the options of `models.py fetch` that bring it, as they stand in the message.
+    """
+
+    def __init__(self, message: str, wanted_by: str = "") -> None:
+        super().__init__(message)
+        self.wanted_by = wanted_by
+
+    def asking_for(self, options: str) -> "WeightsError":
+        """The same where other options of `models.py fetch` bring the file, too."""
+        return WeightsError(str(self).replace(f" {self.wanted_by} ", f" {options} "), options)
+
+
 class TableError(PycurateError):
     """A table or an embedding file is missing, incomplete or does not fit its neighbours."""
 

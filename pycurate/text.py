@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 INVISIBLE = (*"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0", *map(chr, range(0xE0100, 0xE01F0)))
 """Letters and marks that show nothing (Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties).
@@ -42,12 +42,6 @@ def pad(text: str, width: int) -> str:
     """The printable text with spaces behind it, up to so many columns: a wide sign takes two, a combining one none."""
     shown = printable(text)
     return shown + " " * (width - cell_len(shown))
-
-
-def shorten(text: str, width: int) -> str:
-    """The printable text, cut to so many columns if it takes more."""
-    shown = printable(text)
-    return shown if cell_len(shown) <= width else set_cell_size(shown, width - 1) + "…"
 
 
 def number(value: int) -> str:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from terminals import ALL, harmless
 
-from pycurate.text import pad, printable, shorten
+from pycurate.text import pad, printable
 
 
 def test_every_code_point_that_steers_or_is_not_seen_is_escaped() -> None:
@@ -24,4 +24,3 @@ def test_a_text_is_escaped_once_and_on_one_line(text: str) -> None:
     shown = printable(text)
     assert harmless(shown) and printable(shown) == shown and len(shown.splitlines()) <= 1
     assert cell_len(pad(text, 12)) == max(12, cell_len(shown))
-    assert cell_len(shorten(text, 12)) <= 12

@@ -71,11 +71,11 @@ def _ask(results: Path, count: int, score: str | None, page: Path) -> None:
     from pycurate.review.calibration.scores import score_sheet
 
     sheet = score_sheet(results, score, count) if score else pair_sheet(results, count)
-    html = render(results, sheet)
+    made = render(results, sheet)
     with atomic(page) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(made.html, encoding="utf-8")
     echo(
-        f"{page} asks about {number(len(sheet.items))} {'images' if score else 'pairs'}. "
+        f"{page} asks about {number(made.asked)} {'images' if score else 'pairs'}. "
         "Open it in a browser, answer, and save the answers; then:",
         f"  pycurate calibrate {results} --answers answers.json",
     )

@@ -23,8 +23,9 @@ from pycurate.parameters import with_recipe
     show_default=True,
     help="File to write; - prints to standard output.",
 )
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @run_options
-def config(given: dict[str, Any], output_file: Path) -> None:
+def config(given: dict[str, Any], output_file: Path, force: bool) -> None:
     """Write a commented parameter file for `pycurate run --params-file` or `nextflow run -params-file`.
 
     Parameters that are not given are included as comments with their defaults.
@@ -35,6 +36,8 @@ def config(given: dict[str, Any], output_file: Path) -> None:
     if str(output_file) == "-":
         echo(*text.split("\n"))
         return
+    if output_file.exists() and not force:
+        raise UsageError(f"{output_file} exists; give another --output-file, or --force to replace it.")
     with atomic(output_file) as temporary:
         temporary.write_text(text, encoding="utf-8")
     echo(f"Wrote {output_file}. Next: pycurate run --params-file {output_file}")

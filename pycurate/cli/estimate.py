@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pycurate.cli.model_options import model_options
+from pycurate.cli.model_options import run_model_options
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.hardware import cores
@@ -15,7 +15,7 @@ from pycurate.models.selection import ModelSelection
 from pycurate.text import duration, size
 
 if TYPE_CHECKING:  # what these import takes seconds, and --help does without
-    from pycurate.estimate.plan import Disk, Estimate, Workload
+    from pycurate.estimate.plan import Disk, Estimate, Times, Workload
     from pycurate.estimate.sampling import Interval
 
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
 @click.option(
     "--input-path", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file."
 )
-@model_options
+@run_model_options
 @click.option(
     "--gpus", default="1,8,64", show_default=True, help="Numbers of GPUs to estimate for, separated by commas."
 )
@@ -184,7 +184,7 @@ def _times(plan: "Estimate") -> Iterator[str]:
         cells = (
             f"{duration(part.value) if part else '?':>12}" for part in (row.embed, row.score, row.dedup, row.write)
         )
-        yield f"  {row.gpus:>6}{''.join(cells)}   {_span(row.all) if row.all else '?'}"
+        yield f"  {row.gpus:>6}{''.join(cells)}   {_total(row)}"
     if plan.machine.views > 1:
         yield f"  EMBED and DEDUP are of {plan.machine.views} embeddings per image (--dedup_views)."
     yield f"  --keep_top and --score need no GPU; with them DECIDE takes about {_longer(plan, SELECT_SECONDS)} more,"
@@ -200,6 +200,12 @@ def _times(plan: "Estimate") -> Iterator[str]:
     yield f"  --leakage takes {_longer(plan, 1000 * LEAKAGE_SECONDS)} of one core for each 1,000 images of its sets."
     if max(row.gpus for row in plan.times) > plan.tasks.count:
         yield "  More GPUs than EMBED tasks do not help; a smaller --partition_bytes gives more tasks."
+
+
+def _total(row: "Times") -> str:
+    if not row.all:
+        return "?"
+    return _span(row.all) if row.complete else f"more than {_span(row.all)}"
 
 
 def _longer(plan: "Estimate", seconds: float) -> str:

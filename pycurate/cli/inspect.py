@@ -6,25 +6,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.cells import cell_len
 
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.results.layout import path_of
-from pycurate.text import number, pad, shorten, size
+from pycurate.text import number, pad, printable, size
 
 if TYPE_CHECKING:
     from pycurate.results.criteria import Criteria, Rule
     from pycurate.review.lookup import Lookup
 
 
-WIDTH = 13  # of the headings
+WIDTH = 13  # of the headings, if none is longer
 
 
 @click.command()
 @click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("name", metavar="[UID|KEY|SHARD/KEY]", required=False)
-@click.option("--extract", "place", type=click.Path(path_type=Path), help="Save the image to this file or folder.")
-def inspect(results: Path, name: str | None, place: Path | None) -> None:
+@click.option("--extract", "place", type=click.Path(), help="Save the image to this file or folder (with a / behind).")
+def inspect(results: Path, name: str | None, place: str | None) -> None:
     """Show why a sample of RESULTS was kept or dropped, and where its bytes are in the input and the output.
 
     Without a uid or key: counts of kept and dropped samples.
@@ -46,10 +47,12 @@ def inspect(results: Path, name: str | None, place: Path | None) -> None:
             echo(f"  {row['uid']}  {row['shard']}/{row['key']}")
         raise UsageError(f"{name} matches more than one sample.")
     found = look_up(results, rows[0]["uid"])
-    for heading, text in described(found, criteria_of(results)):
-        echo(f"{pad(heading, WIDTH)} {text}")
+    lines = described(found, criteria_of(results))
+    width = max(WIDTH, *(cell_len(printable(heading)) for heading, _ in lines))
+    for heading, text in lines:
+        echo(f"{pad(heading, width)} {text}")
     if place:
-        echo(f"{'written':{WIDTH}} {extract(found, place)}")
+        echo(f"{'written':{width}} {extract(found, Path(place), folder=place.endswith('/'))}")
 
 
 def described(found: "Lookup", criteria: "Criteria") -> list[tuple[str, str]]:
@@ -64,7 +67,7 @@ def described(found: "Lookup", criteria: "Criteria") -> list[tuple[str, str]]:
         about = f"{sample['format']}, {sample['width']} x {sample['height']}, {size(sample['size'])}"
         lines += [("image", f"{about}, SHA-256 {sample['sha256']}")]
     lines += [("caption", json.dumps(sample["caption"], ensure_ascii=False) if sample["caption"] else "none")]
-    lines += [(shorten(name, WIDTH), _scored(value, criteria.rules_on(name))) for name, value in found.scores.items()]
+    lines += [(name, _scored(value, criteria.rules_on(name))) for name, value in found.scores.items()]
     if decision["duplicate_of"]:
         other = found.original
         where = f"{other['shard']}/{other['key']} " if other else "a reference set's "
@@ -74,7 +77,8 @@ def described(found: "Lookup", criteria: "Criteria") -> list[tuple[str, str]]:
         lines += [("", f"{one['shard']}/{one['key']}, cosine {one['similarity']:.4f}") for one in found.copies]
     path = found.shard.path if found.shard else sample["shard"]
     stop = sample["tar_offset"] + sample["tar_size"]
-    lines += [("from", f"{path}, bytes {sample['tar_offset']} to {stop}; the image at {sample['offset']}")]
+    image = f"the image at {sample['offset']}" if sample["offset"] else "no image"
+    lines += [("from", f"{path}, bytes {sample['tar_offset']} to {stop}; {image}")]
     lines += [("to", f"curated/{decision['output_shard']}" if decision["output_shard"] else "nowhere")]
     return lines
 

@@ -76,7 +76,7 @@ def run(
         command += ["-profile", profile] if profile else []
         command += ["-resume"] if resume else []
         # Filters of the user's own may need what only DECIDE has; what they drop is counted when it has ended.
-        progress = Progress(work_dir, trace, Filtering.of(every | {"filter": None}))
+        progress = Progress(work_dir, trace, Filtering.of(every | {"filter": None}), bool(every["dedup"]))
         progress.disregard()
         status = _followed(command, {"PYCURATE_PARAMETERS": str(file)}, progress, ansi_log)
     if status:

@@ -1,5 +1,7 @@
 """The centres of cells: k-means by faiss, on GPUs where there are any."""
 
+import logging
+
 import torch
 
 from pycurate.hardware import cores
@@ -19,6 +21,7 @@ def k_means(keys: torch.Tensor, count: int, rounds: int = 8) -> torch.Tensor:
         return keys[:1].clone() if len(keys) else keys.new_zeros((1, keys.shape[1]))
     # Here, for the many runs that need one cell do not pay for it. Always after torch: each brings an OpenMP runtime of
     # its own, which do not disturb each other as long as both are told how many threads to use.
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # it tells which libraries it tries
     import faiss
 
     faiss.omp_set_num_threads(cores())

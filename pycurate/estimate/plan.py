@@ -127,7 +127,10 @@ class Workload:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds by the clock of each stage with `gpus` EMBED tasks at a time; None where nothing was measured."""
+    """Seconds by the clock of each stage with `gpus` EMBED tasks at a time; None where nothing was measured.
+
+    `all` is the sum of what is known, None without EMBED; unless it is `complete`, the run takes longer.
+    """
 
     gpus: int
     embed: Interval | None
@@ -135,6 +138,7 @@ class Times:
     dedup: Interval
     write: Interval | None
     all: Interval | None
+    complete: bool
 
 
 @dataclass(frozen=True)
@@ -232,9 +236,10 @@ def times(survey: Survey, groups: Sequence[Sequence[Shard]], machine: Machine, g
     start = trial.start if trial else 0.0
     each = DEDUP_SECONDS * (2 * machine.views - 1)
     dedup = images.through(lambda number: start + number * each / hands)
-    known = [part for part in (embed, score, dedup, write) if part]
+    parts = (embed, score, dedup, write)
+    known = [part for part in parts if part]
     whole = Interval(*(sum(getattr(part, name) for part in known) for name in ("value", "low", "high")))
-    return Times(gpus, embed, score, dedup, write, whole if embed else None)
+    return Times(gpus, embed, score, dedup, write, whole if embed else None, len(known) == len(parts))
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:

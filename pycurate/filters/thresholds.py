@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.errors import UsageError
+from pycurate.parameters import optional_scores
 from pycurate.results.criteria import Rule, Side
 from pycurate.results.tables import LABELS, SAMPLES
 
@@ -21,7 +22,10 @@ class MinClipScore:
     def passes(self, table: pa.Table) -> np.ndarray:
         """bool (n,). Raises UsageError if there is no column clip_score."""
         if self.reason not in table.column_names:
-            raise UsageError("--clip-score-threshold requires a CLIP score; run score.py with --clip-score first.")
+            raise UsageError(
+                "--clip-score-threshold requires a CLIP score; run the workflow again with --clip_score_threshold and "
+                "-resume, or score.py with --clip-score first."
+            )
         # Scores are stored as float32: the threshold is rounded alike, so that a score printed as 0.3 passes 0.3.
         return ~(table[self.reason].to_numpy().astype(np.float64) < np.float32(self.minimum))
 
@@ -61,9 +65,11 @@ def score_of(scores: pa.Table, column: str) -> np.ndarray:
     """float64 (n,): a score of each row, NaN where it has none. Raises UsageError if the column is not there."""
     if column not in scores.column_names or column in LABELS:
         there = ", ".join(name for name in scores.column_names if name not in (*SAMPLES.names, *LABELS)) or "none"
-        raise UsageError(
-            f"There is no score {column}, only {there}; leave out its threshold, or add a scorer that computes it."
-        )
+        more = "add a scorer that computes it"
+        if column in optional_scores():
+            option = f"--{column.replace('_', '-')}"
+            more = f"run the workflow again with --{column} true and -resume (embed.py and score.py: {option})"
+        raise UsageError(f"There is no score {column}, only {there}; leave out its threshold, or {more}.")
     return scores[column].to_numpy().astype(np.float64)
 
 

@@ -1,6 +1,8 @@
 """Bring what a run's models need to their folder, and see that they can be made from it."""
 
+import hashlib
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +18,18 @@ log = logging.getLogger(__name__)
 
 FETCHED = "fetched.sha256"
 """The file that says, for `sha256sum -c`, what a model folder holds. It is written when nothing is missing."""
+
+
+def run_folder(home: Path, *names: str | None) -> Path:
+    """The folder in `home`, its --model_dir, from which a run of the workflow takes its models.
+
+    `names` are its parameters encoder or preset, pixel_scorer, dedup_encoder and scorer; None or empty where they are
+    not given (lib/Models.groovy). A `home` that holds weights itself, as one for scripts does, is that folder.
+    """
+    name = re.sub(r"[^\w.-]+", "_", "_".join(filter(None, names)), flags=re.ASCII)
+    # Classes may be named by long paths, and file systems take 255 bytes.
+    folder = home / (name if len(name) <= 120 else f"{name[:80]}_{hashlib.sha256(name.encode()).hexdigest()[:16]}")
+    return home if (home / FETCHED).is_file() and not folder.exists() else folder
 
 
 def fetch_models(models: ModelSelection, offline: bool) -> None:
@@ -35,9 +49,11 @@ def fetch_models(models: ModelSelection, offline: bool) -> None:
             for spec in () if offline else (*models.encoders.values(), *models.scorers):
                 _fetch(spec, models)
         for spec in models.encoders.values():
-            load_encoder(spec, folder, "cpu", models.precision)
+            with models.fetched_by_preset(spec):
+                load_encoder(spec, folder, "cpu", models.precision)
         for spec in models.scorers:
-            load_scorer(spec, folder, "cpu", models.encoder)
+            with models.fetched_by_preset(spec):
+                load_scorer(spec, folder, "cpu", models.encoder)
         with _writing(folder):
             _note(folder)
     log.info("%s contains what %s needs", folder, ", ".join((*models.encoders.values(), *models.scorers)))

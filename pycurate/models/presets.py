@@ -48,6 +48,11 @@ class Preset:
         """Cosine of duplicates among the embeddings of `dedup_encoder`."""
         return self.dedup_threshold if self.dedup_encoder == SAME else DESCRIPTORS[self.dedup_encoder].dedup_threshold
 
+    def models(self) -> set[str]:
+        """The names of its encoders and scorers."""
+        descriptor = set() if self.dedup_encoder == SAME else {DESCRIPTORS[self.dedup_encoder].encoder}
+        return {self.encoder, *self.scorers.values()} | descriptor
+
 
 @dataclass(frozen=True)
 class Descriptor:

@@ -1,11 +1,12 @@
 """Which models a run uses, and loading them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from pycurate.errors import UsageError
+from pycurate.errors import UsageError, WeightsError
 from pycurate.hardware import default_device
 from pycurate.images.symmetries import VIEWS, check_views
 from pycurate.models.builtin.clip_score import ClipScore
@@ -32,7 +33,7 @@ class ModelSelection:
     embedding scorers fit; another is there for those who read its file. `dedup_views` is how many views of each image
     are in `dedup_emb` (pycurate.images.symmetries). `masked_emb`, the last, is of the encoder of `img_emb`, for images
     without their text. `precision` is what open_clip's models compute in, as it was asked for
-    (pycurate.models.precision).
+    (pycurate.models.precision). `preset` is whose models they are, None where the encoder is another.
     """
 
     encoders: Mapping[str, str]
@@ -41,6 +42,7 @@ class ModelSelection:
     wanted: str | None = None
     dedup_views: int = 1
     precision: str = default_of("precision")
+    preset: str | None = None
 
     @property
     def encoder(self) -> str:
@@ -68,7 +70,10 @@ class ModelSelection:
         Raises as presets.load_encoder does, and UsageError where an encoder does not take images that are turned.
         """
         specs = dict.fromkeys(self.encoders.values())
-        made = {spec: load_encoder(spec, self.model_dir, self.device, self.precision) for spec in specs}
+        made: dict[str, Encoder] = {}
+        for spec in specs:
+            with self.fetched_by_preset(spec):
+                made[spec] = load_encoder(spec, self.model_dir, self.device, self.precision)
         for kind, spec in self.encoders.items():
             check_views(self.views[kind], made[spec].view, spec)
         return {kind: made[spec] for kind, spec in self.encoders.items()}
@@ -95,10 +100,22 @@ class ModelSelection:
 
     def load_clip_score(self) -> ClipScore:
         """Make the scorer of captions. Raises UsageError if the encoder has no text tower."""
-        return ClipScore(self.encoder, self.model_dir, self.device, self.precision)
+        with self.fetched_by_preset(self.encoder):
+            return ClipScore(self.encoder, self.model_dir, self.device, self.precision)
+
+    @contextmanager
+    def fetched_by_preset(self, spec: str) -> Iterator[None]:
+        """Let a WeightsError of the block, which makes the model `spec`, advise to fetch the preset if that has it."""
+        try:
+            yield
+        except WeightsError as error:
+            if self.preset is None or spec not in find_preset(self.preset).models():
+                raise
+            raise error.asking_for(f"--preset {self.preset}") from error
 
     def _load(self, spec: str) -> PixelScorer | EmbeddingScorer:
-        return load_scorer(spec, self.model_dir, self.device, self.encoder)
+        with self.fetched_by_preset(spec):
+            return load_scorer(spec, self.model_dir, self.device, self.encoder)
 
 
 def select_models(
@@ -136,7 +153,8 @@ def select_models(
     views = VIEWS[dedup_views or "none"]
     apart = {"dedup_emb": descriptor or chosen} if descriptor not in (None, chosen) or views > 1 else {}
     apart |= {"masked_emb": chosen} if masked else {}
-    return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device, views, precision)
+    own_preset = preset if encoder is None else None
+    return ModelSelection({"img_emb": chosen} | apart, names, model_dir, device, views, precision, own_preset)
 
 
 def check_columns(scorers: Sequence[str]) -> None:

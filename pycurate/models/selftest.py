@@ -57,7 +57,8 @@ def self_test(models: ModelSelection) -> Iterator[Difference]:
 
 def _encoder(spec: str, models: ModelSelection, photographs: dict[str, bytes]) -> Iterator[Difference]:
     try:
-        encoder = load_encoder(spec, models.model_dir, models.device, models.precision)
+        with models.fetched_by_preset(spec):
+            encoder = load_encoder(spec, models.model_dir, models.device, models.precision)
     except ModelError as error:
         missing = "is missing" in str(error)
         yield Difference("weights", spec, "skipped" if missing else "failed", str(error))
@@ -76,7 +77,8 @@ def _encoder(spec: str, models: ModelSelection, photographs: dict[str, bytes]) -
 def _scorer(spec: str, models: ModelSelection) -> Iterator[Difference]:
     kind = load_class(spec)
     try:
-        scorer = kind(models.model_dir, models.device)
+        with models.fetched_by_preset(spec):
+            scorer = kind(models.model_dir, models.device)
     except ModelError as error:
         yield Difference("weights", spec, "failed", str(error))
         return

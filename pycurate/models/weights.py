@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pycurate.errors import ModelError
+from pycurate.errors import ModelError, WeightsError
 from pycurate.files import atomic, believed, changed_only_by, link_from_sibling, open_regular, sha256_of, unchanging
 from pycurate.models.download import download
 
@@ -88,7 +88,7 @@ SSCD_DISC_MIXUP = Weights(
 def opened(weights: Weights, model_dir: Path, wanted_by: str) -> Iterator[Path]:
     """A name for the bytes of a published file in `model_dir`, their hash checked; they stay what they are meanwhile.
 
-    `wanted_by` is the option of `models.py fetch` that brings it. Raises ModelError if it is missing or altered.
+    `wanted_by` is the option of `models.py fetch` that brings it. Raises WeightsError if it is missing or altered.
     """
     with _intact(model_dir / weights.file, weights.sha256, wanted_by) as path:
         yield path
@@ -131,12 +131,12 @@ class HubWeights:
 def opened_pair(weights: HubWeights, model_dir: Path) -> Iterator[Path]:
     """A name for the bytes of an open_clip model's weights in `model_dir`, as by `opened`.
 
-    Raises ModelError if the file is missing or altered, or what says its hash is missing or may be another user's.
+    Raises WeightsError if the file is missing or altered, or what says its hash is missing or may be another user's.
     """
     path, wanted_by = weights.place(model_dir), f"--encoder {weights.pair}"
     sha256, doubt = _stated(path) if path.is_file() else ("", "")
     if doubt:
-        raise ModelError(f"{doubt}; {_how(wanted_by, model_dir)}, or copy both files if you trust them.")
+        raise WeightsError(f"{doubt}; {_how(wanted_by, model_dir)}, or copy both files if you trust them.", wanted_by)
     with _intact(path, sha256, wanted_by) as name:
         yield name
 
@@ -212,11 +212,13 @@ def _intact(path: Path, sha256: str, wanted_by: str) -> Iterator[Path]:
         try:
             name, found = stack.enter_context(unchanging(path))
         except FileNotFoundError as error:
-            raise ModelError(f"{path} is missing; {how}.") from error
+            raise WeightsError(f"{path} is missing; {how}.", wanted_by) from error
         except OSError as error:
-            raise ModelError(f"{path} cannot be read ({error.strerror}); delete it, then {how}.") from error
+            raise WeightsError(
+                f"{path} cannot be read ({error.strerror}); delete it, then {how}.", wanted_by
+            ) from error
         if found != sha256:
-            raise ModelError(f"{path} has SHA-256 {found} instead of {sha256}; delete it, then {how}.")
+            raise WeightsError(f"{path} has SHA-256 {found} instead of {sha256}; delete it, then {how}.", wanted_by)
         yield name
 
 

@@ -56,12 +56,13 @@ class Progress:
     """The state of one run, whose tasks work beneath `work` and whose trace is at `trace`.
 
     `counts` has samples by reason as far as they are decided: without duplicates until DECIDE has ended. `images` are
-    the readable ones that this run embedded itself, `cached` ones aside.
+    the readable ones that this run embedded itself, `cached` ones aside. `dedup` is whether duplicates will be removed.
     """
 
     work: Path
     trace: Path
     filtering: Filtering
+    dedup: bool = False
     stages: dict[str, Tasks] = field(default_factory=lambda: {name: Tasks(total) for name, total in STAGES.items()})
     counts: dict[str, int] = field(default_factory=dict)
     decided: bool = False
@@ -84,6 +85,7 @@ class Progress:
         task = name if "/" in name else process
         tasks = self._tasks(process)
         tasks.started.add(task)
+        self.dedup |= process.startswith("DEDUP:")  # which a profile may ask for, too
         if how.endswith("ubmitted"):
             tasks.since = tasks.since or time.monotonic()
         elif task not in tasks.done:

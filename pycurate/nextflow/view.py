@@ -170,6 +170,15 @@ def counted(progress: Progress) -> str:
     dropped = f"{sum(counts.values()):,} dropped" + (f" ({reasons})" if reasons else "")
     if progress.decided:
         return f"Kept {kept:,}, {dropped}."
-    chosen = "the best are chosen and " if progress.filtering.keep_top else ""
-    balanced = " and the set is balanced" if progress.filtering.balance not in (None, "none") else ""
-    return f"So far {kept:,} pass the filters, {dropped}; {chosen}duplicates are removed{balanced} later."
+    return f"So far {kept:,} pass the filters, {dropped}{_later(progress)}."
+
+
+def _later(progress: Progress) -> str:
+    """What DECIDE will do that is not counted yet, as the end of a sentence; empty where it does nothing else."""
+    steps = ["the best are chosen"] if progress.filtering.keep_top else []
+    steps += ["duplicates are removed"] if progress.dedup else []
+    steps += ["the set is balanced"] if progress.filtering.balance not in (None, "none") else []
+    if not steps:
+        return ""
+    *first, last = steps
+    return f"; {', '.join(first)} and {last} later" if first else f"; {last} later"

@@ -82,23 +82,29 @@ def look_up(results: Path, uid: str) -> Lookup:
     )
 
 
-def extract(found: Lookup, place: Path) -> Path:
+def extract(found: Lookup, place: Path, folder: bool = False) -> Path:
     """Write the image's bytes to `place`, in a folder under its uid; where they are now.
 
-    Raises UsageError if the image is blocked, ShardError if the shard is gone or changed, or holds no image for the
-    sample.
+    If it has to be a `folder`, it is made where there is none. Raises UsageError if the image is blocked, ShardError if
+    the shard is gone or changed, or holds no image for the sample.
     """
     sample = found.sample
     if found.decision["reason"] == BLOCKED:
         raise UsageError(f"The image of {sample['key']!r} is on a blocklist and is not extracted.")
+    if sample["status"] != "ok" and not sample["offset"]:
+        raise ShardError(
+            f"The sample {sample['key']!r} of {sample['shard']} has no image to extract: {sample['error_message']}"
+        )
     if found.shard is None or not sample["size"]:
         raise ShardError(f"The image of {sample['key']!r} cannot be read from {sample['shard']}.")
-    if place.is_dir():
+    if folder or place.is_dir():
         # The name in the shard is a stranger's: what is no plain extension gives way to the format.
         ext = sample["ext"] if PLAIN.fullmatch(sample["ext"]) else sample["format"] or "image"
         place = place / f"{sample['uid']}.{ext}"
     image = ImagePlace(sample["key"], sample["offset"], sample["size"], sample["sha256"])
     data = read_image(found.shard, image)
+    if folder:
+        place.parent.mkdir(parents=True, exist_ok=True)
     with atomic(place) as temporary:
         temporary.write_bytes(data)
     return place

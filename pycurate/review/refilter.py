@@ -69,9 +69,11 @@ class Wanted:
 def preview(results: Path, wanted: Wanted) -> Change:
     """What these would change; nothing in `results` is touched. Raises what `remake` raises."""
     with tempfile.TemporaryDirectory(prefix="pycurate-") as name:
-        _link_tables(results, Path(name))
-        _decide(results, Path(name), wanted)
-        return _change(results, Path(name))
+        work = Path(name)
+        with _named_as_given(work, results):
+            _link_tables(results, work)
+            _decide(results, work, wanted)
+            return _change(results, work)
 
 
 def remake(results: Path, wanted: Wanted, target: Path) -> Change:
@@ -88,7 +90,7 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
         raise UsageError(f"{target} is not empty; give a new folder, or {results} itself to replace its contents.")
     target.mkdir(parents=True, exist_ok=True)
     summary = read_summary(results)
-    with _workplace(target) as work:
+    with _workplace(target) as work, _named_as_given(work, results):
         _link_tables(results, work)
         for stage in summary["stages"]:
             write_json(path_of(work, "times", f"{stage['name']}_00000"), stage)
@@ -149,6 +151,18 @@ def _link_tables(results: Path, work: Path) -> None:
     for name in TABLES:
         if (results / name).is_dir():
             (work / name).symlink_to((results / name).resolve())
+
+
+@contextmanager
+def _named_as_given(work: Path, results: Path) -> Iterator[None]:
+    """Let a fault of a table that `work` only links to name the file in `results`: `work` is gone when that is read."""
+    try:
+        yield
+    except TableError as error:
+        text = str(error)
+        for name in TABLES:
+            text = text.replace(str(work / name), str(results / name))
+        raise TableError(text) from error
 
 
 @contextmanager

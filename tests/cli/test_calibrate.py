@@ -95,3 +95,27 @@ def test_what_it_refuses(searched: Path, tmp_path: Path) -> None:
     ):
         done = call(*words)
         assert done.exit_code and said in done.output, (words, done.output)
+
+
+def test_a_shard_that_is_gone_ends_it_and_an_image_that_changed_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    results = make_run(tmp_path, standard_rows())
+    write_report(results, Setup())
+    shard, page = tmp_path / "shards" / "00001.tar", tmp_path / "page.html"
+    kept = shard.read_bytes()
+    shard.unlink()
+    done = call(results, "--score", "nsfw", "--page", page)
+    assert done.exit_code == 1 and not page.exists()
+    assert len(done.output.splitlines()) == 1 and "Shard 00001.tar is gone" in done.output
+    assert "restore it" in done.output
+    shard.write_bytes(kept[:-1024])
+    done = call(results, "--score", "nsfw", "--page", page)
+    assert done.exit_code == 1 and "Shard 00001.tar had" in done.output and not page.exists()
+    changed = bytearray(kept)
+    changed[1000] ^= 1  # within the first image
+    shard.write_bytes(changed)
+    done = call(results, "--score", "nsfw", "--page", page)
+    assert done.exit_code == 0 and "asks about 57 images" in done.output
+    (line,) = caplog.messages
+    assert line.startswith("1 of 58 images are left out") and "SHA-256 differs" in line

@@ -26,7 +26,7 @@ def test_a_parameter_file_sets_what_was_given(tmp_path: Path) -> None:
         "nsfw": False,
         "min_side": 200,
     }
-    words += " --recipe datacomp-basic --min-side 300"
+    words += " --recipe datacomp-basic --min-side 300 --force"
     done = pycurate("config", *words.split(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = yaml.safe_load((tmp_path / "image_pipeline.yaml").read_text())
@@ -38,3 +38,14 @@ def test_a_parameter_file_sets_what_was_given(tmp_path: Path) -> None:
     )
     # A run with this file sets the same: what the recipe set is given now.
     assert with_recipe(found) == found
+
+
+def test_a_file_that_exists_is_replaced_by_force_only(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("dedup: true\n")
+    words = ("config", "--input-path", "shards", "--output-file", file)
+    done = pycurate(*words)
+    assert done.returncode == 2 and f"{file} exists" in done.stderr and "--force" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and file.read_text() == "dedup: true\n"
+    done = pycurate(*words, "--force")
+    assert done.returncode == 0 and yaml.safe_load(file.read_text()) == {"input": "shards"}, done.stderr

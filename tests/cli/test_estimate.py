@@ -63,6 +63,9 @@ def test_the_text_fits_a_terminal(demo: Path) -> None:
     assert all(len(line) <= 125 for line in lines)
     assert "  samples   303" in lines
     assert "500 images/s, as given" in done.stdout
+    # Without a trial SCORE and WRITE are not known, and the total is no more than a bound.
+    rows = [line.split("   ")[-1] for line in lines if " ? " in line]
+    assert len(rows) == 3 and all(row.startswith("more than ") for row in rows), rows
     assert "With a --blocklist of PDQ hashes EMBED takes" in done.stdout and "  --leakage takes" in done.stdout
     assert "With --text_area EMBED takes" in done.stdout and "  --similar takes" in done.stdout
     assert "--balance cells" in done.stdout and "--language" in done.stdout and "s_clip_loss takes" in done.stdout
@@ -80,7 +83,7 @@ def test_numbers_from_a_sample_come_with_their_bounds(tmp_path: Path) -> None:
 def test_without_weights_it_says_how_to_fetch_them_and_goes_on(shared_images: Path, tmp_path: Path) -> None:
     done = call("--input-path", shared_images, "--preset", "clip-b32", "--model-dir", tmp_path)
     assert done.exit_code == 0
-    assert f"fetch --encoder ViT-B-32/openai --model-dir {tmp_path}" in done.stdout
+    assert f"fetch --preset clip-b32 --model-dir {tmp_path}/clip-b32" in done.stdout
     assert f"embeddings  {size(100 * 512 * 2)}" in done.stdout  # known without weights
 
 

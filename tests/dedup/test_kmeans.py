@@ -1,6 +1,7 @@
 """k-means is sound, the same every time, and loaded only where it is used."""
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,11 @@ def test_k_means_of_odd_keys(keys: torch.Tensor) -> None:
         centres = k_means(keys, count)
         assert centres.shape == (count, keys.shape[1])
         assert (centres.norm(dim=1) <= 1.01).all()
+
+
+def test_faiss_does_not_tell_what_it_loads() -> None:
+    k_means(torch.nn.functional.normalize(torch.randn(20, 4)), 2)
+    assert not logging.getLogger("faiss.loader").isEnabledFor(logging.INFO)
 
 
 def test_a_small_search_waits_for_neither_torch_nor_faiss(tmp_path: Path) -> None:

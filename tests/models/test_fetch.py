@@ -1,6 +1,7 @@
 """A fetch brings what a run needs, leaves a list of it, and writes through no link of a stranger's."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from hub import DATA, OTHER, as_root, visible
 
 from pycurate.errors import ModelError
-from pycurate.models.fetch import FETCHED, fetch_models
+from pycurate.models.fetch import FETCHED, fetch_models, run_folder
 from pycurate.models.presets import PRESETS, load_encoder
 from pycurate.models.selection import select_models
 from pycurate.models.weights import fetch
@@ -69,10 +70,29 @@ def test_a_folder_that_is_another_users_link_is_refused(tmp_path: Path) -> None:
         fetch_models(select_models("light", link, device="cpu"), offline=False)
 
 
-ENCODER = ("ViT-L-14.openai.safetensors", "--encoder ViT-L-14/openai")
+def test_a_run_finds_the_folder_that_the_workflow_fills(tmp_path: Path) -> None:
+    def name(*names: str | None) -> str:
+        return run_folder(tmp_path, *names).relative_to(tmp_path).as_posix()
+
+    assert name("clip-b32", "", None, "") == "clip-b32"
+    assert name("ViT-B-16/openai", None, "sscd", f"{LAION}:A,/data/own.py:B") == (
+        "ViT-B-16_openai_sscd_pycurate.models.builtin.laion_A_data_own.py_B"
+    )
+    # As lib/Models.groovy cuts and numbers it.
+    assert re.fullmatch(f"light_{'x' * 74}_[0-9a-f]{{16}}", name("light", "x" * 200))
+    (tmp_path / "fetched.sha256").touch()  # a folder that `models.py fetch --model-dir` filled
+    assert name("clip-b32") == "."
+    (tmp_path / "clip-b32").mkdir()
+    assert name("clip-b32") == "clip-b32"
 
 
-HEAD = ("clip_autokeras_binary_nsfw.zip", "--encoder ViT-L-14/openai --scorer pycurate.models.builtin.laion:NsfwL14")
+LAION = "pycurate.models.builtin.laion"
+ENCODER = ("ViT-L-14.openai.safetensors", "--preset clip-l14")
+
+
+HEAD = ("clip_autokeras_binary_nsfw.zip", "--preset clip-l14")
+OWN = ("ViT-L-14.openai.safetensors", "--encoder ViT-L-14/openai")
+OWN_HEAD = ("sa_0_4_vit_l_14_linear.pth", f"--encoder ViT-L-14/openai --scorer {LAION}:AestheticV1L14")
 
 
 @pytest.mark.usefixtures("no_network")
@@ -83,6 +103,13 @@ HEAD = ("clip_autokeras_binary_nsfw.zip", "--encoder ViT-L-14/openai --scorer py
         ("embed", ["--preset", "clip-l14"], ENCODER),
         ("score", ["--preset", "clip-l14", "--no-aesthetic"], HEAD),
         ("score", ["--preset", "clip-l14", "--no-aesthetic", "--no-nsfw", "--clip-score"], ENCODER),
+        # What the preset has not got is asked for by name.
+        ("embed", ["--preset", "light", "--encoder", "ViT-L-14/openai"], OWN),
+        (
+            "score",
+            ["--preset", "clip-l14", "--no-aesthetic", "--no-nsfw", "--scorer", f"{LAION}:AestheticV1L14"],
+            OWN_HEAD,
+        ),
     ],
 )
 def test_without_a_network_the_missing_file_is_named_and_the_command_that_brings_it(

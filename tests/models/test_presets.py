@@ -118,3 +118,5 @@ def test_list_shows_presets_heads_and_pairs() -> None:
     assert "ViT-L-14/openai" in pairs
     assert all("vit-l-14/" in pair.lower() for pair in pairs)
     assert len(called("models", "list", "--encoders").output.splitlines()) > 100
+    none = called("models", "list", "--encoders", "zzzz")
+    assert none.exit_code == 1 and "No encoder has 'zzzz' in its name" in none.output

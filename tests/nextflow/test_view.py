@@ -12,7 +12,7 @@ from terminals import NASTY, harmless
 from pycurate.cli.terminal import console
 from pycurate.filters.filtering import Filtering
 from pycurate.nextflow.progress import STAGES, Progress
-from pycurate.nextflow.view import LogView, TerminalView, drawn, watch
+from pycurate.nextflow.view import LogView, TerminalView, counted, drawn, watch
 from pycurate.text import printable
 
 
@@ -70,3 +70,23 @@ def test_a_narrow_view_shows_names_counts_and_the_time_left(tmp_path: Path, task
         line = lines[1 + list(STAGES).index("EMBED")]
         assert f"2 of {tasks} " in line and re.search(r"\d left", line.replace(" h", "").replace(" min", "")), line
         assert ("━" in line) <= ("1 cached" in line)  # the bars go first
+
+
+def test_the_counts_so_far_tell_of_what_comes_later_and_of_nothing_else(tmp_path: Path) -> None:
+    def said(dedup: bool, **filtering: object) -> str:
+        progress = Progress(tmp_path, tmp_path / "trace.txt", Filtering.of(filtering), dedup)
+        progress.counts, progress.scored = {"kept": 2}, True
+        return counted(progress)
+
+    assert said(False) == "So far 2 pass the filters, 0 dropped."
+    assert said(True) == "So far 2 pass the filters, 0 dropped; duplicates are removed later."
+    assert said(False, keep_top="aesthetic=0.5").endswith("0 dropped; the best are chosen later.")
+    assert said(True, keep_top="aesthetic=0.5", balance="cells").endswith(
+        "0 dropped; the best are chosen, duplicates are removed and the set is balanced later."
+    )
+    progress = Progress(tmp_path, tmp_path / "trace.txt", Filtering())  # a profile may ask for it, too
+    progress.hear("[aa/000000] Submitted process > DEDUP_LEAKAGE")
+    progress.scored = True
+    assert "later" not in counted(progress)
+    progress.hear("[aa/000001] Submitted process > DEDUP:DEDUP_PAIRS")
+    assert "duplicates are removed later" in counted(progress)

@@ -7,8 +7,10 @@ import pytest
 from flows import inspected, pycurate
 from report_run import HOSTILE, crops, make_run, standard_rows
 
+from pycurate.cli.inspect import described
 from pycurate.errors import ShardError, UsageError
 from pycurate.results.tables import read_table, write_table
+from pycurate.review.earlier import criteria_of
 from pycurate.review.lookup import extract, look_up, matching
 from pycurate.stages.report import Setup, write_report
 
@@ -29,6 +31,20 @@ def test_each_kind_of_sample(results: Path) -> None:
     assert '\\"' in inspected(results, "kept03") and HOSTILE not in inspected(results, "kept03")
 
 
+def test_scores_are_told_apart_however_long_their_names(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, standard_rows())
+    write_report(folder, Setup())
+    names = {"aesthetic": "norm_sim_2_target_a", "aesthetic_raw": "norm_sim_2_target_b"}
+    table = read_table(folder / "decisions.parquet")
+    table = table.rename_columns([names.get(name, name) for name in table.column_names])
+    write_table(folder / "decisions.parquet", table)
+    done = pycurate("inspect", folder, "kept07")
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("norm_sim_2_target_a 0.6167") for line in lines), done
+    assert any(line.startswith("norm_sim_2_target_b 4.1667") for line in lines)
+    assert {line[19] for line in lines} == {" "}  # what is said stands in one column
+
+
 def test_the_run_as_a_whole(results: Path) -> None:
     lines = [line.split() for line in inspected(results).splitlines()]
     assert ["inputs", "60"] in lines and ["kept", "30"] in lines and ["duplicate_near", "6"] in lines
@@ -42,6 +58,29 @@ def test_the_image_is_that_of_the_shard(results: Path, tmp_path: Path) -> None:
     place = extract(found, tmp_path)
     assert place == tmp_path / f"{row['uid']}.jpg"
     assert hashlib.sha256(place.read_bytes()).hexdigest() == found.sample["sha256"]
+
+
+def test_a_slash_behind_a_name_means_a_folder(results: Path, tmp_path: Path) -> None:
+    (row,) = matching(results, "kept07")
+    for _ in range(2):
+        text = inspected(results, "kept07", "--extract", f"{tmp_path}/new/ex/")
+        assert f"written {tmp_path}/new/ex/{row['uid']}.jpg" in text
+    assert (tmp_path / "new" / "ex" / f"{row['uid']}.jpg").read_bytes() == crops(50)[7]
+    found = look_up(results, row["uid"])
+    found.sample["sha256"] = "0" * 64
+    with pytest.raises(ShardError, match="SHA-256 differs"):
+        extract(found, tmp_path / "other", folder=True)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_sample_without_an_image_is_said_to_have_none(results: Path, tmp_path: Path) -> None:
+    found = look_up(results, matching(results, "broken")[0]["uid"])
+    nothing = {"offset": 0, "size": 0, "error": "no_image", "error_message": "The sample contains no image, only .txt."}
+    found.sample.update(nothing)
+    lines = dict(described(found, criteria_of(results)))
+    assert lines["from"].endswith("; no image")
+    with pytest.raises(ShardError, match=r"'broken' of 00002.tar has no image to extract: The sample contains no"):
+        extract(found, tmp_path)
 
 
 def test_what_cannot_be_told(results: Path, tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """`pycurate refilter` says what it lacks, and replaces all or nothing."""
 
+import os
 from pathlib import Path
 
 import pytest
 from flows import pycurate
+from report_run import make_run, standard_rows
 
 from pycurate.review.refilter import replace
+from pycurate.stages.report import Setup, write_report
 
 
 def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
@@ -15,6 +18,17 @@ def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
     assert done.returncode == 2 and "no score nsfw" in done.stderr and "leave out its threshold" in done.stderr
     done = pycurate("refilter", results, "--write", results.parent / "shards")
     assert done.returncode == 2 and "is not empty" in done.stderr
+
+
+def test_a_table_that_is_cut_is_named_where_it_is(tmp_path: Path) -> None:
+    results = make_run(tmp_path, standard_rows())
+    write_report(results, Setup())
+    table = results / "samples" / "samples_00000.parquet"
+    os.truncate(table, 100)
+    for words in ((), ("--write", tmp_path / "new"), ("--write", results)):
+        done = pycurate("refilter", results, "--no-dedup", *words)
+        assert done.returncode == 1 and f"{table} cannot be read as a table" in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,3 +113,8 @@ def test_the_script(results: Path, address: str, s3: S3) -> None:
     assert there(s3, address).keys() == FILES.keys() | {"manifest.tsv"}
     missing = said("upload", "task", "--to", "s3://no-such-bucket", "--record", tar, code=1)
     assert "s3://no-such-bucket/curated/00000.tar cannot be" in missing
+
+
+@pytest.mark.parametrize("step", ["begin", "end"])
+def test_a_path_is_no_address_to_upload_to(step: str) -> None:
+    assert "--to foo is not an address; give s3://" in said("upload", step, "--to", "foo", code=2)

@@ -1,7 +1,7 @@
 """The page on which a sheet is answered: one file, with its pictures, that works without a server."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import jinja2
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.errors import PycurateError, TableError
+from pycurate.errors import PycurateError, ShardError, StoreError, TableError
 from pycurate.report.page import VEILED, source_hash
 from pycurate.report.thumbnails import data_uri
 from pycurate.results.layout import path_of, paths_of
@@ -19,7 +19,8 @@ from pycurate.review.calibration.answers import to_json
 from pycurate.review.calibration.sheet import Sheet
 from pycurate.review.earlier import criteria_of
 from pycurate.shards.intact import ImagePlace
-from pycurate.shards.listing import Shard, read_image
+from pycurate.shards.listing import Shard, check_size, read_image
+from pycurate.text import number
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +42,38 @@ class Picture:
     veiled: bool
 
 
-def render(results: Path, sheet: Sheet) -> str:
-    """The page as HTML. A question whose images can no longer be read is left out, and so without an answer.
+@dataclass(frozen=True)
+class Page:
+    """The page as HTML, and how many questions it asks."""
 
-    Raises TableError if no image can be read.
+    html: str
+    asked: int
+
+
+@dataclass
+class _Pictures:
+    """By uid, the images that can be shown; those that cannot be read, with the cause; whether the page is full."""
+
+    shown: dict[str, Picture] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    full: bool = False
+
+
+def render(results: Path, sheet: Sheet) -> Page:
+    """The page. A question with an image that cannot be read is left out, and so without an answer; a warning says so.
+
+    Raises ShardError if a shard is gone or has another size, or its store cannot be read, TableError if no image can be
+    read.
     """
     pictures = _pictures(results, sheet)
     shown = [
-        (number, [pictures[uid] for uid in item.uids])
-        for number, item in enumerate(sheet.items)
-        if all(uid in pictures for uid in item.uids)
+        (at, [pictures.shown[uid] for uid in item.uids])
+        for at, item in enumerate(sheet.items)
+        if all(uid in pictures.shown for uid in item.uids)
     ]
     if not shown:
         raise TableError(f"None of the images can be read from the shards of {results}; put these back in their place.")
+    _warn(sheet, pictures, len(shown))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(TEMPLATE)),
         autoescape=True,  # keys are a stranger's text
@@ -62,7 +82,7 @@ def render(results: Path, sheet: Sheet) -> str:
         lstrip_blocks=True,
     )
     style, script = ((TEMPLATE / f"calibrate.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js"))
-    return environment.get_template("calibrate.html").render(
+    html = environment.get_template("calibrate.html").render(
         score=sheet.score,
         shown=shown,
         veiled=any(picture.veiled for _, row in shown for picture in row),
@@ -72,10 +92,26 @@ def render(results: Path, sheet: Sheet) -> str:
         style_hash=source_hash(style),
         script_hash=source_hash(script),
     )
+    return Page(html, len(shown))
 
 
-def _pictures(results: Path, sheet: Sheet) -> dict[str, Picture]:
-    """By uid, the images that can be read; veiled like those of the report."""
+def _warn(sheet: Sheet, pictures: _Pictures, asked: int) -> None:
+    """Say how many questions are left out, and why."""
+    kind = "images" if sheet.score else "pairs"
+    unread = sum(any(uid in pictures.unread for uid in item.uids) for item in sheet.items)
+    if unread:
+        cause = next(iter(pictures.unread.values())).rstrip(".")
+        log.warning(
+            "%s of %s %s are left out, since an image cannot be read; the first cause: %s.",
+            *(number(unread), number(len(sheet.items)), kind, cause),
+        )
+    if pictures.full:
+        left = number(len(sheet.items) - unread - asked)
+        log.warning("The page reached its size limit; the last %s %s are left out.", left, kind)
+
+
+def _pictures(results: Path, sheet: Sheet) -> _Pictures:
+    """The images of a sheet; veiled like those of the report. Raises ShardError as `render` does."""
     wanted = pa.array(sorted({uid for item in sheet.items for uid in item.uids}))
     rows = {row["uid"]: row for row in _rows(stream_all(results, "samples", COLUMNS), wanted)}
     scores: dict[str, float | None] = {}
@@ -84,34 +120,40 @@ def _pictures(results: Path, sheet: Sheet) -> dict[str, Picture]:
         scores = {row["uid"]: row["nsfw"] for row in found}
     veiled_from = min(VEILED, criteria_of(results).thresholds().get("nsfw", VEILED))
     shards = read_all(results) if paths_of(results, "partitions") else {}
-    pictures: dict[str, Picture] = {}
+    for name in sorted({row["shard"] for row in rows.values()} & shards.keys()):
+        check_size(shards[name])  # here, since a shard that is not there is no fault of one image
+    pictures = _Pictures()
     left = BUDGET
     for item in sheet.items:
         for uid in item.uids:
-            if uid in pictures or uid not in rows:
+            if uid in pictures.shown or uid in pictures.unread:
                 continue
-            source = _source(rows[uid], shards)
-            left -= len(source or "")
+            if uid not in rows:
+                pictures.unread[uid] = f"the sample {uid} is in no table"
+                continue
+            row = rows[uid]
+            try:
+                source = _source(row, shards)
+            except StoreError:
+                raise
+            except (PycurateError, OSError, ValueError) as error:
+                pictures.unread[uid] = str(error)
+                continue
+            left -= len(source)
             if left < 0:
-                log.warning("the page reached its size limit; the questions after it are left out")
+                pictures.full = True
                 return pictures
-            if source:
-                row = rows[uid]
-                veiled = (scores.get(uid) or 0.0) >= veiled_from
-                pictures[uid] = Picture(source, row["key"], row["width"], row["height"], veiled)
+            veiled = (scores.get(uid) or 0.0) >= veiled_from
+            pictures.shown[uid] = Picture(source, row["key"], row["width"], row["height"], veiled)
     return pictures
 
 
-def _source(row: dict[str, Any], shards: dict[str, Shard]) -> str | None:
-    """A data URI of an image, or None, with a warning, where it cannot be read."""
-    try:
-        if row["shard"] not in shards:
-            raise OSError("its shard is in no partition")
-        image = ImagePlace(row["key"], row["offset"], row["size"], row["sha256"])
-        return data_uri(read_image(shards[row["shard"]], image), SIDE, SIDE, QUALITY)
-    except (PycurateError, OSError, ValueError) as error:
-        log.warning("no image of %s in %s: %s", row["uid"], row["shard"], error)
-        return None
+def _source(row: dict[str, Any], shards: dict[str, Shard]) -> str:
+    """A data URI of an image. Raises ShardError, OSError or ValueError where it cannot be read."""
+    if row["shard"] not in shards:
+        raise ShardError(f"Shard {row['shard']} is in no partition of the results.")
+    image = ImagePlace(row["key"], row["offset"], row["size"], row["sha256"])
+    return data_uri(read_image(shards[row["shard"]], image), SIDE, SIDE, QUALITY)
 
 
 def _rows(batches: Any, wanted: pa.Array) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ def browser(chromium: webdriver.Chrome, searched: Path, sheet: Sheet, tmp_path: 
 
 def opened(chromium: webdriver.Chrome, results: Path, sheet: Sheet, folder: Path) -> webdriver.Chrome:
     page = folder / "calibrate.html"
-    page.write_text(render(results, sheet), encoding="utf-8")
+    page.write_text(render(results, sheet).html, encoding="utf-8")
     chromium.get(page.as_uri())
     chromium.execute_script("localStorage.clear()")
     chromium.refresh()
