@@ -2,7 +2,7 @@
 
 A sample is copied as it lies in its shard, all headers, data and padding. Two things differ, since a reader of the new
 tar would find neither what it was: a hard link becomes a file with the bytes for which it stands, and what belongs to
-no sample but could change how one is read stays behind: files of macOS, headers of the whole archive.
+no sample but could change how one is read stays behind: metadata of macOS and webdataset, headers of the whole archive.
 """
 
 import os

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from pycurate.shards.header import LINK, NO_DATA, SYMBOLIC_LINK, Member
 from pycurate.shards.links import Links
-from pycurate.shards.membernames import from_macos, readable
+from pycurate.shards.membernames import metadata_kind, readable
 from pycurate.shards.tar import Damage
 
 Fault = tuple[str, str]
@@ -57,6 +57,8 @@ def belongs(member: Member) -> bool:
     return member.regular or member.type in (LINK, SYMBOLIC_LINK) or (other and not member.name.endswith("/"))
 
 
-def passed_over(part: Member | Damage) -> bool:
-    """Whether a part is a file that macOS adds, of no sample, and nothing else is lost with it if it is damaged."""
-    return part.name is not None and from_macos(part.name) and not (isinstance(part, Damage) and part.torn)
+def passed_over(part: Member | Damage) -> str:
+    """What kind of metadata a part is, of no sample; "" if it is none, or more may be lost with it as it is damaged."""
+    if part.name is None or (isinstance(part, Damage) and part.torn):
+        return ""
+    return metadata_kind(part.name)

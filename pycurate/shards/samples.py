@@ -124,8 +124,8 @@ class _Reader:
         for part in self._parts():
             apart, place = part.start != place, part.end
             cut = isinstance(part, Damage) and place == self.length  # more may be lost than its beginning tells
-            if passed_over(part) and not cut:
-                self.noted["macOS metadata files (._*, .DS_Store, __MACOSX) are skipped."] += 1
+            if (metadata := passed_over(part)) and not cut:
+                self.noted[f"{metadata} are skipped."] += 1
                 continue
             split = key_of(part.name) if part.name is not None else None
             if isinstance(part, Damage) and split is None:

@@ -2,18 +2,22 @@
 
 from pathlib import Path
 
+import pytest
 import webdataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tars import jpeg, read_shard, write_tar
+
+KEYS = ["a", "b", "dir/a", "./c", "../up", "/abs/d", "d.e/f", "ä", ".hidden", "x" * 300]
+KEYS += ["__meta__/a", "__index", "__a__", "____/b", "d/__meta__/a", "./__meta__/a"]  # metadata, or nearly so
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(
         st.tuples(
-            st.sampled_from(["a", "b", "dir/a", "./c", "../up", "/abs/d", "d.e/f", "ä", ".hidden", "x" * 300]),
-            st.sampled_from(["jpg", "JPG", "txt", "json", "seg.png", "cls"]),
+            st.sampled_from(KEYS),
+            st.sampled_from(["jpg", "JPG", "txt", "json", "seg.png", "cls", "json__"]),
         ),
         max_size=12,
         unique=True,
@@ -32,6 +36,16 @@ def test_keys_are_grouped_as_webdataset_groups_them(tmp_path: Path, names: list[
     samples = [sample for sample in read_shard(path) if sample.error != "no_samples"]
     assert [sample.key for sample in samples] == expected
     assert len({sample.uid for sample in samples}) == len(expected)
+
+
+def test_metadata_ends_no_sample_and_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    members = [("a.jpg", jpeg(0)), ("__meta__/info.json", b"{}"), ("__index.json__", b"{}"), ("a.txt", b"a cat")]
+    path = write_tar(tmp_path / "s.tar", [*members, ("__thumbs__/c.jpg", jpeg(1)), ("._a.jpg", b"mac")])
+    assert [(sample.key, sample.error, sample.caption) for sample in read_shard(path)] == [("a", None, "a cat")]
+    assert "3 webdataset metadata files (__*__) are skipped." in caplog.text
+    assert "1 macOS metadata files (._*, .DS_Store, __MACOSX) are skipped." in caplog.text
+    (sample,) = webdataset.WebDataset(str(path), shardshuffle=False)
+    assert (sample["__key__"], sample["txt"]) == ("a", b"a cat")
 
 
 def test_a_sample_needs_exactly_one_image(tmp_path: Path) -> None:

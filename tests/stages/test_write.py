@@ -129,10 +129,11 @@ def test_a_changed_shard_is_refused_and_leaves_no_tar(root: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_links_leave_as_files_and_files_of_macos_stay_behind(tmp_path: Path, format: int) -> None:
+def test_links_leave_as_files_and_metadata_stays_behind(tmp_path: Path, format: int) -> None:
     long = f"{'t' * 90}/{'n' * 80}" if format == tarfile.USTAR_FORMAT else f"{'t' * 150}/{'n' * 150}"
     target = "t" * 90 if format == tarfile.USTAR_FORMAT else "t" * 150
-    files = [(f"{target}.jpg", jpeg(0)), ("k.jpg", jpeg(1)), ("._k.jpg", b"mac"), ("k.txt", b"text")]
+    files = [(f"{target}.jpg", jpeg(0)), ("k.jpg", jpeg(1)), ("._k.jpg", b"mac"), ("__meta__/k.json", b"{}")]
+    files += [("k.txt", b"text")]
     folder = tmp_path / "in"
     folder.mkdir()
     with tarfile.open(folder / "s.tar", "w", format=format) as tar:

@@ -139,6 +139,13 @@ MEMBERS: dict[str, tuple[Make, str]] = {
         ),
         "skipped and counted in the log; WRITE leaves them out",
     ),
+    "webdataset metadata: `__meta__/info.json`, `__index.json__`": (
+        lambda _: around(
+            part(("b.jpg", jpeg(1)), ("__meta__/info.json", b"{}"), ("__index.json__", b"{}"))
+            + part(("__thumbs__/c.jpg", jpeg(2)), ("b.txt", b"b"))
+        ),
+        "skipped, as by webdataset, and counted in the log; WRITE leaves them out",
+    ),
     "A macOS metadata file whose size is not a number": (
         lambda _: around(
             part(("b.jpg", jpeg(1)))
