@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -263,6 +264,22 @@ def test_an_output_outside_the_results_is_refused(root: Path, tmp_path: Path, na
     with pytest.raises(TableError, match="has the output"):
         write_curated(tmp_path / "r")
     assert not list(tmp_path.glob("*.tar")) and not (tmp_path / "r" / "curated").exists()
+
+
+def test_what_belongs_to_no_sample_stays_behind(tmp_path: Path) -> None:
+    """A link would lack its target in the new tar, which neither GNU tar nor Python's tarfile would then extract."""
+    image, text = part(("two/b.jpg", jpeg(1))), part(("two/b.txt", b"b"))
+    others = [part(("two/README", b"no dot")), part(("two/LICENSE", b""), type=b"1", linkname="LICENSE")]
+    others += [part(("out", b""), type=b"2", linkname="/tmp"), part(("two/link", b""), type=b"2", linkname="b.jpg")]
+    others += [part((name, b""), type=kind) for name, kind in (("null", b"3"), ("pipe.jpg", b"6"), ("two/", b"5"))]
+    others += [part(("label.jpg", b""), type=b"V")]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "s.tar").write_bytes(part(("LICENSE", b"free")) + image + b"".join(others) + text + END)
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", "two/b")}, images_per_tar=9)
+    tar = tmp_path / "r" / "curated" / "00000.tar"
+    assert tar.read_bytes().rstrip(b"\0") == (image + text).rstrip(b"\0")
+    subprocess.run(["tar", "-xf", tar, "-C", tmp_path / "r"], check=True)
+    assert (tmp_path / "r" / "two" / "b.txt").read_bytes() == b"b"
 
 
 def test_a_header_of_the_archive_within_a_sample_stays_behind(tmp_path: Path) -> None:

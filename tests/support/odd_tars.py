@@ -118,7 +118,7 @@ HEADERS: dict[str, tuple[Make, str]] = {  # what is odd: how it is made, what be
         lambda _: around(
             part(("d.jpg/", b""), type=b"5") + part(("p.jpg", b""), type=b"6") + part(("V.jpg", b""), type=b"V")
         ),
-        "skipped, as by webdataset",
+        "skipped, as by webdataset; WRITE leaves them out",
     ),
     "A file of a type that POSIX does not define": (
         lambda _: around(part(("b.jpg", jpeg(1)), type=b"q")),
