@@ -30,6 +30,7 @@ from pycurate.stores.store import Object
 log = logging.getLogger(__name__)
 
 MAX_IMAGE_BYTES = 1 << 30  # a larger member is not read into memory; no camera writes such a file
+MOST_NAMED, LONGEST_NAMED = 10, 40  # extensions in a message, and characters of each
 GIVEN_UID = re.compile("[0-9A-Fa-f]{32}")
 
 
@@ -208,11 +209,10 @@ class _Reader:
             ext for ext in group.members if ext.rpartition(".")[2] in EXTENSIONS
         ]
         if not images:
-            held = ", ".join(sorted(readable(ext) for ext in group.members))
+            held = _listed(sorted(group.members))
             return self._failed(group, "no_image", f"The sample contains no image, only {held}.")
         if len(images) > 1:
-            held = ", ".join(readable(ext) for ext in images)
-            return self._failed(group, "duplicate_key", f"The sample contains several images: {held}.")
+            return self._failed(group, "duplicate_key", f"The sample contains several images: {_listed(images)}.")
         member = group.members[images[0]]
         record = self._record(group)
         sample = self._placed(group, record)
@@ -252,6 +252,13 @@ class _Reader:
     def _read(self, member: Member, most: int = MAX_IMAGE_BYTES) -> bytes:
         self.file.seek(member.data)
         return self.file.read(min(member.size, self.most, most))
+
+
+def _listed(extensions: Sequence[str]) -> str:
+    """The first few of these, none of them long: a shard may give one sample any number of members."""
+    named = [readable(ext if len(ext) <= LONGEST_NAMED else f"{ext[:LONGEST_NAMED]}...") for ext in extensions]
+    more = len(named) - MOST_NAMED
+    return ", ".join(named[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def sample_uid(shard: str, key: str, repeat: int = 0) -> str:

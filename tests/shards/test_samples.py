@@ -42,6 +42,19 @@ def test_odd_names_are_samples_like_others(tmp_path: Path, format: int) -> None:
     assert [sample.data for sample in samples] == [jpeg(i) for i in range(len(keys))]
 
 
+def test_a_message_stays_short_however_many_members_a_sample_has(tmp_path: Path) -> None:
+    members = [(f"a.{i:03}{'x' * 200}", b"") for i in range(500)] + [(f"b.{i:02}.jpg", b"") for i in range(11)]
+    members += [("c.txt", b""), ("c.json", b""), ("d.jpg", b""), ("d.png", b"")]
+    messages = [sample.message for sample in read_shard(write_tar(tmp_path / "s.tar", members))]
+    long, images = (", ".join(form.format(i) for i in range(10)) for form in (f"{{:03}}{'x' * 37}...", "{:02}.jpg"))
+    assert messages == [
+        f"The sample contains no image, only {long} and 490 more.",
+        f"The sample contains several images: {images} and 1 more.",
+        "The sample contains no image, only json, txt.",
+        "The sample contains several images: jpg, png.",
+    ]
+
+
 def three(tmp_path: Path) -> tuple[Path, bytes]:
     members = [
         (f"{key}.{ext}", data) for key in "abc" for ext, data in (("jpg", jpeg(ord(key), 200, 200)), ("txt", b"x"))
