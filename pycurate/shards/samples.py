@@ -51,6 +51,7 @@ class Sample:
     caption: str | None = None
     given_uid: str | None = None
     digests: dict[str, str] = field(default_factory=dict)  # of the image's bytes, by hashlib's names, beside SHA-256
+    raw_key: str = ""  # with the bytes that are not UTF-8 as surrogates (PEP 383); in `key` they are `\xNN`
     captioned: bool = False  # there is a member from which a caption is taken
     error: str | None = None
     message: str | None = None
@@ -86,13 +87,13 @@ def read_samples(
     except OSError as error:
         raise ShardError(f"Shard {shard} cannot be opened ({error}); check that it exists and is readable.") from error
     with file:
-        repeats: dict[bytes, int] = {}
+        repeats: dict[bytes, int] = {}  # of each key, which is kept as its hash
         try:
             for sample in _Reader(file, shard, most, digests, caption_key).samples():
-                name = hashlib.blake2b(sample.key.encode(), digest_size=8).digest()
-                repeat = repeats.get(name, 0)
-                repeats[name] = repeat + 1
+                repeat = _counted(repeats, sample.key)
                 sample.uid = sample_uid(shard, sample.key, repeat)
+                if "\\" in sample.key:  # another key may be written in the same way
+                    repeat = _counted(repeats, f"\0{sample.raw_key}")
                 if repeat and sample.key:
                     sample.error = None  # a sidecar that came too late lacks an image too, but this tells more
                     sample.fail(
@@ -195,7 +196,7 @@ class _Reader:
         size = min(group.end, self.length) - group.start
         given = record.get("uid")
         given = given.lower() if isinstance(given, str) and GIVEN_UID.fullmatch(given) else None
-        return Sample(self.shard, readable(group.key), "", group.start, size, given_uid=given)
+        return Sample(self.shard, readable(group.key), "", group.start, size, given_uid=given, raw_key=group.key)
 
     def _sample(self, group: Group, uncertain: bool) -> Sample:
         if uncertain:
@@ -252,6 +253,13 @@ class _Reader:
     def _read(self, member: Member, most: int = MAX_IMAGE_BYTES) -> bytes:
         self.file.seek(member.data)
         return self.file.read(min(member.size, self.most, most))
+
+
+def _counted(repeats: dict[bytes, int], key: str) -> int:
+    """How often a key came before; it is counted."""
+    name = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    repeats[name] = repeats.get(name, 0) + 1
+    return repeats[name] - 1
 
 
 def _listed(extensions: Sequence[str]) -> str:

@@ -42,6 +42,14 @@ def test_odd_names_are_samples_like_others(tmp_path: Path, format: int) -> None:
     assert [sample.data for sample in samples] == [jpeg(i) for i in range(len(keys))]
 
 
+def test_keys_that_are_written_alike_are_two(tmp_path: Path) -> None:
+    keys = ["a\udcff", "a\\xff", "b\\", "a\udcff", "a\\xff", "b\\"]
+    samples = read_shard(write_tar(tmp_path / "s.tar", [(f"{key}.jpg", jpeg(i)) for i, key in enumerate(keys)]))
+    assert [sample.key for sample in samples] == ["a\\xff", "a\\xff", "b\\"] * 2
+    assert [sample.error for sample in samples] == [None] * 3 + ["duplicate_key"] * 3
+    assert len({sample.uid for sample in samples}) == 6
+
+
 def test_a_message_stays_short_however_many_members_a_sample_has(tmp_path: Path) -> None:
     members = [(f"a.{i:03}{'x' * 200}", b"") for i in range(500)] + [(f"b.{i:02}.jpg", b"") for i in range(11)]
     members += [("c.txt", b""), ("c.json", b""), ("d.jpg", b""), ("d.png", b"")]

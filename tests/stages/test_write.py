@@ -266,6 +266,14 @@ def test_an_output_outside_the_results_is_refused(root: Path, tmp_path: Path, na
     assert not list(tmp_path.glob("*.tar")) and not (tmp_path / "r" / "curated").exists()
 
 
+def test_keys_that_are_written_alike_leave_in_two_tars(tmp_path: Path) -> None:
+    members = [("a\udcff.jpg", jpeg(0)), ("a\\xff.jpg", jpeg(1)), ("a\\xff.txt", b"text")]
+    write_tar(tmp_path / "in" / "s.tar", members)
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", "a\\xff")}, images_per_tar=9)
+    tars = [read_tar(path) for path in sorted((tmp_path / "r" / "curated").glob("*.tar"))]
+    assert [[(name, data) for name, data, _ in tar] for tar in tars] == [members[:1], members[1:]]
+
+
 def test_what_belongs_to_no_sample_stays_behind(tmp_path: Path) -> None:
     """A link would lack its target in the new tar, which neither GNU tar nor Python's tarfile would then extract."""
     image, text = part(("two/b.jpg", jpeg(1))), part(("two/b.txt", b"b"))
