@@ -83,6 +83,8 @@ class Source:
             if split is None:
                 continue
             key = readable(split[0]) if key is None else key
+            if readable(split[0]) != key and not part.regular:
+                continue  # a sample of its own
             if readable(split[0]) != key or not (part.regular or part.type == LINK):
                 break
             members += 1

@@ -19,7 +19,7 @@ from pycurate.shards.captions import (
     chosen_caption,
     json_record,
 )
-from pycurate.shards.grouping import Group, belongs, passed_over
+from pycurate.shards.grouping import Fault, Group, OpenGroups, belongs, passed_over
 from pycurate.shards.header import BLOCK, Member
 from pycurate.shards.links import Links
 from pycurate.shards.membernames import key_of, readable
@@ -119,12 +119,12 @@ class _Reader:
         self.noted = Counter[str]()  # what is said of the shard once, with how often it was met
 
     def samples(self) -> Iterator[Sample]:
-        group: Group | None = None
-        uncertain = False  # nobody knows to whom the bytes before the current group belonged
+        opened = OpenGroups()
         place = 0  # behind the last member
+        apart = False  # an end mark stands before it
         found = 0
         for part in self._parts():
-            apart, place = part.start != place, part.end
+            apart, place = apart or part.start != place, part.end
             cut = isinstance(part, Damage) and place == self.length  # more may be lost than its beginning tells
             if (metadata := passed_over(part)) and not cut:
                 self.noted[f"{metadata} are skipped."] += 1
@@ -132,32 +132,30 @@ class _Reader:
             split = key_of(part.name) if part.name is not None else None
             if isinstance(part, Damage) and split is None:
                 found += 1
-                if group:
-                    # What was lost may have held more of this sample's members.
-                    lost = part.name is None and not part.ended
-                    yield self._failed(group, *self._damage(part)) if lost else self._sample(group, uncertain)
-                    uncertain, group = group.torn, None
+                # What was lost may have held more members of a sample.
+                lost = self._damage(part) if part.name is None and not part.ended else None
+                yield from self._ended(opened, lost)
                 yield self._stretch(part)
-                uncertain = uncertain or part.torn
+                opened.torn, apart = opened.torn or part.torn, False
                 continue
             if split is None or (isinstance(part, Member) and not belongs(part)):
                 continue  # webdataset passes over it too
             found += 1
             key, ext = split
             # A sample is copied in one piece, which must not hold the end mark of two tars that were joined.
-            if group and (group.key != key or apart):
-                yield self._sample(group, uncertain)
-                uncertain, group = group.torn, None
-            if group is None:
-                group = Group(key, part.start, part.end)
+            if apart:
+                yield from self._ended(opened)
+            file = isinstance(part, Damage) or part.regular
+            for group in opened.closed_by(key, file):
+                yield self._sample(group)
+            group, apart = opened.take(key, part, file), False
             if isinstance(part, Damage):
                 group.lose(part, self._damage(part))
             else:
                 group.add(ext.lower(), part, self.links)
-        if group and group.end < self.length:
-            yield self._sample(group, uncertain)
-        elif group:  # without the empty block behind the last member nobody knows what is missing
-            yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
+        # Without the empty block behind the last member nobody knows what is missing.
+        cut = opened.last is not None and opened.last.end >= self.length
+        yield from self._ended(opened, ("shard_truncated", "The shard ends inside this sample.") if cut else None)
         if not found:
             yield self._lost(0, self.length, "no_samples", "The shard is a tar file without samples.")
         for what, count in self.noted.items():
@@ -187,6 +185,12 @@ class _Reader:
         sample.fail(code, message)
         return sample
 
+    def _ended(self, opened: OpenGroups, fault: Fault | None = None) -> Iterator[Sample]:
+        """The samples of all groups that are open; those that could have gone on have this fault, if any."""
+        going_on = opened.going_on()
+        for group in opened.close():
+            yield self._failed(group, *fault) if fault and group in going_on else self._sample(group)
+
     def _failed(self, group: Group, error: str, message: str) -> Sample:
         sample = self._placed(group, self._record(group))
         sample.fail(error, message)
@@ -198,8 +202,8 @@ class _Reader:
         given = given.lower() if isinstance(given, str) and GIVEN_UID.fullmatch(given) else None
         return Sample(self.shard, readable(group.key), "", group.start, size, given_uid=given, raw_key=group.key)
 
-    def _sample(self, group: Group, uncertain: bool) -> Sample:
-        if uncertain:
+    def _sample(self, group: Group) -> Sample:
+        if group.uncertain:
             return self._failed(
                 group, "shard_corrupt", "Damage before this sample may have destroyed some of its members."
             )

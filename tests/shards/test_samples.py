@@ -4,6 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from odd_tars import part
 from tars import errors, jpeg, read_shard, readable, write_tar
 
 from pycurate.errors import ShardError
@@ -120,6 +121,20 @@ def test_a_sample_across_the_seam_of_two_archives_is_parted(tmp_path: Path) -> N
         ("a", "duplicate_key"),
         ("c", None),
     ]
+
+
+@pytest.mark.parametrize("between", ["._a.jpg", "__meta__/a.json", "README"])
+def test_the_seam_parts_a_sample_whatever_comes_first_behind_it(tmp_path: Path, between: str) -> None:
+    path = write_tar(tmp_path / "s.tar", [("a.jpg", jpeg(0))])
+    path.write_bytes(path.read_bytes() + write_tar(tmp_path / "t.tar", [(between, b""), ("a.txt", b"")]).read_bytes())
+    assert [(sample.key, sample.error) for sample in read_shard(path)] == [("a", None), ("a", "duplicate_key")]
+
+
+@pytest.mark.parametrize("link", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_a_shard_that_is_cut_behind_a_link_may_lack_members_of_the_sample_before(tmp_path: Path, link: bytes) -> None:
+    tar = part(("a.jpg", jpeg(0))) + part(("b.jpg", b""), type=link, linkname="a.jpg")
+    (tmp_path / "s.tar").write_bytes(tar)
+    assert errors(tmp_path / "s.tar") == {"a": "shard_truncated", "b": "shard_truncated"}
 
 
 def test_holes_are_damage(tmp_path: Path) -> None:

@@ -266,6 +266,19 @@ def test_an_output_outside_the_results_is_refused(root: Path, tmp_path: Path, na
     assert not list(tmp_path.glob("*.tar")) and not (tmp_path / "r" / "curated").exists()
 
 
+def test_links_between_the_members_of_a_sample_are_samples_of_their_own(tmp_path: Path) -> None:
+    tar = [part(("a.jpg", jpeg(0))), part(("latest.jpg", b""), type=b"2", linkname="a.jpg")]
+    tar += [part(("l.jpg", b""), type=b"1", linkname="a.jpg"), part(("l.txt", b""), type=b"1", linkname="a.jpg")]
+    tar += [part(("a.txt", b"text")), part(("b.jpg", jpeg(1))), END]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "s.tar").write_bytes(b"".join(tar))
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", key) for key in "alb"}, images_per_tar=9)
+    assert [(name, data) for name, data, _ in read_tar(tmp_path / "r" / "curated" / "00000.tar")] == [
+        *[("a.jpg", jpeg(0)), ("a.txt", b"text")],
+        *[("l.jpg", jpeg(0)), ("l.txt", jpeg(0)), ("b.jpg", jpeg(1))],
+    ]
+
+
 def test_keys_that_are_written_alike_leave_in_two_tars(tmp_path: Path) -> None:
     members = [("a\udcff.jpg", jpeg(0)), ("a\\xff.jpg", jpeg(1)), ("a\\xff.txt", b"text")]
     write_tar(tmp_path / "in" / "s.tar", members)
