@@ -279,6 +279,15 @@ def test_links_between_the_members_of_a_sample_are_samples_of_their_own(tmp_path
     ]
 
 
+def test_a_link_may_follow_the_large_image_for_which_it_stands(tmp_path: Path) -> None:
+    large = np.random.default_rng(0).bytes((2 << 20) + 77)  # longer than what is copied at once
+    (tmp_path / "in").mkdir()
+    link = part(("l.jpg", b""), type=b"1", linkname="k.jpg")
+    (tmp_path / "in" / "s.tar").write_bytes(part(("k.jpg", large)) + link + END)
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", "k"), ("s.tar", "l")}, images_per_tar=9)
+    assert [data for _, data, _ in read_tar(tmp_path / "r" / "curated" / "00000.tar")] == [large, large]
+
+
 def test_keys_that_are_written_alike_leave_in_two_tars(tmp_path: Path) -> None:
     members = [("a\udcff.jpg", jpeg(0)), ("a\\xff.jpg", jpeg(1)), ("a\\xff.txt", b"text")]
     write_tar(tmp_path / "in" / "s.tar", members)
