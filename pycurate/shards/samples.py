@@ -125,8 +125,8 @@ class _Reader:
         found = 0
         for part in self._parts():
             apart, place = apart or part.start != place, part.end
-            cut = isinstance(part, Damage) and place == self.length  # more may be lost than its beginning tells
-            if (metadata := passed_over(part)) and not cut:
+            last = isinstance(part, Damage) and place == self.length  # more may be lost than its beginning tells
+            if (metadata := passed_over(part)) and not last:
                 self.noted[f"{metadata} are skipped."] += 1
                 continue
             split = key_of(part.name) if part.name is not None else None
@@ -154,8 +154,8 @@ class _Reader:
             else:
                 group.add(ext.lower(), part, self.links)
         # Without the empty block behind the last member nobody knows what is missing.
-        cut = opened.last is not None and opened.last.end >= self.length
-        yield from self._ended(opened, ("shard_truncated", "The shard ends inside this sample.") if cut else None)
+        cut = ("shard_truncated", "The shard ends inside this sample.") if place >= self.length else None
+        yield from self._ended(opened, cut)
         if not found:
             yield self._lost(0, self.length, "no_samples", "The shard is a tar file without samples.")
         for what, count in self.noted.items():

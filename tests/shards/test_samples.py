@@ -130,6 +130,17 @@ def test_the_seam_parts_a_sample_whatever_comes_first_behind_it(tmp_path: Path, 
     assert [(sample.key, sample.error) for sample in read_shard(path)] == [("a", None), ("a", "duplicate_key")]
 
 
+@pytest.mark.parametrize("name", ["._a.jpg", "__meta__/a.json", "README"])
+def test_a_shard_that_is_cut_behind_what_is_no_sample_may_lack_members_of_the_one_before(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "s.tar"
+    path.write_bytes(part(("a.jpg", jpeg(0)), (name, b"")))
+    assert errors(path) == {"a": "shard_truncated"}
+    path.write_bytes(path.read_bytes() + bytes(BLOCK))
+    assert readable(path) == ["a"]
+
+
 @pytest.mark.parametrize("link", [tarfile.LNKTYPE, tarfile.SYMTYPE])
 def test_a_shard_that_is_cut_behind_a_link_may_lack_members_of_the_sample_before(tmp_path: Path, link: bytes) -> None:
     tar = part(("a.jpg", jpeg(0))) + part(("b.jpg", b""), type=link, linkname="a.jpg")
