@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
@@ -103,6 +104,14 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Some images on which EMBED is tried: the shards that hold them, and how many they are."""
+
+    shards: tuple[Shard, ...]
+    images: int
+
+
+@dataclass(frozen=True)
 class Run:
     """One run of EMBED: how many images it embedded in how many seconds."""
 
@@ -141,32 +150,54 @@ def try_out(counts: Sequence[ShardCount], models: ModelSelection, batch_size: in
             raise PycurateError(f"The trial failed on a file ({error}); if {name} is full, set TMPDIR.") from error
 
 
-def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> list[tuple[Shard, int]]:
-    """A random choice of the images as small shards of a batch each, in `folder`; each with how many it holds."""
+def make_pieces(counts: Sequence[ShardCount], folder: Path, batch_size: int) -> list[Piece]:
+    """A random choice of the images as pieces of a batch each, in `folder`. No shard of a piece has a key twice."""
     hashes = np.concatenate([one.keys for one in counts])
     places = np.concatenate([one.places for one in counts])
     owner = np.repeat(np.arange(len(counts)), [len(one.keys) for one in counts])
     order = np.argsort(hashes, kind="stable")
     order = order[places[order, 1] > 0][:MOST_IMAGES]
     order = order[: max(1, int(np.searchsorted(np.cumsum(places[order, 1]), MOST_BYTES, side="right")))]
+    # Shards may number their keys alike. Equal keys are neighbours in this order; dealt out they need fewer tars.
+    count = -(-len(order) // batch_size)
+    order = np.concatenate([order[first::count] for first in range(count)] or [order])
     pieces = []
     for start in range(0, len(order), batch_size):
-        path = folder / "pieces" / f"{start:05}.tar"
         chosen = order[start : start + batch_size]
-        with atomic(path) as temporary, open(temporary, "wb", buffering=0) as file, Output(file) as output:
-            for shard in np.unique(owner[chosen]):
-                here = places[chosen[owner[chosen] == shard]].tolist()
-                with Source(counts[shard].shard, [(offset, offset + size) for offset, size in here]) as source:
-                    copy_samples(source, output, [(offset, size, None) for offset, size in here])
-            output.write(END)
-            output.sha256()
-        pieces.append((Shard(path.name, path, path.stat().st_size), len(chosen)))
+        repeats = _repeats(hashes[chosen])
+        shards = []
+        for repeat in range(int(repeats.max()) + 1):
+            path = folder / "pieces" / f"{start:05}-{repeat:05}.tar"
+            here = chosen[repeats == repeat]
+            owners = np.unique(owner[here])
+            _write_tar(path, [(counts[one].shard, places[here[owner[here] == one]].tolist()) for one in owners])
+            shards.append(Shard(path.name, path, path.stat().st_size))
+        pieces.append(Piece(tuple(shards), len(chosen)))
     return pieces
+
+
+def _repeats(values: np.ndarray) -> np.ndarray:
+    """For each of these how many equal ones come before it."""
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    found = np.empty(len(values), np.int64)
+    found[order] = np.arange(len(values)) - np.searchsorted(ranked, ranked)
+    return found
+
+
+def _write_tar(path: Path, places: Sequence[tuple[Shard, list[tuple[int, int]]]]) -> None:
+    """A tar of the samples that lie at these offsets, in so many bytes, of these shards."""
+    with atomic(path) as temporary, open(temporary, "wb", buffering=0) as file, Output(file) as output:
+        for shard, here in places:
+            with Source(shard, [(offset, offset + size) for offset, size in here]) as source:
+                copy_samples(source, output, [(offset, size, None) for offset, size in here])
+        output.write(END)
+        output.sha256()
 
 
 def measure(
     results: Path,
-    pieces: Sequence[tuple[Shard, int]],
+    pieces: Sequence[Piece],
     models: ModelSelection,
     options: LoaderOptions,
     seconds: float,
@@ -189,10 +220,11 @@ def measure(
         nonlocal given
         chosen = [pieces[(given + at) % len(pieces)] for at in range(count)]
         given += count
-        named = [Shard(f"{at:06}.tar", shard.path, shard.bytes) for at, (shard, _) in enumerate(chosen)]
+        shards = [shard for piece in chosen for shard in piece.shards]
+        named = [Shard(f"{at:06}.tar", shard.path, shard.bytes) for at, shard in enumerate(shards)]
         write_partitions(results, [named])
         _, spent = _timed(lambda: embed_partition(results, NUMBER, encoders, pixel_scorers, options, models.views))
-        return Run(sum(images for _, images in chosen), spent)
+        return Run(decoded(read_table(path_of(results, "samples", NUMBER), ["format"])), spent)
 
     pace = find_pace(run, seconds)
     memory = peak_memory()
@@ -202,7 +234,7 @@ def measure(
     decide(results, sources_of(results), Filtering(), Layout(), dedup=False)
     _, write = _timed(lambda: write_curated(results))
     written = sum(path.stat().st_size for path in paths_of(results, "tars").values())
-    different = sum(images for _, images in pieces)
+    different = sum(piece.images for piece in pieces)
     tables = {kind: read_table(path_of(results, kind, NUMBER)) for kind in TABLES}
     tables["decisions"] = read_table(path_of(results, "decisions"))
     return Trial(
@@ -222,6 +254,11 @@ def measure(
         keeps=keeps(tables["scores"].slice(0, different)),
         tops=tops(tables["scores"].slice(0, different)),
     )
+
+
+def decoded(samples: pa.Table) -> int:
+    """How many images of these samples EMBED has looked at, whether they were readable or not."""
+    return pc.sum(pc.greater(pc.utf8_length(samples["format"]), 0)).as_py() or 0
 
 
 def keeps(scores: pa.Table) -> dict[str, dict[str, float]]:

@@ -1,8 +1,9 @@
 """What of a shard makes a sample in a new tar: the stretches of bytes to copy, and headers that take others' place.
 
-A sample is copied as it lies in its shard, all headers, data and padding. Two things differ, since a reader of the new
-tar would find neither what it was: a hard link becomes a file with the bytes for which it stands, and what belongs to
-no sample but could change how one is read stays behind: files of macOS, headers of the whole archive.
+The members of a sample are copied as they lie in its shard, all headers, data and padding. A hard link becomes a file
+with the bytes for which it stands, since a reader of the new tar would not find these. What lies between the members
+and is none of them stays behind, as it could change how the sample is read or leave the tar broken: headers of the
+whole archive, metadata, links without their targets, devices.
 """
 
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from pycurate.errors import ShardError
-from pycurate.shards.grouping import passed_over
+from pycurate.shards.grouping import belongs, passed_over
 from pycurate.shards.header import BLOCK, EXTENSIONS, LINK, number, padded, records
 from pycurate.shards.intact import ImagePlace, Images
 from pycurate.shards.links import Links
@@ -78,15 +79,16 @@ class Source:
                 continue
             if isinstance(part, Damage):
                 break
-            if part.type == b"g":
+            split = key_of(part.name) if belongs(part) else None
+            if split is None:
                 continue
-            split = key_of(part.name)
-            if split and (part.regular or part.type == LINK):
-                key = readable(split[0]) if key is None else key
-                if readable(split[0]) != key:
-                    break
-                members += 1
-            if part.type == LINK and split:
+            key = readable(split[0]) if key is None else key
+            if readable(split[0]) != key and not part.regular:
+                continue  # a sample of its own
+            if readable(split[0]) != key or not (part.regular or part.type == LINK):
+                break
+            members += 1
+            if part.type == LINK:
                 target = self.links.follow(part)
                 if target is None:
                     break

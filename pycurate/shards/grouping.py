@@ -4,16 +4,19 @@ from dataclasses import dataclass, field
 
 from pycurate.shards.header import LINK, NO_DATA, SYMBOLIC_LINK, Member
 from pycurate.shards.links import Links
-from pycurate.shards.membernames import from_macos, readable
+from pycurate.shards.membernames import metadata_kind, readable
 from pycurate.shards.tar import Damage
 
 Fault = tuple[str, str]
 """An error code and its message."""
 
 
-@dataclass
+MOST_OPEN = 1000  # groups that are held at a time; one is enough for tars without links
+
+
+@dataclass(eq=False)
 class Group:
-    """Neighbours in a tar whose names have one key; they lie from `start` to `end`."""
+    """Neighbours in a tar whose names have one key; they lie from `start` to `end`. Links of others may lie between."""
 
     key: str
     start: int
@@ -21,6 +24,8 @@ class Group:
     members: dict[str, Member] = field(default_factory=dict)  # extension -> member, a link with the bytes of its file
     fault: Fault | None = None  # the first thing that is wrong with the members
     torn: bool = False  # more may be lost behind its members than it knows of
+    uncertain: bool = False  # nobody knows to whom the bytes before it belonged
+    files: bool = False  # it holds more than links, and what else webdataset passes over
 
     def add(self, extension: str, member: Member, links: Links) -> None:
         """Take a member in. A link, too, if it can be followed within the tar."""
@@ -50,6 +55,62 @@ class Group:
         self.end, self.fault, self.torn = damage.end, self.fault or fault, damage.torn
 
 
+class OpenGroups:
+    """The groups of a tar to which the next member may belong, and those that must be told of after one of these.
+
+    webdataset passes over links, and over files of a type that it does not know, so they do not end a group of another
+    key. They are groups of their own here, which stand behind the one that goes on. A file ends all groups but its own.
+
+    Attributes:
+        last: the group to which the last member belongs; it goes on, as does the first.
+        torn: nobody knows to whom the bytes before the next group belong.
+    """
+
+    def __init__(self) -> None:
+        self._groups: list[Group] = []
+        self.last: Group | None = None
+        self.torn = False
+
+    def going_on(self) -> list[Group]:
+        """The groups that may get another member."""
+        if self.last is None or self.last is self._groups[0]:
+            return self._groups[:1]
+        return [self._groups[0], self.last]
+
+    def close(self) -> list[Group]:
+        """End all groups; they come in the tar's order."""
+        ended = self._groups
+        self.torn = self.last.torn if self.last else self.torn
+        self._groups, self.last = [], None
+        return ended
+
+    def closed_by(self, key: str, file: bool) -> list[Group]:
+        """The groups that a member of this key ends, be it a file or something that webdataset passes over."""
+        own = self._of(key)
+        if own is None:
+            beside = not file and self._groups and self._groups[0].files and len(self._groups) < MOST_OPEN
+            return [] if beside else self.close()
+        if not file or own is self._groups[0]:
+            return []
+        ended = self._groups[:-1]  # it is the last one
+        self._groups = [own]
+        return ended
+
+    def take(self, key: str, part: Member | Damage, file: bool) -> Group:
+        """The group to which a member of this key belongs, a new one if need be."""
+        group = self._of(key)
+        if group is None:
+            torn = self.last.torn if self.last else self.torn
+            group = Group(key, part.start, part.end, uncertain=torn)
+            self._groups.append(group)
+        group.files = group.files or file
+        self.last = group
+        return group
+
+    def _of(self, key: str) -> Group | None:
+        return next((group for group in self.going_on() if group.key == key), None)
+
+
 def belongs(member: Member) -> bool:
     """Whether a member with a sample's name is one of the sample's: a file, a link, or what tar extracts as a file."""
     # Types in capitals are their makers' own: volume labels, access lists.
@@ -57,6 +118,8 @@ def belongs(member: Member) -> bool:
     return member.regular or member.type in (LINK, SYMBOLIC_LINK) or (other and not member.name.endswith("/"))
 
 
-def passed_over(part: Member | Damage) -> bool:
-    """Whether a part is a file that macOS adds, of no sample, and nothing else is lost with it if it is damaged."""
-    return part.name is not None and from_macos(part.name) and not (isinstance(part, Damage) and part.torn)
+def passed_over(part: Member | Damage) -> str:
+    """What kind of metadata a part is, of no sample; "" if it is none, or more may be lost with it as it is damaged."""
+    if part.name is None or (isinstance(part, Damage) and part.torn):
+        return ""
+    return metadata_kind(part.name)

@@ -32,7 +32,7 @@ class Images:
     def __init__(self, shard: str) -> None:
         self._shard = shard
         self._due = deque[ImagePlace]()
-        self._digest = hashlib.sha256()
+        self._digest, self._hashed = hashlib.sha256(), 0  # of the foremost image, and how many of its bytes came
 
     def expect(self, image: ImagePlace) -> None:
         """Add an image, whose bytes come after those of all images added before."""
@@ -41,17 +41,17 @@ class Images:
     def came(self, start: int, data: memoryview) -> None:
         """Take in bytes of the shard, from `start` on. Raises ShardError if an image is not the embedded one."""
         stop = start + len(data)
-        while self._due and self._due[0].offset < stop:
+        # Other members of its sample may come first, and the end of another image whose bytes a link to it shares.
+        while self._due and start <= (at := self._due[0].offset + self._hashed) < stop:
             image = self._due[0]
-            end = image.offset + image.size
-            if end <= start:
-                break  # another member of its sample comes first
-            self._digest.update(data[max(0, image.offset - start) : end - start])
-            if end > stop:
+            here = data[at - start : image.offset + image.size - start]
+            self._digest.update(here)
+            self._hashed += len(here)
+            if self._hashed < image.size:
                 break
             check_image(self._shard, image, self._digest.hexdigest())
             self._due.popleft()
-            self._digest = hashlib.sha256()
+            self._digest, self._hashed = hashlib.sha256(), 0
 
     def check_all(self) -> None:
         """Raise ShardError if an image is missing, since its sample has other members than before."""

@@ -1,5 +1,9 @@
 """What the name of a tar's member says: the sample to which it belongs, as webdataset has it."""
 
+import re
+
+WEBDATASET_METADATA = re.compile("__[^/]*__($|/)")  # `skip_meta` of webdataset.tariterators.tar_file_iterator
+
 
 def key_of(name: str) -> tuple[str, str] | None:
     """The sample's key and the extension; None for a name that webdataset passes over.
@@ -20,10 +24,15 @@ def key_of(name: str) -> tuple[str, str] | None:
     return name[:dot], name[dot + 1 :]
 
 
-def from_macos(name: str) -> bool:
-    """Whether it is a file that macOS adds to archives, between the members of samples: no part of any sample."""
+def metadata_kind(name: str) -> str:
+    """Whose metadata a member is, in words, which is no part of any sample wherever it stands; "" of any other name.
+
+    What macOS adds to archives, and what webdataset passes over: `__meta__/info.json`, `__index.json__`.
+    """
     folder, _, last = name.rpartition("/")
-    return last.startswith("._") or last == ".DS_Store" or "__MACOSX" in folder.split("/")
+    if last.startswith("._") or last == ".DS_Store" or "__MACOSX" in folder.split("/"):
+        return "macOS metadata files (._*, .DS_Store, __MACOSX)"
+    return "webdataset metadata files (__*__)" if WEBDATASET_METADATA.match(name) else ""
 
 
 def readable(text: str) -> str:

@@ -19,7 +19,7 @@ from pycurate.shards.captions import (
     chosen_caption,
     json_record,
 )
-from pycurate.shards.grouping import Group, belongs, passed_over
+from pycurate.shards.grouping import Fault, Group, OpenGroups, belongs, passed_over
 from pycurate.shards.header import BLOCK, Member
 from pycurate.shards.links import Links
 from pycurate.shards.membernames import key_of, readable
@@ -30,6 +30,7 @@ from pycurate.stores.store import Object
 log = logging.getLogger(__name__)
 
 MAX_IMAGE_BYTES = 1 << 30  # a larger member is not read into memory; no camera writes such a file
+MOST_NAMED, LONGEST_NAMED = 10, 40  # extensions in a message, and characters of each
 GIVEN_UID = re.compile("[0-9A-Fa-f]{32}")
 
 
@@ -50,6 +51,7 @@ class Sample:
     caption: str | None = None
     given_uid: str | None = None
     digests: dict[str, str] = field(default_factory=dict)  # of the image's bytes, by hashlib's names, beside SHA-256
+    raw_key: str = ""  # with the bytes that are not UTF-8 as surrogates (PEP 383); in `key` they are `\xNN`
     captioned: bool = False  # there is a member from which a caption is taken
     error: str | None = None
     message: str | None = None
@@ -85,13 +87,13 @@ def read_samples(
     except OSError as error:
         raise ShardError(f"Shard {shard} cannot be opened ({error}); check that it exists and is readable.") from error
     with file:
-        repeats: dict[bytes, int] = {}
+        repeats: dict[bytes, int] = {}  # of each key, which is kept as its hash
         try:
             for sample in _Reader(file, shard, most, digests, caption_key).samples():
-                name = hashlib.blake2b(sample.key.encode(), digest_size=8).digest()
-                repeat = repeats.get(name, 0)
-                repeats[name] = repeat + 1
+                repeat = _counted(repeats, sample.key)
                 sample.uid = sample_uid(shard, sample.key, repeat)
+                if "\\" in sample.key:  # another key may be written in the same way
+                    repeat = _counted(repeats, f"\0{sample.raw_key}")
                 if repeat and sample.key:
                     sample.error = None  # a sidecar that came too late lacks an image too, but this tells more
                     sample.fail(
@@ -117,45 +119,43 @@ class _Reader:
         self.noted = Counter[str]()  # what is said of the shard once, with how often it was met
 
     def samples(self) -> Iterator[Sample]:
-        group: Group | None = None
-        uncertain = False  # nobody knows to whom the bytes before the current group belonged
+        opened = OpenGroups()
         place = 0  # behind the last member
+        apart = False  # an end mark stands before it
         found = 0
         for part in self._parts():
-            apart, place = part.start != place, part.end
-            cut = isinstance(part, Damage) and place == self.length  # more may be lost than its beginning tells
-            if passed_over(part) and not cut:
-                self.noted["macOS metadata files (._*, .DS_Store, __MACOSX) are skipped."] += 1
+            apart, place = apart or part.start != place, part.end
+            last = isinstance(part, Damage) and place == self.length  # more may be lost than its beginning tells
+            if (metadata := passed_over(part)) and not last:
+                self.noted[f"{metadata} are skipped."] += 1
                 continue
             split = key_of(part.name) if part.name is not None else None
             if isinstance(part, Damage) and split is None:
                 found += 1
-                if group:
-                    # What was lost may have held more of this sample's members.
-                    lost = part.name is None and not part.ended
-                    yield self._failed(group, *self._damage(part)) if lost else self._sample(group, uncertain)
-                    uncertain, group = group.torn, None
+                # What was lost may have held more members of a sample.
+                lost = self._damage(part) if part.name is None and not part.ended else None
+                yield from self._ended(opened, lost)
                 yield self._stretch(part)
-                uncertain = uncertain or part.torn
+                opened.torn, apart = opened.torn or part.torn, False
                 continue
             if split is None or (isinstance(part, Member) and not belongs(part)):
                 continue  # webdataset passes over it too
             found += 1
             key, ext = split
             # A sample is copied in one piece, which must not hold the end mark of two tars that were joined.
-            if group and (group.key != key or apart):
-                yield self._sample(group, uncertain)
-                uncertain, group = group.torn, None
-            if group is None:
-                group = Group(key, part.start, part.end)
+            if apart:
+                yield from self._ended(opened)
+            file = isinstance(part, Damage) or part.regular
+            for group in opened.closed_by(key, file):
+                yield self._sample(group)
+            group, apart = opened.take(key, part, file), False
             if isinstance(part, Damage):
                 group.lose(part, self._damage(part))
             else:
                 group.add(ext.lower(), part, self.links)
-        if group and group.end < self.length:
-            yield self._sample(group, uncertain)
-        elif group:  # without the empty block behind the last member nobody knows what is missing
-            yield self._failed(group, "shard_truncated", "The shard ends inside this sample.")
+        # Without the empty block behind the last member nobody knows what is missing.
+        cut = ("shard_truncated", "The shard ends inside this sample.") if place >= self.length else None
+        yield from self._ended(opened, cut)
         if not found:
             yield self._lost(0, self.length, "no_samples", "The shard is a tar file without samples.")
         for what, count in self.noted.items():
@@ -185,6 +185,12 @@ class _Reader:
         sample.fail(code, message)
         return sample
 
+    def _ended(self, opened: OpenGroups, fault: Fault | None = None) -> Iterator[Sample]:
+        """The samples of all groups that are open; those that could have gone on have this fault, if any."""
+        going_on = opened.going_on()
+        for group in opened.close():
+            yield self._failed(group, *fault) if fault and group in going_on else self._sample(group)
+
     def _failed(self, group: Group, error: str, message: str) -> Sample:
         sample = self._placed(group, self._record(group))
         sample.fail(error, message)
@@ -194,10 +200,10 @@ class _Reader:
         size = min(group.end, self.length) - group.start
         given = record.get("uid")
         given = given.lower() if isinstance(given, str) and GIVEN_UID.fullmatch(given) else None
-        return Sample(self.shard, readable(group.key), "", group.start, size, given_uid=given)
+        return Sample(self.shard, readable(group.key), "", group.start, size, given_uid=given, raw_key=group.key)
 
-    def _sample(self, group: Group, uncertain: bool) -> Sample:
-        if uncertain:
+    def _sample(self, group: Group) -> Sample:
+        if group.uncertain:
             return self._failed(
                 group, "shard_corrupt", "Damage before this sample may have destroyed some of its members."
             )
@@ -208,11 +214,10 @@ class _Reader:
             ext for ext in group.members if ext.rpartition(".")[2] in EXTENSIONS
         ]
         if not images:
-            held = ", ".join(sorted(readable(ext) for ext in group.members))
+            held = _listed(sorted(group.members))
             return self._failed(group, "no_image", f"The sample contains no image, only {held}.")
         if len(images) > 1:
-            held = ", ".join(readable(ext) for ext in images)
-            return self._failed(group, "duplicate_key", f"The sample contains several images: {held}.")
+            return self._failed(group, "duplicate_key", f"The sample contains several images: {_listed(images)}.")
         member = group.members[images[0]]
         record = self._record(group)
         sample = self._placed(group, record)
@@ -252,6 +257,20 @@ class _Reader:
     def _read(self, member: Member, most: int = MAX_IMAGE_BYTES) -> bytes:
         self.file.seek(member.data)
         return self.file.read(min(member.size, self.most, most))
+
+
+def _counted(repeats: dict[bytes, int], key: str) -> int:
+    """How often a key came before; it is counted."""
+    name = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    repeats[name] = repeats.get(name, 0) + 1
+    return repeats[name] - 1
+
+
+def _listed(extensions: Sequence[str]) -> str:
+    """The first few of these, none of them long: a shard may give one sample any number of members."""
+    named = [readable(ext if len(ext) <= LONGEST_NAMED else f"{ext[:LONGEST_NAMED]}...") for ext in extensions]
+    more = len(named) - MOST_NAMED
+    return ", ".join(named[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def sample_uid(shard: str, key: str, repeat: int = 0) -> str:

@@ -10,20 +10,40 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tars import jpeg, write_tar
 
-from pycurate.estimate.trial import RUNS, Run, bytes_per_row, find_pace, keeps, make_pieces, tops
+from pycurate.estimate.trial import RUNS, Run, bytes_per_row, decoded, find_pace, keeps, make_pieces, tops
 from pycurate.shards.count import count
 from pycurate.shards.listing import find_shards
+from pycurate.shards.samples import read_samples
 
 
 def test_the_trial_takes_whole_samples_at_random(shared_images: Path, tmp_path: Path) -> None:
     counts = [count(shard) for shard in find_shards(str(shared_images))]
     pieces = make_pieces(counts, tmp_path, 30)
-    assert [images for _, images in pieces] == [30, 30, 30, 10]
-    taken = [count(shard) for shard, _ in pieces]
+    assert [piece.images for piece in pieces] == [30, 30, 30, 10]
+    taken = [count(shard) for piece in pieces for shard in piece.shards]
     assert [one.images for one in taken] == [30, 30, 30, 10]
     assert sum((one.errors for one in taken), Counter[str]()) == Counter()
     assert sorted(np.concatenate([one.keys for one in taken])) == sorted(np.concatenate([one.keys for one in counts]))
+
+
+def test_shards_that_number_their_keys_alike_lose_no_image(tmp_path: Path) -> None:
+    for shard in range(10):
+        members = [(f"{key}.jpg", jpeg(10 * shard + key)) for key in range(10)]
+        write_tar(tmp_path / "in" / f"{shard}.tar", members)
+    counts = [count(shard) for shard in find_shards(str(tmp_path / "in"))]
+    pieces = make_pieces(counts, tmp_path, 20)
+    assert [piece.images for piece in pieces] == [20] * 5
+    samples = [[one for shard in piece.shards for one in read_samples(shard.path, shard.name)] for piece in pieces]
+    assert [len([one for one in piece if one.error is None]) for piece in samples] == [20] * 5
+    assert len({one.sha256 for piece in samples for one in piece}) == 100
+    assert max(len(piece.shards) for piece in pieces) == 2  # dealt out, so that there are few tars
+
+
+def test_images_are_those_that_were_decoded() -> None:
+    formats = pa.table({"format": ["jpeg", "", None, "png"]})
+    assert (decoded(formats), decoded(formats.slice(1, 2)), decoded(formats.slice(0, 0))) == (2, 0, 0)
 
 
 @given(rate=st.floats(1, 5000), start=st.floats(0, 3), cold=st.floats(0, 10), seconds=st.floats(1, 60))

@@ -4,6 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from odd_tars import part
 from tars import errors, jpeg, read_shard, readable, write_tar
 
 from pycurate.errors import ShardError
@@ -40,6 +41,27 @@ def test_odd_names_are_samples_like_others(tmp_path: Path, format: int) -> None:
     assert [sample.error for sample in samples] == [None] * len(keys)
     assert [sample.key for sample in samples] == [*keys[:-1], "\\xff\\xfe"]
     assert [sample.data for sample in samples] == [jpeg(i) for i in range(len(keys))]
+
+
+def test_keys_that_are_written_alike_are_two(tmp_path: Path) -> None:
+    keys = ["a\udcff", "a\\xff", "b\\", "a\udcff", "a\\xff", "b\\"]
+    samples = read_shard(write_tar(tmp_path / "s.tar", [(f"{key}.jpg", jpeg(i)) for i, key in enumerate(keys)]))
+    assert [sample.key for sample in samples] == ["a\\xff", "a\\xff", "b\\"] * 2
+    assert [sample.error for sample in samples] == [None] * 3 + ["duplicate_key"] * 3
+    assert len({sample.uid for sample in samples}) == 6
+
+
+def test_a_message_stays_short_however_many_members_a_sample_has(tmp_path: Path) -> None:
+    members = [(f"a.{i:03}{'x' * 200}", b"") for i in range(500)] + [(f"b.{i:02}.jpg", b"") for i in range(11)]
+    members += [("c.txt", b""), ("c.json", b""), ("d.jpg", b""), ("d.png", b"")]
+    messages = [sample.message for sample in read_shard(write_tar(tmp_path / "s.tar", members))]
+    long, images = (", ".join(form.format(i) for i in range(10)) for form in (f"{{:03}}{'x' * 37}...", "{:02}.jpg"))
+    assert messages == [
+        f"The sample contains no image, only {long} and 490 more.",
+        f"The sample contains several images: {images} and 1 more.",
+        "The sample contains no image, only json, txt.",
+        "The sample contains several images: jpg, png.",
+    ]
 
 
 def three(tmp_path: Path) -> tuple[Path, bytes]:
@@ -99,6 +121,31 @@ def test_a_sample_across_the_seam_of_two_archives_is_parted(tmp_path: Path) -> N
         ("a", "duplicate_key"),
         ("c", None),
     ]
+
+
+@pytest.mark.parametrize("between", ["._a.jpg", "__meta__/a.json", "README"])
+def test_the_seam_parts_a_sample_whatever_comes_first_behind_it(tmp_path: Path, between: str) -> None:
+    path = write_tar(tmp_path / "s.tar", [("a.jpg", jpeg(0))])
+    path.write_bytes(path.read_bytes() + write_tar(tmp_path / "t.tar", [(between, b""), ("a.txt", b"")]).read_bytes())
+    assert [(sample.key, sample.error) for sample in read_shard(path)] == [("a", None), ("a", "duplicate_key")]
+
+
+@pytest.mark.parametrize("name", ["._a.jpg", "__meta__/a.json", "README"])
+def test_a_shard_that_is_cut_behind_what_is_no_sample_may_lack_members_of_the_one_before(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "s.tar"
+    path.write_bytes(part(("a.jpg", jpeg(0)), (name, b"")))
+    assert errors(path) == {"a": "shard_truncated"}
+    path.write_bytes(path.read_bytes() + bytes(BLOCK))
+    assert readable(path) == ["a"]
+
+
+@pytest.mark.parametrize("link", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_a_shard_that_is_cut_behind_a_link_may_lack_members_of_the_sample_before(tmp_path: Path, link: bytes) -> None:
+    tar = part(("a.jpg", jpeg(0))) + part(("b.jpg", b""), type=link, linkname="a.jpg")
+    (tmp_path / "s.tar").write_bytes(tar)
+    assert errors(tmp_path / "s.tar") == {"a": "shard_truncated", "b": "shard_truncated"}
 
 
 def test_holes_are_damage(tmp_path: Path) -> None:

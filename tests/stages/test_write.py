@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -129,10 +130,11 @@ def test_a_changed_shard_is_refused_and_leaves_no_tar(root: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_links_leave_as_files_and_files_of_macos_stay_behind(tmp_path: Path, format: int) -> None:
+def test_links_leave_as_files_and_metadata_stays_behind(tmp_path: Path, format: int) -> None:
     long = f"{'t' * 90}/{'n' * 80}" if format == tarfile.USTAR_FORMAT else f"{'t' * 150}/{'n' * 150}"
     target = "t" * 90 if format == tarfile.USTAR_FORMAT else "t" * 150
-    files = [(f"{target}.jpg", jpeg(0)), ("k.jpg", jpeg(1)), ("._k.jpg", b"mac"), ("k.txt", b"text")]
+    files = [(f"{target}.jpg", jpeg(0)), ("k.jpg", jpeg(1)), ("._k.jpg", b"mac"), ("__meta__/k.json", b"{}")]
+    files += [("k.txt", b"text")]
     folder = tmp_path / "in"
     folder.mkdir()
     with tarfile.open(folder / "s.tar", "w", format=format) as tar:
@@ -262,6 +264,52 @@ def test_an_output_outside_the_results_is_refused(root: Path, tmp_path: Path, na
     with pytest.raises(TableError, match="has the output"):
         write_curated(tmp_path / "r")
     assert not list(tmp_path.glob("*.tar")) and not (tmp_path / "r" / "curated").exists()
+
+
+def test_links_between_the_members_of_a_sample_are_samples_of_their_own(tmp_path: Path) -> None:
+    tar = [part(("a.jpg", jpeg(0))), part(("latest.jpg", b""), type=b"2", linkname="a.jpg")]
+    tar += [part(("l.jpg", b""), type=b"1", linkname="a.jpg"), part(("l.txt", b""), type=b"1", linkname="a.jpg")]
+    tar += [part(("a.txt", b"text")), part(("b.jpg", jpeg(1))), END]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "s.tar").write_bytes(b"".join(tar))
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", key) for key in "alb"}, images_per_tar=9)
+    assert [(name, data) for name, data, _ in read_tar(tmp_path / "r" / "curated" / "00000.tar")] == [
+        *[("a.jpg", jpeg(0)), ("a.txt", b"text")],
+        *[("l.jpg", jpeg(0)), ("l.txt", jpeg(0)), ("b.jpg", jpeg(1))],
+    ]
+
+
+def test_a_link_may_follow_the_large_image_for_which_it_stands(tmp_path: Path) -> None:
+    large = np.random.default_rng(0).bytes((2 << 20) + 77)  # longer than what is copied at once
+    (tmp_path / "in").mkdir()
+    link = part(("l.jpg", b""), type=b"1", linkname="k.jpg")
+    (tmp_path / "in" / "s.tar").write_bytes(part(("k.jpg", large)) + link + END)
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", "k"), ("s.tar", "l")}, images_per_tar=9)
+    assert [data for _, data, _ in read_tar(tmp_path / "r" / "curated" / "00000.tar")] == [large, large]
+
+
+def test_keys_that_are_written_alike_leave_in_two_tars(tmp_path: Path) -> None:
+    members = [("a\udcff.jpg", jpeg(0)), ("a\\xff.jpg", jpeg(1)), ("a\\xff.txt", b"text")]
+    write_tar(tmp_path / "in" / "s.tar", members)
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", "a\\xff")}, images_per_tar=9)
+    tars = [read_tar(path) for path in sorted((tmp_path / "r" / "curated").glob("*.tar"))]
+    assert [[(name, data) for name, data, _ in tar] for tar in tars] == [members[:1], members[1:]]
+
+
+def test_what_belongs_to_no_sample_stays_behind(tmp_path: Path) -> None:
+    """A link would lack its target in the new tar, which neither GNU tar nor Python's tarfile would then extract."""
+    image, text = part(("two/b.jpg", jpeg(1))), part(("two/b.txt", b"b"))
+    others = [part(("two/README", b"no dot")), part(("two/LICENSE", b""), type=b"1", linkname="LICENSE")]
+    others += [part(("out", b""), type=b"2", linkname="/tmp"), part(("two/link", b""), type=b"2", linkname="b.jpg")]
+    others += [part((name, b""), type=kind) for name, kind in (("null", b"3"), ("pipe.jpg", b"6"), ("two/", b"5"))]
+    others += [part(("label.jpg", b""), type=b"V")]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "s.tar").write_bytes(part(("LICENSE", b"free")) + image + b"".join(others) + text + END)
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", "two/b")}, images_per_tar=9)
+    tar = tmp_path / "r" / "curated" / "00000.tar"
+    assert tar.read_bytes().rstrip(b"\0") == (image + text).rstrip(b"\0")
+    subprocess.run(["tar", "-xf", tar, "-C", tmp_path / "r"], check=True)
+    assert (tmp_path / "r" / "two" / "b.txt").read_bytes() == b"b"
 
 
 def test_a_header_of_the_archive_within_a_sample_stays_behind(tmp_path: Path) -> None:

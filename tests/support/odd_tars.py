@@ -118,7 +118,7 @@ HEADERS: dict[str, tuple[Make, str]] = {  # what is odd: how it is made, what be
         lambda _: around(
             part(("d.jpg/", b""), type=b"5") + part(("p.jpg", b""), type=b"6") + part(("V.jpg", b""), type=b"V")
         ),
-        "skipped, as by webdataset",
+        "skipped, as by webdataset; WRITE leaves them out",
     ),
     "A file of a type that POSIX does not define": (
         lambda _: around(part(("b.jpg", jpeg(1)), type=b"q")),
@@ -138,6 +138,13 @@ MEMBERS: dict[str, tuple[Make, str]] = {
             + part(("b.txt", b"b"))
         ),
         "skipped and counted in the log; WRITE leaves them out",
+    ),
+    "webdataset metadata: `__meta__/info.json`, `__index.json__`": (
+        lambda _: around(
+            part(("b.jpg", jpeg(1)), ("__meta__/info.json", b"{}"), ("__index.json__", b"{}"))
+            + part(("__thumbs__/c.jpg", jpeg(2)), ("b.txt", b"b"))
+        ),
+        "skipped, as by webdataset, and counted in the log; WRITE leaves them out",
     ),
     "A macOS metadata file whose size is not a number": (
         lambda _: around(

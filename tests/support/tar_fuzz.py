@@ -32,6 +32,7 @@ BLOCK = 512
 PATIENCE = 5  # seconds for one tar of at most some hundred kilobytes
 IMAGES = [jpeg(seed, 24, 16) for seed in range(4)]
 NAMES = ["a", "b", "d/c", "d.e/f", "ä", "._a", "d/._b", "__MACOSX/x", "n" * 120, "s/" * 70 + "k", "\udcff", "x" * 5000]
+NAMES += ["__meta__/a"]
 EXTENSIONS = ["jpg", "txt", "json", "cls", "JPG", "seg.png"]
 TEXTS = [b"", b"a cat", b"\xff\xfea\0 \0c\0", b"\xef\xbb\xbfdog", b"\0\xd8", b'{"caption": "\\ud83d"}', b"[" * 2000]
 
