@@ -18,7 +18,8 @@ import nextflow.util.VersionNumber
  */
 class Call {
 
-    /** Before, Nextflow's strict parser leaves task.ext out of what tasks depend on, and with it every option. */
+    /** Nextflow has a strict parser from PARSER on, which leaves task.ext, and with it every option, out of what tasks depend on till STRICT. */
+    private static final VersionNumber PARSER = new VersionNumber('25.02')
     private static final VersionNumber STRICT = new VersionNumber('26.04')
     private static final List<Lock> LOCKS = []
     private static volatile boolean good
@@ -26,7 +27,8 @@ class Call {
     /** See to the end of the process, however it comes: by the end of the run, a fault or a signal. */
     static void begin() {
         def session = nextflow.Global.session
-        if (System.getenv('NXF_SYNTAX_PARSER') == 'v2' && new VersionNumber(BuildInfo.version) < STRICT) {
+        def version = new VersionNumber(BuildInfo.version)
+        if (System.getenv('NXF_SYNTAX_PARSER') == 'v2' && version >= PARSER && version < STRICT) {
             throw new AbortOperationException("NXF_SYNTAX_PARSER=v2 with Nextflow ${BuildInfo.version}: -resume would not see that options changed; unset it, or use Nextflow ${STRICT} or newer")
         }
         def notes = notes(session)

@@ -12,19 +12,21 @@ import nextflow.processor.TaskPollingMonitor
 class Cores {
 
     private static final Duration INTERVAL = Duration.ofSeconds(5)
+    private static final Duration MOMENT = Duration.ofMillis(200)
 
-    /** From now on, put the count right where it is wrong at two looks between which no task started or ended. */
+    /** From now on, put the count right where it is wrong at two looks, a moment apart, between which no task started or ended. */
     static void watch() {
         def session = nextflow.Global.session
-        def before = null
         new Timer('cores', true).schedule({
             // There is no such monitor before the first local task, nor at the end.
             def monitor = session.executorFactory?.@executors?.get(LocalExecutor)?.monitor
-            def seen = monitor?.@availCpus instanceof Integer ? [running(monitor), lost(monitor)] : null // else mended in Nextflow
-            if (seen && seen[1] && seen == before) {
-                monitor.@availCpus = monitor.@availCpus + seen[1]
+            if (monitor?.@availCpus instanceof Integer) { // it is not in a Nextflow in which this is mended
+                def before = [running(monitor), lost(monitor)]
+                sleep(MOMENT.toMillis())
+                if (before[1] && before == [running(monitor), lost(monitor)]) {
+                    monitor.@availCpus = monitor.@availCpus + before[1]
+                }
             }
-            before = seen
         } as TimerTask, INTERVAL.toMillis(), INTERVAL.toMillis())
     }
 

@@ -2,6 +2,7 @@ import com.google.common.hash.HashCode
 import java.nio.file.FileSystems
 import java.util.regex.Pattern
 import nextflow.BuildInfo
+import nextflow.cache.CacheDB
 import nextflow.trace.TraceRecord
 import nextflow.util.KryoHelper
 import nextflow.util.VersionNumber
@@ -25,18 +26,18 @@ class Orphans {
         if (!session.resumeMode || new VersionNumber(BuildInfo.version) >= MENDED || session.workDir.fileSystem != FileSystems.default) {
             return
         }
-        folders(session.workDir.toFile()).each { folder ->
-            def hash = HashCode.fromString(folder.parentFile.name + folder.name)
-            def known = session.cache.getTraceRecord(hash)?.workDir
-            if (known != folder.toString() && !(known && new File(known).exists())) { // or in another work folder, which is gone
-                def record = new TraceRecord(workdir: folder.toString(), status: 'ABORTED')
-                session.cache.@store.putEntry(hash, KryoHelper.serialize([record.serialize(), null, 1]))
-            }
+        named(session.workDir.toFile(), BUCKET).each { bucket ->
+            named(bucket, FOLDER).each { folder -> note(folder, session.cache) }
         }
     }
 
-    private static List<File> folders(File work) {
-        named(work, BUCKET).collectMany { bucket -> named(bucket, FOLDER) }
+    private static void note(File folder, CacheDB cache) {
+        def hash = HashCode.fromString(folder.parentFile.name + folder.name)
+        def known = cache.getTraceRecord(hash)?.workDir
+        if (known != folder.toString() && !(known && new File(known).exists())) { // or in another work folder, which is gone
+            def record = new TraceRecord(workdir: folder.toString(), status: 'ABORTED')
+            cache.@store.putEntry(hash, KryoHelper.serialize([record.serialize(), null, 1]))
+        }
     }
 
     /** What has such a name in a folder; nothing where it is none, or is being removed. */

@@ -45,8 +45,7 @@ def atomic(path: Path, mode: int = 0o666) -> Iterator[Path]:
     temporary = _unused(path)
     opened = temporary
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise StorageError(f"{path} is a device or a pipe, not a file; choose another name.")
+        _refuse_device(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         opened = Path(f"/proc/self/fd/{file}")
@@ -61,6 +60,15 @@ def atomic(path: Path, mode: int = 0o666) -> Iterator[Path]:
         if error.errno in FULL or error.filename is None or str(error.filename) in own:
             raise StorageError(explained(error, f"{path} cannot be written")) from error
         raise
+
+
+def _refuse_device(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise StorageError(f"{path} is a device or a pipe, not a file; choose another name.")
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def identity(samples: Iterable[Path]) -> str:
             known = [one.statistics for one in columns if one.path_in_schema in ("uid", "sha256")]
             ends = [(one.min, one.max) if one and one.has_min_max else None for one in known]
             facts.append((path.name, file.metadata.num_rows, ends))
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(facts, default=repr).encode()).hexdigest()
 
 
 def _compare(shown: str, kind: str, there: Set[int], expected: Set[int]) -> None:

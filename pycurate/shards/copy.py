@@ -67,7 +67,7 @@ class Source:
         Its image, if known, is then expected. Raises ShardError if the headers there are not those of one sample with
         this image's key: the shard has changed.
         """
-        key = image.key if image else None
+        key, own = image.key if image else None, None  # as it is written, and as it is
         if image:
             self.images.expect(image)
         at, members = start, 0
@@ -82,10 +82,11 @@ class Source:
             split = key_of(part.name) if belongs(part) else None
             if split is None:
                 continue
-            key = readable(split[0]) if key is None else key
-            if readable(split[0]) != key and not part.regular:
+            own = split[0] if own is None else own
+            key = readable(own) if key is None else key
+            if split[0] != own and not part.regular:
                 continue  # a sample of its own
-            if readable(split[0]) != key or not (part.regular or part.type == LINK):
+            if split[0] != own or readable(own) != key or not (part.regular or part.type == LINK):
                 break
             members += 1
             if part.type == LINK:

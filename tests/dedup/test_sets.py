@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from by_hand import call, make_set
 from curated import decide
 
 from pycurate.dedup.partitions import sources_of
+from pycurate.dedup.sets import identity
 from pycurate.dedup.settings import Settings
 from pycurate.errors import TableError
 from pycurate.files import write_json
@@ -202,3 +204,12 @@ def test_gaps_in_an_embedding_folder_of_another_tool_are_refused(tmp_path: Path)
     for path in (tmp_path / "img_emb").iterdir():  # numbers in other names may mean anything
         path.rename(path.with_name(f"part-{path.stem[-1]}7.npy"))
     dedup_embeddings(tmp_path, Settings(0.9), tmp_path / "out")
+
+
+def test_a_set_is_told_by_its_ends_whatever_the_type_of_its_uids(tmp_path: Path) -> None:
+    found = set()
+    for kind in (pa.string(), pa.binary()):
+        for uids in (["a", "b"], ["a", "c"], ["a", "b", "b"]):
+            pq.write_table(pa.table({"uid": pa.array(uids, kind)}), tmp_path / "samples_00000.parquet")
+            found.add(identity([tmp_path / "samples_00000.parquet"]))
+    assert len(found) == 6

@@ -279,6 +279,16 @@ def test_links_between_the_members_of_a_sample_are_samples_of_their_own(tmp_path
     ]
 
 
+def test_a_link_whose_key_is_only_written_alike_is_of_another_sample(tmp_path: Path) -> None:
+    tar = [part(("a\udcff.jpg", jpeg(0))), part(("a\\xff.txt", b""), type=b"1", linkname="a\udcff.jpg")]
+    tar += [part(("a\udcff.txt", b"text")), END]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "s.tar").write_bytes(b"".join(tar))
+    curate(tmp_path / "in", tmp_path / "r", {("s.tar", "a\\xff")}, images_per_tar=9)
+    names = [[name for name, _, _ in read_tar(path)] for path in sorted((tmp_path / "r" / "curated").glob("*.tar"))]
+    assert names == [["a\udcff.jpg", "a\udcff.txt"], ["a\\xff.txt"]]
+
+
 def test_a_link_may_follow_the_large_image_for_which_it_stands(tmp_path: Path) -> None:
     large = np.random.default_rng(0).bytes((2 << 20) + 77)  # longer than what is copied at once
     (tmp_path / "in").mkdir()
