@@ -106,11 +106,12 @@ def test_a_run_killed_while_it_publishes_copies_ends_whole(elsewhere: Path, tmp_
     options = f"--input {shard.parent} --images_per_tar 1 --aesthetic_threshold 0 --nsfw_threshold 1"
     flow = Flow(tmp_path, tuple(options.split()), outdir=str(elsewhere / "out"))
     running = flow.start()
-    trace = flow.out / "pipeline_info" / "trace.txt"
 
     def in_the_middle() -> bool:
-        """A copy is under way, and Nextflow has noted that WRITE is done, which it does at about the same time."""
-        return any(flow.out.glob("curated/.pycurate-*.tmp")) and "WRITE" in trace.read_text()
+        """A copy is under way, and Nextflow's cache holds that WRITE is done, which it does at about the same time."""
+        logs = flow.folder.glob(".nextflow/cache/*/db/*.log")
+        noted = any(b"WRITE (0000" in log.read_bytes() for log in logs)
+        return noted and any(flow.out.glob("curated/.pycurate-*.tmp"))
 
     wait_until(lambda: in_the_middle() or running.poll() is not None, "a copy to begin")
     running.send_signal(signal.SIGKILL)
