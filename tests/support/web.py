@@ -93,13 +93,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, data: bytes) -> None:
         for at in range(0, len(data), PART):
             time.sleep(self.web.pause)
+            part = data[at : at + PART]
+            self._count(len(part))  # first: who has it may look at once
             try:
-                self.wfile.write(data[at : at + PART])
+                self.wfile.write(part)
             except ConnectionError:  # the client has heard enough
+                self._count(-len(part))
                 self.close_connection = True
                 return
-            with self.web.lock:
-                self.web.sent[self.path] += len(data[at : at + PART])
+
+    def _count(self, size: int) -> None:
+        with self.web.lock:
+            self.web.sent[self.path] += size
 
 
 @contextmanager
