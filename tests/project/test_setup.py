@@ -142,6 +142,41 @@ def test_two_launchers_on_one_path_do_not_call_each_other_for_ever(nextflow: Pat
     assert result.stdout.startswith("nextflow version 24.10.0"), result.stderr
 
 
+def test_classes_kept_of_a_library_are_taken_for_no_other(nextflow: Path, tmp_path: Path) -> None:
+    share = tmp_path / ".venv" / "share"
+    (share / "nextflow").mkdir(parents=True)
+    (share / "java").symlink_to(nextflow.parent.parent / "share" / "java")
+    for file in (nextflow.parent.parent / "share" / "nextflow").glob("*.*"):
+        (share / "nextflow" / file.name).symlink_to(file)
+    (tmp_path / ".venv" / "bin").mkdir()
+    launcher = executable(tmp_path / ".venv" / "bin" / "nextflow", nextflow.read_text())
+    (tmp_path / "elsewhere").mkdir()
+    for project in (tmp_path, tmp_path / "elsewhere"):
+        (project / "main.nf").write_text("println(Greeting.words())\nworkflow {}\n")
+        (project / "lib").mkdir()
+
+    def said(words: str, project: Path = tmp_path) -> tuple[str, str]:
+        """The end of what a run prints whose library says `words`, and where Nextflow looked for the library."""
+        (project / "lib" / "Greeting.groovy").write_text(f"class Greeting {{ static String words() {{ {words} }} }}\n")
+        changes = {"PATH": own_path(tmp_path), "NXF_ANSI_LOG": "false", "NXF_HOME": str(tmp_path / "home")}
+        result = subprocess.run(
+            [launcher, "run", project / "main.nf"],
+            cwd=tmp_path,
+            env=environment(**changes),
+            capture_output=True,
+            text=True,
+        )
+        library = re.findall("Adding to the classpath library: (.*)", (tmp_path / ".nextflow.log").read_text())
+        return result.stdout.strip().splitlines()[-1], str(Path(library[0]).relative_to(tmp_path)).split("-")[0]
+
+    kept = ".venv/share/nextflow/lib"
+    assert said("'grüß dich'") == ("grüß dich", kept)
+    assert said("'hello'") == ("hello", kept)
+    assert said("'bye'", tmp_path / "elsewhere") == ("bye", "elsewhere/lib")
+    assert said("'") != ("hello", kept)  # is not Groovy: Nextflow says so
+    assert len([place for place in (share / "nextflow").iterdir() if place.name.startswith("lib")]) == 2
+
+
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_a_pipeline_runs_in_this_environment_without_activating_it(
     nextflow: Path, tmp_path: Path, locale: str, need_tool: Callable[[str, str], Path]
