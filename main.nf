@@ -72,8 +72,8 @@ workflow {
     // Input, other sets, classes and models are there: only now does anything change of what an earlier run left.
     accepted = found
         .combine(scoring)
-        .map { files, others, _models -> Results.begin(outdir, [files, others]) }
-    listed = accepted.map { files, _others -> files }           // all partition files, a list
+        .map { files, folders, _models -> Results.begin(outdir, [files, folders]) }
+    listed = accepted.map { files, _folders -> files }           // all partition files, a list
     partitions = Shards.partitions(listed)                      // [number, text of the partition file, mounts]
     places = partitions
         .map { _number, lines, _mounts -> lines }
@@ -89,8 +89,8 @@ workflow {
 
     made = channel.value([])                                    // [folder, its tables] of each set of shards, a value
     if (raw) {
-        REFERENCE(accepted.map { _files, others -> others }, models, code.embed)
-        made = REFERENCE.out.made.filter { all -> all.size() == raw.size() } // fewer where the run is being stopped
+        REFERENCE(accepted.map { _files, folders -> folders }, models, code.embed)
+        made = REFERENCE.out.filter { all -> all.size() == raw.size() } // fewer where the run is being stopped
     }
     named = made.map { all -> References.tables(sets, all) }    // where the tables of each set are, a value
     references = named.map { tables -> References.of(settings, ['reference'], tables) } // [what they are, folders]

@@ -36,5 +36,5 @@ workflow REFERENCE {
     REFERENCE_FOLDER(found.map { sets -> [sets] }.combine(embedded.map { rows -> [rows] }).flatMap { sets, rows -> References.gathered(sets, rows) })
 
     emit:
-    made = REFERENCE_FOLDER.out.folder.toList()                 // [[folder, its tables], ...], a value
+    REFERENCE_FOLDER.out.folder.toList()                        // [[folder, its tables], ...], a value
 }

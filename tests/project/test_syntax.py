@@ -70,6 +70,17 @@ def unused(text: str) -> Iterator[str]:
                 yield name
 
 
+def declared_again(text: str) -> Iterator[str]:
+    """Parameters of closures named like a variable that the same workflow took, or set in an earlier statement."""
+    for block in re.findall(r"^\w.*?^}$", text, re.MULTILINE | re.DOTALL):
+        taken = re.search(r"^    take:\n(.*?)\n\n", block, re.MULTILINE | re.DOTALL)
+        names = set(re.findall(r"^\s+(\w+)", taken[1], re.MULTILINE)) if taken else set()
+        for statement in re.split(r"^(?= +[\w}])", block, flags=re.MULTILINE):
+            for parameters in re.findall(r"\{ ?([\w, ]+?) ->", statement):
+                yield from names.intersection(re.split(r", ?", parameters))
+            names.update(re.findall(r"^\s+(?:def )?(\w+) =(?![=~])", statement))
+
+
 def outside(text: str, allowed: str, block: str = "(?!)") -> Iterator[str]:
     """The statements outside of all brackets, but for those of a `block`, that do not begin as is allowed."""
     stack: list[bool] = []  # of each bracket that is open, whether it is a block's
@@ -95,10 +106,27 @@ def test_nothing_that_is_forbidden_stands_in_a_file(path: Path) -> None:
     found = {what: re.search(pattern, text, re.MULTILINE) for what, (pattern, _) in FORBIDDEN.items()}
     assert {what: match[0] for what, match in found.items() if match} == {}
     assert list(unused(uncommented(path.read_text()))) == []
+    assert list(declared_again(text)) == []
 
 
 def test_a_parameter_that_is_not_used_is_found() -> None:
     assert list(unused('x.findAll { name, limit -> limit != y.each { _a, b -> "${b}" } }')) == ["name"]
+
+
+def test_a_name_that_is_declared_again_is_found() -> None:
+    text = """workflow A {
+    take:
+    x
+
+    main:
+    if (x) {
+        y = x.map { y -> y }
+    }
+    z = x
+        .map { %s -> z }
+}
+"""
+    assert [list(declared_again(text % names)) for names in ("a, z", "a, y", "x")] == [[], ["y"], ["x"]]
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
