@@ -93,7 +93,7 @@ def read_words(path: Path) -> Words:
     Raises UsageError if it cannot be read, or names none.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # a byte order mark is none of the first entry
         found = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
         if not all(isinstance(entry, str) for entry in found):
             raise ValueError("it lists what is no text")

@@ -90,14 +90,17 @@ def _why(found: "Lookup", criteria: "Criteria") -> str:
     if reason == UNREADABLE:
         return f"{label(reason)}, {sample['error']}: {sample['error_message']}"
     words = f"{reason} ({title(reason)})"
-    rule = criteria.rule(reason)
-    if rule and rule.filter:
-        return f"{words}, {rule.filter}"
-    if rule and rule.top:
-        return f"{words}, not {rule.condition}" if rule.condition else words
-    if rule and rule.allowed:
-        return f"{words}, not {rule.condition}"
-    return f"{words}, set to {rule.threshold}" if rule and rule.threshold is not None else words
+    # Several may have one reason, such as --aesthetic_threshold and a --min_score of it.
+    causes = [text for text in map(_cause, criteria.rules_for(reason)) if text]
+    return ", ".join([words, " or ".join(causes)]) if causes else words
+
+
+def _cause(rule: "Rule") -> str:
+    if rule.filter:
+        return rule.filter
+    if rule.top or rule.allowed:
+        return f"not {rule.condition}" if rule.condition else ""
+    return f"set to {rule.threshold}" if rule.threshold is not None else ""
 
 
 def _scored(value: float | str | None, rules: Sequence["Rule"]) -> str:

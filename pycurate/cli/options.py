@@ -1,5 +1,6 @@
 """The options that the scripts in bin/ and the command `pycurate` share; parameters' are made from the schema."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,18 @@ def _kind(one: Parameter) -> click.ParamType:
         "string": click.STRING,
         "boolean": click.BOOL,
         "integer": click.IntRange(one.minimum, one.maximum) if bounded else click.INT,  # type: ignore[arg-type]
-        "number": click.FloatRange(one.minimum, one.maximum) if bounded else click.FLOAT,
+        "number": _Number(one.minimum, one.maximum) if bounded else click.FLOAT,
     }[one.type]
+
+
+class _Number(click.FloatRange):
+    """A number within bounds: no infinity, which JSON cannot name, and no NaN, which no bound refuses."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def _split(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:

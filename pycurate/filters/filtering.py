@@ -248,6 +248,11 @@ class Filtering:
         return Filtering(**own | {"min_score": stays, "max_caption_count": None})
 
 
+def keeps_missing(rule: Rule) -> bool:
+    """Whether a sample without the score stays: a `--min_score` drops it, whatever the score's own filter does."""
+    return rule.parameter in FILTERS and FILTERS[rule.parameter].keeps_missing
+
+
 def _made(rule: Rule) -> Filter:
     if rule.filter is not None:
         return load_filter(rule.filter)

@@ -36,7 +36,8 @@ class MaxAspect:
     def passes(self, table: pa.Table) -> np.ndarray:
         """bool (n,); reads width and height."""
         width, height = table["width"].to_numpy(), table["height"].to_numpy()
-        return np.maximum(width, height) <= self.ratio * np.minimum(width, height)
+        # A quotient of whole numbers is rounded as 1.13 is when it is read; 1.13 times 100 is less than 113.
+        return np.maximum(width, height) / np.minimum(width, height) <= self.ratio
 
 
 @dataclass(frozen=True)

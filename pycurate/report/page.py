@@ -12,7 +12,8 @@ import jinja2
 from pycurate.report.examples import COMPARED
 from pycurate.report.sliders import Axis, Sliders
 from pycurate.report.summary import Histogram
-from pycurate.results.reasons import UNREADABLE, in_order, label, title
+from pycurate.results.criteria import Criteria
+from pycurate.results.reasons import BALANCED, DUPLICATES, in_order, label, title
 from pycurate.text import duration, number, share, size
 
 VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
@@ -47,6 +48,7 @@ class Row:
 
 def page(
     facts: dict[str, Any],
+    criteria: Criteria,
     spread: dict[str, Histogram],
     sliders: Sliders,
     examples: list[dict[str, Any]],
@@ -55,8 +57,8 @@ def page(
 ) -> str:
     """The page as HTML.
 
-    `facts` is the summary; `sliders` has counts for the scores that are filtered; `examples` are rows of EXAMPLES and
-    `pictures` their data URIs by uid; `unreadable` rows name some bad samples.
+    `facts` is the summary, `criteria` what decided; `sliders` has counts for the scores that are filtered; `examples`
+    are rows of EXAMPLES and `pictures` their data URIs by uid; `unreadable` rows name some bad samples.
     """
     axes = {axis.name: axis for axis in sliders.axes}
     shown = Examples(facts, examples, pictures)
@@ -74,7 +76,7 @@ def page(
         funnel=funnel(facts),
         axes=[chart(name, spread[name], axis) for name, axis in axes.items()],
         others=[chart(name, spread[name]) for name in spread if name not in axes],
-        data=slider_data(facts, sliders),
+        data=slider_data(facts, criteria, sliders),
         shown=shown,
         unreadable=unreadable,
         style=style,
@@ -199,14 +201,18 @@ def chart(name: str, spread: Histogram, axis: Axis | None = None) -> dict[str, A
     }
 
 
-def slider_data(facts: dict[str, Any], sliders: Sliders) -> dict[str, Any]:
-    """What the page's script counts with."""
-    others = set(facts["dropped"]) - {UNREADABLE, *(axis.name for axis in sliders.axes)}
+def slider_data(facts: dict[str, Any], criteria: Criteria, sliders: Sliders) -> dict[str, Any]:
+    """What the page's script counts with, and whether a stricter or a looser choice is counted exactly."""
+    names = {axis.name for axis in sliders.axes}
+    moved = [rule for name, rule in criteria.deciding(chosen=False).items() if name in names]
+    whole = {*DUPLICATES, BALANCED, *(rule.reason for rule in criteria.filters if rule.top)}
     return sliders.data() | {
         "inputs": facts["inputs"],
         "kept": facts["kept"],
-        "exact": not others,  # no later step dropped any: a stricter choice has no surprises
-        "dedup": "dedup" in facts["thresholds"],  # a looser one may have: what comes in anew was not compared
+        # Nothing that looks at all samples dropped any: what is kept stays so without those that go.
+        "stricter": not whole & set(facts["dropped"]),
+        # Nothing else could drop what comes in anew, even if it dropped none in this run.
+        "looser": not (criteria.search or criteria.balance) and all(rule in moved for rule in criteria.filters),
     }
 
 

@@ -141,11 +141,15 @@ def sliders(results: Path, axes: Sequence[Axis]) -> Sliders:
 def _count(results: Path, axes: Sequence[Axis], together: int, most: int | None) -> list[Counts] | None:
     """A table for each choice of `together` axes; None as soon as they have more than `most` cells in all."""
     tables = {chosen: _Cells(chosen) for chosen in combinations(range(len(axes)), together) if chosen}
-    reasons = pa.array([KEPT, *DUPLICATES, *(axis.name for axis in axes)])
+    reasons = [KEPT, *DUPLICATES, *(axis.name for axis in axes)]
     passed = [axis.kept(axis.start) for axis in axes]
     for batch in stream(path_of(results, "decisions"), [*(axis.name for axis in axes), "kept", "reason"]):
-        known = np.isin(batch["reason"].to_numpy(zero_copy_only=False), reasons.to_pylist())
-        bins = [axis.bins(batch[axis.name].to_numpy(zero_copy_only=False)[known]) for axis in axes]
+        reason = batch["reason"].to_numpy(zero_copy_only=False)
+        bins = [axis.bins(batch[axis.name].to_numpy(zero_copy_only=False)) for axis in axes]
+        known = np.isin(reason, reasons)
+        for axis, kept, column in zip(axes, passed, bins, strict=True):
+            known &= ~((reason == axis.name) & kept[column])  # another filter of this name dropped it
+        bins = [column[known] for column in bins]
         keeps = batch["kept"].to_numpy(zero_copy_only=False)[known].astype(np.int64)
         fails = [~kept[column] for kept, column in zip(passed, bins, strict=True)]
         failed = np.sum(fails, axis=0) if fails else np.zeros(len(keeps), int)

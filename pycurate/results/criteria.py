@@ -73,6 +73,12 @@ class Rule:
         limit = f"{self.keeps} {self.threshold}"
         return f"among the top {self.top}, {limit}" if self.top else limit
 
+    def stricter(self, other: "Rule") -> bool:
+        """Whether it keeps less than another that keeps the same side of its threshold; both have one."""
+        if self.keeps is None or self.keeps != other.keeps or self.threshold is None or other.threshold is None:
+            return False
+        return self.threshold > other.threshold if self.keeps.above else self.threshold < other.threshold
+
 
 @dataclass(frozen=True)
 class Combination:
@@ -144,19 +150,33 @@ class Criteria:
 
         With `chosen`, a score of which the best were kept has the threshold that this came to, if it has no other.
         """
-        found: dict[str, float] = {}
-        for rule in self.filters:
-            if rule.column and rule.threshold is not None and (chosen or not rule.top):
-                found.setdefault(rule.column, rule.threshold)
+        deciding = self.deciding(chosen).items()
+        found = {column: rule.threshold for column, rule in deciding if rule.threshold is not None}
         return found | ({"dedup": self.search["threshold"]} if self.search else {})
+
+    def deciding(self, chosen: bool = True) -> dict[str, Rule]:
+        """{score: the filter whose threshold on it decides}; `chosen` as above.
+
+        Of several, such as `--aesthetic_threshold` and a `--min_score`, that is the strictest: what it keeps passes the
+        others. One that keeps the other side than the first is left aside.
+        """
+        found: dict[str, Rule] = {}
+        for top in (False, True) if chosen else (False,):
+            mine: dict[str, Rule] = {}
+            for rule in self.filters:
+                if rule.column and rule.threshold is not None and bool(rule.top) == top:
+                    other = mine.setdefault(rule.column, rule)
+                    mine[rule.column] = rule if rule.stricter(other) else other
+            found = mine | found
+        return found
 
     def reasons(self) -> list[str]:
         """Those of the filters, in order."""
         return [rule.reason for rule in self.filters]
 
-    def rule(self, reason: str) -> Rule | None:
-        """The filter that drops for this reason, if one does."""
-        return next((rule for rule in self.filters if rule.reason == reason), None)
+    def rules_for(self, reason: str) -> Sequence[Rule]:
+        """The filters that drop for this reason."""
+        return [rule for rule in self.filters if rule.reason == reason]
 
     def rules_on(self, column: str) -> Sequence[Rule]:
         """The filters that look at this score."""

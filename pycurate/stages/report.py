@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pycurate
 from pycurate.errors import TableError, UsageError
 from pycurate.files import atomic, sha256_of, write_json
-from pycurate.filters.filtering import FILTERS
+from pycurate.filters.filtering import FILTERS, keeps_missing
 from pycurate.parameters import optional_scores
 from pycurate.report import ledger, summary
 from pycurate.report.advice import advice
@@ -62,6 +62,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
     thresholds = criteria.thresholds()
     spread = summary.histograms(results, score_columns(results), thresholds)
     fixed = criteria.thresholds(chosen=False)
+    deciding = list(criteria.deciding(chosen=False).values())
     leaked = leakage(results)
     facts = {
         "inputs": counts.inputs,
@@ -77,7 +78,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "selection": selection(criteria) + sentences(leaked),
         "concepts": [asdict(share) for share in concept_shares(results, criteria.concepts)],
         "leakage": leaked,
-        "advice": advice(counts.inputs, counts.dropped, criteria.filters, spread) + mixed_precision(results),
+        "advice": advice(counts.inputs, counts.dropped, deciding, spread) + mixed_precision(results),
         "scores": {name: _plain(histogram) for name, histogram in spread.items()},
         "parameters": setup.parameters,
         "weights": setup.weights,
@@ -85,11 +86,12 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         "stages": [asdict(stage) for stage in read_times(results)],
         "versions": versions(),
     }
-    lenient = {kind.column for kind in FILTERS.values() if kind.column and kind.keeps_missing}
+    lenient = {rule.column for rule in deciding if rule.column and keeps_missing(rule)}
     rows = read_examples(results)
     shards = read_all(results) if paths_of(results, "partitions") else {}
     html = page(
         facts,
+        criteria,
         spread,
         sliders(results, axes_of(spread, fixed, sides(criteria), lenient)),
         rows.to_pylist(),
@@ -106,9 +108,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
 def sides(criteria: Criteria) -> dict[str, Side]:
     """{score: the side of a threshold that stays}, of the scores with a threshold or that can be switched off."""
     standard = {score: FILTERS[f"{score}_threshold"].keeps for score in optional_scores()}
-    rules = [rule for rule in reversed(criteria.filters) if not rule.top]
-    asked = {rule.column: rule.keeps for rule in rules if rule.column and rule.keeps}
-    return standard | asked
+    return standard | {name: rule.keeps for name, rule in criteria.deciding(chosen=False).items() if rule.keeps}
 
 
 def search_of(results: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Captions match entries as MetaCLIP's rule says, and are taken with its probabilities."""
 
+import codecs
 import json
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def test_lists_of_words(tmp_path: Path) -> None:
     path = tmp_path / "words"
     for text in (json.dumps(["dog", "red dog", "dog", " "]), "dog\n\nred dog\r\n dog \n"):
         path.write_text(text)
+        assert read_words(path).entries == ["dog", "red dog"]
+        path.write_bytes(codecs.BOM_UTF8 + text.encode())  # as editors on Windows save it
         assert read_words(path).entries == ["dog", "red dog"]
     for text, cause in (("", "lists no words"), ("[1]", "what is no text"), ("[", "cannot be read")):
         path.write_text(text)

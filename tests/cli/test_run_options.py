@@ -13,3 +13,10 @@ def test_each_parameter_is_an_option_with_its_range() -> None:
     for option, value, named in ((bounded.option, "-1", bounded.option), ("--preset", "ligth", "light")):
         done = pycurate("config", "--input", "x", "--output-file", "-", option, value)
         assert done.returncode == 2 and named in done.stderr
+
+
+def test_a_number_is_finite() -> None:
+    for option in ("--max-aspect", "--clip-score-threshold"):
+        for value in ("nan", "inf", "-inf"):
+            done = pycurate("config", "--input", "x", "--output-file", "-", option, value)
+            assert done.returncode == 2 and option in done.stderr, done

@@ -13,9 +13,9 @@ from dedup_sets import Samples, set_columns, write_set
 
 from pycurate.dedup.partitions import sources_of
 from pycurate.errors import UsageError
-from pycurate.filters.filtering import Filtering, load_filter
+from pycurate.filters.filtering import Filtering, keeps_missing, load_filter
 from pycurate.parameters import all_parameters, recipes, with_recipe
-from pycurate.results.criteria import read_criteria
+from pycurate.results.criteria import Criteria, read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
 
@@ -93,3 +93,21 @@ def test_what_is_given_takes_precedence_over_a_recipe() -> None:
             # So it shows whether it was given; and it is a filter, which refilter can set.
             assert one.default is None and one.group == "Filters" and one.tasks, f"{parameter} of {name}"
             assert Filtering.of({parameter: value}) != Filtering.of({})
+
+
+def test_of_several_thresholds_on_a_score_the_strictest_decides() -> None:
+    filtering = Filtering(
+        aesthetic_threshold=0.6,
+        nsfw_threshold=0.5,
+        clip_score_threshold=0.1,
+        min_score=["aesthetic=0.3", "nsfw=0.1", "clip_score=0.2"],
+        keep_top=["aesthetic=0.5"],
+    )
+    criteria = Criteria(tuple(filtering.rules()))
+    assert criteria.thresholds() == {"aesthetic": 0.6, "nsfw": 0.5, "clip_score": 0.2}
+    deciding = criteria.deciding()
+    assert [rule.parameter for rule in deciding.values()] == ["aesthetic_threshold", "nsfw_threshold", "min_score"]
+    # What has no CLIP score passes the threshold on it, but no minimum.
+    assert not keeps_missing(deciding["clip_score"])
+    alone = Criteria(tuple(Filtering(clip_score_threshold=0.1).rules())).deciding()
+    assert keeps_missing(alone["clip_score"])

@@ -38,6 +38,17 @@ def test_metadata_filters(spec: str, reason: str, passed: list[bool]) -> None:
     assert mask.tolist() == passed
 
 
+def test_a_side_of_just_the_ratio_passes() -> None:
+    """113 to 100 are 1.13, whatever binary fractions make of it; so for each ratio of two decimals."""
+    sides = np.arange(100, 1000, dtype=np.int32)
+    for width, height in ((sides, np.full_like(sides, 100)), (np.full_like(sides, 100), sides)):
+        table = pa.table({"width": width, "height": height})
+        for side in sides.tolist():
+            ratio = f"{side // 100}.{side % 100:02}"
+            passed = load_filter(f"pycurate.filters.metadata:MaxAspect={ratio}").passes(table)
+            assert passed.tolist() == (sides <= side).tolist(), ratio
+
+
 def test_metadata_filters_of_no_rows() -> None:
     for one in (MinSide(), MaxAspect(), CaptionWords(), CaptionCharacters(), HasCaption()):
         assert one.passes(TABLE.slice(0, 0)).tolist() == []

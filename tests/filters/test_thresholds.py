@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from pycurate.errors import UsageError
-from pycurate.filters.thresholds import MinClipScore, score_of
+from pycurate.filters.thresholds import MinClipScore, minimum_of, score_of
 
 
 def test_the_clip_score_filter_passes_what_has_no_score() -> None:
@@ -20,3 +20,10 @@ def test_the_clip_score_filter_passes_what_has_no_score() -> None:
 def test_a_score_that_is_not_there_is_named_with_what_gives_it(column: str, remedy: str) -> None:
     with pytest.raises(UsageError, match=f"no score {column}, only aesthetic; leave out its threshold, or .*{remedy}"):
         score_of(pa.table({"uid": ["a"], "aesthetic": [0.5]}), column)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e39", "", "half"])
+def test_a_minimum_is_a_number_that_a_score_may_have(number: str) -> None:
+    assert minimum_of("probe=-1e38").threshold == -1e38
+    with pytest.raises(UsageError, match=f"'probe={number}' is not a minimum score"):
+        minimum_of(f"probe={number}")

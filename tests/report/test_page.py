@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from report_run import (
     HOSTILE,
+    THRESHOLDS,
     change_column,
     change_decisions,
     decide_by,
@@ -164,6 +165,33 @@ def test_what_comes_in_anew_may_be_a_duplicate(chromium: webdriver.Chrome, tmp_p
     assert result(chromium).startswith(f"{kept_by(0.52, 0.5)} of 50 kept")
     slider.send_keys(Keys.HOME)
     assert result(chromium).startswith("about 42 of 50 kept")
+
+
+def test_what_comes_in_anew_may_fail_another_filter(chromium: webdriver.Chrome, tmp_path: Path) -> None:
+    """Also one that dropped none in this run, since the score is asked first."""
+    rows = [row for row in standard_rows() if row.duplicate_of is None]
+    results = make_run(tmp_path, rows)
+    for other in (
+        Filtering(0.5, 0.5, max_aspect=3),
+        Filtering(0.5, 0.5, keep_top=["nsfw=100"]),
+        Filtering(0.5, 0.5, min_score=["nsfw=0"]),
+    ):
+        decide_by(results, other, dedup=False)
+        write_report(results, Setup())
+        chromium.get((tmp_path / "results" / "report.html").as_uri())
+        slider = find(chromium, "#slider-aesthetic")
+        slider.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+        assert result(chromium).startswith(f"{kept_by(0.52, 0.5)} of 50 kept")
+        slider.send_keys(Keys.HOME)
+        assert result(chromium).startswith("about 42 of 50 kept")
+
+
+def test_the_strictest_of_several_thresholds_on_a_score_is_that_of_the_run(tmp_path: Path) -> None:
+    results = make_run(tmp_path, standard_rows())
+    decide_by(results, Filtering(0.1, 0.5, min_score=["aesthetic=0.5", "nsfw=0"]))
+    assert write_report(results, Setup())["thresholds"] == THRESHOLDS
+    page = (results / "report.html").read_text()
+    assert "this run: 0.5" in page and "this run: 0.1" not in page
 
 
 @pytest.fixture(scope="module")

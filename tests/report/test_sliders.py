@@ -121,6 +121,24 @@ def test_the_page_stays_small_whatever_the_number_of_scores(tmp_path: Path, coun
         assert counted(found, stands) == truth(table, axes, stands)
 
 
+def test_what_a_second_filter_on_a_score_drops_is_not_counted(tmp_path: Path) -> None:
+    random = np.random.default_rng(11)
+    aesthetic, nsfw = random.random((2, 1000)).astype(np.float32)
+    second = nsfw >= np.float32(0.2)  # a --min_score beside the NSFW threshold, with the same reason
+    kept = (aesthetic >= np.float32(0.5)) & (nsfw < np.float32(0.5)) & second
+    reason = np.where(aesthetic < np.float32(0.5), "aesthetic", np.where(kept, "kept", "nsfw"))
+    columns = {"aesthetic": aesthetic, "nsfw": nsfw, "kept": kept, "reason": reason.tolist()}
+    write_table(tmp_path / "decisions.parquet", pa.table(columns))
+    thresholds = {"aesthetic": 0.5, "nsfw": 0.5}
+    axes = axes_of(histograms(tmp_path, list(thresholds), thresholds), thresholds, sides_of(thresholds), set())
+    found = sliders(tmp_path, axes)
+    starts = [axis.start for axis in axes]
+    assert counted(found, starts) == (kept.sum(), kept.sum())
+    for stand, edge in enumerate(axes[1].edges):
+        passing = (aesthetic >= np.float32(0.5)) & (nsfw < edge) & second
+        assert counted(found, [starts[0], stand]) == (passing.sum(), (passing & kept).sum())
+
+
 def test_the_counts_do_not_depend_on_how_the_rows_lie(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     scores = {name: random.random(100_000).astype(np.float32) for name in NAMES[:2]}

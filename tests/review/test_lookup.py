@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from flows import inspected, pycurate
-from report_run import HOSTILE, crops, make_run, standard_rows
+from report_run import HOSTILE, crops, decide_by, make_run, standard_rows
 
 from pycurate.cli.inspect import described
 from pycurate.errors import ShardError, UsageError
+from pycurate.filters.filtering import Filtering
 from pycurate.results.tables import read_table, write_table
 from pycurate.review.earlier import criteria_of
 from pycurate.review.lookup import extract, look_up, matching
@@ -29,6 +30,15 @@ def test_each_kind_of_sample(results: Path) -> None:
     assert "cannot be read, not_an_image: The file broken cannot be read." in text
     # A stranger's caption cannot draw on the terminal: it is quoted as JSON.
     assert '\\"' in inspected(results, "kept03") and HOSTILE not in inspected(results, "kept03")
+
+
+def test_each_filter_of_a_reason_is_named(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, standard_rows())
+    write_report(folder, Setup())
+    decide_by(folder, Filtering(0.1, 0.5, min_score=["aesthetic=0.5"]))
+    text = inspected(folder, "dull06")
+    assert "dropped: aesthetic (Aesthetic filter), set to 0.1 or set to 0.5" in text
+    assert "aesthetic 0.2500, kept at least 0.1, kept at least 0.5" in text
 
 
 def test_scores_are_told_apart_however_long_their_names(tmp_path: Path) -> None:

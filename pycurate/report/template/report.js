@@ -90,7 +90,7 @@ function show() {
   const same = !away.length;
   const count = same ? data.kept : Math.round(kept());
   const stricter = away.every((i) => (data.axes[i].above ? stands[i] > started[i] : stands[i] < started[i]));
-  const about = same || (data.exact && (stricter || !data.dedup)) ? "" : "about ";
+  const about = same || (stricter ? data.stricter : data.looser) ? "" : "about ";
   const percent = data.inputs ? ((100 * count) / data.inputs).toFixed(1) : "0.0";
   const change = count - data.kept;
   const compare = same ? "as in this run" : change ? `${round(Math.abs(change))} ${change > 0 ? "more" : "fewer"} than this run` : "as many as this run";

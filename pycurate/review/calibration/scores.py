@@ -22,12 +22,12 @@ SHARES = (0.25, 0.25, 0.5)
 def score_sheet(results: Path, score: str, count: int) -> Sheet:
     """Draw `count` of the images that have the score. Raises UsageError if there is no such score, or no image."""
     uids, values, run = _scored(results, score)
-    rules = criteria_of(results).rules_on(score)
-    keeps = next((rule.keeps for rule in rules if rule.keeps), side_of(score))
+    rule = criteria_of(results).deciding().get(score)
+    keeps = rule.keeps if rule and rule.keeps else side_of(score)
     random = np.random.default_rng(SEED)
     bands, drawn = score_bands(values, keeps, count, random)
     items = [Item((uids[place],), float(values[place]), band) for band, places in enumerate(drawn) for place in places]
-    threshold = next((rule.threshold for rule in rules), None)
+    threshold = rule.threshold if rule else None
     return Sheet(run, score, keeps, threshold, bands, shuffled(items, random))
 
 
