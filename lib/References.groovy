@@ -163,9 +163,18 @@ class References {
             throw new AbortOperationException("--${option} ${Paths.shown(folder)}: this folder does not exist")
         }
         if (embedded(folder)) {
+            checkApart(option, folder)
             checkWhole(option, folder)
         }
         folder
+    }
+
+    /** Stop where results are those that this run replaces: what it finds in them would depend on when it looks. */
+    private static void checkApart(String option, Path folder) {
+        def outdir = Paths.of(Paths.outdir())
+        if (Files.exists(outdir) && Files.isSameFile(folder, outdir)) {
+            throw new AbortOperationException("--${option} ${Paths.shown(folder)}: is --outdir, whose files this run replaces; choose another --outdir")
+        }
     }
 
     /** Stop where results lack partitions. pycurate/dedup/sets.py looks closer, but not before the input is embedded. */
