@@ -1,6 +1,7 @@
 """Other decisions from a finished run's tables: new thresholds on scores and pairs that are there already."""
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -167,9 +168,16 @@ def _named_as_given(work: Path, results: Path) -> Iterator[None]:
 
 @contextmanager
 def _workplace(target: Path) -> Iterator[Path]:
-    """A folder within `target`, so that what is made there can be renamed to its place."""
-    with tempfile.TemporaryDirectory(prefix=".refilter-", dir=target) as name:
-        yield Path(name)
+    """A folder within `target`, so that what is made there can be renamed to its place.
+
+    By its name the next run knows what a killed process left, and removes it (lib/Published.groovy).
+    """
+    work = target / f".pycurate-{secrets.token_hex(8)}.tmp"
+    work.mkdir(mode=0o700)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work)
 
 
 def replace(work: Path, target: Path) -> None:

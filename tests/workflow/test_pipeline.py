@@ -116,7 +116,7 @@ def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow
     done = pycurate("verify", fresh)
     assert done.returncode == 0, done.stdout
     assert "pipeline_info/versions.json" in read_manifest(fresh)
-    assert not list(anew.glob(".refilter*"))
+    assert not list(anew.glob(".pycurate*"))
 
 
 def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow) -> None:
