@@ -21,7 +21,7 @@ from pycurate.report.examples import select_examples
 from pycurate.report.selection import selection
 from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
-from pycurate.results.manifest import Entry, read_manifest, refreshed, write_manifest
+from pycurate.results.manifest import Entry, entry_of, names_in, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, side_by_side, stream
 from pycurate.review.earlier import criteria_of
@@ -112,7 +112,9 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
 
 def _entries(results: Path, work: Path, written: Iterable[Entry], here: bool) -> Iterator[Entry]:
     """The manifest of what `work` becomes: the tables' entries are those of the run, if it left a manifest."""
-    run = read_manifest(results) if path_of(results, "manifest").exists() else {}
+    about = (name for name in names_in(results) if name.startswith(f"{INFO}/"))
+    without = {name: entry_of(results, results / name) for name in about}
+    run = read_manifest(results) if path_of(results, "manifest").exists() else without
     known = {name: entry for name, entry in run.items() if name.partition("/")[0] in TABLES}
     whole = refreshed(work, known | {entry.name: entry for entry in written})
     yield from (entry for entry in whole if not entry.name.startswith(f"{INFO}/"))
