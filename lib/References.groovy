@@ -105,9 +105,9 @@ class References {
         found.size() == count ? [found.sort { row -> row[0] }] : []
     }
 
-    /** What EMBED leaves out for a partition of such a folder, whose scores nobody asks for: to look for text takes long. */
+    /** What EMBED leaves out for a partition of such a folder: nobody asks for its scores, which take longer than the embeddings. */
     static Map unread(String partition) {
-        partition.contains(':') ? [text_area: false, clip_score_masked: false] : [:]
+        partition.contains(':') ? [aesthetic: false, nsfw: false, text_area: false, clip_score_masked: false, pixel_scorer: null] : [:]
     }
 
     /** The number of a partition without the folder that it is of. */
