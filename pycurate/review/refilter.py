@@ -97,7 +97,8 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
             write_json(path_of(work, "times", f"{stage['name']}_00000"), stage)
         _decide(results, work, wanted)
         change = _change(results, work)
-        written = write_curated(work, dali_index=bool(summary["parameters"].get("dali_index")))
+        indexed = bool(paths_of(results, "tar_indices"))  # what scripts left says so in no other way
+        written = write_curated(work, dali_index=summary["parameters"].get("dali_index", indexed))
         select_examples(work)
         parameters = summary["parameters"] | wanted.parameters(read_criteria(work).search)
         write_report(work, Setup(parameters, summary["weights"]), summary["partitions"])
