@@ -20,7 +20,7 @@ import nextflow.exception.AbortOperationException
  */
 class Published {
 
-    /** The name of a file that is being written; nextflow.config and pycurate/files.py make names like it. */
+    /** The name of what is being written; nextflow.config, pycurate/files.py and pycurate/review/refilter.py make names like it. */
     static final TEMPORARY = ~/\.pycurate-[0-9a-f-]{16,36}\.tmp/
 
     private final Path outdir
@@ -219,11 +219,16 @@ class Published {
                 def name = top ? "${top}/${file}".toString() : file
                 !names.contains(name) && (file ==~ TEMPORARY || ours.any { kind -> name ==~ kind })
             }
-            old.each { file -> Files.delete(folder.resolve(file)) }
+            old.each { file -> remove(folder.resolve(file)) }
             if (top && old.size() == found.size()) {
                 Files.delete(folder)
             }
         }
+    }
+
+    /** Remove a file, or the folder of a `pycurate refilter` that was killed, with all in it; what its links lead to stays. */
+    private static void remove(Path place) {
+        Files.walk(place).withCloseable { all -> all.toList() }.reverse().each { one -> Files.delete(one) }
     }
 
     /** Write the lines of the manifest, and return the names. Their order is that of the tasks: there may be millions. */

@@ -105,9 +105,9 @@ class References {
         found.size() == count ? [found.sort { row -> row[0] }] : []
     }
 
-    /** What EMBED leaves out for a partition of such a folder, whose scores nobody asks for: to look for text takes long. */
+    /** What EMBED leaves out for a partition of such a folder: nobody asks for its scores, which take longer than the embeddings. */
     static Map unread(String partition) {
-        partition.contains(':') ? [text_area: false, clip_score_masked: false] : [:]
+        partition.contains(':') ? [aesthetic: false, nsfw: false, text_area: false, clip_score_masked: false, pixel_scorer: null] : [:]
     }
 
     /** The number of a partition without the folder that it is of. */
@@ -163,9 +163,18 @@ class References {
             throw new AbortOperationException("--${option} ${Paths.shown(folder)}: this folder does not exist")
         }
         if (embedded(folder)) {
+            checkApart(option, folder)
             checkWhole(option, folder)
         }
         folder
+    }
+
+    /** Stop where results are those that this run replaces: what it finds in them would depend on when it looks. */
+    private static void checkApart(String option, Path folder) {
+        def outdir = Paths.of(Paths.outdir())
+        if (Files.exists(outdir) && Files.isSameFile(folder, outdir)) {
+            throw new AbortOperationException("--${option} ${Paths.shown(folder)}: is --outdir, whose files this run replaces; choose another --outdir")
+        }
     }
 
     /** Stop where results lack partitions. pycurate/dedup/sets.py looks closer, but not before the input is embedded. */

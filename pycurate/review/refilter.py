@@ -1,6 +1,7 @@
 """Other decisions from a finished run's tables: new thresholds on scores and pairs that are there already."""
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ from pycurate.report.examples import select_examples
 from pycurate.report.selection import selection
 from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
-from pycurate.results.manifest import Entry, read_manifest, refreshed, write_manifest
+from pycurate.results.manifest import Entry, entry_of, names_in, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, side_by_side, stream
 from pycurate.review.earlier import criteria_of
@@ -96,7 +97,8 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
             write_json(path_of(work, "times", f"{stage['name']}_00000"), stage)
         _decide(results, work, wanted)
         change = _change(results, work)
-        written = write_curated(work, dali_index=bool(summary["parameters"].get("dali_index")))
+        indexed = bool(paths_of(results, "tar_indices"))  # what scripts left says so in no other way
+        written = write_curated(work, dali_index=summary["parameters"].get("dali_index", indexed))
         select_examples(work)
         parameters = summary["parameters"] | wanted.parameters(read_criteria(work).search)
         write_report(work, Setup(parameters, summary["weights"]), summary["partitions"])
@@ -111,7 +113,9 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
 
 def _entries(results: Path, work: Path, written: Iterable[Entry], here: bool) -> Iterator[Entry]:
     """The manifest of what `work` becomes: the tables' entries are those of the run, if it left a manifest."""
-    run = read_manifest(results) if path_of(results, "manifest").exists() else {}
+    about = (name for name in names_in(results) if name.startswith(f"{INFO}/"))
+    without = {name: entry_of(results, results / name) for name in about}
+    run = read_manifest(results) if path_of(results, "manifest").exists() else without
     known = {name: entry for name, entry in run.items() if name.partition("/")[0] in TABLES}
     whole = refreshed(work, known | {entry.name: entry for entry in written})
     yield from (entry for entry in whole if not entry.name.startswith(f"{INFO}/"))
@@ -167,9 +171,16 @@ def _named_as_given(work: Path, results: Path) -> Iterator[None]:
 
 @contextmanager
 def _workplace(target: Path) -> Iterator[Path]:
-    """A folder within `target`, so that what is made there can be renamed to its place."""
-    with tempfile.TemporaryDirectory(prefix=".refilter-", dir=target) as name:
-        yield Path(name)
+    """A folder within `target`, so that what is made there can be renamed to its place.
+
+    By its name the next run knows what a killed process left, and removes it (lib/Published.groovy).
+    """
+    work = target / f".pycurate-{secrets.token_hex(8)}.tmp"
+    work.mkdir(mode=0o700)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work)
 
 
 def replace(work: Path, target: Path) -> None:

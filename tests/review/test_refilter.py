@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from flows import pycurate
-from report_run import make_run, standard_rows
+from report_run import decide_by, make_run, standard_rows
 
+from pycurate.filters.filtering import Filtering
 from pycurate.review.refilter import replace
 from pycurate.stages.report import Setup, write_report
+from pycurate.stages.write import write_curated
 
 
 def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
@@ -49,3 +51,17 @@ def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypa
         replace(work, target)
     assert {path.read_text() for path in target.glob("*.*")} == {"old"}
     assert (target / "curated" / "00000.tar").read_text() == "old"
+
+
+def test_what_scripts_left_is_whole_when_it_was_changed_in_place(tmp_path: Path) -> None:
+    results = make_run(tmp_path, standard_rows())
+    write_curated(results, dali_index=True)
+    decide_by(results, Filtering(), dedup=False)
+    write_report(results, Setup())
+    assert not (results / "manifest.tsv").exists() and (results / "pipeline_info" / "versions.json").exists()
+    done = pycurate("refilter", results, "--no-dedup", "--write", results)
+    assert done.returncode == 0, done.stderr
+    tars, indices = ({path.stem for path in results.glob(f"curated/*.{kind}")} for kind in ("tar", "idx"))
+    assert tars == indices != set()
+    done = pycurate("verify", results)
+    assert done.returncode == 0, done.stdout + done.stderr

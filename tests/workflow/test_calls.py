@@ -68,6 +68,8 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
         (flow, ("--dedup", "true", "--reference", str(tmp_path / "empty")), "--reference: The input '"),
         (flow, ("--similar", f"few={tmp_path}/empty", "--concept", f"c={tmp_path}/empty"), "--similar: The input '"),
         (flow, ("--concept", "few=x"), f"--concept '{flow.folder}/x': this folder does not exist"),
+        (flow, ("--dedup", "true", "--reference", flow.outdir), f"--reference '{flow.out}': is --outdir, whose files"),
+        (flow, ("--leakage", f"few={flow.out}"), f"--leakage '{flow.out}': is --outdir, whose files this run replaces"),
         (flow, ("-work-dir", str(own)), f"the folder {own} in which tasks work cannot be written (File exists);"),
         (new, ("--filter", "nowhere:Mine", "--dedup", "true"), "there is no module 'nowhere'; add your folder to"),
         (new, ("--input", "nowhere/{0..9}.tar"), f"there is no '{flow.folder}/nowhere', or you may not see it; check"),

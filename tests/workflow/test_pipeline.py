@@ -116,7 +116,7 @@ def test_a_new_threshold_embeds_nothing_and_leaves_no_old_file(photographs: Flow
     done = pycurate("verify", fresh)
     assert done.returncode == 0, done.stdout
     assert "pipeline_info/versions.json" in read_manifest(fresh)
-    assert not list(anew.glob(".refilter*"))
+    assert not list(anew.glob(".pycurate*"))
 
 
 def test_a_scorer_and_filters_of_ones_own_embed_nothing_again(photographs: Flow) -> None:
@@ -376,6 +376,9 @@ def test_a_reference_outranks_the_input_and_is_never_written(
     assert json.loads((flow.out / "summary.json").read_text())["parameters"]["reference"] == named
     trace = (flow.out / "pipeline_info" / "trace.txt").read_text()
     assert trace.count("REFERENCE_FOLDER") == (0 if embedded else 2)
+    measured = [path for path in flow.work.glob("*/*/measures/*.parquet") if not path.is_symlink()]
+    scored = sum("nsfw" in read_table(path).column_names for path in measured)  # of a reference nobody asks for scores
+    assert (scored, len(measured)) == (1, 1 if embedded else 3)
     rows = decisions(flow)
     kept = {row["uid"] for row in decisions(undisturbed) if row["kept"] or not embedded}
     if embedded:

@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,6 +138,20 @@ def test_a_run_killed_while_it_publishes_copies_ends_whole(elsewhere: Path, tmp_
     after = identity(flow.out)
     again = {name for name in before if before[name][0] != after[name][0]}
     assert again == {"curated/00000.tar", "decisions.parquet", *ANEW} - {"partitions/partitions_00001.tsv"}
+
+
+def test_a_run_removes_what_a_killed_refilter_left(undisturbed: Flow) -> None:
+    flow = undisturbed.beside("refiltered")
+    shutil.copytree(undisturbed.out, flow.out)
+    before = set(os.listdir(flow.out))
+    command: list[str | Path] = [Path(sys.executable).parent / "pycurate", "refilter", flow.out, "--write", flow.out]
+    running = subprocess.Popen(command, env=flow.env)
+    # Its folder has links to the tables by then, which are no part of what is to be removed.
+    wait_until(lambda: any(flow.out.glob(".*/samples")) or running.poll() is not None, "refilter to begin")
+    running.kill()
+    assert running.wait() == -signal.SIGKILL and set(os.listdir(flow.out)) > before
+    flow.succeed("-resume")
+    assert set(os.listdir(flow.out)) == before and is_sound(flow.out)
 
 
 def test_a_task_s_file_that_was_cut_later_is_named(undisturbed: Flow, tmp_path: Path) -> None:
