@@ -1,12 +1,12 @@
 """Leakage is what a comparison of everything with everything finds, and joined with what was decided."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from arrow_memory import peak
 from curated import decide
 from dedup_sets import Samples, clustered, write_set
 from hypothesis import HealthCheck, given, settings
@@ -79,18 +79,6 @@ def test_an_input_without_readable_images_leaks_none(tmp_path: Path) -> None:
     assert table.num_rows == 5 and table["match"].null_count == table["reason"].null_count == 5
 
 
-def _peak(work: Callable[[], None]) -> int:
-    """The bytes that arrow takes at most."""
-    usual = pa.default_memory_pool()
-    pool = pa.proxy_memory_pool(usual)
-    pa.set_memory_pool(pool)
-    try:
-        work()
-    finally:
-        pa.set_memory_pool(usual)
-    return pool.max_memory()
-
-
 def test_memory_does_not_grow_with_the_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leakage, "HELD", 1)
     images, random = 3000, np.random.default_rng(0)
@@ -104,7 +92,7 @@ def test_memory_does_not_grow_with_the_partitions(tmp_path: Path, monkeypatch: p
         table = pa.table(columns, schema=LEAKS).replace_schema_metadata({"thresholds": "[0.8, 0.9, 0.95]"})
         write_table(path_of(tmp_path, "leaks", f"{partition:05d}"), table)
         if partition in (5, 23):
-            peaks.append(_peak(lambda: write_leakage(tmp_path)))
+            peaks.append(peak(lambda: write_leakage(tmp_path)))
     table = read_table(path_of(tmp_path, "leakage"))
     assert table["image"].to_pylist() == uids[0]
     assert np.array_equal(table["similarity"].to_numpy(), best)
