@@ -39,6 +39,24 @@ def sample_numbers(partition: int, rows: np.ndarray) -> np.ndarray:
     return (partition << ROW_BITS) + rows.astype(np.int64)
 
 
+class Smallest:
+    """The samples of the smallest hashes, `most` of them, of those that come part by part."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._hashes, self._numbers = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+
+    def add(self, hashes: np.ndarray, numbers: np.ndarray) -> None:
+        """Take in some samples: their hashes, uint64 (n,), and their numbers, int64 (n,)."""
+        hashes, numbers = np.concatenate([self._hashes, hashes]), np.concatenate([self._numbers, numbers])
+        order = np.argsort(hashes, kind="stable")[: self.most]
+        self._hashes, self._numbers = hashes[order], numbers[order]
+
+    def numbers(self) -> np.ndarray:
+        """int64 (n,): sample numbers, the one of the smallest hash first."""
+        return self._numbers
+
+
 def as_compared(vectors: np.ndarray) -> np.ndarray:
     """float (n, dim) -> float16 (n, dim): unit length, or zero where a vector has no direction (see the module)."""
     with np.errstate(over="ignore"):
