@@ -1,5 +1,6 @@
 """Filters that compare a score with a number."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -77,6 +78,9 @@ def minimum_of(text: str) -> Rule:
     """The filter that `COLUMN=NUMBER` names: keep what scores at least that. Raises UsageError if it names none."""
     column, equals, number = text.partition("=")
     try:
-        return Rule("min_score", column, column, Side.AT_LEAST, float(number if column and equals else ""))
-    except ValueError as error:
-        raise UsageError(f"{text!r} is not a minimum score; write COLUMN=NUMBER, such as probe=0.5.") from error
+        minimum = float(number if column and equals else "")
+    except ValueError:
+        minimum = math.nan
+    if not math.isfinite(minimum):  # JSON, which the results state it in, has no infinity either
+        raise UsageError(f"{text!r} is not a minimum score; write COLUMN=NUMBER, such as probe=0.5.")
+    return Rule("min_score", column, column, Side.AT_LEAST, minimum)

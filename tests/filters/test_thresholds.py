@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from pycurate.errors import UsageError
-from pycurate.filters.thresholds import MinClipScore, score_of
+from pycurate.filters.thresholds import MinClipScore, minimum_of, score_of
 
 
 def test_the_clip_score_filter_passes_what_has_no_score() -> None:
@@ -20,3 +20,10 @@ def test_the_clip_score_filter_passes_what_has_no_score() -> None:
 def test_a_score_that_is_not_there_is_named_with_what_gives_it(column: str, remedy: str) -> None:
     with pytest.raises(UsageError, match=f"no score {column}, only aesthetic; leave out its threshold, or .*{remedy}"):
         score_of(pa.table({"uid": ["a"], "aesthetic": [0.5]}), column)
+
+
+@pytest.mark.parametrize("text", ["probe", "=1", "probe=", "probe=x", "probe=nan", "probe=inf", "probe=-Infinity"])
+def test_a_minimum_is_a_number_that_json_can_state(text: str) -> None:
+    assert minimum_of("probe=-1e-3").threshold == -0.001
+    with pytest.raises(UsageError, match="is not a minimum score; write COLUMN=NUMBER"):
+        minimum_of(text)
