@@ -30,7 +30,7 @@ def main(
 ) -> None:
     """Apply the filters and drop duplicates; writes RESULTS/decisions.parquet, decisions.json, uids_*.npy and plan.
 
-    Reads samples, scores and the pairs found by dedup.py; also assigned and img_emb if the best of many
+    Reads samples, scores and the pairs found by dedup.py; also assigned and the embeddings if the best of many
     near-duplicates fail a filter.
     """
     layout = Layout(images_per_tar, tars_per_task) if write else None

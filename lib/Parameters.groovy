@@ -85,11 +85,11 @@ class Parameters {
                 faults << "--${name} ${part}: write the absolute path, since tasks run in their own folders"
             }
         }
-        parts(set.min_score).findAll { part -> !(part ==~ /[^=]+=.+/ && part.split('=', 2)[1].isDouble()) }.each { part ->
+        parts(set.min_score).findAll { part -> !(part ==~ /[^=]+=.+/ && isNumber(part.split('=', 2)[1])) }.each { part ->
             faults << "--min_score ${part}: is not COLUMN=NUMBER"
         }
         def concepts = References.wanted(params).findAll { option, _name, _prompts -> option == 'concept' }.collect { _option, name, _prompts -> name }
-        parts(set.concept_threshold).findAll { part -> !(part ==~ /[^=]+=.+/ && part.split('=', 2)[1].isDouble() && part.split('=', 2)[0] in concepts) }.each { part ->
+        parts(set.concept_threshold).findAll { part -> !(part ==~ /[^=]+=.+/ && isNumber(part.split('=', 2)[1]) && part.split('=', 2)[0] in concepts) }.each { part ->
             faults << "--concept_threshold ${part}: is not NAME=NUMBER with a NAME of --concept"
         }
         if (faults) {
@@ -181,6 +181,11 @@ class Parameters {
             return 'is empty'
         }
         null
+    }
+
+    /** Whether a text is a number that JSON, which the results state it in, can state: no NaN and no infinity. */
+    private static boolean isNumber(String text) {
+        text.isDouble() && Double.isFinite(text.toDouble())
     }
 
     private static boolean inRange(double value, Map property) {

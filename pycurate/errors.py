@@ -5,6 +5,10 @@ Every message is one sentence with the cause and what to do about it. Scripts pr
 """
 
 import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class PycurateError(Exception):
@@ -43,18 +47,19 @@ class ModelError(PycurateError):
 
 
 class WeightsError(ModelError):
-    """A file of weights is missing or altered.
+    """A file of weights is missing or altered, and `models.py fetch` with these options brings it to the folder.
 
-    `wanted_by` are the options of `models.py fetch` that bring it, as they stand in the message.
+    `fault` begins the sentence, up to this remedy; `otherwise` is another one.
     """
 
-    def __init__(self, message: str, wanted_by: str = "") -> None:
-        super().__init__(message)
-        self.wanted_by = wanted_by
+    def __init__(self, fault: str, options: str, folder: "Path", otherwise: str = "") -> None:
+        call = f"`bin/models.py fetch {options} --model-dir {folder}`"
+        super().__init__(f"{fault} on a machine with network access, run {call}{otherwise}.")
+        self.fault, self.folder, self.otherwise = fault, folder, otherwise
 
     def asking_for(self, options: str) -> "WeightsError":
         """The same where other options of `models.py fetch` bring the file, too."""
-        return WeightsError(str(self).replace(f" {self.wanted_by} ", f" {options} "), options)
+        return WeightsError(self.fault, options, self.folder, self.otherwise)
 
 
 class TableError(PycurateError):

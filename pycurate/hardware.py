@@ -1,15 +1,13 @@
-"""What this machine gives: cores, a GPU, memory; and work on all cores.
+"""What this machine gives: cores, a GPU; and work on all cores.
 
 Models run on a CPU one image at a time, on every core: ONNX Runtime is as fast image by image on one thread per core as
 it is with batches, and an image's result then cannot depend on which images came with it.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -76,10 +74,3 @@ def computes_bf16() -> bool:
 def cores() -> int:
     """The cores that this process may use, which under Slurm or in a container are fewer than the machine's."""
     return len(os.sched_getaffinity(0))
-
-
-def peak_memory() -> int:
-    """The largest resident size of this process so far, bytes. getrusage would begin with that of its parent."""
-    match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert match is not None  # Linux always says it
-    return int(match[1]) * 1024

@@ -9,7 +9,7 @@ import numpy as np
 from pycurate.balance.draw import drawn
 from pycurate.balance.words import read_words
 from pycurate.dedup.partitions import Source
-from pycurate.dedup.vectors import Embeddings, sample_numbers
+from pycurate.dedup.vectors import Embeddings, Smallest, sample_numbers
 from pycurate.errors import TableError
 from pycurate.results.criteria import Balance
 from pycurate.results.layout import path_of
@@ -55,7 +55,7 @@ def _by_cells(
     # Those that are searched for duplicates may be of another encoder, which knows copies, not subjects.
     embeddings = Embeddings({source.number: path_of(source.results, "img_emb", source.name) for source in sources})
     lots, own = [], []
-    sample = _Smallest(levels.learnt_from(among))
+    sample = Smallest(levels.learnt_from(among))
     for source in sources:
         rows = candidates[source.number]
         if embeddings.rows(source.number) <= rows.max(initial=-1):
@@ -97,20 +97,3 @@ def _by_captions(balance: Balance, sources: Sequence[Source], candidates: Candid
 def _captions(source: Source, rows: np.ndarray) -> list[str | None]:
     captions: list[str | None] = source.readable(["caption"])["caption"].take(rows).to_pylist()
     return captions
-
-
-class _Smallest:
-    """The samples of the smallest hashes, of those that come part by part."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._hashes, self._numbers = np.zeros(0, np.uint64), np.zeros(0, np.int64)
-
-    def add(self, hashes: np.ndarray, numbers: np.ndarray) -> None:
-        hashes, numbers = np.concatenate([self._hashes, hashes]), np.concatenate([self._numbers, numbers])
-        order = np.argsort(hashes, kind="stable")[: self.most]
-        self._hashes, self._numbers = hashes[order], numbers[order]
-
-    def numbers(self) -> np.ndarray:
-        """int64 (n,): sample numbers, the one of the smallest hash first."""
-        return self._numbers

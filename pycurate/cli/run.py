@@ -80,7 +80,8 @@ def run(
         progress.disregard()
         status = _followed(command, {"PYCURATE_PARAMETERS": str(file)}, progress, ansi_log)
     if status:
-        echo("The run stopped early; fix the cause, then run the same command with --resume.")
+        again = "with --resume" if progress.accepted() else "again"
+        echo(f"The run stopped early; fix the cause, then run the same command {again}.")
         sys.exit(status)
 
 

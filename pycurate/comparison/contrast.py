@@ -13,7 +13,6 @@ once whether it is of the set or not.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -36,15 +35,6 @@ class Contrast:
 def hashes(uids: Iterable[str]) -> np.ndarray:
     """uint64 (n,): the first eight bytes of each uid's BLAKE2b."""
     return np.frombuffer(b"".join(hashlib.blake2b(uid.encode(), digest_size=8).digest() for uid in uids), ">u8")
-
-
-def smallest(parts: Iterable[np.ndarray], count: int = SIZE) -> list[np.ndarray]:
-    """int64 (k,) for each part of hashes: the positions of those that are among the `count` smallest of all parts."""
-    every = list(parts)
-    whole = np.concatenate([np.zeros(0, np.uint64), *every])
-    chosen = np.sort(np.argsort(whole, kind="stable")[:count])
-    ends = np.cumsum([0, *(len(part) for part in every)]).tolist()
-    return [chosen[(chosen >= start) & (chosen < stop)] - start for start, stop in pairwise(ends)]
 
 
 def s_clip_loss(images: np.ndarray, texts: np.ndarray, uids: np.ndarray, contrast: Contrast) -> np.ndarray:

@@ -192,7 +192,7 @@ def duplicates(
     `passes` says who may stay: of a source's number, bool (readable samples,) in the order of their embeddings. Every
     sample of a source that is not named there may.
 
-    Reads pairs; assigned and img_emb only where a list of duplicates was cut too early.
+    Reads pairs; assigned and the embeddings that are compared only where a list of duplicates was cut too early.
     """
     search, pairs = read_pairs(results)
     recall = EXACT if search.reach == 1 else recall_of(pairs)

@@ -21,6 +21,7 @@ from pycurate.results.tables import read_table, read_tables, stream, write_table
 
 ROUNDING = 1e-4  # of float32 products of unit vectors, generously
 IMAGES = 256  # of a set that are compared at a time
+HELD = 1 << 18  # leaks that are held before the best of each image are chosen among them
 
 LEAKS = pa.schema(
     [
@@ -105,30 +106,43 @@ def write_leakage(results: Path) -> None:
     if not numbers:
         return
     metadata = read_table(next(iter(numbers.values()))).schema.metadata
-    leaks = pa.concat_tables([table.cast(LEAKS) for _, table in read_tables(results, "leaks")])
+    best, near = _gathered(results, json.loads(metadata[b"thresholds"])[0])
     batches = stream(path_of(results, "decisions"), ["uid", "shard", "key", "reason", "kept"])
-    matches = pc.unique(leaks["match"])
+    matches = pc.unique(pa.chunked_array([*best["match"].chunks, *near["match"].chunks], pa.string()))
     decisions = pa.Table.from_batches([batch.filter(pc.is_in(batch["uid"], matches)) for batch in batches])
-    place = pc.index_in(leaks["match"], value_set=decisions["uid"])
-    leaks = leaks.append_column("match_shard", decisions["shard"].take(place))
-    leaks = leaks.append_column("match_key", decisions["key"].take(place))
-    leaks = leaks.append_column("reason", decisions["reason"].take(place))
-    lowest = json.loads(metadata[b"thresholds"])[0]
-    near = pc.greater_equal(leaks["similarity"], np.float32(lowest))
-    kept = _best(leaks.filter(pc.and_(near, pc.fill_null(decisions["kept"].take(place), False))))
-    best = _best(leaks)
-    of = pc.index_in(_name(best), value_set=_name(kept))
-    best = best.append_column("kept_match", kept["match"].take(of))
-    best = best.append_column("kept_similarity", kept["similarity"].take(of))
+    place = pc.index_in(best["match"], value_set=decisions["uid"])
+    for column, name in (("match_shard", "shard"), ("match_key", "key"), ("reason", "reason")):
+        best = best.append_column(column, decisions[name].take(place))
+    kept = decisions["kept"].take(pc.index_in(near["match"], value_set=decisions["uid"]))
+    near = _best(near.filter(pc.fill_null(kept, False)))
+    of = pc.index_in(_name(best), value_set=_name(near))
+    best = best.append_column("kept_match", near["match"].take(of))
+    best = best.append_column("kept_similarity", near["similarity"].take(of))
     write_table(path_of(results, "leakage"), best.select(LEAKAGE.names).cast(LEAKAGE).replace_schema_metadata(metadata))
+
+
+def _gathered(results: Path, lowest: float) -> tuple[pa.Table, pa.Table]:
+    """The leaks of all partitions: of each image the best one, and all of at least this similarity.
+
+    Each partition has one of each image. So they are read one after the other, and what is no better is let go.
+    """
+    parts, near = [LEAKS.empty_table()], [LEAKS.empty_table()]
+    for _, table in read_tables(results, "leaks"):
+        parts.append(table.cast(LEAKS))
+        near.append(parts[-1].filter(pc.greater_equal(parts[-1]["similarity"], np.float32(lowest))))
+        if sum(part.num_rows for part in parts) > max(HELD, 2 * parts[0].num_rows):
+            parts = [_best(pa.concat_tables(parts))]
+    return _best(pa.concat_tables(parts)), pa.concat_tables(near)
 
 
 def _best(leaks: pa.Table) -> pa.Table:
     """Of each image the row of the most similar match, of several the one with the smallest uid; in order."""
     order = [("set", "ascending"), ("image_shard", "ascending"), ("image_key", "ascending"), ("image", "ascending")]
     leaks = leaks.sort_by([*order, ("similarity", "descending"), ("match", "ascending")])
-    _, first = np.unique(_name(leaks).to_numpy().astype("U"), return_index=True)
-    return leaks.take(pa.array(np.sort(first)))
+    names = _name(leaks)
+    first = np.ones(len(names), bool)
+    first[1:] = pc.not_equal(names[1:], names[:-1]).to_numpy()
+    return leaks.filter(pa.array(first))
 
 
 def _name(leaks: pa.Table) -> pa.ChunkedArray:

@@ -13,7 +13,7 @@ from pycurate.dedup.vectors import Embeddings
 from pycurate.errors import TableError, UsageError
 from pycurate.results.comparisons import read_concepts
 from pycurate.results.layout import compared, path_of
-from pycurate.results.tables import SAMPLES, known_columns, opened, read_table
+from pycurate.results.tables import SAMPLES, known_columns, opened, read_table, stream
 
 REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
 
@@ -43,7 +43,7 @@ class Source:
 
     @property
     def embeddings(self) -> Path:
-        """float (readable samples, dim)."""
+        """float (readable samples, dim), or of several views (readable samples, views, dim)."""
         return path_of(self.results, self.kind, self.name)
 
     def samples(self, columns: list[str]) -> pa.Table:
@@ -85,8 +85,10 @@ class Source:
         decisions = path_of(self.results, "decisions")
         if not self.reference or not decisions.exists():
             return np.ones(len(uids), bool)
-        table = read_table(decisions, ["uid", "kept"])
-        return pc.is_in(uids, value_set=table.filter(table["kept"])["uid"]).to_numpy()
+        kept = [pa.array([], pa.string())]  # of this partition: the decisions are those of all
+        for batch in stream(decisions, ["uid", "kept"]):
+            kept.append(batch["uid"].filter(pc.and_(batch["kept"], pc.is_in(batch["uid"], value_set=uids))))
+        return pc.is_in(uids, value_set=pa.concat_arrays(kept)).to_numpy()
 
     def scores(self, uids: pa.ChunkedArray) -> pa.Table:
         """The scores of these samples, without the uid, then their comparisons; no columns where no stage left a table.

@@ -85,7 +85,7 @@ def _keys(
 
 
 def best_first(order: np.ndarray) -> np.ndarray:
-    """int64 (n,): the positions that sort an ORDER array, the best sample first."""
+    """int64 (n,): the positions that sort a RANK array, the best sample first."""
     uid = order["uid"]
     keys = order["keys"][:, ::-1].T
     return np.lexsort((uid[:, 1], uid[:, 0], *keys, order["new"]))

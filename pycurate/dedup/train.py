@@ -14,7 +14,7 @@ from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
 from pycurate.dedup.products import torch_pays
 from pycurate.dedup.rank import scattered, shard_names
 from pycurate.dedup.settings import Settings
-from pycurate.dedup.vectors import sample_numbers
+from pycurate.dedup.vectors import Smallest, sample_numbers
 from pycurate.hardware import one_blas_thread
 from pycurate.results.uids import uid_numbers
 
@@ -86,12 +86,12 @@ def _cells_for(keys: np.ndarray, count: int, settings: Settings) -> tuple[bool, 
 
 def _sample_of(sources: Sequence[Source], size: int) -> np.ndarray:
     """int64 (size,): the numbers of some samples that are no references, scattered."""
-    uids, numbers = [np.zeros((0, 2), np.uint64)], [np.zeros(0, np.int64)]
+    smallest = Smallest(size)
     for source in sources:
         if not source.reference:
-            uids.append(uid_numbers(source.readable(["uid"])["uid"]))
-            numbers.append(sample_numbers(source.number, np.arange(len(uids[-1]))))
-    return np.concatenate(numbers)[np.argsort(scattered(np.concatenate(uids)), kind="stable")[:size]]
+            uids = uid_numbers(source.readable(["uid"])["uid"])
+            smallest.add(scattered(uids), sample_numbers(source.number, np.arange(len(uids))))
+    return smallest.numbers()
 
 
 def _buckets(fit: Fit, buckets: int) -> np.ndarray:

@@ -17,8 +17,9 @@ number fits in the 53 bits of a float64. So the three dot products are exact in 
 IEEE 754 leaves no choice in the product, root and quotient that follow.
 """
 
+import resource
 from collections.abc import Mapping
-from functools import cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from threading import Lock
 
@@ -30,10 +31,30 @@ from pycurate.results.tables import read_views
 # A sample's number: that of its partition, then its row in the partition's embeddings.
 ROW_BITS = 32
 
+MAPPED = 1 << 15  # files at most that are mapped at a time; Linux lets a process map 65,530 (vm.max_map_count)
+
 
 def sample_numbers(partition: int, rows: np.ndarray) -> np.ndarray:
     """int64 (n,): the numbers of the samples with these embedding rows of a partition."""
     return (partition << ROW_BITS) + rows.astype(np.int64)
+
+
+class Smallest:
+    """The samples of the smallest hashes, `most` of them, of those that come part by part."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._hashes, self._numbers = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+
+    def add(self, hashes: np.ndarray, numbers: np.ndarray) -> None:
+        """Take in some samples: their hashes, uint64 (n,), and their numbers, int64 (n,)."""
+        hashes, numbers = np.concatenate([self._hashes, hashes]), np.concatenate([self._numbers, numbers])
+        order = np.argsort(hashes, kind="stable")[: self.most]
+        self._hashes, self._numbers = hashes[order], numbers[order]
+
+    def numbers(self) -> np.ndarray:
+        """int64 (n,): sample numbers, the one of the smallest hash first."""
+        return self._numbers
 
 
 def as_compared(vectors: np.ndarray) -> np.ndarray:
@@ -71,20 +92,16 @@ class Embeddings:
 
     def __init__(self, paths: Mapping[int, Path]) -> None:
         self.paths = dict(sorted(paths.items()))
-        self._open = cache(self._open_file)  # a file is mapped once, however often it is asked for
-        self._one = Lock()  # numpy reads a header by ast, which fails now and then in two threads of Python 3.11
-
-    def _open_file(self, partition: int) -> np.ndarray:
-        if partition not in self.paths:
-            raise TableError(f"There are no embeddings of partition {partition}; run embed.py for it first.")
-        with self._one:
-            return read_views(self.paths[partition])
+        # What is mapped counts as an open file, of which others need some, too.
+        most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, MAPPED)
+        # By a function that knows nothing of these embeddings, so that its files are closed as soon as they are gone.
+        self._open = lru_cache(most)(partial(_mapped, self.paths, Lock()))
 
     def rows(self, partition: int) -> int:
         """How many samples a partition has vectors of."""
         return len(self._open(partition))
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int]:
         """How many vectors an image has, and their dimension. Raises TableError if the partitions differ in them."""
         views, dims = (sorted({self._open(each).shape[axis] for each in self.paths}) for axis in (1, 2))
@@ -128,6 +145,14 @@ class Embeddings:
             cosines = similarity(x[:, :1], y), similarity(x[:, 1:], y[:, :1])
             result[part] = np.concatenate(cosines, axis=1).max(axis=1)
         return result
+
+
+def _mapped(paths: Mapping[int, Path], one: Lock, partition: int) -> np.ndarray:
+    """float (rows, views, dim): the embeddings of a partition. Raises TableError."""
+    if partition not in paths:
+        raise TableError(f"There are no embeddings of partition {partition}; run embed.py for it first.")
+    with one:  # numpy reads a header by ast, which fails now and then in two threads of Python 3.11
+        return read_views(paths[partition])
 
 
 def _compared(vectors: np.ndarray) -> np.ndarray:

@@ -44,10 +44,11 @@ def members_of(results: Path, partitions: Iterable[int], start: int, stop: int) 
             )
         # numpy's own search would read the whole column; this one touches a few of its pages.
         first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))
-        parts.append(there[first:last])
+        parts.append(there[first:last].copy())  # so that the file need not stay open
     if len({part.dtype for part in parts}) > 1:
         raise TableError("The partitions were assigned to different cells; run dedup.py assign again for all.")
     members = np.concatenate(parts)
+    del parts
     return members[np.argsort(members["cell"], kind="stable")]
 
 

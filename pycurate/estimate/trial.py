@@ -26,10 +26,11 @@ from pycurate.errors import ModelError, PycurateError, StorageError
 from pycurate.files import atomic
 from pycurate.filters.filtering import FILTERS, Filtering
 from pycurate.filters.ranking import Top, shortest
-from pycurate.hardware import cores, peak_memory
+from pycurate.hardware import cores
 from pycurate.images.decode import MAX_PIXELS
 from pycurate.models.selection import ModelSelection
 from pycurate.parameters import optional_scores
+from pycurate.results.costs import peak_memory
 from pycurate.results.layout import KINDS, Per, path_of, paths_of
 from pycurate.results.partitions import write_partitions
 from pycurate.results.plan import Layout

@@ -42,7 +42,8 @@ class Top:
 
     def rule(self) -> Rule:
         """The same as decisions.json states it, before it is known what it comes to."""
-        return Rule(PARAMETER, f"top_{self.column}", self.column, Side.AT_LEAST, top=str(self.amount))
+        amount = f"{Decimal(self.amount):f}"  # without an exponent, which `of` does not read
+        return Rule(PARAMETER, f"top_{self.column}", self.column, Side.AT_LEAST, top=amount)
 
 
 def best(scores: np.ndarray, uids_at: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:

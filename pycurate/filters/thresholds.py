@@ -1,5 +1,6 @@
 """Filters that compare a score with a number."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -77,9 +78,9 @@ def minimum_of(text: str) -> Rule:
     """The filter that `COLUMN=NUMBER` names: keep what scores at least that. Raises UsageError if it names none."""
     column, equals, number = text.partition("=")
     try:
-        least = float(number if column and equals else "")
-        if not abs(least) <= float(np.finfo(np.float32).max):  # nor is NaN
-            raise ValueError("no score has this value")
-        return Rule("min_score", column, column, Side.AT_LEAST, least)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is not a minimum score; write COLUMN=NUMBER, such as probe=0.5.") from error
+        minimum = float(number if column and equals else "")
+    except ValueError:
+        minimum = math.nan
+    if not abs(minimum) <= float(np.finfo(np.float32).max):  # nor is NaN; JSON, in which results state it, has neither
+        raise UsageError(f"{text!r} is not a minimum score; write COLUMN=NUMBER, such as probe=0.5.")
+    return Rule("min_score", column, column, Side.AT_LEAST, minimum)

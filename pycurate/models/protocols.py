@@ -1,7 +1,7 @@
-"""What an encoder, a scorer and a preset are.
+"""What an encoder and a scorer are.
 
-A model is named as `module:Class`; pycurate's own are named in the same way in PRESETS. Classes are
-made with `Class(model_dir, device)`: the folder that holds weights, and a torch device name.
+A model is named as `module:Class`; pycurate's own are named in the same way in presets.json. Classes are made with
+`Class(model_dir, device)`: the folder that holds weights, and a torch device name.
 
 A class may have besides
     batch      how many rows it is always given at once, so that a row's result does not depend on how many come with

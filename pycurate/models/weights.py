@@ -136,7 +136,7 @@ def opened_pair(weights: HubWeights, model_dir: Path) -> Iterator[Path]:
     path, wanted_by = weights.place(model_dir), f"--encoder {weights.pair}"
     sha256, doubt = _stated(path) if path.is_file() else ("", "")
     if doubt:
-        raise WeightsError(f"{doubt}; {_how(wanted_by, model_dir)}, or copy both files if you trust them.", wanted_by)
+        raise WeightsError(f"{doubt};", wanted_by, model_dir, ", or copy both files if you trust them")
     with _intact(path, sha256, wanted_by) as name:
         yield name
 
@@ -207,20 +207,16 @@ def _adopted(path: Path, sha256: str, size: int) -> bool:
 
 @contextmanager
 def _intact(path: Path, sha256: str, wanted_by: str) -> Iterator[Path]:
-    how = _how(wanted_by, path.parent)
+    def wrong(fault: str) -> WeightsError:
+        return WeightsError(fault, wanted_by, path.parent)
+
     with ExitStack() as stack:
         try:
             name, found = stack.enter_context(unchanging(path))
         except FileNotFoundError as error:
-            raise WeightsError(f"{path} is missing; {how}.", wanted_by) from error
+            raise wrong(f"{path} is missing;") from error
         except OSError as error:
-            raise WeightsError(
-                f"{path} cannot be read ({error.strerror}); delete it, then {how}.", wanted_by
-            ) from error
+            raise wrong(f"{path} cannot be read ({error.strerror}); delete it, then") from error
         if found != sha256:
-            raise WeightsError(f"{path} has SHA-256 {found} instead of {sha256}; delete it, then {how}.", wanted_by)
+            raise wrong(f"{path} has SHA-256 {found} instead of {sha256}; delete it, then")
         yield name
-
-
-def _how(wanted_by: str, model_dir: Path) -> str:
-    return f"on a machine with network access, run `bin/models.py fetch {wanted_by} --model-dir {model_dir}`"

@@ -48,7 +48,10 @@ def nearest_pairs(results: Path, uids: Collection[str], threshold: float, count:
 
 
 def _vectors(results: Path, uids: Collection[str]) -> tuple[list[str], np.ndarray]:
-    """The uids in ascending order, so that the split of the set does not show; float32 (n, views, dim), unit length."""
+    """The uids in ascending order, so that the split of the set does not show; float32 (n, views, dim), of unit length.
+
+    A vector without a direction stays zero.
+    """
     wanted = pa.array(list(uids), pa.string())
     names: list[str] = []
     parts: list[np.ndarray] = []
@@ -71,4 +74,5 @@ def _vectors(results: Path, uids: Collection[str]) -> tuple[list[str], np.ndarra
         names += table["uid"].to_pylist()
     order = np.argsort(np.array(names, "U32"), kind="stable")
     vectors = np.concatenate(parts)[order]
-    return [names[place] for place in order], vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+    lengths = np.linalg.norm(vectors, axis=2, keepdims=True)
+    return [names[place] for place in order], vectors / np.where(lengths > 0, lengths, 1)

@@ -58,7 +58,8 @@ def histograms(results: Path, columns: Sequence[str], thresholds: dict[str, floa
             bins = bin_of(values[known], edges[name])
             scored[name] += np.bincount(bins, minlength=len(scored[name]))
             kept[name] += np.bincount(bins[keeps[known]], minlength=len(kept[name]))
-            fine[name] += np.histogram(values[known], FINE, (low, high))[0]
+            # In float64, since float32 may not have so many numbers between the lowest and the highest.
+            fine[name] += np.histogram(values[known].astype(np.float64), FINE, (low, high))[0]
     return {
         name: Histogram(edges[name], scored[name], kept[name], total / count, _quantiles(fine[name], low, high))
         for name, (low, high, total, count) in ranges.items()
@@ -80,7 +81,7 @@ def _edges(low: float, high: float, threshold: float | None) -> np.ndarray:
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     elif low == high:
-        high = low + 1
+        high = low + max(1.0, abs(low))  # another number in float32, too
     edges = np.linspace(low, high, BINS + 1).astype(np.float32)
     if threshold is not None:
         edges = np.union1d(edges, np.float32(threshold))

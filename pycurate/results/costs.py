@@ -5,7 +5,7 @@ The report sums the costs up by stage; the workflow publishes the files and list
 
 import json
 import os
-import resource
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -55,9 +55,7 @@ def record(results: Path, stage: str, number: str = "00000", left: Iterable[Entr
     files = [asdict(entry) for entry in left]
     wall, cpu = time.monotonic(), time.process_time()
     seconds = wall - _mark.wall if _mark.wall is not None else _age()
-    cost = Cost(
-        stage, 1, seconds, seconds, cpu - _mark.cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10, _gpu()
-    )
+    cost = Cost(stage, 1, seconds, seconds, cpu - _mark.cpu, peak_memory(), _gpu())
     _mark.wall, _mark.cpu = wall, cpu
     write_json(path_of(results, "times", f"{stage}_{number.replace(':', '-')}"), asdict(cost) | {"files": files})
 
@@ -88,6 +86,13 @@ def files_of(record: Path) -> list[Entry]:
         return [Entry(**entry) for entry in json.loads(record.read_text(encoding="utf-8"))["files"]]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TableError(f"{record} contains no times ({error}); remove it, or run its stage again.") from error
+
+
+def peak_memory() -> int:
+    """The largest resident size of this process so far, bytes. getrusage would begin with that of its parent."""
+    match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None  # Linux always says it
+    return int(match[1]) * 1024
 
 
 def _age() -> float:

@@ -56,11 +56,6 @@ class Source:
             return self.file.readinto(room)
         return os.preadv(self.file.fileno(), [room], start)
 
-    def rest(self) -> None:
-        """Let go of what is in memory of the shard."""
-        if isinstance(self.file, RemoteFile):
-            self.file.rest()
-
     def pieces(self, start: int, size: int, image: ImagePlace | None) -> Iterator[Stretch | bytes]:
         """What makes the sample that lies at `start` in so many bytes, in its order.
 

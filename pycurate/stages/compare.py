@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from pycurate.comparison.concepts import Concept
-from pycurate.comparison.contrast import Contrast, hashes, s_clip_loss, smallest
+from pycurate.comparison.contrast import SIZE, Contrast, hashes, s_clip_loss
 from pycurate.comparison.similarity import norm_sim
 from pycurate.comparison.targets import Targets
 from pycurate.comparison.wanted import Wanted
 from pycurate.dedup.partitions import Source, sources_of
 from pycurate.dedup.sets import one_encoder
+from pycurate.dedup.vectors import ROW_BITS, Smallest, sample_numbers
 from pycurate.errors import TableError
 from pycurate.results.comparisons import CONCEPT, S_CLIP_LOSS, SIMILAR_2, SIMILAR_INF, concepts_metadata
 from pycurate.results.layout import numbers, path_of
@@ -63,7 +64,7 @@ def compare_partition(results: Path, number: str, targets: Targets) -> None:
     images = np.asarray(read_embeddings(source.embeddings, len(uids)))
     columns: dict[str, object] = {"uid": uids}
     if targets.contrast:
-        texts = np.asarray(read_embeddings(path_of(results, "text_emb", number), len(uids)))
+        texts = np.asarray(_texts(source, len(uids)))
         columns[S_CLIP_LOSS] = s_clip_loss(images, texts, np.array(uids.to_pylist(), str), targets.contrast)
     for name, target in targets.similar.items():
         _check_dimension(images, target, name)
@@ -97,30 +98,35 @@ def _images(results: Path, option: str, name: str, folder: str) -> np.ndarray:
 
 
 def _contrast(results: Path) -> Contrast:
+    """What captions are compared with. Of all samples none but the chosen ones are held."""
     sources = sources_of(results, kind="img_emb")
-    rows, keys, names = [], [], []
+    smallest = Smallest(SIZE)
     for source in sources:
-        uids = source.readable(["uid"])["uid"]
-        texts = read_embeddings(path_of(results, "text_emb", source.name), len(uids))
-        captioned = np.flatnonzero(texts.any(axis=1))
-        own = uids.take(pa.array(captioned))
-        rows.append(captioned)
-        names.append(np.array(own.to_pylist(), str))
-        keys.append(hashes(own.to_pylist()))
-    if not any(map(len, rows)):
+        own = source.readable(["uid"])["uid"]
+        captioned = np.flatnonzero(_texts(source, len(own)).any(axis=1))
+        smallest.add(hashes(own.take(pa.array(captioned)).to_pylist()), sample_numbers(source.number, captioned))
+    chosen = smallest.numbers()
+    if not len(chosen):
         raise TableError(
             "No sample has a caption, so there is nothing that s_clip_loss could compare; leave it out, or see "
             "docs/inputs.md for where captions are looked for."
         )
-    chosen = smallest(keys)
-    images, texts_, uids_, order = [], [], [], []
-    for source, captioned, own, key, places in zip(sources, rows, names, keys, chosen, strict=True):
-        images.append(read_embeddings(source.embeddings)[captioned[places]])
-        texts_.append(read_embeddings(path_of(results, "text_emb", source.name))[captioned[places]])
-        uids_.append(own[places] if len(own) else np.zeros(0, "U32"))
-        order.append(key[places])
-    by_hash = np.argsort(np.concatenate(order), kind="stable")
-    return Contrast(*(np.concatenate(part)[by_hash] for part in (images, texts_, uids_)))
+    images, texts, uids, places = [], [], [], []
+    for source in sources:
+        here = np.flatnonzero(chosen >> ROW_BITS == source.number)
+        if len(here):
+            rows, own = chosen[here] & ((1 << ROW_BITS) - 1), source.readable(["uid"])["uid"]
+            images.append(read_embeddings(source.embeddings, len(own))[rows])
+            texts.append(_texts(source, len(own))[rows])
+            uids.append(np.array(own.take(pa.array(rows)).to_pylist(), str))
+            places.append(here)
+    by_hash = np.argsort(np.concatenate(places))
+    return Contrast(*(np.concatenate(part)[by_hash] for part in (images, texts, uids)))
+
+
+def _texts(source: Source, rows: int) -> np.ndarray:
+    """float16 (rows, dim), mapped: the embeddings of the captions of a partition; zero where there is none."""
+    return read_embeddings(path_of(source.results, "text_emb", source.name), rows)
 
 
 def _check_dimension(images: np.ndarray, others: np.ndarray, name: str) -> None:

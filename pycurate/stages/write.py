@@ -8,7 +8,6 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
 
@@ -77,15 +76,11 @@ def write_tar(results: Path, number: str, rows: pa.Table, shards: dict[str, Shar
     for shard, _, start, size, *_ in places:
         wanted[shard].append((start, start + size))
     # Not "wb": a file that was cut to nothing is written to the disk by ext4 as soon as it is closed.
-    with atomic(path) as temporary, open(temporary, "r+b", buffering=0) as file, ExitStack() as stack:
-        output = stack.enter_context(Output(file))
-        opened: dict[str, Source] = {}
+    with atomic(path) as temporary, open(temporary, "r+b", buffering=0) as file, Output(file) as output:
         for name, samples in groupby(places, lambda place: place[0]):
-            if name not in opened:
-                opened[name] = stack.enter_context(_open(name, shards, wanted[name]))
             due = [(start, size, ImagePlace(key, *image)) for _, key, start, size, *image in samples]
-            copy_samples(opened[name], output, due)
-            opened[name].rest()
+            with _open(name, shards, wanted[name]) as source:
+                copy_samples(source, output, due)
         output.write(END + bytes(-(output.size + len(END)) % RECORD))
         size, sha256 = output.size, output.sha256()
     write_table(path_of(results, "tar_tables", number), rows.drop_columns(["output_shard", *PLACE]))

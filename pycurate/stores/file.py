@@ -67,14 +67,10 @@ class RemoteFile(io.RawIOBase):
         self.readinto(data)
         return bytes(data)
 
-    def rest(self) -> None:
-        """Let go of what is in memory. What is read again is fetched again."""
+    def close(self) -> None:
         for piece in self._held.values():
             piece.cancel()
         self._held = {}
-
-    def close(self) -> None:
-        self.rest()
         super().close()
 
     def _piece(self, number: int) -> bytes:

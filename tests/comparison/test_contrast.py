@@ -4,10 +4,8 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pycurate.comparison.contrast import BLOCK, TAU, Contrast, hashes, s_clip_loss, smallest
+from pycurate.comparison.contrast import BLOCK, TAU, Contrast, hashes, s_clip_loss
 
 
 def vectors(seed: int, rows: int, spread: float = 1.0) -> np.ndarray:
@@ -42,13 +40,6 @@ def test_it_is_the_formula_in_full_precision(spread: float) -> None:
         assert scores[row] == pytest.approx(due, abs=1e-6)
     part = s_clip_loss(images[60:80], texts[60:80], uids[60:80], Contrast(images[others], texts[others], uids[others]))
     np.testing.assert_array_equal(part, scores[60:80])
-
-
-@given(st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=8), max_size=5), st.integers(0, 20))
-def test_the_smallest_of_all_parts_are_those_of_the_whole(parts: list[list[int]], count: int) -> None:
-    chosen = smallest([np.array(part, np.uint64) for part in parts], count)
-    got = [part[place] for part, places in zip(parts, chosen, strict=True) for place in places.tolist()]
-    assert sorted(got) == sorted(value for part in parts for value in part)[:count]
 
 
 def test_a_hash_is_that_of_the_uid_alone() -> None:

@@ -1,6 +1,7 @@
 """Deduplication decides as brute force does, whatever the vectors and however the work is split."""
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,26 @@ from pycurate.errors import LedgerError, TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.models.builtin.light_copy import LightCopy
 from pycurate.results.layout import path_of
-from pycurate.results.tables import read_table, write_table
+from pycurate.results.tables import SAMPLES, read_table, write_array, write_table
 from pycurate.stages import dedup
+
+
+def test_the_memory_of_train_does_not_grow_with_the_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pycurate.dedup.train.SAMPLE", 64)
+    count, random, peaks = 2000, np.random.default_rng(0), []
+    for partition in range(20):
+        number = f"{partition:05d}"
+        uids = [f"{which:032x}" for which in range(partition * count, (partition + 1) * count)]
+        columns = {"uid": pa.array(uids), "row": pa.array(np.arange(count))}
+        samples = [columns.get(field.name, pa.nulls(count, field.type)) for field in SAMPLES]
+        write_table(path_of(tmp_path, "samples", number), pa.table(samples, schema=SAMPLES))
+        write_array(path_of(tmp_path, "img_emb", number), random.normal(size=(count, 4)).astype(np.float16))
+        if partition in (0, 1, 19):  # the first time it imports
+            tracemalloc.start()
+            train(tmp_path, sources_of(tmp_path), Settings(0.9, cells=2))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[2] < 3 * peaks[1]
 
 
 @pytest.mark.parametrize("dim", [512, 1280])

@@ -4,18 +4,20 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from arrow_memory import peak
 from curated import decide
 from dedup_sets import Samples, clustered, write_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pycurate.dedup import leakage
-from pycurate.dedup.leakage import find_leaks, thresholds_around
+from pycurate.dedup.leakage import LEAKS, find_leaks, thresholds_around, write_leakage
 from pycurate.dedup.partitions import Source, sources_of
 from pycurate.filters.filtering import Filtering
 from pycurate.results.layout import path_of
-from pycurate.results.tables import read_table, write_table
+from pycurate.results.tables import DECISIONS, read_table, write_table
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -75,3 +77,23 @@ def test_an_input_without_readable_images_leaks_none(tmp_path: Path) -> None:
     decide(results, [source], Filtering(), None, dedup=False)
     table = read_table(path_of(results, "leakage"))
     assert table.num_rows == 5 and table["match"].null_count == table["reason"].null_count == 5
+
+
+def test_memory_does_not_grow_with_the_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leakage, "HELD", 1)
+    images, random = 3000, np.random.default_rng(0)
+    best, peaks = np.zeros(images, np.float32), []
+    write_table(path_of(tmp_path, "decisions"), pa.Table.from_pylist([dict.fromkeys(DECISIONS.names)], DECISIONS))
+    for partition in range(24):
+        similarity = random.random(images, np.float32) / 2
+        best = np.maximum(best, similarity)
+        uids = [[f"{which:032x}" for which in range(start, start + images)] for start in (0, 10**6 * (1 + partition))]
+        columns = [["a"] * images, uids[0], ["s"] * images, ["k"] * images, uids[1], similarity]
+        table = pa.table(columns, schema=LEAKS).replace_schema_metadata({"thresholds": "[0.8, 0.9, 0.95]"})
+        write_table(path_of(tmp_path, "leaks", f"{partition:05d}"), table)
+        if partition in (5, 23):
+            peaks.append(peak(lambda: write_leakage(tmp_path)))
+    table = read_table(path_of(tmp_path, "leakage"))
+    assert table["image"].to_pylist() == uids[0]
+    assert np.array_equal(table["similarity"].to_numpy(), best)
+    assert peaks[1] < 1.5 * peaks[0]

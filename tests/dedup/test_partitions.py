@@ -1,19 +1,21 @@
 """The partitions of a set and of its references fit together, or are named."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from arrow_memory import peak
 from dedup_sets import Samples, clustered, set_columns, write_set
 
-from pycurate.dedup.partitions import embeddings_of, references_of, sources_of
+from pycurate.dedup.partitions import Source, embeddings_of, references_of, sources_of
 from pycurate.dedup.vectors import ROW_BITS
 from pycurate.errors import TableError
 from pycurate.report.nearest import nearest_pairs
 from pycurate.results.layout import path_of
-from pycurate.results.tables import read_table, write_table
+from pycurate.results.tables import read_table, write_table, written
 from pycurate.stages.score import score_partition
 from scripts import said
 
@@ -71,3 +73,19 @@ def test_embeddings_that_do_not_fit_their_samples_are_named(kind: str, tmp_path:
     write_table(path_of(tmp_path, "measures", "00001"), pa.table({"uid": uids}))
     with pytest.raises(TableError, match="img_emb_00001"):
         score_partition(tmp_path, "00001", [], [object()])  # type: ignore[list-item]
+
+
+def test_what_a_reference_kept_is_not_read_at_once(tmp_path: Path) -> None:
+    own = pa.chunked_array([[f"{which:032x}" for which in range(100)]])
+    kept = np.arange(100) % 3 == 0
+    peaks = []
+    for others in (10, 100):
+        with written(path_of(tmp_path, "decisions")) as decisions:
+            decisions.add(pa.table({"uid": own, "kept": kept}))
+            for other in range(others):
+                uids = [f"{which:032x}" for which in range(10**6 + 5000 * other, 10**6 + 5000 * (other + 1))]
+                decisions.add(pa.table({"uid": uids, "kept": [True] * 5000}))
+        source = Source(tmp_path, "00000", reference=1)
+        assert np.array_equal(source.chosen(own), kept)
+        peaks.append(peak(partial(source.chosen, own)))
+    assert peaks[1] < 3 * peaks[0]

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pycurate.dedup.vectors import Embeddings, as_compared, similarity
+from pycurate.dedup.vectors import Embeddings, Smallest, as_compared, similarity
 
 
 def test_similarity_is_exact_in_any_order() -> None:
@@ -29,6 +31,18 @@ def test_vectors_of_any_kind_get_unit_length() -> None:
     assert np.array_equal(as_compared(odd), expected)
     assert np.array_equal(as_compared(odd.astype(np.float64) * 1e30)[0], expected[0])
     assert similarity(as_compared(odd), as_compared(odd)).tolist() == [1, 0, 0, 0, 1, 1, 1]
+
+
+@given(st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=8), max_size=5), st.integers(0, 20))
+def test_the_smallest_of_all_parts_are_those_of_the_whole(parts: list[list[int]], count: int) -> None:
+    smallest = Smallest(count)
+    whole: list[int] = []
+    for part in parts:
+        smallest.add(np.array(part, np.uint64), np.arange(len(whole), len(whole) + len(part)))
+        whole += part
+    chosen = smallest.numbers().tolist()
+    assert [whole[number] for number in chosen] == sorted(whole)[:count]
+    assert len(set(chosen)) == len(chosen)
 
 
 def test_no_two_threads_open_embeddings_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

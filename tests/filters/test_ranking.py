@@ -54,6 +54,12 @@ def test_how_many_are_kept() -> None:
     assert {text: Top.of(f"a={text}").count(100) for text in wanted} == wanted
 
 
+@pytest.mark.parametrize("amount", ["0.3", "1.0", "7", "1000000000", "0.0000005"])
+def test_decisions_state_how_many_as_it_is_read(amount: str) -> None:
+    top = Top.of(f"a={amount}")
+    assert Top.of(f"a={top.rule().top}") == top
+
+
 @pytest.mark.parametrize("text", ["a", "a=", "=3", "a=0", "a=0.0", "a=1.5", "a=-1", "a=30%", "a=1e3", "a=nan", "a=١"])
 def test_what_says_not_how_many(text: str) -> None:
     with pytest.raises(UsageError, match="does not say how many to keep"):

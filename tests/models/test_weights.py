@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hub import DATA, FETCH, IMPORTS, OTHER, PAIR, SHA256, Hub, as_root, gets, visible
 
-from pycurate.errors import ModelError
+from pycurate.errors import ModelError, WeightsError
 from pycurate.models.builtin.laion import HEADS
 from pycurate.models.weights import Weights, fetch, fetch_pair, opened, opened_pair
 
@@ -35,6 +35,17 @@ def test_published_weights_are_opened_only_if_intact(hub: Hub, tmp_path: Path) -
     fetch(published, tmp_path)
     with opened(published, tmp_path, "") as path:
         assert path.read_bytes() == DATA
+
+
+def test_other_options_stand_where_the_first_did_and_nowhere_else(tmp_path: Path) -> None:
+    folder = tmp_path / "of fetch --encoder A/b --model-dir"
+    published = Weights("head.pth", "", SHA256, len(DATA), "MIT")
+    with pytest.raises(WeightsError) as caught, opened(published, folder, "--encoder A/b"):
+        pass
+    assert str(caught.value.asking_for("--preset p")) == (
+        f"{folder}/head.pth is missing; on a machine with network access, run `bin/models.py fetch --preset p "
+        f"--model-dir {folder}`."
+    )
 
 
 def read_pair(folder: Path) -> bytes:

@@ -14,6 +14,16 @@ from pycurate.results.layout import path_of
 from pycurate.results.tables import SAMPLES, write_array, write_table
 
 
+def write_set(results: Path, vectors: np.ndarray) -> list[str]:
+    """Leave the tables of images with these embeddings, in two partitions; returns their uids."""
+    uids = [f"{number:032x}" for number in range(len(vectors))]
+    for part, rows in (("00000", slice(0, len(uids) // 2)), ("00001", slice(len(uids) // 2, len(uids)))):
+        samples = [dict.fromkeys(SAMPLES.names) | {"uid": uid, "row": row} for row, uid in enumerate(uids[rows])]
+        write_table(path_of(results, "samples", part), pa.Table.from_pylist(samples, SAMPLES))
+        write_array(path_of(results, "img_emb", part), vectors[rows])
+    return uids
+
+
 @given(
     st.integers(2, 40), st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 0.9, 1.1]), st.sampled_from([(), (2,), (8,)])
 )
@@ -23,15 +33,9 @@ def test_the_nearest_pairs_are_those_of_brute_force(
 ) -> None:
     vectors = np.random.default_rng(seed).normal(size=(count, *views, 4))
     vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float16)
-    uids = [f"{number:032x}" for number in range(count)]
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder)
-        for part, rows in (("00000", slice(0, count // 2)), ("00001", slice(count // 2, count))):
-            held = uids[rows]
-            samples = [dict.fromkeys(SAMPLES.names) | {"uid": uid, "row": row} for row, uid in enumerate(held)]
-            write_table(path_of(results, "samples", part), pa.Table.from_pylist(samples, SAMPLES))
-            write_array(path_of(results, "img_emb", part), vectors[rows])
-        found = nearest_pairs(results, uids, threshold, 3)
+        uids = write_set(Path(folder), vectors)
+        found = nearest_pairs(Path(folder), uids, threshold, 3)
     wide = vectors.astype(np.float32).reshape(count, -1, 4)
     wide /= np.linalg.norm(wide, axis=2, keepdims=True)
     each = [max(*wide[i] @ wide[j, 0], *wide[j] @ wide[i, 0]) for i in range(count) for j in range(i + 1, count)]
@@ -42,3 +46,11 @@ def test_the_nearest_pairs_are_those_of_brute_force(
         images = [uid for pair in found for uid in pair[:2]]
         assert len(images) == len(set(images))
         assert [pair[2] for pair in found] == sorted((pair[2] for pair in found), reverse=True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_image_without_a_direction_hides_no_pair(tmp_path: Path) -> None:
+    vectors = np.array([[1, 0], [0.8, 0.6], [0, 0], [-1, 0]], np.float16)
+    uids = write_set(tmp_path, vectors)
+    (first, *_) = nearest_pairs(tmp_path, uids, 0.95, 3)
+    assert first == (uids[0], uids[1], pytest.approx(0.8, abs=1e-3))

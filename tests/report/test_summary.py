@@ -9,7 +9,9 @@ import pytest
 from report_run import THRESHOLDS, write_parameters
 
 from pycurate.report import summary
-from pycurate.results.tables import read_table
+from pycurate.report.page import chart
+from pycurate.results.layout import path_of
+from pycurate.results.tables import read_table, write_table
 from scripts import started
 
 
@@ -43,3 +45,16 @@ def test_a_threshold_parts_the_bins(results: Path) -> None:
     above = spread.scored[spread.edges[:-1] >= np.float32(0.505)].sum()
     assert above == (values >= np.float32(0.505)).sum() > 0
     assert np.float32(0.505) in spread.edges
+
+
+@pytest.mark.parametrize("scores", [(0.7, 0.7001), (5.0, 5.0), (-3.0, -3.0), (1e9, 1e9), (1e9, 1e9 + 64)])
+def test_scores_may_lie_close_together(tmp_path: Path, scores: tuple[float, float]) -> None:
+    values = np.array(scores, np.float32)
+    write_table(path_of(tmp_path, "decisions"), pa.table({"mine": values, "kept": [True, False]}))
+    spread = summary.histograms(tmp_path, ["mine"], {})["mine"]
+    assert spread.scored.sum() == 2
+    assert spread.kept.sum() == 1
+    assert [spread.quantiles["0"], spread.quantiles["1"]] == pytest.approx(values.tolist())
+    drawn = chart("mine", spread)
+    assert sum(row["scored"] for row in drawn["table"]) == 2
+    assert all(0 <= bar["x"] <= 1 for bar in drawn["bars"])

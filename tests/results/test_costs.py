@@ -1,6 +1,8 @@
 """What tasks cost, by stage."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +23,16 @@ def test_times_by_stage(tmp_path: Path) -> None:
     (tmp_path / "times" / "WRITE_00000.json").write_text('{"name": "WRITE", "when": 1}')
     with pytest.raises(TableError, match="contains no times"):
         read_times(tmp_path)
+
+
+def test_the_memory_of_a_large_parent_is_not_the_script_s(tmp_path: Path) -> None:
+    large = bytearray(b"1") * (1 << 28)
+    code = (
+        f"from pathlib import Path; from pycurate.results.costs import record; record(Path({str(tmp_path)!r}), 'WRITE')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    [cost] = read_times(tmp_path)
+    assert 0 < cost.peak_bytes < 1 << 28, len(large)
 
 
 def test_a_script_accounts_for_all_its_time(tmp_path: Path) -> None:

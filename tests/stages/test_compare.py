@@ -1,19 +1,26 @@
 """COMPARE: every sample of a run is compared with the same targets, however the run is split."""
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from by_hand import MODELS, call, make_set
 from PIL import Image, ImageDraw
 from tars import write_tar
 from tiny_clip import save_tiny
 
+from pycurate.comparison.contrast import hashes
+from pycurate.comparison.targets import Targets
+from pycurate.comparison.wanted import Wanted
 from pycurate.results.comparisons import read_concepts
 from pycurate.results.layout import numbers, path_of
-from pycurate.results.tables import read_array, read_tables
+from pycurate.results.tables import SAMPLES, read_array, read_tables, write_array, write_table
+from pycurate.stages import compare
+from pycurate.stages.compare import gather_targets
 
 LIGHT = ("--model-dir", "models", "--no-aesthetic", "--no-nsfw", "--device", "cpu")
 
@@ -149,6 +156,31 @@ def test_captions_are_compared_with_one_set_whatever_the_split(tmp_path: Path) -
     assert sum(pq.read_table(folder / "decisions.parquet")["kept"].to_pylist()) == 12
     (folder / "text_emb" / "text_emb_00000.npy").unlink()
     assert "text_emb" in call(folder, "compare", "scores", code=1)
+
+
+def test_the_memory_of_a_contrast_set_does_not_grow_with_the_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "SIZE", 100)
+    count, random, peaks = 3000, np.random.default_rng(0), []
+    for partition in range(20):
+        number, vectors = f"{partition:05d}", random.random((count, 2)).astype(np.float16)
+        uids = [f"{which:032x}" for which in range(partition * count, (partition + 1) * count)]
+        columns = {"uid": pa.array(uids), "row": pa.array(np.arange(count))}
+        samples = [columns.get(field.name, pa.nulls(count, field.type)) for field in SAMPLES]
+        write_table(path_of(tmp_path, "samples", number), pa.table(samples, schema=SAMPLES))
+        for kind in ("img_emb", "text_emb"):
+            write_array(path_of(tmp_path, kind, number), vectors)
+        if partition in (2, 19):
+            tracemalloc.start()
+            gather_targets(tmp_path, Wanted(s_clip_loss=True), None)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    contrast = Targets.load(path_of(tmp_path, "targets")).contrast
+    assert contrast is not None
+    every = [f"{which:032x}" for which in range(20 * count)]
+    assert contrast.uids.tolist() == [every[at] for at in np.argsort(hashes(every))[:100].tolist()]
+    assert peaks[1] < 2 * peaks[0]
 
 
 def test_a_call_that_has_nothing_to_compare_fails(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The scripts of DEDUP as tasks, reference sets, increments, embedding folders."""
 
+import functools
 import io
+import resource
 import shutil
 from pathlib import Path
 
@@ -71,6 +73,16 @@ def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path, k
     assert "each of a kept sample" in said("dedup", "check", "--results", one)
     done = started("dedup", "check", "--results", one)
     assert done.returncode == 0 and "each of a kept sample" in done.stdout, done.stderr
+
+
+def test_a_search_opens_fewer_files_than_there_are_partitions(tmp_path: Path) -> None:
+    samples = made(150, 8, 1, seed=3)
+    write_set(tmp_path, samples, np.array_split(np.arange(150), 150))
+    few = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, (100, 100))
+    done = started("dedup", "pairs", "--results", tmp_path, "--dedup-threshold", "0.9", preexec_fn=few)
+    assert done.returncode == 0, done.stderr
+    said("decide", "--results", tmp_path, "--aesthetic-threshold", "0.3", "--nsfw-threshold", "0.8")
+    assert decided(read_table(tmp_path / "decisions.parquet")) == brute_force(samples, 0.9, "best", 0.3, 0.8)
 
 
 def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """WRITE: a kept sample leaves with every byte that it came with, in input order, in equal tars for equal input."""
 
+import functools
 import hashlib
 import io
 import os
+import resource
 import shutil
 import subprocess
 import tarfile
@@ -25,6 +27,7 @@ from pycurate.results.layout import numbers, path_of
 from pycurate.results.tables import write_table
 from pycurate.shards.samples import read_samples
 from pycurate.stages.write import write_curated
+from scripts import started
 
 
 @pytest.fixture
@@ -104,6 +107,19 @@ def test_equal_input_gives_equal_bytes_however_the_work_is_split(root: Path, tmp
         digests.append([(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files])
     assert digests[0] == digests[1] == digests[2]
     assert len(digests[0]) == 3 * 4
+
+
+def test_one_shard_is_open_at_a_time(tmp_path: Path) -> None:
+    places = [(f"{number:03}.tar", f"{number}") for number in range(150)]
+    for shard, key in places:
+        write_tar(tmp_path / "in" / shard, [(f"{key}.jpg", jpeg(0))])
+    plan_output(tmp_path / "r", finished(tmp_path / "in", tmp_path / "r", set(places)), 150, 1)
+    few = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, (100, 100))
+    done = started("write", "--results", tmp_path / "r", preexec_fn=few)
+    assert done.returncode == 0, done.stderr
+    assert [name for name, *_ in read_tar(tmp_path / "r" / "curated" / "00000.tar")] == [
+        f"{key}.jpg" for _, key in places
+    ]
 
 
 def test_a_new_decision_leaves_nothing_of_the_old_one(root: Path, tmp_path: Path) -> None:

@@ -79,11 +79,32 @@ def test_basic_filtering_then_full_curation_then_embeddings(place: Path) -> None
     assert sum(read_table(path).num_rows for path in folder.glob("metadata/*.parquet")) == readable
 
 
-def test_a_run_that_fails_says_how_to_go_on(tmp_path: Path) -> None:
-    command = [PYCURATE, "run", "--input-path", "nowhere/*.tar"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 1
-    assert f"there is no '{tmp_path}/nowhere'" in done.stdout and "--resume" in done.stdout
+BROKEN = """
+from pycurate.images.views import View
+
+
+class Broken:
+    name = "broken"
+    view = View(8, 8)
+
+    def __init__(self, model_dir, device): ...
+
+    def score(self, pixels, images):
+        raise RuntimeError("no score today")
+"""
+
+
+def test_a_run_that_fails_says_how_to_go_on(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    own = ["--pixel-scorer", f"{tmp_path}/broken.py:Broken", "--no-aesthetic", "--no-nsfw"]
+    for words, cause, again in (
+        (["--input-path", "nowhere/*.tar"], f"there is no '{tmp_path}/nowhere'", "command again."),  # it did nothing
+        (["--input-path", f"{place}/shards", *own], "no score today", "command with --resume."),
+    ):
+        command = [PYCURATE, "run", *words, "--model-dir", str(place / "models")]
+        done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+        assert done.returncode == 1
+        assert cause in done.stdout and done.stdout.rstrip().endswith(again), done.stdout
 
 
 def test_progress_is_what_the_run_left(undisturbed: Flow) -> None:
