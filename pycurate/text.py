@@ -56,7 +56,7 @@ def share(part: float, whole: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as people say them, such as 3 h 05 min, 2 min 10 s or 4.2 s."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -1,11 +1,11 @@
-"""Text of a stranger is escaped, once and on one line."""
+"""Text of a stranger is escaped, once and on one line, and figures are as people say them."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from terminals import ALL, harmless
 
-from pycurate.text import pad, printable
+from pycurate.text import duration, pad, printable
 
 
 def test_every_code_point_that_steers_or_is_not_seen_is_escaped() -> None:
@@ -24,3 +24,8 @@ def test_a_text_is_escaped_once_and_on_one_line(text: str) -> None:
     shown = printable(text)
     assert harmless(shown) and printable(shown) == shown and len(shown.splitlines()) <= 1
     assert cell_len(pad(text, 12)) == max(12, cell_len(shown))
+
+
+def test_seconds_are_rounded_before_their_unit_is_chosen() -> None:
+    spans = {4.24: "4.2 s", 59.94: "59.9 s", 59.96: "1 min 00 s", 119.6: "2 min 00 s", 3599.6: "1 h 00 min"}
+    assert {seconds: duration(seconds) for seconds in spans} == spans

@@ -128,6 +128,7 @@ OFF = "--no-aesthetic --no-nsfw"
         (f"--encoder ViT-B-23/openai {OFF}", "'ViT-B-23/openai' is not an encoder; did you mean 'ViT-B-32/openai'?"),
         ("--min-score probe=1", "There is no score probe, only aesthetic, aesthetic_raw, nsfw;"),
         ("--min-score nsfw=0.5 --no-nsfw", "There is no score nsfw"),
+        ("--min-score key=1", "There is no score key, only aesthetic, aesthetic_raw, nsfw;"),
         ("--score mix=z(probe)+aesthetic --scorer own.py:Probe --keep-top mix=0.3,nsfw=7 --min-score mix=0", None),
         ("--language en,de --balance-by language_score", None),
         ("--clip-score-masked --keep-top clip_score_masked=0.5,text_area=9 --preset clip-b32", None),
