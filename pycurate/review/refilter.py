@@ -104,9 +104,7 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
         write_report(work, Setup(parameters, summary["weights"]), summary["partitions"])
         write_manifest(work, _entries(results, work, written, here))
         if not here:
-            for name in TABLES:
-                if (results / name).is_dir():
-                    shutil.copytree(results / name, target / name, copy_function=_link_or_copy)
+            _take_tables(results, work / "tables", target)
         replace(work, target)
     return change
 
@@ -206,7 +204,19 @@ def replace(work: Path, target: Path) -> None:
         raise
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def _take_tables(results: Path, work: Path, target: Path) -> None:
+    """Let `target`, a new folder, have the tables of `results`: all of them or, where the disk is full, none."""
+    for name in TABLES:
+        for path in (results / name).rglob("*"):
+            copy = work / path.relative_to(results)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if not path.is_dir():
+                _link_or_copy(path, copy)
+    for folder in work.iterdir():
+        folder.rename(target / folder.name)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
     """A hard link to what may be a symbolic one, or a copy where the file systems differ or links are forbidden."""
     try:
         os.link(os.path.realpath(source), target)

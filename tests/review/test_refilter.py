@@ -53,6 +53,22 @@ def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypa
     assert (target / "curated" / "00000.tar").read_text() == "old"
 
 
+def test_a_copy_that_fails_leaves_a_folder_that_can_be_named_again(tmp_path: Path) -> None:
+    results = make_run(tmp_path, standard_rows())
+    write_curated(results)
+    decide_by(results, Filtering(), dedup=False)
+    write_report(results, Setup())
+    lost = results / "samples" / "zzz"
+    lost.symlink_to("nowhere")
+    for _ in range(2):
+        done = pycurate("refilter", results, "--no-dedup", "--write", tmp_path / "new")
+        assert done.returncode == 1 and f"{lost} cannot be used, since it does not exist" in done.stderr, done.stderr
+        assert not list((tmp_path / "new").iterdir())
+    lost.unlink()
+    done = pycurate("refilter", results, "--no-dedup", "--write", tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_scripts_left_is_whole_when_it_was_changed_in_place(tmp_path: Path) -> None:
     results = make_run(tmp_path, standard_rows())
     write_curated(results, dali_index=True)
