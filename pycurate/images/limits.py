@@ -38,6 +38,9 @@ A scan may hold nothing and still costs a pass over all coefficients: 5,000 of t
 SCANS = 1000
 """Scans of a JPEG, however small: each costs tables."""
 
+RECOUNTED = 64 << 20
+"""Bytes of a JPEG of too many scans that are looked through for its end mark, behind which there is none: a second."""
+
 _GAP = rb"(?:\s|#[^\r\n]*+[\r\n])++"
 _PPM = re.compile(rb"P[1-6]" + _GAP + rb"\d++" + _GAP + rb"\d++(?:" + _GAP + rb"(\d{1,6}+))?")
 _HEADER = 1 << 16
