@@ -262,7 +262,8 @@ def _open_jpeg(data: bytes) -> _Opened:
             "too_large", f"{header.scans} scans of {width} x {height} pixels are more than {most}"
         )
     read = (lambda: _jpeg_pixels(data, header)) if header.common else (lambda: _pillows_jpeg(data, header))
-    return _Opened(width, height, lambda: header.orientation, read, FORMATS["jpeg"].need, refusal, header.quality)
+    need = max(FORMATS["jpeg"].need, 3 * header.components)  # a coefficient of two bytes and a sample for each
+    return _Opened(width, height, lambda: header.orientation, read, need, refusal, header.quality)
 
 
 def _orientation(image: Image.Image) -> int:
