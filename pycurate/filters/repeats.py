@@ -10,6 +10,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 from pycurate.results.buckets import buckets
 
 CAPTION_COUNT = "caption_count"
+LONG = 1000  # characters, from which on marks are put in order here
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,16 @@ class MaxCaptionCount:
 
 def normalised(caption: str) -> str:
     """What of a caption is compared; empty if it is none."""
-    return " ".join(unicodedata.normalize("NFKC", caption).casefold().split())
+    return " ".join(_compatible(caption).casefold().split())
+
+
+def _compatible(text: str) -> str:
+    """The text in NFKC. Python takes time that grows with the square of a run of marks, so it gets them in order."""
+    if len(text) > LONG:
+        signs = "".join(unicodedata.normalize("NFKD", sign) for sign in text)
+        runs = groupby(signs, lambda sign: unicodedata.combining(sign) > 0)
+        text = "".join("".join(sorted(run, key=unicodedata.combining) if marks else run) for marks, run in runs)
+    return unicodedata.normalize("NFKC", text)
 
 
 def digests(captions: pa.ChunkedArray) -> np.ndarray:

@@ -52,6 +52,10 @@ CODES = {
 """Every value of `ImageInfo.error`, with its meaning."""
 
 
+_UNKNOWN = ("Unsupported BMP", "unknown pixel mode", "cannot handle", "unable to determine J2K", "conversion from")
+"""Of Pillow's sentences on images that may be sound, and which it cannot read all the same."""
+
+
 @dataclass(frozen=True)
 class ImageInfo:
     """What is known of an image file.
@@ -85,6 +89,12 @@ class _Avif(AvifImagePlugin.AvifImageFile):
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
     """Pillow's reader, without the turn and the reading of further EXIF, which may be broken, behind the pixels."""
+
+    def _setup(self) -> None:
+        compression = self.tag_v2.get(TiffImagePlugin.COMPRESSION, 1)
+        if isinstance(compression, int) and compression not in TiffImagePlugin.COMPRESSION_INFO:
+            raise UnreadableError("unsupported", f"a TIFF of compression {compression}, which Pillow does not read")
+        super()._setup()
 
     def load_end(self) -> None:
         self._size = self.im.size
@@ -190,6 +200,8 @@ def _judge(
         code = "truncated" if "truncated" in message.lower() else "corrupt"
         if "MAX_TEXT" in message:
             code, message = "unsupported", f"a PNG whose text or colour profile exceeds Pillow's limit ({message})"
+        elif any(words in message for words in _UNKNOWN):
+            code, message = "unsupported", f"a kind of {name} that Pillow does not read ({message})"
         return ImageInfo(width, height, name, code, message), None
     if pixels is not None:
         height, width = pixels.shape[:2]
@@ -250,7 +262,8 @@ def _open_jpeg(data: bytes) -> _Opened:
             "too_large", f"{header.scans} scans of {width} x {height} pixels are more than {most}"
         )
     read = (lambda: _jpeg_pixels(data, header)) if header.common else (lambda: _pillows_jpeg(data, header))
-    return _Opened(width, height, lambda: header.orientation, read, FORMATS["jpeg"].need, refusal, header.quality)
+    need = max(FORMATS["jpeg"].need, 3 * header.components)  # a coefficient of two bytes and a sample for each
+    return _Opened(width, height, lambda: header.orientation, read, need, refusal, header.quality)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -15,7 +15,7 @@ class Format:
         extensions: by which a member of a shard is taken for an image. A format without any is recognised only to be
             named: beside an image such a file is a sidecar.
         need: bytes that a pixel takes at most while it is decoded: in the decoder, in Pillow's own image, and as RGB.
-            0 where it is not decoded.
+            0 where it is not decoded. Of a CMYK JPEG it is more (`pycurate.images.decode`).
         most_pixels: where a larger one would hold a thread for more than five seconds; of WebP, lossless ones.
         most_bytes: likewise: a byte takes 150 ns in JPEG 2000, 60 in AVIF, 45 in lossy WebP, 20 in progressive JPEG.
     """
@@ -32,13 +32,13 @@ class Format:
 FORMATS = {
     format.name: format
     for format in (
-        Format("jpeg", rb"\xff\xd8\xff", extensions=("jpg", "jpeg", "jpe", "jfif"), need=9, most_bytes=224 << 20),
+        Format("jpeg", rb"\xff\xd8\xff", extensions=("jpg", "jpeg", "jpe", "jfif"), need=10, most_bytes=224 << 20),
         Format("png", rb"\x89PNG\r\n\x1a\n", extensions=("png",), need=8),
         Format("webp", rb"RIFF.{4}WEBP", extensions=("webp",), need=16, most_pixels=90_000_000, most_bytes=64 << 20),
         Format("bmp", rb"BM", extensions=("bmp", "dib"), need=8),
         Format("tiff", rb"II\*\0|MM\0\*", extensions=("tif", "tiff"), need=12),
         Format("gif", rb"GIF8[79]a", extensions=("gif",), need=8),
-        Format("avif", brands=frozenset({b"avif", b"avis"}), extensions=("avif",), need=12, most_bytes=64 << 20),
+        Format("avif", brands=frozenset({b"avif", b"avis"}), extensions=("avif",), need=14, most_bytes=64 << 20),
         Format(
             "jp2",
             rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",

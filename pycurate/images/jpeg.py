@@ -2,7 +2,7 @@
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ _METADATA = frozenset(APPS) - {0xE0, 0xEE}  # JFIF's and Adobe's tell which colo
 PROGRESSIVE = frozenset((0xC2, 0xCA))  # Huffman- and arithmetic-coded
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
+_SEGMENT = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # behind the first scan: a marker that no libjpeg passes over
 
 LUMINANCE = np.array(
     [
@@ -131,9 +132,24 @@ def read_header(data: bytes) -> JpegHeader:
         1 if kind not in PROGRESSIVE and data[at + 4 : at + 5] == bytes((components,)) else data.count(b"\xff\xda", at)
     )
     parts.append(slice(at, len(data)))
-    return JpegHeader(
+    header = JpegHeader(
         width, height, components, bits, kind, orientation, samplings, scans, bool(exifs), tuple(parts), quality
     )
+    # Bytes behind the end mark, such as a phone's short film, may look like scans.
+    doubtful = header.scanned > limits.SCANNED and len(data) <= limits.RECOUNTED
+    return replace(header, scans=_scans(data, at)) if doubtful else header
+
+
+def _scans(data: bytes, at: int) -> int:
+    """How many scans there are from the first one, at `at`, to the end mark, as libjpeg finds them."""
+    scans = 0
+    for _ in range(limits.PARTS):
+        found = _SEGMENT.search(data, at)
+        if not found or data[found.end() - 1] == _EOI:
+            return scans
+        scans += data[found.end() - 1] == _SOS
+        at = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2], "big"))
+    return limits.SCANS + 1
 
 
 def scale_of(quality: float) -> float:

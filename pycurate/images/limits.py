@@ -38,6 +38,15 @@ A scan may hold nothing and still costs a pass over all coefficients: 5,000 of t
 SCANS = 1000
 """Scans of a JPEG, however small: each costs tables."""
 
+PRECINCTS, BLOCKS, PACKETS = 100_000, 1_000_000, 10_000_000
+"""Of a JPEG 2000: areas that take 2 kB each to decode, blocks of their coefficients, 300 bytes, and parts of its code.
+
+Encoders make some ten thousands of the largest image; a file of a hundred bytes can ask for one for each pixel.
+"""
+
+RECOUNTED = 64 << 20
+"""Bytes of a JPEG of too many scans that are looked through for its end mark, behind which there is none: a second."""
+
 _GAP = rb"(?:\s|#[^\r\n]*+[\r\n])++"
 _PPM = re.compile(rb"P[1-6]" + _GAP + rb"\d++" + _GAP + rb"\d++(?:" + _GAP + rb"(\d{1,6}+))?")
 _HEADER = 1 << 16
@@ -192,13 +201,54 @@ def _jp2(data: bytes) -> None:
         found += 1
         if found > PARTS:
             raise UnreadableError("unsupported", f"the JPEG 2000 file has more than {PARTS} boxes")
-    at = data.find(b"\xff\x4f\xff\x51", at) + 2
+    at = start = data.find(b"\xff\x4f\xff\x51", at) + 2
     while at >= 2 and at + 4 <= len(data) and data[at : at + 2] not in (b"\xff\x90", b"\xff\xd9"):
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         found += 1
         if found > PARTS:
             raise UnreadableError("unsupported", f"the JPEG 2000 file has more than {PARTS} markers")
+    if start >= 2 and start + 40 <= len(data):
+        _jp2_parts(data, start)
 
+
+def _jp2_parts(data: bytes, start: int) -> None:
+    """How finely a codestream is cut whose SIZ marker is at `start` (ITU-T T.800, annexes A and B).
+
+    Where tiles or components are cut in ways of their own, the finest counts for all.
+    """
+    right, bottom, left, top, across, down, first, second, components = struct.unpack_from(">8IH", data, start + 6)
+    if (right - left) * (bottom - top) > (FORMATS["jp2"].most_pixels or 0):
+        return  # refused anyway
+    step, block = [32, 32], [32, 32]  # exponents of two: of an area's sides and of a block's
+    levels = layers = 1
+    for found in _JP2_CUT.finditer(data, start):
+        body = data[found.end() : found.start() + 2 + int.from_bytes(found[2], "big")]
+        whole = found[1] == b"\x52"  # of all components, so that layers are told of, too
+        at = 5 if whole else 2 + (components > 256)
+        depth, own = (body[at], body[0 if whole else at - 1] & 1) if len(body) > at else (0, 0)
+        if depth > 32 or len(body) != at + 5 + own * (depth + 1):
+            continue  # code that looks like a marker
+        levels = max(levels, depth + 1)
+        layers = max(layers, int.from_bytes(body[2:4], "big")) if whole else layers
+        for axis in (0, 1):
+            block[axis] = min(block[axis], 2 + body[at + 1 + axis])
+            sides = (size >> 4 * axis & 15 for size in body[at + 5 :] or b"\xff" * (depth + 1))
+            step[axis] = min(step[axis], *(side + depth - level for level, side in enumerate(sides)))
+    tiles, precincts, blocks = 1, components, components
+    for axis, (begin, end, origin, side) in enumerate(((left, right, first, across), (top, bottom, second, down))):
+        count = -(-(end - origin) // max(1, side))
+        tiles *= count
+        precincts *= count * -(-min(side, end - begin) >> step[axis])
+        blocks *= -(-(end - begin) >> block[axis])
+    if tiles > PARTS or precincts > PRECINCTS or blocks > BLOCKS or precincts * levels * layers > PACKETS:
+        raise UnreadableError(
+            "unsupported",
+            f"the JPEG 2000 file has more parts than any honest one: {tiles} tiles, {precincts} precincts of {levels} "
+            f"resolutions and {layers} layers, {blocks} blocks",
+        )
+
+
+_JP2_CUT = re.compile(rb"\xff([\x52\x53])(\0.)", re.DOTALL)  # the markers COD and COC, and their lengths
 
 _CHECKS: dict[str, Callable[[bytes], None]] = {
     "png": _png,

@@ -50,9 +50,9 @@ def chosen_caption(text: str | None, record: dict[str, Any], key: str = CAPTION_
 
 
 def record_caption(record: dict[str, Any], key: str = CAPTION_KEY) -> str | None:
-    """The field `key` of a record, cut to MAX_CAPTION_BYTES of UTF-8; None if it is no text."""
+    """The field `key`, stripped of white space and cut to MAX_CAPTION_BYTES of UTF-8; None if it is no text."""
     caption = record.get(key)
     if not isinstance(caption, str):
         return None
     # JSON can hold half of a surrogate pair, which no Unicode text can.
-    return caption[:MAX_CAPTION_BYTES].encode("utf-8", "replace")[:MAX_CAPTION_BYTES].decode("utf-8", "ignore")
+    return caption.strip()[:MAX_CAPTION_BYTES].encode("utf-8", "replace")[:MAX_CAPTION_BYTES].decode("utf-8", "ignore")

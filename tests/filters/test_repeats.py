@@ -1,6 +1,7 @@
 """How many samples share a caption is what counting them says."""
 
 import re
+import time
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycurate.filters.repeats import counts, digests
+from pycurate.filters.repeats import counts, digests, normalised
 from pycurate.results.buckets import ROWS
 
 CAPTIONS = st.one_of(
@@ -38,6 +39,17 @@ def test_equal_captions_are_counted_in_all_parts_together(
     number = Counter(map(plain, captions))
     expected = [float(number[plain(caption)]) if plain(caption) else np.nan for caption in captions]
     assert np.array_equal(np.concatenate(got), expected, equal_nan=True)
+
+
+@given(caption=st.text(st.sampled_from("aé e\u0301\u0323\u0345\u0f71ﷺ각ᄀ\u1161\u0e33Å\n´"), min_size=60, max_size=90))
+def test_a_long_caption_is_compared_as_a_short_one(caption: str) -> None:
+    assert normalised(caption * 20) == plain(caption * 20)
+
+
+def test_marks_in_any_order_hold_nobody_up() -> None:
+    began = time.process_time()
+    assert len(normalised("a" + "\u0301" * (1 << 14) + "\u0323" * (1 << 14))) == 1 << 15
+    assert time.process_time() - began < 1  # in the order in which they stand, four seconds
 
 
 def test_no_partition_at_all(tmp_path: Path) -> None:

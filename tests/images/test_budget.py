@@ -1,7 +1,10 @@
 """Memory for decoded pixels: never more at a time than the budget, however many threads, and each gets its turn."""
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -86,6 +89,39 @@ def test_a_budget_smaller_than_any_image_changes_no_result(
     images, pixels = load(files, backend, SMALL)
     assert images == expected[0] and taken
     assert all((one == other).all() for at in pixels for one, other in zip(pixels[at], expected[1][at], strict=True))
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+from pycurate.images.decode import decode
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+data, asked = Path(sys.argv[1]).read_bytes(), []
+before = peak()
+assert decode(data, reserve=asked.append)[0].error is None
+print(peak() - before, *asked)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "options"),
+    [
+        ("CMYK", "JPEG", {"progressive": True, "subsampling": 0}),
+        ("RGB", "JPEG", {"progressive": True, "subsampling": 0}),
+        ("RGBA", "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
+        ("RGBA", "WEBP", {"method": 0, "lossless": True}),
+        ("RGBA", "TIFF", {}),
+    ],
+)
+def test_an_image_takes_no_more_than_it_asks_for(
+    tmp_path: Path, mode: str, kind: str, options: dict[str, object]
+) -> None:
+    (tmp_path / "image").write_bytes(encode(Image.new(mode, (6000, 5000)), kind, **options))
+    command = [sys.executable, "-c", MEASURE, str(tmp_path / "image")]
+    took, asked = map(int, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+    assert took < asked + (60 << 20)  # with the bands in which pixels become RGB
 
 
 def test_an_image_asks_for_as_much_as_its_pixels_need() -> None:

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from pycurate.images.decode import CODES, MAX_PIXELS, ImageInfo, decode, inspect, jpeg_header
 from pycurate.images.formats import sniff
+from pycurate.images.limits import SCANS
 
 
 @pytest.mark.parametrize("kind", list(kinds()))
@@ -148,6 +149,18 @@ def test_a_whole_jpeg_damaged_inside_is_repaired_as_pillow_does() -> None:
 def test_bytes_behind_the_end_do_no_harm() -> None:
     data = next(iter(photographs().values()))
     np.testing.assert_array_equal(decode(data + b"\0" * 1000)[1], decode(data)[1])
+
+
+def test_what_looks_like_scans_behind_the_end_is_none() -> None:
+    data = encode(photograph(), "JPEG", progressive=True)
+    behind = b"\xff\xda\0\x02" * (2 * SCANS)
+    info, pixels = decode(data + behind)
+    assert info.error is None and jpeg_header(data + behind)
+    np.testing.assert_array_equal(pixels, decode(data)[1])
+    # An end mark within a comment ends nothing, and restart markers and what no decoder knows hide no scan.
+    for hidden in (b"\xff\xfe\0\x04\xff\xd9", b"\xff\xd3\xff\xff", b"\xff\x05\xff\xff"):
+        assert decode(data[:-2] + hidden + behind + b"\xff\xd9")[0].error == "too_large"
+    assert decode(data[:-2] + b"\xff\xfe\0\2" * 99999 + data[-2:] + behind)[0].error == "too_large"
 
 
 @given(st.integers(0, 10**6))

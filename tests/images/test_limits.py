@@ -37,6 +37,11 @@ def asking() -> dict[str, tuple[bytes, str, str]]:
         "levels of a PPM": (b"P6\n3000 1000\n254\n" + bytes(9_000_000), "unsupported", "levels"),
         "strips of a TIFF": (b"II*\0" + header, "unsupported", "324"),
         "a large JPEG 2000": (large_jp2(), "too_large", "jp2"),
+        "precincts of a JPEG 2000": (cut_jp2(precinct=1), "unsupported", "1000000 precincts"),
+        "precincts of one component of a JPEG 2000": (cut_jp2(precinct=1, own=True), "unsupported", "precincts"),
+        "tiles of a JPEG 2000": (cut_jp2(tile=10), "unsupported", "40000 tiles"),
+        "blocks of a JPEG 2000": (cut_jp2(side=6900, block=0), "unsupported", "blocks"),
+        "layers of a JPEG 2000": (cut_jp2(layers=65535, tile=200), "unsupported", "65535 layers"),
         "scans within a TIFF": (tiff_of_scans(150, 1), "too_large", "scans"),
         "strips of a TIFF that share scans": (tiff_of_scans(90, 1000), "unsupported", "share"),
         "bytes of an AVIF": (encode(image, "AVIF") + bytes(FORMATS["avif"].most_bytes or 0), "too_large", "bytes"),
@@ -75,12 +80,44 @@ def large_jp2() -> bytes:
     return bytes(data)
 
 
+def cut_jp2(
+    side: int = 2000, tile: int = 2000, layers: int = 1, precinct: int = 15, block: int = 4, own: bool = False
+) -> bytes:
+    """A grey JPEG 2000, square and empty, whose tiles have this side, and its precincts and blocks these exponents.
+
+    `own`: they are those of its one component, beside others for all.
+    """
+    data = encode(Image.new("L", (64, 64)), "JPEG2000", no_jp2=True)
+    at = data.find(b"\xff\x52")
+    size = data[2:8] + struct.pack(">8I", side, side, 0, 0, tile, tile, 0, 0) + data[40:45]
+    cuts = bytes((5, block, block, 0, 1)) + bytes([17 * precinct] * 6)
+    coding = b"\xff\x52\0\x12\1\2" + struct.pack(">HB", layers, 0) + cuts
+    if own:
+        coding = data[at : at + 14] + b"\xff\x53\0\x0f\0\1" + cuts
+    steps = data[data.find(b"\xff\x5c") : data.find(b"\xff\x90")]
+    packets = bytes(8)
+    part = struct.pack(">HHHIBBH", 0xFF90, 10, 0, 14 + len(packets), 0, 1, 0xFF93) + packets
+    return data[:2] + size + coding + steps + part + b"\xff\xd9"
+
+
 @pytest.mark.parametrize("case", list(asking()))
 def test_what_asks_for_too_much_is_refused_before_it_is_decoded(case: str) -> None:
     data, code, word = asking()[case]
     info, pixels = decode(data)
     assert (info.error, pixels) == (code, None) and word in str(info.message)
     assert case == "text of a PNG" or inspect(data) == info
+
+
+def test_a_jpeg_2000_that_is_cut_as_finely_as_encoders_do_is_read() -> None:
+    image = photograph().resize((700, 600))
+    for options in (
+        {"tile_size": (64, 64)},
+        {"codeblock_size": (4, 4)},
+        {"precinct_size": (32, 32), "progression": "RPCL"},
+        {"quality_layers": [*range(90, 5, -5)], "precinct_size": (64, 64)},
+    ):
+        assert decode(encode(image, "JPEG2000", **options))[0].error is None
+    assert decode(cut_jp2())[0].error is None
 
 
 def test_large_images_become_rgb_in_bands_without_a_seam() -> None:

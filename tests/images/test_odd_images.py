@@ -64,6 +64,12 @@ def tiff(bits: int, white_is_zero: bool, rows: bytes, width: int, height: int) -
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + rows
 
 
+def bmp(bits: int, compression: int, body: bytes) -> bytes:
+    """A BMP with this body."""
+    header = struct.pack("<IiiHHIIiiII", 40, *SIZE, 1, bits, compression, len(body), 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + len(body), 0, 0, 54) + header + body
+
+
 @cache
 def ramp() -> np.ndarray:
     """uint8 (64, 64), all greys."""
@@ -158,6 +164,17 @@ def odd() -> dict[str, tuple[Callable[[], bytes], str, str]]:
             "unsupported",
             "no standard range",
         ),
+        "TIFF of pixels or a compression that Pillow does not know": (
+            lambda: grey16(False).replace(struct.pack("<HHII", 259, 4, 1, 1), struct.pack("<HHII", 259, 4, 1, 50002)),
+            "unsupported",
+            "such as 16-bit grey with alpha, or JPEG XL",
+        ),
+        "BMP of a layout that Pillow does not know": (
+            lambda: bmp(0, 5, encode(small, "PNG")),
+            "unsupported",
+            "such as a PNG within",
+        ),
+        "JPEG of 2 or more than 4 components": (lambda: sampled(b"\x11\x11"), "unsupported", ""),
         "16-bit PGM": (
             lambda: b"P5 64 64 65535\n" + (ramp().astype(np.uint16) << 8 | 7).astype(">u2").tobytes(),
             READ,
@@ -235,6 +252,29 @@ def test_odd_images_have_pillows_pixels(kind: str) -> None:
     np.testing.assert_array_equal(decode(data)[1], pillows(data))
 
 
+def premultiplied() -> bytes:
+    """A TIFF of grey with alpha that says that grey was multiplied by it."""
+    data = encode(photograph().resize(SIZE).convert("LA"), "TIFF")
+    unassociated, associated = (struct.pack("<HHIHH", 338, 3, 1, value, 0) for value in (2, 1))
+    assert unassociated in data
+    return data.replace(unassociated, associated)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tiff(64, False, bytes(64 * 64 * 8), 64, 64),
+        premultiplied,
+        lambda: bmp(2, 0, bytes(160 * 112 // 4)),
+        lambda: bmp(16, 3, struct.pack("<III", 0xF00, 0xF0, 0xF) + bytes(160 * 112 * 2)),
+        lambda: sampled(b"\x11" * 5),
+    ],
+)
+def test_a_sound_image_that_pillow_does_not_read_is_not_called_damaged(make: Callable[[], bytes]) -> None:
+    info, pixels = decode(make())
+    assert (info.error, pixels) == ("unsupported", None) and "Pillow does not read" in str(info.message)
+
+
 def test_what_is_refused_names_its_cause() -> None:
     causes = {
         "JPEG with two start markers": "SOI",
@@ -242,6 +282,7 @@ def test_what_is_refused_names_its_cause() -> None:
         f"JPEG of more than {SCANS} scans": "scans",
         "PNG of more than 10,000 chunks": "chunks",
         "PPM with more than 1000 comments": "comments",
+        "TIFF of pixels or a compression that Pillow does not know": "compression 50002",
     }
     for kind, word in causes.items():
         assert word in str(decode(odd()[kind][0]())[0].message), kind

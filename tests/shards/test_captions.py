@@ -39,6 +39,24 @@ def test_a_field_that_is_named_is_used_before_the_text(tmp_path: Path, key: str,
     assert [sample.caption for sample in read_samples(path, "s.tar", caption_key=key)] == captions
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "field", "caption"),
+    [
+        ("TEXT", b"alt", " \\n", "alt"),
+        ("caption", b" \n", "two", "two"),
+        ("caption", b" \n", "\\t", ""),
+        ("caption", None, " two\\n", "two"),
+        ("caption", None, "\u3000", ""),
+    ],
+)
+def test_white_space_is_no_caption_wherever_it_stands(
+    tmp_path: Path, key: str, text: bytes | None, field: str, caption: str
+) -> None:
+    members = [("a.jpg", jpeg(1)), ("a.json", f'{{"{key}": "{field}"}}'.encode())]
+    path = write_tar(tmp_path / "s.tar", members + ([] if text is None else [("a.txt", text)]))
+    assert [sample.caption for sample in read_samples(path, "s.tar", caption_key=key)] == [caption]
+
+
 def test_the_uid_of_the_json_sidecar_is_kept_where_it_is_one(tmp_path: Path) -> None:
     uid = "139e4a9b22a614771f06c700a8ebe150"
     records = [b'{"uid": "%s"}' % uid.encode(), b'{"uid": "%s"}' % uid.upper().encode(), b'{"uid": 7}', b'{"uid": "7"}']

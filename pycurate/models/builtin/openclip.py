@@ -41,6 +41,7 @@ LEFT_OUT = (".query", ".cls_emb")  # parameters of CoCa that open_clip leaves in
 FEW_TOKENS = 200  # at once, from which on more of them take no less time each
 MOST = 8  # images at once, so that all cores have some
 TEXT_BATCH = 32  # captions in a batch; a GPU computes them together, always as many
+MOST_CHARACTERS = 4096  # of a caption; a tokenizer takes time that grows with the square of its longest word
 
 
 @dataclass(frozen=True)
@@ -224,13 +225,15 @@ class OpenClip:
     def encode_text(self, captions: Sequence[str]) -> np.ndarray:
         """n captions -> float32 (n, dim), unit length. What goes beyond the model's context (CLIP: 77 tokens) is cut.
 
+        Of a caption longer than MOST_CHARACTERS no more are read, which fill the context all the same.
+
         Raises ModelError if the model's tokenizer is not at hand.
         """
         if self._tokenize is None:
             self._tokenize = _tokenizer(self._model_name)
         rows = [np.zeros((0, self.dim), dtype=np.float32)]
         for start in range(0, len(captions), TEXT_BATCH):
-            part = list(captions[start : start + TEXT_BATCH])
+            part = [_beginning(caption) for caption in captions[start : start + TEXT_BATCH]]
             missing = 0 if self._device.type == "cpu" else TEXT_BATCH - len(part)
             tokens = self._tokenize(part + [""] * missing).to(self._device)
             rows.append(self._by_rows(self._embed_text, tokens, 1)[: len(part)].cpu().numpy())
@@ -314,6 +317,10 @@ def _check_offline(name: str, config: dict[str, Any]) -> None:
                 f"{name} has an image tower {tower!r}, which is not one of timm's own models; towers from a hub "
                 "or another folder are not loaded."
             )
+
+
+def _beginning(caption: str) -> str:
+    return caption if len(caption) <= MOST_CHARACTERS else " ".join(caption.split())[:MOST_CHARACTERS]
 
 
 def _tokenizer(model: str) -> Callable[[list[str]], torch.Tensor]:

@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import tarfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -397,6 +398,21 @@ def test_a_caption_does_not_depend_on_its_neighbours(tiny: OpenClip) -> None:
     captions = [f"picture number {number}" for number in range(70)]
     apart = [tiny.encode_text(captions[a:b]) for a, b in ((0, 1), (1, 33), (33, 70))]
     assert np.array_equal(np.concatenate(apart), tiny.encode_text(captions))
+
+
+def test_a_caption_that_is_one_long_word_holds_nobody_up(tiny: OpenClip) -> None:
+    letters = np.random.default_rng(0).choice([*"abcdefghijklmnopqrstuvwxyz"], 1 << 16)
+    began = time.monotonic()
+    long, begins = tiny.encode_text(["".join(letters), "".join(letters[:1000])])
+    assert time.monotonic() - began < 60  # all of it would take ten minutes
+    assert np.array_equal(long, begins)
+
+
+@pytest.mark.parametrize("text", ["two cats on a mat, " * 3000, "猫" * 9999, " " * 9999 + "a cat" + "\t" * 9999])
+def test_of_a_long_caption_the_same_tokens_count_as_of_all_of_it(tiny: OpenClip, text: str) -> None:
+    with torch.inference_mode():
+        tokens = open_clip.tokenize([text])
+        assert np.array_equal(tiny.encode_text([text]), tiny._embed_text(tokens).numpy())
 
 
 def test_no_captions_at_all(tiny: OpenClip) -> None:
