@@ -47,9 +47,13 @@ def test_a_long_caption_is_compared_as_a_short_one(caption: str) -> None:
 
 
 def test_marks_in_any_order_hold_nobody_up() -> None:
-    began = time.process_time()
-    assert len(normalised("a" + "\u0301" * (1 << 14) + "\u0323" * (1 << 14))) == 1 << 15
-    assert time.process_time() - began < 1  # in the order in which they stand, four seconds
+    def took(*marks: str) -> float:
+        began = time.process_time()
+        assert len(normalised("a" + "".join(mark * (1 << 14) for mark in marks))) == 1 << 15
+        return time.process_time() - began
+
+    in_order = took("\u0323", "\u0301")
+    assert took("\u0301", "\u0323") < 20 * in_order  # as Python has it, some hundred times as long
 
 
 def test_no_partition_at_all(tmp_path: Path) -> None:
