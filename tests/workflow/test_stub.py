@@ -55,6 +55,29 @@ def test_sets_and_lists_that_swap_places_or_change_inside_are_not_answered_from_
     assert {*searches, "DECIDE"} <= tasks(flow, "CACHED")
 
 
+def test_weights_of_one_s_own_that_change_are_not_answered_from_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    config, checkpoint = (tmp_path / name for name in ("own/open_clip_config.json", "own.pt"))
+    flow = Flow(tmp_path, ("-profile", "test", "-stub-run", "--model_dir", "models"))
+
+    def ran(scores: str, duplicates: str) -> set[str]:
+        flow.succeed(
+            *("--encoder", scores, "--aesthetic", "false", "--nsfw", "false", "-resume"),
+            *("--dedup_encoder", duplicates, "--dedup_threshold", "0.9"),
+        )
+        return tasks(flow, "COMPLETED") & {"MODELS_VERIFY", "EMBED"}
+
+    for file in (config, checkpoint):
+        file.write_text("one")
+    named = (f"local-dir:{tmp_path}/own", f"ViT-B-32/{checkpoint}")
+    assert ran(*named) and not ran(*named)
+    for file in (config, checkpoint):
+        times = file.stat()
+        file.write_text("two")
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert ran(*named) == {"MODELS_VERIFY", "EMBED"}
+
+
 def test_cores_that_nextflow_lost_count_of_are_found_again(tmp_path: Path) -> None:
     monitors = "nextflow.Global.session.executorFactory.@executors.values()*.monitor"
     loss = f"{{ {monitors}.each {{ one -> one.@availCpus = one.@availCpus - one.@maxCpus + 1 }}; 1 }}"
