@@ -54,6 +54,7 @@ class Published {
     void file(Path source) {
         def name = nameOf(source)
         submit(name) {
+            checkUntouched(source)
             others << entryOf(source)
             publish(source, name)
         }
@@ -66,6 +67,7 @@ class Published {
      */
     Path finish(Path last, List<String> kinds) {
         await()
+        checkUntouched(last)
         others << entryOf(last)
         def manifest = temporary(outdir)
         removeOld(list(manifest), kinds)
@@ -74,10 +76,15 @@ class Published {
         outdir
     }
 
-    /** The file's name in the output folder: its path in its task's folder, which lies two levels below the work folder. */
+    /** The file's name in the output folder: its path in its task's folder. */
     private static String nameOf(Path source) {
-        def below = nextflow.Global.session.workDir.toRealPath().relativize(source.toRealPath())
-        below.subpath(2, below.nameCount).toString()
+        folderOf(source).relativize(source.toRealPath()).toString()
+    }
+
+    /** The task's folder that a file lies in, two levels below the work folder. */
+    private static Path folderOf(Path source) {
+        def work = nextflow.Global.session.workDir.toRealPath()
+        work.resolve(work.relativize(source.toRealPath()).subpath(0, 2))
     }
 
     private static List<Map> entries(Path record) {
@@ -134,11 +141,23 @@ class Published {
         def size = Files.size(source)
         def cut = size != (entry.bytes as long)
         if (cut || (modified(source) > ended && sha256(source) != entry.sha256)) {
-            throw new AbortOperationException(
-                "${source} was changed after its task ended" + (cut ? ": it has ${size} bytes of ${entry.bytes}" : '') +
-                    "; remove the folder ${folder} and run again with -resume"
-            )
+            refuse(source, folder, cut ? ": it has ${size} bytes of ${entry.bytes}" : '')
         }
+    }
+
+    /** The same of a file that stands in no record, by its time alone; there are file systems that keep whole seconds only. */
+    private static void checkUntouched(Path source) {
+        def folder = folderOf(source)
+        def (time, ended) = [modified(source), modified(folder.resolve('.exitcode'))]
+        if (time > ended && time - time % 1000000 != ended) {
+            refuse(source, folder)
+        }
+    }
+
+    private static void refuse(Path source, Path folder, String how = '') {
+        throw new AbortOperationException(
+            "${source} was changed after its task ended${how}; remove the folder ${folder} and run again with -resume"
+        )
     }
 
     private void publish(Path source, String name) {
