@@ -70,7 +70,14 @@ class Published {
         checkUntouched(last)
         others << entryOf(last)
         def manifest = temporary(outdir)
-        removeOld(list(manifest), kinds)
+        def names = list(manifest)
+        if (removeOld(names, kinds) < names.size() - 1) { // the last is still to come
+            def gone = names.findAll { name -> name != nameOf(last) && !Files.exists(outdir.resolve(name)) }
+            throw new AbortOperationException(
+                "of the files that this run published, ${gone.size()} are gone, such as ${outdir}/${gone.min()}; " +
+                    'let nothing else write to --outdir, and run again with -resume'
+            )
+        }
         Files.move(manifest, outdir.resolve('manifest.tsv'), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING)
         publish(last, nameOf(last))
         outdir
@@ -224,25 +231,31 @@ class Published {
         Files.setLastModifiedTime(made, Files.getLastModifiedTime(source)) // by which the copy is known again
     }
 
-    /** Remove what looks like a file of a run and is none of this one; what a person put there has other names. */
-    private void removeOld(Set<String> names, List<String> kinds) {
+    /**
+     * Remove what looks like a file of a run and is none of this one; what a person put there has other names. Gives how
+     * many files of this run are there.
+     */
+    private int removeOld(Set<String> names, List<String> kinds) {
         def ours = kinds.collect { kind -> ~kind }
         def tops = kinds.collect { kind -> kind.contains('/') ? kind.tokenize('/').first() : '' }.toUnique()
-        tops.each { top ->
+        tops.sum { top ->
             def folder = outdir.resolve(top)
             if (!Files.isDirectory(folder)) {
-                return
+                return 0
             }
             def found = folder.toFile().list().toList()
-            def old = found.findAll { file ->
-                def name = top ? "${top}/${file}".toString() : file
-                !names.contains(name) && (file ==~ TEMPORARY || ours.any { kind -> name ==~ kind })
-            }
+            def (own, others) = found.split { file -> names.contains(nameIn(top, file)) }
+            def old = others.findAll { file -> file ==~ TEMPORARY || ours.any { kind -> nameIn(top, file) ==~ kind } }
             old.each { file -> remove(folder.resolve(file)) }
             if (top && old.size() == found.size()) {
                 Files.delete(folder)
             }
+            own.size()
         }
+    }
+
+    private static String nameIn(String top, String file) {
+        top ? "${top}/${file}".toString() : file
     }
 
     /** Remove a file, or the folder of a `pycurate refilter` that was killed, with all in it; what its links lead to stays. */

@@ -156,6 +156,12 @@ def test_a_run_removes_what_a_killed_refilter_left(undisturbed: Flow) -> None:
 
 def test_a_task_s_file_that_was_cut_later_is_named(undisturbed: Flow, tmp_path: Path) -> None:
     flow = replace(undisturbed.beside("cut"), options=(*undisturbed.options, "--images_per_tar", "7"))
+    running, samples = flow.start("-resume"), flow.out / "samples" / "samples_00000.parquet"
+    wait_until(lambda: samples.exists() or running.poll() is not None, "a file to be published")
+    samples.unlink()  # before WRITE has begun
+    assert running.wait(LIMIT) == 1
+    assert f"of the files that this run published, 1 are gone, such as {samples}; let nothing else" in flow.text
+    assert not (flow.out / "summary.json").exists() and not (flow.out / "manifest.tsv").exists()
     flow.succeed("-resume")
 
     def remove_folder_of(name: str) -> str:
