@@ -42,6 +42,10 @@ def test_sets_and_lists_that_swap_places_or_change_inside_are_not_answered_from_
         sets = ("--reference", f"{first},{second}", "--similar", named, "--leakage", named)
         return (*sets, "--blocklist", lists.format(one=f"{one}.txt", two=f"{two}.txt"))
 
+    earlier = [flow.out / name for name in ("summary.json", "manifest.tsv", "pipeline_info/parameters.yaml")]
+    for path in earlier:  # of a run, whose results a stub leaves as they are
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("of a run")
     searches = {"COMPARE_TARGETS", "DEDUP_PAIRS", "DEDUP_LEAKAGE"}
     flow.succeed(*call(one, two, "md5:{one},sha1:{two}"))
     flow.succeed(*call(one, two, "sha1:{one},md5:{two}"), "-resume")
@@ -53,6 +57,7 @@ def test_sets_and_lists_that_swap_places_or_change_inside_are_not_answered_from_
     assert searches <= tasks(flow, "COMPLETED")
     flow.succeed(*call(two, one, "sha1:{one},md5:{two}"), "-resume")
     assert {*searches, "DECIDE"} <= tasks(flow, "CACHED")
+    assert all(path.read_text() == "of a run" for path in earlier)
 
 
 def test_weights_of_one_s_own_that_change_are_not_answered_from_the_cache(tmp_path: Path) -> None:
