@@ -243,6 +243,10 @@ def test_a_reference_that_is_not_whole_or_of_another_encoder_is_named(undisturbe
     assert flow.run("--reference", str(partial), "-resume") == 1
     assert f"--reference '{partial}': lacks 1 of its 2 partitions: no samples file for 00001; let the run" in flow.text
     assert "Submitted" not in flow.text and not flow.out.exists()
+    (partial / "summary.json").unlink()  # as a run that goes on or was killed has none
+    assert flow.run("--leakage", f"part={partial}", "-resume") == 1
+    assert f"--leakage '{partial}': has no summary.json, since the run that writes it has not ended" in flow.text
+    assert "Submitted" not in flow.text and not flow.out.exists()
     other = tmp_path / "other"
     shutil.copytree(undisturbed.out, other)
     for path in (other / "samples").iterdir():  # as an encoder of the same width but other weights would have left them
