@@ -50,10 +50,8 @@ class Call {
     static void accept(String outdir) {
         good = true
         notes(nextflow.Global.session).each { name, file -> place(file, name) }
-        def parameters = Paths.of(outdir).resolve('pipeline_info/parameters.yaml')
-        Files.deleteIfExists(parameters)
         if (System.getenv('PYCURATE_PARAMETERS')) { // of `pycurate run`: the file that it made of its options
-            Files.copy(Path.of(System.getenv('PYCURATE_PARAMETERS')), parameters)
+            Files.copy(Path.of(System.getenv('PYCURATE_PARAMETERS')), Paths.of(outdir).resolve('pipeline_info/parameters.yaml'))
         }
     }
 

@@ -20,7 +20,7 @@ class Options {
         if (value instanceof Boolean) {
             return value ? "--${words}" : "--no-${words}"
         }
-        def text = TorchScript.isNamed(value) ? TorchScript.pinned(value.toString()) : value.toString()
+        def text = name in ['encoder', 'dedup_encoder'] ? Checkpoints.pinned(value.toString()) : value.toString()
         "--${words} ${value instanceof Number ? value : Shell.quote(text)}"
     }
 }

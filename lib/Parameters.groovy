@@ -55,10 +55,10 @@ class Parameters {
         } else if (params.dedup && params.dedup_threshold == null && !Presets.hasThreshold(named)) {
             faults << "--dedup_encoder ${named}: has no threshold of its own; add --dedup_threshold 0.9, say"
         }
-        set.subMap(['encoder', 'dedup_encoder']).findAll { _name, value -> TorchScript.isNamed(value) }.each { name, value ->
+        set.subMap(['encoder', 'dedup_encoder']).findAll { _name, value -> Checkpoints.isScript(value) }.each { name, value ->
             if (!(value ==~ /torchscript:\/.*/)) {
                 faults << "--${name} ${value}: write the absolute path, since tasks run in their own folders"
-            } else if (!Files.isRegularFile(TorchScript.file(value))) {
+            } else if (!Files.isRegularFile(Checkpoints.script(value))) {
                 faults << "--${name} ${Paths.shown(value)}: there is no such file"
             }
         }

@@ -54,6 +54,7 @@ class Published {
     void file(Path source) {
         def name = nameOf(source)
         submit(name) {
+            checkUntouched(source)
             others << entryOf(source)
             publish(source, name)
         }
@@ -66,18 +67,31 @@ class Published {
      */
     Path finish(Path last, List<String> kinds) {
         await()
+        checkUntouched(last)
         others << entryOf(last)
         def manifest = temporary(outdir)
-        removeOld(list(manifest), kinds)
+        def names = list(manifest)
+        if (removeOld(names, kinds) < names.size() - 1) { // the last is still to come
+            def gone = names.findAll { name -> name != nameOf(last) && !Files.exists(outdir.resolve(name)) }
+            throw new AbortOperationException(
+                "of the files that this run published, ${gone.size()} are gone, such as ${outdir}/${gone.min()}; " +
+                    'let nothing else write to --outdir, and run again with -resume'
+            )
+        }
         Files.move(manifest, outdir.resolve('manifest.tsv'), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING)
         publish(last, nameOf(last))
         outdir
     }
 
-    /** The file's name in the output folder: its path in its task's folder, which lies two levels below the work folder. */
+    /** The file's name in the output folder: its path in its task's folder. */
     private static String nameOf(Path source) {
-        def below = nextflow.Global.session.workDir.toRealPath().relativize(source.toRealPath())
-        below.subpath(2, below.nameCount).toString()
+        folderOf(source).relativize(source.toRealPath()).toString()
+    }
+
+    /** The task's folder that a file lies in, two levels below the work folder. */
+    private static Path folderOf(Path source) {
+        def work = nextflow.Global.session.workDir.toRealPath()
+        work.resolve(work.relativize(source.toRealPath()).subpath(0, 2))
     }
 
     private static List<Map> entries(Path record) {
@@ -134,11 +148,23 @@ class Published {
         def size = Files.size(source)
         def cut = size != (entry.bytes as long)
         if (cut || (modified(source) > ended && sha256(source) != entry.sha256)) {
-            throw new AbortOperationException(
-                "${source} was changed after its task ended" + (cut ? ": it has ${size} bytes of ${entry.bytes}" : '') +
-                    "; remove the folder ${folder} and run again with -resume"
-            )
+            refuse(source, folder, cut ? ": it has ${size} bytes of ${entry.bytes}" : '')
         }
+    }
+
+    /** The same of a file that stands in no record, by its time alone; there are file systems that keep whole seconds only. */
+    private static void checkUntouched(Path source) {
+        def folder = folderOf(source)
+        def (time, ended) = [modified(source), modified(folder.resolve('.exitcode'))]
+        if (time > ended && time - time % 1000000 != ended) {
+            refuse(source, folder)
+        }
+    }
+
+    private static void refuse(Path source, Path folder, String how = '') {
+        throw new AbortOperationException(
+            "${source} was changed after its task ended${how}; remove the folder ${folder} and run again with -resume"
+        )
     }
 
     private void publish(Path source, String name) {
@@ -205,25 +231,31 @@ class Published {
         Files.setLastModifiedTime(made, Files.getLastModifiedTime(source)) // by which the copy is known again
     }
 
-    /** Remove what looks like a file of a run and is none of this one; what a person put there has other names. */
-    private void removeOld(Set<String> names, List<String> kinds) {
+    /**
+     * Remove what looks like a file of a run and is none of this one; what a person put there has other names. Gives how
+     * many files of this run are there.
+     */
+    private int removeOld(Set<String> names, List<String> kinds) {
         def ours = kinds.collect { kind -> ~kind }
         def tops = kinds.collect { kind -> kind.contains('/') ? kind.tokenize('/').first() : '' }.toUnique()
-        tops.each { top ->
+        tops.sum { top ->
             def folder = outdir.resolve(top)
             if (!Files.isDirectory(folder)) {
-                return
+                return 0
             }
             def found = folder.toFile().list().toList()
-            def old = found.findAll { file ->
-                def name = top ? "${top}/${file}".toString() : file
-                !names.contains(name) && (file ==~ TEMPORARY || ours.any { kind -> name ==~ kind })
-            }
+            def (own, others) = found.split { file -> names.contains(nameIn(top, file)) }
+            def old = others.findAll { file -> file ==~ TEMPORARY || ours.any { kind -> nameIn(top, file) ==~ kind } }
             old.each { file -> remove(folder.resolve(file)) }
             if (top && old.size() == found.size()) {
                 Files.delete(folder)
             }
+            own.size()
         }
+    }
+
+    private static String nameIn(String top, String file) {
+        top ? "${top}/${file}".toString() : file
     }
 
     /** Remove a file, or the folder of a `pycurate refilter` that was killed, with all in it; what its links lead to stays. */

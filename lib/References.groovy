@@ -177,9 +177,18 @@ class References {
         }
     }
 
-    /** Stop where results lack partitions. pycurate/dedup/sets.py looks closer, but not before the input is embedded. */
+    /**
+     * Stop where results lack partitions, or where a run goes on or did not end well: what it kept is not known then.
+     * pycurate/dedup/sets.py looks closer, but not before the input is embedded.
+     */
     private static void checkWhole(String option, Path folder) {
         def summary = folder.resolve('summary.json')
+        if (!Files.exists(summary) && Files.isDirectory(folder.resolve('partitions'))) {
+            throw new AbortOperationException(
+                "--${option} ${Paths.shown(folder)}: has no summary.json, since the run that writes it has not ended well; " +
+                    'let it finish, or copy all of it'
+            )
+        }
         def count = Files.exists(summary) ? new JsonSlurper().parse(summary).partitions : null
         def expected = numbers(folder, 'partitions', 'tsv')*.toInteger() ?: (0..<(count ?: 1)).toList()
         [samples: 'parquet', img_emb: 'npy'].each { kind, extension ->

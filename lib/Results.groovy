@@ -8,10 +8,11 @@ class Results {
 
     /**
      * When a call is known to be good: without summary and manifest nobody takes what it leaves unfinished for the results
-     * of a run. Gives `found`, for which the run has waited.
+     * of a run. A stub leaves nothing, so they stay. Gives `found`, for which the run has waited.
      */
     static Object begin(String outdir, Object found) {
-        ['summary.json', 'manifest.tsv'].each { name -> Files.deleteIfExists(Paths.of(outdir).resolve(name)) }
+        def old = nextflow.Global.session.stubRun ? [] : ['summary.json', 'manifest.tsv', 'pipeline_info/parameters.yaml']
+        old.each { name -> Files.deleteIfExists(Paths.of(outdir).resolve(name)) }
         Call.accept(outdir)
         found
     }

@@ -9,6 +9,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,8 @@ _SEE = "see pycurate/models/protocols.py and pycurate/filters/protocol.py"
 
 TORCHSCRIPT = "torchscript:"
 """What a model in a file of torch.jit.save is named with, before its path."""
+
+_PINNED = re.compile(r"(.*?)(?:#([0-9a-f]{64}))?", re.DOTALL)
 
 
 @contextmanager
@@ -72,6 +75,15 @@ def _place(error: BaseException) -> str:
 def is_class(spec: str) -> bool:
     """Whether `spec` names a class rather than an open_clip model or a file."""
     return ":" in spec and not spec.startswith(("local-dir:", "hf-hub:", TORCHSCRIPT))
+
+
+def unpinned(spec: str) -> tuple[str, str | None]:
+    """The name of an encoder, and the SHA-256 that its files must have, if the workflow wrote that behind it.
+
+    It stands behind a `#` (lib/Checkpoints.groovy), so that Nextflow knows other files under one name.
+    """
+    name, due = _PINNED.fullmatch(spec).groups()  # type: ignore[union-attr]
+    return name, due
 
 
 def load_class(spec: str) -> type[Any]:

@@ -19,7 +19,7 @@ from pycurate.files import atomic, believed, changed_only_by, open_regular, sha2
 from pycurate.fingerprint import content_hash
 from pycurate.models.presets import is_open_clip
 from pycurate.models.selection import ModelSelection
-from pycurate.plugins import is_class
+from pycurate.plugins import is_class, unpinned
 
 FOLDER = ".verified"
 """Where findings are kept, in the folder that holds those of weights: these must not change for that."""
@@ -70,7 +70,7 @@ def _published(spec: str) -> bool:
     """Whether a model is pycurate's own or of open_clip's list, so that its code and files are known."""
     if is_class(spec):
         return spec.startswith("pycurate.models.builtin.")
-    return is_open_clip(spec) and ":" not in spec and not Path(spec.partition("/")[2]).exists()
+    return is_open_clip(spec) and ":" not in spec and not Path(unpinned(spec)[0].partition("/")[2]).exists()
 
 
 def _machine() -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from pycurate.errors import ModelError
 from pycurate.files import sha256_of
 from pycurate.models.protocols import Encoder
 from pycurate.results.encoder import EncoderIdentity
@@ -23,6 +24,15 @@ def identity_of(encoder: Encoder, views: int = 1) -> EncoderIdentity:
     module = "" if kind.__module__.startswith("pycurate_user_") else f"{kind.__module__}:"
     name = getattr(encoder, "identity", f"{module}{kind.__qualname__}")
     return EncoderIdentity(str(name), str(sha256), asdict(encoder.view), views, getattr(encoder, "precision", ""))
+
+
+def check_pin(shown: object, sha256: str, due: str | None) -> None:
+    """Raise ModelError unless the files that an error calls `shown` have the hash that is `due`, if one is."""
+    if due not in (None, sha256):
+        raise ModelError(
+            f"{shown} has SHA-256 {sha256} where {due} is due, since it was changed after the run began; start the run "
+            "again with -resume."
+        )
 
 
 def sha256_of_files(files: Sequence[Path]) -> str:

@@ -20,7 +20,7 @@ from pycurate.errors import ModelError, UsageError
 from pycurate.images.views import View
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
 from pycurate.parameters import default_of
-from pycurate.plugins import TORCHSCRIPT, called, check_arguments, check_method, is_class, load_class, nearest
+from pycurate.plugins import TORCHSCRIPT, called, check_arguments, check_method, is_class, load_class, nearest, unpinned
 
 
 @dataclass(frozen=True)
@@ -214,6 +214,7 @@ def reads_pixels(spec: str) -> bool:
 def check_fit(spec: str, encoder: str) -> None:
     """Raise UsageError if the scorer's class has `encoders`, the names of those it was trained on, and not this one."""
     encoders: tuple[str, ...] | None = getattr(load_class(spec), "encoders", None)
+    encoder, _ = unpinned(encoder)
     # QuickGELU follows from the tag, so both names of an open_clip model mean the same encoder.
     if encoders is not None and encoder.replace("-quickgelu/", "/") not in encoders:
         raise UsageError(

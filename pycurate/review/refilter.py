@@ -21,7 +21,7 @@ from pycurate.report.examples import select_examples
 from pycurate.report.selection import selection
 from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
-from pycurate.results.manifest import Entry, entry_of, names_in, read_manifest, refreshed, write_manifest
+from pycurate.results.manifest import Entry, entry_of, listed, names_in, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, side_by_side, stream
 from pycurate.review.earlier import criteria_of
@@ -202,6 +202,17 @@ def replace(work: Path, target: Path) -> None:
                     (target / name).rename(work / name)
                 (old / name).rename(target / name)
         raise
+    for folder in old.iterdir():
+        if folder.is_dir() and not folder.is_symlink():
+            _give_back(folder, target / folder.name)
+
+
+def _give_back(old: Path, new: Path) -> None:
+    """Move what a person put in a folder of results from the old one to the new one: files that no run leaves."""
+    for path in old.iterdir():
+        if not listed(f"{new.name}/{path.name}") and not path.name.startswith(".pycurate-"):
+            new.mkdir(exist_ok=True)
+            path.rename(new / path.name)
 
 
 def _take_tables(results: Path, work: Path, target: Path) -> None:

@@ -3,9 +3,11 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from by_hand import CLASSES
 from tiny_clip import save_tiny
 
+from pycurate.errors import ModelError
 from pycurate.models.builtin.efficientnet import WEIGHTS_SHA256
 from pycurate.models.identity import identity_of
 from pycurate.models.presets import PRESETS, load_encoder
@@ -33,4 +35,9 @@ def test_a_checkpoint_of_one_s_own_is_known_by_its_bytes(tmp_path: Path) -> None
     one = save_tiny(tmp_path / "a")
     moved = f"local-dir:{shutil.copytree(tmp_path / 'a', tmp_path / 'b')}"
     other = save_tiny(tmp_path / "c", preparation={"mean": [0.1, 0.2, 0.3]})  # equal weights, other pixels
-    assert identity(one, tmp_path) == identity(moved, tmp_path) != identity(other, tmp_path)
+    known = identity(one, tmp_path)
+    assert known == identity(moved, tmp_path) != identity(other, tmp_path)
+    # As the workflow pins it to what the files were when a run began.
+    assert identity(f"{one}#{known.sha256}", tmp_path) == known
+    with pytest.raises(ModelError, match="was changed after the run began"):
+        load_encoder(f"{other}#{known.sha256}", tmp_path, "cpu")

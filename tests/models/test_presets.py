@@ -78,6 +78,13 @@ def test_a_head_is_refused_on_an_encoder_it_was_not_trained_on(head: type, tmp_p
         load_scorer(spec, tmp_path, "cpu", head.encoders[0].replace("/", "-quickgelu/"))  # type: ignore[attr-defined]
 
 
+def test_a_scorer_fits_its_encoder_as_the_workflow_names_it(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("class Own:\n    encoders = ('ViT-B-32//mine.pt',)\n")
+    check_fit(f"{tmp_path}/own.py:Own", "ViT-B-32//mine.pt#" + "0" * 64)
+    with pytest.raises(UsageError, match="was trained on embeddings of"):
+        check_fit(f"{tmp_path}/own.py:Own", "ViT-B-32//other.pt#" + "0" * 64)
+
+
 def test_what_is_no_scorer_and_no_filter_is_refused_when_it_is_made(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("class Own:\n    def __init__(self, *_): ...\n    score = passes = 3\n")
     with pytest.raises(UsageError, match=r"own\.py:Own is not a scorer: it needs `score`"):

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tiny_clip import save_tiny
 
+from pycurate.models.findings import findings_path
+from pycurate.models.selection import select_models
 from scripts import called
 
 
@@ -51,6 +53,9 @@ def test_nothing_is_kept_of_ones_own_models(tmp_path: Path) -> None:
     words = ["--encoder", save_tiny(tmp_path / "tiny"), "--device", "cpu", "--model-dir", str(tmp_path / "models")]
     assert called("models", "verify", *words, "--keep").exit_code == 0
     assert not (tmp_path / ".verified").exists()
+    (tmp_path / "mine.pt").touch()
+    for pin in ("", "#" + "0" * 64):  # as it is named, and as the workflow names it
+        assert findings_path(select_models("light", tmp_path, encoder=f"ViT-B-32/{tmp_path}/mine.pt{pin}")) is None
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

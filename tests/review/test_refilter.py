@@ -75,8 +75,10 @@ def test_what_scripts_left_is_whole_when_it_was_changed_in_place(tmp_path: Path)
     decide_by(results, Filtering(), dedup=False)
     write_report(results, Setup())
     assert not (results / "manifest.tsv").exists() and (results / "pipeline_info" / "versions.json").exists()
+    (results / "curated" / "notes.txt").write_text("mine")
     done = pycurate("refilter", results, "--no-dedup", "--write", results)
     assert done.returncode == 0, done.stderr
+    assert (results / "curated" / "notes.txt").read_text() == "mine"
     tars, indices = ({path.stem for path in results.glob(f"curated/*.{kind}")} for kind in ("tar", "idx"))
     assert tars == indices != set()
     done = pycurate("verify", results)

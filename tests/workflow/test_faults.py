@@ -64,8 +64,8 @@ FAULTS = {  # test: the fault, its result. docs/faults.md holds this table.
         "Shards in them are left out, and the run says so; another run gives the same results.",
     ),
     "a_reference_that_is_not_whole_or_of_another_encoder_is_named": (
-        "A reference lacks partitions, or was embedded by another encoder",
-        "The run fails and names it; with partitions missing, before any task starts.",
+        "A reference lacks partitions or its summary, or was embedded by another encoder",
+        "The run fails and names it; with partitions or the summary missing, before any task starts.",
     ),
     # Those of test_calls.py:
     "a_refused_call_leaves_every_file_as_it_was": (

@@ -156,16 +156,29 @@ def test_a_run_removes_what_a_killed_refilter_left(undisturbed: Flow) -> None:
 
 def test_a_task_s_file_that_was_cut_later_is_named(undisturbed: Flow, tmp_path: Path) -> None:
     flow = replace(undisturbed.beside("cut"), options=(*undisturbed.options, "--images_per_tar", "7"))
+    running, samples = flow.start("-resume"), flow.out / "samples" / "samples_00000.parquet"
+    wait_until(lambda: samples.exists() or running.poll() is not None, "a file to be published")
+    samples.unlink()  # before WRITE has begun
+    assert running.wait(LIMIT) == 1
+    assert f"of the files that this run published, 1 are gone, such as {samples}; let nothing else" in flow.text
+    assert not (flow.out / "summary.json").exists() and not (flow.out / "manifest.tsv").exists()
     flow.succeed("-resume")
+
+    def remove_folder_of(name: str) -> str:
+        """Resume, and remove the folder that is named for this file; what else is said of it."""
+        assert flow.run("-resume") == 1, flow.text
+        assert not (flow.out / "summary.json").exists()
+        named, *_ = re.findall(rf"{name} was changed after its task ended(.*); remove the folder (\S+) and", flow.text)
+        shutil.rmtree(named[1])
+        return str(named[0])
+
+    (flow.out / "report.html").write_text("edited")  # whose hash no task has recorded
+    assert remove_folder_of("report.html") == ""
     tar = flow.out / "curated" / "00001.tar"
     assert tar.stat().st_nlink == 2
     size = tar.stat().st_size
     os.truncate(tar, size // 2)  # and with it the task's, to which it is a link
-    assert flow.start("-resume").wait(LIMIT) == 1
-    named, *_ = [line for line in flow.text.splitlines() if "00001.tar was changed after its task ended" in line]
-    assert f"{size // 2} bytes of {size}; remove the folder" in named
-    assert not (flow.out / "summary.json").exists()
-    shutil.rmtree(named.split("remove the folder ")[1].split(" and run again")[0])
+    assert remove_folder_of("00001.tar") == f": it has {size // 2} bytes of {size}"
     # Nor can anything take a name that is a folder's.
     (flow.out / "uids_kept.npy").unlink()
     (flow.out / "uids_kept.npy" / "mine").mkdir(parents=True)
@@ -229,6 +242,10 @@ def test_a_reference_that_is_not_whole_or_of_another_encoder_is_named(undisturbe
     (partial / "samples" / "samples_00001.parquet").unlink()
     assert flow.run("--reference", str(partial), "-resume") == 1
     assert f"--reference '{partial}': lacks 1 of its 2 partitions: no samples file for 00001; let the run" in flow.text
+    assert "Submitted" not in flow.text and not flow.out.exists()
+    (partial / "summary.json").unlink()  # as a run that goes on or was killed has none
+    assert flow.run("--leakage", f"part={partial}", "-resume") == 1
+    assert f"--leakage '{partial}': has no summary.json, since the run that writes it has not ended" in flow.text
     assert "Submitted" not in flow.text and not flow.out.exists()
     other = tmp_path / "other"
     shutil.copytree(undisturbed.out, other)

@@ -42,6 +42,10 @@ def test_sets_and_lists_that_swap_places_or_change_inside_are_not_answered_from_
         sets = ("--reference", f"{first},{second}", "--similar", named, "--leakage", named)
         return (*sets, "--blocklist", lists.format(one=f"{one}.txt", two=f"{two}.txt"))
 
+    earlier = [flow.out / name for name in ("summary.json", "manifest.tsv", "pipeline_info/parameters.yaml")]
+    for path in earlier:  # of a run, whose results a stub leaves as they are
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("of a run")
     searches = {"COMPARE_TARGETS", "DEDUP_PAIRS", "DEDUP_LEAKAGE"}
     flow.succeed(*call(one, two, "md5:{one},sha1:{two}"))
     flow.succeed(*call(one, two, "sha1:{one},md5:{two}"), "-resume")
@@ -53,6 +57,30 @@ def test_sets_and_lists_that_swap_places_or_change_inside_are_not_answered_from_
     assert searches <= tasks(flow, "COMPLETED")
     flow.succeed(*call(two, one, "sha1:{one},md5:{two}"), "-resume")
     assert {*searches, "DECIDE"} <= tasks(flow, "CACHED")
+    assert all(path.read_text() == "of a run" for path in earlier)
+
+
+def test_weights_of_one_s_own_that_change_are_not_answered_from_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    config, checkpoint = (tmp_path / name for name in ("own/open_clip_config.json", "own.pt"))
+    flow = Flow(tmp_path, ("-profile", "test", "-stub-run", "--model_dir", "models"))
+
+    def ran(scores: str, duplicates: str) -> set[str]:
+        flow.succeed(
+            *("--encoder", scores, "--aesthetic", "false", "--nsfw", "false", "-resume"),
+            *("--dedup_encoder", duplicates, "--dedup_threshold", "0.9"),
+        )
+        return tasks(flow, "COMPLETED") & {"MODELS_VERIFY", "EMBED"}
+
+    for file in (config, checkpoint):
+        file.write_text("one")
+    named = (f"local-dir:{tmp_path}/own", f"ViT-B-32/{checkpoint}")
+    assert ran(*named) and not ran(*named)
+    for file in (config, checkpoint):
+        times = file.stat()
+        file.write_text("two")
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert ran(*named) == {"MODELS_VERIFY", "EMBED"}
 
 
 def test_cores_that_nextflow_lost_count_of_are_found_again(tmp_path: Path) -> None:

@@ -26,10 +26,11 @@ from pycurate.errors import ModelError, UsageError
 from pycurate.hardware import on_all_cores
 from pycurate.images.render import normalise
 from pycurate.images.views import View
-from pycurate.models.identity import sha256_of_files
+from pycurate.models.identity import check_pin, sha256_of_files
 from pycurate.models.precision import AUTO, FORMATS, precision_on
 from pycurate.models.uninitialised import Uninitialised
 from pycurate.models.weights import HubWeights, fetch_pair, opened_pair
+from pycurate.plugins import unpinned
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ class ClipSource:
     """Where an open_clip model comes from: of `hub` and `path` one is given.
 
     `model` is open_clip's name of the architecture, or local-dir:FOLDER. `config` is what its list says of the tag:
-    mean, std, interpolation, resize_mode, quick_gelu; empty for checkpoints of one's own.
+    mean, std, interpolation, resize_mode, quick_gelu; empty for checkpoints of one's own. `due` is the SHA-256 that
+    those must have, if one is known.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ClipSource:
     config: dict[str, Any]
     hub: HubWeights | None = None
     path: Path | None = None
+    due: str | None = None
 
     @property
     def folder(self) -> bool:
@@ -73,6 +76,7 @@ class ClipSource:
 
 def find_source(spec: str) -> ClipSource:
     """What a name means. Raises UsageError, naming the nearest right name, if it means nothing."""
+    spec, due = unpinned(spec)
     if spec.startswith("hf-hub:"):
         raise UsageError(
             f"{spec!r} cannot be downloaded by pycurate; run `hf download "
@@ -82,7 +86,7 @@ def find_source(spec: str) -> ClipSource:
         folder = Path(spec.removeprefix(LOCAL))
         if not (folder / CONFIG).is_file():
             raise UsageError(f"{folder} is not a folder with an {CONFIG}.")
-        return ClipSource(spec, spec, {}, path=folder)
+        return ClipSource(spec, spec, {}, path=folder, due=due)
     model, _, tag = spec.partition("/")
     config = open_clip.get_pretrained_cfg(model, tag)
     if config:
@@ -92,7 +96,7 @@ def find_source(spec: str) -> ClipSource:
         names = (file,) if file else (HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME)
         return ClipSource(name, model, config, hub=HubWeights(name, repository, names))
     if model in open_clip.list_models() and Path(tag).is_file():
-        return ClipSource(spec, model, {}, path=Path(tag))
+        return ClipSource(spec, model, {}, path=Path(tag), due=due)
     pairs = open_clip.list_pretrained(as_str=False)
     close = difflib.get_close_matches(spec, [f"{model}/{tag}" for model, tag in pairs], n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else "."
@@ -137,6 +141,7 @@ class OpenClip:
         if self._device.type == "cuda" and os.environ.get("TORCH_COMPILE_DISABLE") != "1":  # torch's own switch
             self.compile()
         self.sha256 = source.hub.stated(model_dir) if source.hub else sha256_of_files(source.files())
+        check_pin(source.path, self.sha256, source.due)
         self._tokenize: Callable[[list[str]], torch.Tensor] | None = None
         self._model_name = source.model
         self.preparation: dict[str, Any] = open_clip.get_model_preprocess_cfg(self._model)

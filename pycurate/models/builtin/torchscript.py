@@ -1,7 +1,6 @@
 """Encoders that are published as TorchScript: a file that holds the network's code beside its weights."""
 
 import json
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from pycurate.files import unchanging
 from pycurate.hardware import on_all_cores
 from pycurate.images.render import normalise
 from pycurate.images.views import View
-from pycurate.plugins import TORCHSCRIPT
+from pycurate.models.identity import check_pin
+from pycurate.plugins import TORCHSCRIPT, unpinned
 
 FACTS = "pycurate.json"
 """An extra file within the model's (`_extra_files` of torch.jit.save): `view`, by the fields of View, `mean`, `std`."""
@@ -39,14 +39,10 @@ class TorchScript:
 
     def __init__(self, spec: str, device: str) -> None:
         self.identity = self.name  # not its path: the file may lie elsewhere the next time
-        file, due = re.fullmatch(r"(.*?)(?:#([0-9a-f]{64}))?", spec.removeprefix(TORCHSCRIPT), re.DOTALL).groups()  # type: ignore[union-attr]
+        file, due = unpinned(spec.removeprefix(TORCHSCRIPT))
         try:
             with unchanging(Path(file)) as (name, self.sha256):
-                if due not in (None, self.sha256):
-                    raise ModelError(
-                        f"{file} has SHA-256 {self.sha256} where {due} is due, since it was changed after the run "
-                        "began; start the run again with -resume."
-                    )
+                check_pin(file, self.sha256, due)
                 self._load(name, file, device)
         except FileNotFoundError as error:
             raise UsageError(f"There is no file {file} to load a TorchScript model from.") from error
