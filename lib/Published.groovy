@@ -145,6 +145,9 @@ class Published {
 
     /** Stop if a task's file is not what its task left. It is read only if its time says that it may have been changed. */
     private static void check(Path source, Map entry, long ended, Path folder) {
+        if (!Files.exists(source)) {
+            refuse(source, folder, ': it is gone')
+        }
         def size = Files.size(source)
         def cut = size != (entry.bytes as long)
         if (cut || (modified(source) > ended && sha256(source) != entry.sha256)) {

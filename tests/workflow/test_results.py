@@ -187,6 +187,8 @@ def test_a_task_s_file_that_was_cut_later_is_named(undisturbed: Flow, tmp_path: 
     shutil.rmtree(flow.out / "uids_kept.npy")
     flow.succeed("-resume")
     assert is_sound(flow.out) and tar.stat().st_size == size
+    next(path for path in flow.work.rglob(tar.name) if path.samefile(tar)).unlink()
+    assert remove_folder_of("00001.tar") == ": it is gone"
 
 
 def test_an_image_that_changed_since_it_was_embedded_is_named(undisturbed: Flow, shards: Path, tmp_path: Path) -> None:
