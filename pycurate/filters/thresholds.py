@@ -63,7 +63,7 @@ class Threshold:
 
 
 def score_of(scores: pa.Table, column: str) -> np.ndarray:
-    """float64 (n,): a score of each row, NaN where it has none. Raises UsageError if no column of numbers is called so."""
+    """float64 (n,): a score of each row, NaN where it has none. Raises UsageError if it is no column of numbers."""
     if column not in scores.column_names or pa.types.is_string(scores.schema.field(column).type):
         there = ", ".join(name for name in scores.column_names if name not in (*SAMPLES.names, *LABELS)) or "none"
         more = "add a scorer that computes it"
