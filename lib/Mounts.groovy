@@ -28,9 +28,8 @@ class Mounts {
             return ''
         }
         def given = Stores.isAddress(input) ? null : Path.of(input)
-        def named = !given ? [] : Files.isRegularFile(given) && !input.toLowerCase().endsWith('.tar')
-            ? [given, *Files.readAllLines(given)*.trim().findAll { line -> line && !line.startsWith('#') && !Stores.isAddress(line) }.collect { line -> given.resolveSibling(line) }]
-            : [given]
+        def isList = given && Files.isRegularFile(given) && !input.toLowerCase().endsWith('.tar')
+        def named = [given].findAll() + (isList ? listed(given) : [])
         def mounted = new PathTrie() // what Nextflow mounts for a task without files
         [nextflow.Global.session.baseDir.resolve('bin'), nextflow.Global.session.workDir.resolve('00/0')].each { path -> mounted.add(path) }
         def taken = strict() ? mounted.longest() : []
@@ -41,6 +40,13 @@ class Mounts {
     static String engine() {
         def config = nextflow.Global.session.containerConfig
         config?.isEnabled() ? config.engine : null
+    }
+
+    /** The paths in a list of shards, as pycurate/shards/listing.py reads it, which says what is wrong with a list. */
+    private static List<Path> listed(Path listing) {
+        def text = new String(Files.readAllBytes(listing), 'UTF-8') - ~/^\uFEFF/ // without a byte order mark
+        def lines = text.readLines()*.trim()
+        lines.findAll { line -> line && !line.startsWith('#') && !Stores.isAddress(line) }.collect { line -> listing.resolveSibling(line) }
     }
 
     private static boolean strict() {

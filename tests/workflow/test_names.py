@@ -227,7 +227,9 @@ def test_each_engine_is_told_to_mount_the_shards(tmp_path: Path, engine: str) ->
     known = tmp_path / "known"
     known.mkdir()
     (known / "list.txt").write_text("0" * 32)
-    options = ["--input", str(folder), "--model_dir", str(tmp_path / "models"), "--container", "/images/here/pycurate"]
+    (tmp_path / "shards.txt").write_text(f"{folder.name}\n", encoding="utf-8-sig")
+    options = ["--input", f"{tmp_path}/shards.txt", "--model_dir", str(tmp_path / "models")]
+    options += ["--container", "/images/here/pycurate"]
     options += ["--blocklist", f"md5:{known}/list.txt"]
     flow = Flow(tmp_path / "launch", (*options, "-profile", engine), env)
     assert flow.run() != 0
