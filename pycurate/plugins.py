@@ -35,7 +35,7 @@ _SEE = "see pycurate/models/protocols.py and pycurate/filters/protocol.py"
 TORCHSCRIPT = "torchscript:"
 """What a model in a file of torch.jit.save is named with, before its path."""
 
-_PINNED = re.compile(r"(.*?)(?:#([0-9a-f]{64}))?", re.DOTALL)
+_PIN = re.compile(r"#([0-9a-f]{64})\Z")
 
 
 @contextmanager
@@ -82,8 +82,8 @@ def unpinned(spec: str) -> tuple[str, str | None]:
 
     It stands behind a `#` (lib/Checkpoints.groovy), so that Nextflow knows other files under one name.
     """
-    name, due = _PINNED.fullmatch(spec).groups()  # type: ignore[union-attr]
-    return name, due
+    pin = _PIN.search(spec)
+    return (spec[: pin.start()], pin[1]) if pin else (spec, None)
 
 
 def load_class(spec: str) -> type[Any]:
