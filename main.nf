@@ -167,5 +167,5 @@ workflow {
     }
 
     def run = workflow
-    run.onComplete { Results.finish(run.success && !run.stubRun, Paths.outdir(), Stores.destination()) }
+    run.onComplete { Results.finish(run.success && !run.stubRun && !run.preview, Paths.outdir(), Stores.destination()) }
 }

@@ -89,6 +89,8 @@ def test_a_refused_call_leaves_every_file_as_it_was(undisturbed: Flow, tmp_path:
     assert re.search(r"if that run is dead, the folder is free in 1\d\d s", flow.text)
     (flow.out / LOCK).unlink()
     assert state(flow.out) == before
+    assert flow.run("-preview") == 0 and "Report: " not in flow.text  # of the earlier run, whose counts would follow
+    assert state(flow.out) == before
     assert history.read_text() == runs  # -resume still goes on with the run
 
 
