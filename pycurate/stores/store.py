@@ -31,6 +31,8 @@ CHUNK = 1 << 16  # bytes that may be read twice after a broken connection
 ATTEMPTS = 3  # in a row without a byte, each after the library's own
 STATUS = re.compile(r"status code: (\d{3}[^:\n]*)")
 UNSET = ("169.254.169.254", "metadata.google.internal", "Account must be specified")  # where it looks for credentials
+OTHER_BYTES = "the server sent other bytes than were asked for"
+OTHER_SERVER = "use a server that sends parts of files, or copy the shards"
 CODE = re.compile(r"<Code>(\w+)</Code>")
 
 
@@ -83,18 +85,21 @@ def read_range(known: Object, start: int, stop: int) -> bytes:
     """
     place = place_of(known.address)
     store = store_of(place.scheme, place.root)
-    data = bytearray(stop - start)
-    done = 0
+    size = stop - start
+    data = bytearray()
     attempt = 0
-    while done < len(data):
+    while len(data) < size:
         try:
             with explained(known.address):
-                answer = store.get(place.path, options={"range": (start + done, stop)})
+                answer = store.get(place.path, options={"range": (start + len(data), stop)})
                 _check(known, answer.meta)
                 for chunk in answer.stream(min_chunk_size=CHUNK):
-                    data[done : done + len(chunk)] = chunk
-                    done += len(chunk)
+                    data += chunk
                     attempt = 0
+                    if len(data) > size:
+                        break
+                if len(data) != size:  # though the answer came whole
+                    raise StoreError(_sentence(known.address, "read", OTHER_BYTES, OTHER_SERVER))
         except StoreError as error:
             attempt += 1
             if not error.passing or attempt == ATTEMPTS:
@@ -187,15 +192,9 @@ def _explanation(address: str, error: Exception, failed: str) -> StoreError:
     elif "redirect without LOCATION" in text:
         cause, remedy = "the bucket is in another region", "set AWS_REGION"
     elif "Range request not supported" in text:
-        cause, remedy = (
-            "the server ignores the header Range",
-            "use a server that sends parts of files, or copy the shards",
-        )
+        cause, remedy = "the server ignores the header Range", OTHER_SERVER
     elif "Requested " in text and ", got " in text:
-        cause = (
-            "the server sent other bytes than were asked for (" + text.partition("Requested ")[2].split("\n")[0] + ")"
-        )
-        remedy = "use a server that sends parts of files, or copy the shards"
+        cause, remedy = f"{OTHER_BYTES} ({text.partition('Requested ')[2].splitlines()[0]})", OTHER_SERVER
     elif status:
         cause, remedy, passing = said, "try again later, or ask its owner", status[1][0] == "5"
     elif "dns error" in text:
@@ -206,7 +205,11 @@ def _explanation(address: str, error: Exception, failed: str) -> StoreError:
         cause, remedy, passing = "the connection broke or stood still", "check the network and the server", True
     else:
         cause, remedy = _first(text), "check the network, and docs/stores.md"
-    return StoreError(f"{without_secrets(address)} cannot be {failed}: {cause}; {remedy}.", passing)
+    return StoreError(_sentence(address, failed, cause, remedy), passing)
+
+
+def _sentence(address: str, failed: str, cause: str, remedy: str) -> str:
+    return f"{without_secrets(address)} cannot be {failed}: {cause}; {remedy}."
 
 
 def _first(text: str) -> str:

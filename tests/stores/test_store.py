@@ -49,7 +49,14 @@ def test_a_slow_server(known: Object, web: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ranges", "cause"), [("ignored", "ignores"), ("wrong", "other bytes"), ("short", "connection broke")]
+    ("ranges", "cause"),
+    [
+        ("ignored", "ignores"),
+        ("wrong", "other bytes"),
+        ("short", "connection broke"),
+        ("none", "other bytes"),
+        ("more", "other bytes"),
+    ],
 )
 def test_a_server_that_lies_about_ranges(known: Object, web: Web, ranges: str, cause: str) -> None:
     web.ranges = ranges

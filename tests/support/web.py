@@ -22,7 +22,8 @@ class Web:
     `cut`: of every so many answers to GET the connection of one ends in the middle. `busy`: the statuses of the next
     answers, such as 503 or 429, with `Retry-After`. `pause`: seconds before each PART. `changes`: after so many answers
     to GET another ETag. `ranges`: "met"; "ignored": the whole file is sent; "wrong": other bytes, which are named
-    truly; "short": fewer than are named. `status`: of every answer, if not 200.
+    truly; "short": the connection ends before all that are named are sent; "none", "more": none or more are sent than
+    are named, and that is all. `status`: of every answer, if not 200.
     """
 
     folder: Path
@@ -78,6 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
         else:
             self.send_response(200)
+        stop = {"none": start, "more": stop + 1}.get(web.ranges, stop)
         self.send_header("ETag", web.etag(path))
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(stop - start))
