@@ -2,17 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 
 from pycurate.errors import StoreError, UsageError
 from pycurate.shards.patterns import ranges
 from pycurate.stores.address import is_web, normalised, place_of
-from pycurate.stores.store import Object, head, listed
+from pycurate.stores.store import Object, heads, listed
 
 WILD = "*?["
 ASKED = 100  # shards of a brace range in a folder up to which each is asked for, and the folder is not listed
-THREADS = 16  # requests at a time
 
 Named = tuple[str, Object]
 """The name of a shard and what the store holds."""
@@ -93,8 +91,7 @@ def _matching(folder: str, pattern: str) -> list[Object]:
     pieces = ranges(pattern)
     wild = [piece for piece in pieces if any(one in piece for one in WILD)]
     if not wild and (len(pieces) <= ASKED or is_web(place_of(folder + "x").scheme)):
-        with ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(lambda piece: head(folder + piece), pieces))
+        return heads(folder + piece for piece in pieces)
     deep = any("/" in piece for piece in pieces)
     held = {one.address.removeprefix(folder): one for one in listed(folder, deep)}
     found: dict[str, Object] = {}

@@ -6,7 +6,8 @@ fail, answers 429 and 5xx, and answers that end early are tried again, the last 
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +30,7 @@ CLIENT = {
 }
 CHUNK = 1 << 16  # bytes that may be read twice after a broken connection
 ATTEMPTS = 3  # in a row without a byte, each after the library's own
+AT_ONCE = 16  # requests of `heads`
 STATUS = re.compile(r"status code: (\d{3}[^:\n]*)")
 UNSET = ("169.254.169.254", "metadata.google.internal", "Account must be specified")  # where it looks for credentials
 OTHER_BYTES = "the server sent other bytes than were asked for"
@@ -53,6 +55,12 @@ def head(address: str) -> Object:
     place = place_of(address)
     with explained(address):
         return _object(address, store_of(place.scheme, place.root).head(place.path))
+
+
+def heads(addresses: Iterable[str]) -> list[Object]:
+    """What lies at each of the addresses, by several requests at a time. Raises as `head` does."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(head, addresses))
 
 
 def listed(address: str, deep: bool) -> Iterator[Object]:
@@ -161,9 +169,8 @@ def _listed_repository(root: str, folder: str, deep: bool) -> Iterator[Object]:
     tree = HfApi().list_repo_tree(
         repository, folder.strip("/") or None, recursive=deep, revision=revision, repo_type="dataset"
     )
-    for entry in tree:
-        if isinstance(entry, RepoFile) and entry.path.lower().endswith(".tar"):
-            yield head(root + entry.path)
+    names = [entry.path for entry in tree if isinstance(entry, RepoFile) and entry.path.lower().endswith(".tar")]
+    yield from heads(root + name for name in names)
 
 
 @contextmanager
@@ -179,16 +186,17 @@ def explained(address: str, failed: str = "read") -> Iterator[None]:
 
 def _explanation(address: str, error: Exception, failed: str) -> StoreError:
     text = without_secrets(str(error))
-    status = STATUS.search(text)
+    status = _status(error, text)
     code = CODE.search(text)
-    said = " ".join([status[1].strip() if status else "", f"({code[1]})" if code else ""]).strip()
+    said = " ".join([status, f"({code[1]})" if code else ""]).strip()
     passing = False
     if isinstance(error, FileNotFoundError) or said.startswith("404"):
         cause, remedy = said or "404 Not Found", "check the name of the bucket or host and the path"
     elif any(word in text for word in UNSET):
         cause, remedy = "no credentials are set", "set them as docs/stores.md says, also for a public bucket"
-    elif status and status[1][:3] in ("401", "403"):
-        cause, remedy = said, "check the credentials in the environment and what they permit (docs/stores.md)"
+    elif status[:3] in ("401", "403"):  # also for what does not exist, if nothing permits to see that
+        remedy = "check the credentials in the environment, what they permit, and the name (docs/stores.md)"
+        cause = said
     elif "redirect without LOCATION" in text:
         cause, remedy = "the bucket is in another region", "set AWS_REGION"
     elif "Range request not supported" in text:
@@ -196,7 +204,7 @@ def _explanation(address: str, error: Exception, failed: str) -> StoreError:
     elif "Requested " in text and ", got " in text:
         cause, remedy = f"{OTHER_BYTES} ({text.partition('Requested ')[2].splitlines()[0]})", OTHER_SERVER
     elif status:
-        cause, remedy, passing = said, "try again later, or ask its owner", status[1][0] == "5"
+        cause, remedy, passing = said, "try again later, or ask its owner", status[0] == "5"
     elif "dns error" in text:
         cause, remedy = "its host is not known", "check the address, and AWS_ENDPOINT_URL if it is set"
     elif "ConnectionRefused" in text:
@@ -210,6 +218,15 @@ def _explanation(address: str, error: Exception, failed: str) -> StoreError:
 
 def _sentence(address: str, failed: str, cause: str, remedy: str) -> str:
     return f"{without_secrets(address)} cannot be {failed}: {cause}; {remedy}."
+
+
+def _status(error: Exception, text: str) -> str:
+    """What a store answered, such as `404 Not Found`; empty if it did not."""
+    response = getattr(error, "response", None)  # of huggingface_hub's errors
+    if response is not None:
+        return f"{response.status_code} {response.reason_phrase}"
+    found = STATUS.search(text)
+    return found[1].strip() if found else ""
 
 
 def _first(text: str) -> str:

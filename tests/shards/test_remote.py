@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from dataset_hub import dataset_hub
 from s3 import S3
 from web import web_server
 
 from pycurate.errors import UsageError
 from pycurate.shards.listing import find_shards, search
+from pycurate.shards.opening import open_shard
 from pycurate.stores import store
 from pycurate.stores.store import Object
 
@@ -52,6 +54,29 @@ def test_a_long_range_is_listed_and_a_gap_in_it_named(
         assert names(f"{bucket}/{{a,b}}/00000.tar") == ["a/00000.tar", "b/00000.tar"]
         with pytest.raises(UsageError, match=r"b/00001\.tar"):
             names(f"{bucket}/{{a,b}}/0000{{0,1}}.tar")
+
+
+def test_a_dataset_on_hugging_face_is_listed(four_shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with dataset_hub(four_shards.parent, "secret") as (hub, files):
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub)
+        monkeypatch.setenv("HF_TOKEN", "secret")
+        store.store_of.cache_clear()
+        for form in FORMS:
+            found = find_shards(f"hf://datasets/someone/set@v2/in put{form}")
+            local = find_shards(str(four_shards) + form)
+            assert [(one.name, one.bytes) for one in found] == [(one.name, one.bytes) for one in local], form
+        (first,) = find_shards("hf://datasets/someone/set/in put/a/00000.tar")
+        with open_shard(first.path) as file:
+            assert file.read() == (four_shards / "a" / "00000.tar").read_bytes()
+        assert not files.shown  # the token is for the hub alone
+        with pytest.raises(UsageError, match="404 Not Found; check the name"):
+            names("hf://datasets/someone/set/nowhere")
+        monkeypatch.setenv("HF_TOKEN", "another")
+        store.store_of.cache_clear()
+        for form in ("", "/a/00000.tar"):
+            with pytest.raises(UsageError, match="401 Unauthorized; check the credentials"):
+                names(f"hf://datasets/someone/set/in put{form}")
+    store.store_of.cache_clear()
 
 
 def test_a_web_server_has_ranges_and_no_patterns(four_shards: Path) -> None:

@@ -34,6 +34,7 @@ class Web:
     changes: int = 1 << 30
     ranges: str = "met"
     status: int = 200
+    shown: set[str] = field(default_factory=set)  # credentials that came with a request
     sent: Counter[str] = field(default_factory=Counter)  # bytes of bodies, by path
     asked: Counter[str] = field(default_factory=Counter)  # requests, by method
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -59,6 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         web = self.web
         with web.lock:
             web.asked[self.command] += 1
+            web.shown |= {self.headers["Authorization"]} - {None}
             number = web.asked["GET"]
             status = web.busy.pop(0) if web.busy else web.status
         path = web.folder / unquote(self.path).lstrip("/")
