@@ -33,6 +33,8 @@ ATTEMPTS = 3  # in a row without a byte, each after the library's own
 AT_ONCE = 16  # requests of `heads`
 STATUS = re.compile(r"status code: (\d{3}[^:\n]*)")
 UNSET = ("169.254.169.254", "metadata.google.internal", "Account must be specified")  # where it looks for credentials
+UNTRUSTED = re.compile(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?(\w+)")
+BROKEN = ("Interrupted", "IncompleteMessage", "BrokenPipe", "TimedOut", "response body error")
 OTHER_BYTES = "the server sent other bytes than were asked for"
 OTHER_SERVER = "use a server that sends parts of files, or copy the shards"
 CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -209,7 +211,10 @@ def _explanation(address: str, error: Exception, failed: str) -> StoreError:
         cause, remedy = "its host is not known", "check the address, and AWS_ENDPOINT_URL if it is set"
     elif "ConnectionRefused" in text:
         cause, remedy = "the connection was refused", "check the address, and that the server runs"
-    elif any(word in text for word in ("Interrupted", "TimedOut", "response body error")):
+    elif untrusted := UNTRUSTED.search(text):
+        cause = f"its certificate is not accepted ({untrusted[1]})"
+        remedy = "name the certificate of the authority that signed it in SSL_CERT_FILE (docs/stores.md)"
+    elif any(word in text for word in BROKEN):
         cause, remedy, passing = "the connection broke or stood still", "check the network and the server", True
     else:
         cause, remedy = _first(text), "check the network, and docs/stores.md"

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from trustme import CA
 from web import Web, web_server
 
 from pycurate.errors import ShardError, StoreError, UsageError
-from pycurate.stores.store import CHUNK, Object, head, listed, read_range
+from pycurate.stores.store import CHUNK, Object, head, listed, read_range, store_of
 
 from .conftest import DATA
 
@@ -102,6 +103,22 @@ def test_who_cannot_be_reached(tmp_path: Path, quick: None) -> None:
         head(f"{gone}/x.tar")
     with pytest.raises(StoreError, match=r"its host is not known; check the address, .*\.$"):
         head("http://nobody.invalid/x.tar")
+
+
+def test_a_certificate_of_an_authority_of_ones_own(
+    tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.tar").write_bytes(DATA)
+    authority = CA()
+    with web_server(tmp_path, authority.issue_cert("localhost")) as web:
+        with pytest.raises(
+            StoreError, match=r"its certificate is not accepted \(UnknownIssuer\); name the certificate "
+        ):
+            head(f"{web.url}/x.tar")
+        with authority.cert_pem.tempfile() as file:
+            monkeypatch.setenv("SSL_CERT_FILE", file)
+            store_of.cache_clear()
+            assert read(head(f"{web.url}/x.tar")) == DATA[START:STOP]
 
 
 def test_a_web_server_is_not_listed(web: Web) -> None:

@@ -4,10 +4,12 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from losing import losing
 from s3 import S3
 
 from pycurate.errors import ManifestError, StoreError
 from pycurate.stores import upload
+from pycurate.stores.store import store_of
 from pycurate.stores.upload import check_writable, delete, hash_of, put, size_of
 
 from .conftest import DATA
@@ -45,6 +47,19 @@ def test_a_file_that_is_not_what_it_should_be_leaves_what_was_there(
         put(tmp_path / "x", f"s3://{bucket}/x.tar", "0" * 64)
     assert s3.contents(bucket) == {"x.tar": b"before"}
     assert not s3.client.list_multipart_uploads(Bucket=bucket).get("Uploads")
+
+
+def test_a_file_is_there_though_the_end_of_the_last_answer_is_lost(
+    bucket: str, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "PART", 5 << 20)
+    (tmp_path / "x").write_bytes(DATA)
+    with losing(s3.url, r"POST /.*uploadId") as (url, lost):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        store_of.cache_clear()
+        put(tmp_path / "x", f"s3://{bucket}/x.tar", hashlib.sha256(DATA).hexdigest())
+        assert lost.is_set() and s3.contents(bucket) == {"x.tar": DATA}
+    store_of.cache_clear()
 
 
 def test_what_came_in_another_way_has_no_hash(bucket: str, s3: S3) -> None:

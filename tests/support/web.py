@@ -1,6 +1,7 @@
 """A web server on loopback that serves a folder, counts what it sends, and can misbehave."""
 
 import re
+import ssl
 import threading
 import time
 from collections import Counter
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
+
+from trustme import LeafCert
 
 PART = 1 << 16  # bytes that are sent at once
 RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -112,12 +115,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def web_server(folder: Path) -> Iterator[Web]:
-    """The folder on a web server; `url` is its address."""
+def web_server(folder: Path, certificate: LeafCert | None = None) -> Iterator[Web]:
+    """The folder on a web server, one for https:// if it has a certificate; `url` is its address."""
     web = Web(folder)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"web": web}))
     server.daemon_threads = True
     web.url = f"http://127.0.0.1:{server.server_port}"
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        web.url = f"https://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
