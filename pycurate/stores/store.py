@@ -205,8 +205,10 @@ def _explanation(address: str, error: Exception, failed: str) -> StoreError:
         cause, remedy = "the server ignores the header Range", OTHER_SERVER
     elif "Requested " in text and ", got " in text:
         cause, remedy = f"{OTHER_BYTES} ({text.partition('Requested ')[2].splitlines()[0]})", OTHER_SERVER
+    elif status.startswith(("5", "429")):
+        cause, remedy, passing = said, "try again later, or ask its owner", True
     elif status:
-        cause, remedy, passing = said, "try again later, or ask its owner", status[0] == "5"
+        cause, remedy = said, "check the name of the bucket or host and the path, and docs/stores.md"
     elif "dns error" in text:
         cause, remedy = "its host is not known", "check the address, and AWS_ENDPOINT_URL if it is set"
     elif "ConnectionRefused" in text:

@@ -88,6 +88,8 @@ def test_an_object_that_changes_behind_a_broken_connection_is_an_error(known: Ob
         (403, "403 Forbidden; check the credentials"),
         (401, "401 Unauthorized; check the credentials"),
         (503, "503 Service Unavailable; try again later"),
+        (429, "429 Too Many Requests; try again later"),
+        (400, "400 Bad Request; check the name"),
     ],
 )
 def test_an_answer_is_one_sentence(web: Web, status: int, cause: str) -> None:
