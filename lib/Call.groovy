@@ -31,6 +31,11 @@ class Call {
         if (System.getenv('NXF_SYNTAX_PARSER') == 'v2' && version >= PARSER && version < STRICT) {
             throw new AbortOperationException("NXF_SYNTAX_PARSER=v2 with Nextflow ${BuildInfo.version}: -resume would not see that options changed; unset it, or use Nextflow ${STRICT} or newer")
         }
+        def fault = System.getProperty('pycurate.outdir.fault') // nextflow.config found it
+        if (fault) {
+            forget(session.runName)
+            throw new AbortOperationException("--outdir ${fault}")
+        }
         def notes = notes(session)
         Runtime.runtime.addShutdownHook(new Thread({ end(session, notes) }))
     }
