@@ -16,7 +16,7 @@ from pycurate.cli.command import Group
 from pycurate.cli.options import parameters, partition_option, reference_option, results_option
 from pycurate.cli.terminal import echo
 from pycurate.dedup.pairs import read_pairs
-from pycurate.dedup.partitions import Source, embeddings_of, references_of, source_named, sources_of
+from pycurate.dedup.partitions import Source, check_count, embeddings_of, references_of, source_named, sources_of
 from pycurate.dedup.rank import checked_keep
 from pycurate.dedup.sets import whole
 from pycurate.dedup.settings import Settings
@@ -161,16 +161,19 @@ def leakage(results: Path, settings: Settings, partitions: tuple[str, ...], name
     from pycurate.dedup.leakage import find_leaks
 
     kind = compared(results)
+    check_count(len(named), "leakage")
     sets: dict[str, list[Source]] = {}
     for which, text in enumerate(named, 1):
         name, _, folder = text.partition("=")
-        if not folder or name in sets:
+        if not name or not folder or name in sets:
             raise UsageError(f"--leakage {text!r} is not NAME=FOLDER with a name of its own; give each set one.")
+        if not Path(folder).is_dir():
+            raise UsageError(f"--leakage {text!r}: there is no folder {folder}; check its path.")
         sets[name] = [Source(Path(folder), part, which, kind) for part in whole(Path(folder), "samples", kind, True)]
-    for number in partitions or numbers(results, "samples"):
-        found = find_leaks(Source(results, number, 0, kind), sets, settings.threshold)
-        write_table(path_of(results, "leaks", number), found)
-        record(results, "DEDUP_LEAKAGE", number, left(results, ["leaks"], number))
+    own = [source_named(results, (), label, kind) for label in partitions or numbers(results, "samples")]
+    for source in own:
+        write_table(path_of(results, "leaks", source.name), find_leaks(source, sets, settings.threshold))
+        record(results, "DEDUP_LEAKAGE", source.name, left(results, ["leaks"], source.name))
 
 
 @main.command("all")
@@ -205,7 +208,7 @@ def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | 
     """Compare all kept samples, and each duplicate with the sample that it names; fails if a decision is wrong."""
     from pycurate.dedup.brute_force import check_decisions
 
-    threshold = read_pairs(results)[0].threshold if dedup_threshold is None else dedup_threshold
+    threshold = read_pairs(results)[0].threshold if dedup_threshold is None else Settings(dedup_threshold).threshold
     done = check_decisions(sources_of(results, references), read_table(results / "decisions.parquet"), threshold)
     echo(
         f"{done.kept} kept samples in {done.pairs} pairs, none at or above {threshold}; "

@@ -78,11 +78,13 @@ class Dropped:
         The kept one of a group stands first in it, also where it belongs to a reference set; the similarity is that to
         the kept one, and null for itself.
         """
-        # A reference set numbers its samples by itself: its kept image may have the uid of one that is kept here.
-        order = np.lexsort((self.reference, self.of[:, 1], self.of[:, 0]))
+        # Each set numbers its samples by itself: kept images of two references, or of one and the input, may have one
+        # uid.
+        owner = (self.original >> ROW_BITS) // REFERENCE
+        order = np.lexsort((owner, self.of[:, 1], self.of[:, 0]))
         new = np.ones(len(order), bool)
         new[1:] = (self.of[order[1:]] != self.of[order[:-1]]).any(axis=1)
-        new[1:] |= self.reference[order[1:]] != self.reference[order[:-1]]
+        new[1:] |= owner[order[1:]] != owner[order[:-1]]
         starts = np.flatnonzero(new)
         sizes = np.diff(starts, append=len(order))
         largest = np.argsort(-sizes, kind="stable")

@@ -48,8 +48,12 @@ LEAKAGE = pa.schema(
 
 
 def thresholds_around(threshold: float) -> list[float]:
-    """A duplicate threshold between a looser and a stricter one: half as far again from 1, and half as far."""
-    return [round(1 - part * (1 - threshold), 6) for part in (1.5, 1.0, 0.5)]
+    """A duplicate threshold between a looser and a stricter one: half as far again from 1, and half as far.
+
+    The looser one is at least half of it, since at 0 and below images with nothing in common would match.
+    """
+    looser, stricter = (round(1 - part * (1 - threshold), 9) for part in (1.5, 0.5))
+    return [max(looser, threshold / 2), threshold, stricter]
 
 
 @one_blas_thread

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.dedup.sets import identity, one_encoder, whole
-from pycurate.dedup.vectors import Embeddings
+from pycurate.dedup.vectors import ROW_BITS, Embeddings
 from pycurate.errors import TableError, UsageError
 from pycurate.results.comparisons import read_concepts
 from pycurate.results.layout import compared, path_of
 from pycurate.results.tables import SAMPLES, known_columns, opened, read_table, stream
 
-REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
+REFERENCE = 1 << 20  # added to the numbers of a reference set's partitions, twice for the second set, and so on
+REFERENCES = (1 << 63 - ROW_BITS) // REFERENCE - 1  # as many sets as the numbers of samples tell apart
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,15 @@ def sources_of(
     """The partitions of a folder that stages share, then those of its reference sets, in order.
 
     `by` names the files that tell which there are, `kind` the embeddings that are compared, in the references too: by
-    default what `results` holds (pycurate.results.layout.compared). Raises TableError if one of the folders has none,
-    or not all of them (see `pycurate.dedup.sets`).
+    default what `results` holds (pycurate.results.layout.compared).
+
+    Raises UsageError if `results` are among their own references, or these are too many; TableError if one of the
+    folders has no partitions, or not all of them (see `pycurate.dedup.sets`).
     """
+    for folder in references:
+        if folder.resolve() == results.resolve():
+            raise UsageError(f"--reference {folder}: these are the results themselves; give those of another run.")
+    check_count(len(references), "reference")
     kind = kind or compared(results)
     folders = enumerate([results, *references])
     return [
@@ -136,13 +143,19 @@ def sources_of(
     ]
 
 
+def check_count(sets: int, option: str) -> None:
+    """Raise UsageError if an option names more sets than the numbers of samples tell apart."""
+    if sets > REFERENCES:
+        raise UsageError(f"--{option} names {sets} sets; give at most {REFERENCES}.")
+
+
 def source_named(results: Path, references: Sequence[Path], label: str, kind: str) -> Source:
     """The partition that the user calls so, with the embeddings of this kind. Raises UsageError if there is none."""
     which, _, name = label.rpartition(":")
     folders = [results, *references]
-    if (which or "0").isdigit() and int(which or 0) < len(folders):
+    if (which or "0").isdecimal() and int(which or 0) < len(folders):
         source = Source(folders[int(which or 0)], name, int(which or 0), kind)
-        if name.isdigit() and path_of(source.results, "samples", name).exists():
+        if name.isdecimal() and path_of(source.results, "samples", name).exists():
             return source
     raise UsageError(f"There is no partition {label}; give one such as 00000, or 1:00000 for the first reference set.")
 

@@ -16,6 +16,7 @@ from pycurate.dedup.rank import scattered, shard_names
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.vectors import Smallest, sample_numbers
 from pycurate.hardware import one_blas_thread
+from pycurate.results.layout import paths_of
 from pycurate.results.uids import uid_numbers
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,9 @@ VISITS_PER_BUCKET = 4_000_000  # by default: about 2 GB in a match task
 def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells:
     """Decide on directions, cells and buckets from a sample of the embeddings; write them and return them.
 
-    The sample follows from the uids, so it does not depend on how the set is split. Nothing is learnt from references
-    among the `sources`. Raises TableError if not all were embedded by one encoder.
+    What `assign` and `match` left of an earlier search is removed, since it does not fit these cells. The sample
+    follows from the uids, so it does not depend on how the set is split. Nothing is learnt from references among the
+    `sources`. Raises TableError if not all were embedded by one encoder.
     """
     check_encoder(sources)
     embeddings = embeddings_of(sources)
@@ -62,6 +64,7 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         np.array(shard_names(sources) if settings.keep == "first" else [], dtype=np.str_),
         sources[0].kind,
     )
+    _forget_search(results)
     cells.save(cells_path(results))
     log.info(
         "%d vectors of %d numbers: keys of %d, %d cells, %d buckets; %.1f visits per vector, %s",
@@ -69,6 +72,13 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         "exact" if exact else "fast",
     )
     return cells
+
+
+def _forget_search(results: Path) -> None:
+    """Remove the visits and pairs of an earlier search, so that none of them passes for one of this."""
+    for kind in ("pairs", "assigned"):
+        for path in paths_of(results, kind).values():
+            path.unlink()
 
 
 def _cells_for(keys: np.ndarray, count: int, settings: Settings) -> tuple[bool, Fit]:

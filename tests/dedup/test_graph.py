@@ -23,6 +23,23 @@ def test_giant_group_whose_best_are_filtered(tmp_path: Path, nsfw: float) -> Non
     assert sum(reason == "kept" for reason, _, _ in got.values()) == 1
 
 
+def test_images_of_one_uid_in_two_references_have_a_group_each(tmp_path: Path) -> None:
+    """As when each crawl begins with 00000.tar: their first images have one uid, and are not the same image."""
+    samples = Samples.of(np.repeat(np.eye(2, dtype=np.float16), 3, axis=0))
+    turned = Samples(*(array[::-1] for array in vars(samples).values()))
+    references = [write_set(tmp_path / "first", samples, [np.arange(1)])]
+    references.append(write_set(tmp_path / "second", turned, [np.arange(1)]))
+    results = write_set(tmp_path / "new", samples, [np.arange(1, 5)])
+    sources = sources_of(results, references)
+    dedup.find_pairs(results, sources, Settings(0.9))
+    decide(results, sources, Filtering(), None, dedup=True)
+    groups: dict[int, list[tuple[bool, str]]] = {}
+    for row in read_table(results / "duplicates.parquet").to_pylist():
+        groups.setdefault(row["group"], []).append((row["kept"], row["uid"]))
+    of_one, of_other = ([(True, samples.uid(0)), *((False, samples.uid(i)) for i in own)] for own in ((1, 2), (3, 4)))
+    assert sorted(map(sorted, groups.values())) == sorted(map(sorted, (of_one, of_other)))
+
+
 def test_groups_lists_the_largest_first(tmp_path: Path) -> None:
     samples = Samples.of(np.repeat(np.eye(3, dtype=np.float16), [2, 5, 1], axis=0))
     write_set(tmp_path, samples, [np.arange(8)])

@@ -16,6 +16,7 @@ from pycurate.dedup import leakage
 from pycurate.dedup.leakage import LEAKS, find_leaks, thresholds_around, write_leakage
 from pycurate.dedup.partitions import Source, sources_of
 from pycurate.filters.filtering import Filtering
+from pycurate.report.leakage import leakage as counted
 from pycurate.results.layout import path_of
 from pycurate.results.tables import DECISIONS, read_table, write_table
 
@@ -66,6 +67,29 @@ def test_matches_are_those_of_brute_force(
             else:
                 assert row["kept_similarity"] == pytest.approx(max(kept), abs=1e-6)
                 assert reasons[row["kept_match"]] == "kept"
+
+
+@pytest.mark.parametrize("threshold", [0.001, 0.2, 0.3, 0.5, 0.1234567, 0.96, 0.9999999, 1.0])
+def test_counts_are_at_the_duplicate_threshold_and_around_it(threshold: float) -> None:
+    looser, middle, stricter = thresholds_around(threshold)
+    assert 0 < looser <= middle == threshold <= stricter <= 1
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.3])
+def test_an_image_without_a_direction_leaks_at_no_threshold(tmp_path: Path, threshold: float) -> None:
+    vectors = np.eye(4, dtype=np.float16)
+    vectors[0] = 0
+    vectors[1] = np.nan
+    samples = Samples.of(vectors)
+    samples.content = np.arange(4)
+    old = write_set(tmp_path / "old", samples, [np.array([0, 2])])
+    results = write_set(tmp_path / "new", samples, [np.array([1, 3])])
+    [source] = sources_of(results)
+    write_table(path_of(results, "leaks", "00000"), find_leaks(source, {"a": [Source(old, "00000", 1)]}, threshold))
+    decide(results, [source], Filtering(), None, dedup=False)
+    table = read_table(path_of(results, "leakage"))
+    assert table["similarity"].to_pylist() == [0, 0] and table["kept_match"].null_count == 2
+    assert [one["leaked"] for one in counted(results)[0]["at"]] == [0, 0, 0]
 
 
 def test_an_input_without_readable_images_leaks_none(tmp_path: Path) -> None:

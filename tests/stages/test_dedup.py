@@ -95,10 +95,47 @@ def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
     said("dedup", "pairs", "--results", tmp_path)
     assert "no bucket 5" in said("dedup", "match", "--results", tmp_path, "--bucket", "5", code=2)
     assert "no partition 7" in said("dedup", "assign", "--results", tmp_path, "--partition", "7", code=2)
+    assert "no partition ²:00000" in said("dedup", "assign", "--results", tmp_path, "--partition", "²:00000", code=2)
+    for threshold in ("nan", "5", "0"):
+        said_so = said("dedup", "check", "--results", tmp_path, "--dedup-threshold", threshold, code=2)
+        assert "must be a cosine above 0 and at most 1" in said_so
+    leaks = ("dedup", "leakage", "--results", tmp_path, "--leakage")
+    assert "no partition 00007" in said(*leaks, f"own={tmp_path}", "--partition", "00007", code=2)
+    assert "no folder" in said(*leaks, f"own={tmp_path / 'nothing'}", code=2)
+    for wrong in ("own", "own=", f"={tmp_path}"):
+        assert "is not NAME=FOLDER" in said(*leaks, wrong, code=2)
     assert "--out" in said("dedup", "all", "--embeddings", tmp_path, code=2)
     assert "contains no .npy files" in said(
         "dedup", "all", "--embeddings", tmp_path / "scores", "--out", tmp_path / "o", code=2
     )
+
+
+@pytest.mark.parametrize("step", ["train", "pairs", "decide", "check"])
+def test_a_set_is_no_reference_of_its_own(tmp_path: Path, step: str) -> None:
+    """Else all that it kept would be dropped, as duplicates of themselves."""
+    results = write_set(tmp_path / "results", Samples.of(np.eye(4, dtype=np.float16)), [np.arange(4)])
+    said("dedup", "pairs", "--results", results)
+    said("decide", "--results", results)
+    before = read_table(results / "decisions.parquet")
+    words = ("decide",) if step == "decide" else ("dedup", step)
+    refused = said(*words, "--results", results, "--reference", tmp_path / "results" / ".." / "results", code=2)
+    assert "are the results themselves" in refused
+    assert read_table(results / "decisions.parquet").equals(before)
+
+
+def test_a_new_search_does_not_go_on_with_what_an_earlier_one_left(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(300, 16, seed=2, copies=0.7))
+    write_set(tmp_path, samples, np.array_split(np.arange(300), 2))
+    search = ("--results", tmp_path, "--dedup-recall", "exact", "--dedup-cells", "8", "--dedup-threshold")
+    said("dedup", "pairs", *search, "0.99")
+    said("dedup", "train", *search, "0.8")
+    assert "pairs_00000" in said("decide", "--results", tmp_path, code=1)
+    said("dedup", "assign", "--results", tmp_path, "--partition", "00001")
+    assert "assigned_00000" in said("dedup", "match", "--results", tmp_path, code=1)
+    said("dedup", "assign", "--results", tmp_path, "--partition", "00000")
+    said("dedup", "match", "--results", tmp_path)
+    said("decide", "--results", tmp_path, "--aesthetic-threshold", "0", "--nsfw-threshold", "1")
+    assert decided(read_table(tmp_path / "decisions.parquet")) == brute_force(samples, 0.8)
 
 
 @SETS
