@@ -145,5 +145,7 @@ def test_a_relative_import_in_a_file_is_refused_as_such(folder: str, tmp_path: P
     path = tmp_path / folder / "own.py"
     path.parent.mkdir()
     path.write_text("from .helper import X\nclass Thing: ...\n")
-    with pytest.raises(UsageError, match=r"attempted relative import with no known parent package \(.*own\.py, line 1\)"):
+    with pytest.raises(
+        UsageError, match=r"attempted relative import with no known parent package \(.*own\.py, line 1\)"
+    ):
         load_class(f"{path}:Thing")
