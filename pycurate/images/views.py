@@ -36,9 +36,9 @@ class View:
         ):
             if value not in known:
                 raise UsageError(f"A View has the {name} {value!r}; it is one of {', '.join(known)}.")
-        for name, value in (("height", self.height), ("width", self.width)):
-            if type(value) is not int or value < 1:
-                raise UsageError(f"A View has the {name} {value!r}; it is a number of pixels, 1 or more.")
+        for name, side in (("height", self.height), ("width", self.width)):
+            if type(side) is not int or side < 1:
+                raise UsageError(f"A View has the {name} {side!r}; it is a number of pixels, 1 or more.")
         if type(self.fill) is not int or not 0 <= self.fill <= 255:
             raise UsageError(f"A View has the fill {self.fill!r}; it is 0 to 255.")
         if self.resize == "tiles" and not self.height == self.width == TILE * TILES_ACROSS:
