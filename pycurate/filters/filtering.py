@@ -174,8 +174,8 @@ class Filtering:
             reason = getattr(one, "reason", None)
             if not isinstance(reason, str) or not reason or not reason.isprintable() or reason in RESERVED:
                 raise UsageError(
-                    f"{_name(one)} has the reason {reason!r}; its `reason` must be a printable text "
-                    f"other than {', '.join(RESERVED)}."
+                    f"{_name(one)} has the reason {reason!r}; its `reason` must be a text "
+                    f"other than {', '.join(RESERVED)}, without control characters."
                 )
         return made
 
