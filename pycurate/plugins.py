@@ -147,12 +147,13 @@ def _module(name: str) -> ModuleType:
 def _module_of_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UsageError(f"there is no file {path} to load a class from.")
-    name = f"pycurate_user_{path.resolve().as_posix().strip('/').replace('/', '_').removesuffix('.py')}"
+    name = str(path.resolve())  # so messages call its classes as they were given, and no two files share a name
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # a .py file always has both
     module = importlib.util.module_from_spec(spec)
+    module.__package__ = ""  # whatever dots its path has, a file by itself is in no package
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -1,5 +1,6 @@
 """Classes of one's own: a wrong name is answered with the right one, a fault in one's module with its line."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,39 @@ def test_a_users_method_that_ends_the_process_is_an_error_with_its_line(body: st
 def test_a_class_in_a_file_is_loaded_once(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("class Thing: ...\n")
     assert load_class(f"{tmp_path}/own.py:Thing") is load_class(f"{tmp_path}/own.py:Thing")
+
+
+def test_files_whose_paths_differ_only_in_a_slash_are_two_modules(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for number, path in enumerate((tmp_path / "a" / "b.py", tmp_path / "a_b.py")):
+        path.write_text(f"class Thing:\n    number = {number}\n")
+        assert load_class(f"{path}:Thing").number == number
+
+
+def test_a_class_in_a_file_is_called_as_it_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "folder 1.2" / "mine, größe.py"
+    path.parent.mkdir()
+    path.write_text(
+        "class Own:\n    dim, batch = 2, 1\n    def encode(self, pixels): return [0]\n    score = passes = encode\n"
+        "    @staticmethod\n    def calibrate(raw): return raw[1:]\n    name = reason = 'own'\n"
+    )
+    own = load_class(f"{path}:Own")
+    for work in (
+        lambda: checked_encode(own(), torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "00000", ["one", "two"]),
+        lambda: checked_embedding_score(own(), np.zeros((2, 3), np.float32), "00000", ["one", "two"]),
+        lambda: first_failed([own()], pa.table({"uid": ["one", "two"]}), "00000"),
+        lambda: columns_of(own, np.zeros(2, np.float32), "00000", ["one", "two"]),
+    ):
+        with pytest.raises(ModelError, match=f"^{re.escape(str(path))}:Own"):
+            work()
+
+
+@pytest.mark.parametrize("folder", ["plain", "version1.2"])
+def test_a_relative_import_in_a_file_is_refused_as_such(folder: str, tmp_path: Path) -> None:
+    path = tmp_path / folder / "own.py"
+    path.parent.mkdir()
+    path.write_text("from .helper import X\nclass Thing: ...\n")
+    with pytest.raises(
+        UsageError, match=r"attempted relative import with no known parent package \(.*own\.py, line 1\)"
+    ):
+        load_class(f"{path}:Thing")

@@ -27,6 +27,7 @@ class _Ends:
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """As click's, but that it always ends the process."""
         begin_work()
+        _open_what_is_closed()
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that has not every letter
         log_to_stderr()
@@ -73,6 +74,13 @@ def _shown(error: click.ClickException) -> list[str]:
     context = getattr(error, "ctx", None)
     usage = [*context.get_usage().splitlines(), f"Try '{context.command_path} --help' for help.", ""] if context else []
     return [*usage, f"Error: {error.format_message()}"]
+
+
+def _open_what_is_closed() -> None:
+    """Let stdout and stderr go nowhere that were closed by who called: Python has None in their place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def _give_up_stdout() -> None:

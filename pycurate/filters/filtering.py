@@ -1,5 +1,6 @@
 """Filters as data: each is a named question to the scores, and answers with a mask."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -171,10 +172,10 @@ class Filtering:
         made = [_made(rule) for rule in self.rules() if rule.top is None and not rule.lists]
         for one in made:
             reason = getattr(one, "reason", None)
-            if not isinstance(reason, str) or not reason or reason in RESERVED:
+            if not isinstance(reason, str) or not reason or not reason.isprintable() or reason in RESERVED:
                 raise UsageError(
                     f"{_name(one)} has the reason {reason!r}; its `reason` must be a text "
-                    f"other than {', '.join(RESERVED)}."
+                    f"other than {', '.join(RESERVED)}, without control characters."
                 )
         return made
 
@@ -311,15 +312,24 @@ def _name(one: Filter) -> str:
     return f"{type(one).__module__}:{type(one).__qualname__}"
 
 
+def _number(text: str) -> float:
+    """Raises ValueError for what is none, NaN among it, which passes no comparison."""
+    number = float(text)
+    if math.isnan(number):
+        raise ValueError(f"{text!r} is not a number")
+    return number
+
+
 def load_filter(spec: str) -> Filter:
     """Make the filter named by `spec`: `module:Class`, or `module:Class=VALUE` with a number for its one argument.
 
     Raises UsageError for an unknown name, a value that is no number, or a class that cannot be made or is no filter.
     """
-    name, given, value = spec.partition("=")
-    kind = load_class(name)
+    module, colon, rest = spec.rpartition(":")  # the path of a file may have a `=`, too
+    name, given, value = rest.partition("=")
+    kind = load_class(module + colon + name)
     with called(f"{spec!r} cannot be created as a filter: it", UsageError, "write module:Class or module:Class=NUMBER"):
-        made: Filter = kind(float(value)) if given else kind()
+        made: Filter = kind(_number(value)) if given else kind()
         passes, _ = getattr(made, "passes", None), getattr(made, "reason", None)  # which may be properties that raise
     if not callable(passes):
         raise UsageError(f"{spec} is not a filter: it needs `passes`; see Filter in pycurate/filters/protocol.py.")

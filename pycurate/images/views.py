@@ -19,7 +19,8 @@ class View:
     ignores the aspect ratio, `longest` brings the longer side to the size and pads with `fill` (0-255). `tiles`
     resizes nothing, `samples` gives no picture at all; only TILES and PDQ have them.
 
-    Raises UsageError for a mode or an interpolation that is none of these.
+    Raises UsageError for a mode or an interpolation that is none of these, and for a size or a fill that is no such
+    number.
     """
 
     height: int
@@ -35,6 +36,11 @@ class View:
         ):
             if value not in known:
                 raise UsageError(f"A View has the {name} {value!r}; it is one of {', '.join(known)}.")
+        for name, side in (("height", self.height), ("width", self.width)):
+            if type(side) is not int or side < 1:
+                raise UsageError(f"A View has the {name} {side!r}; it is a number of pixels, 1 or more.")
+        if type(self.fill) is not int or not 0 <= self.fill <= 255:
+            raise UsageError(f"A View has the fill {self.fill!r}; it is 0 to 255.")
         if self.resize == "tiles" and not self.height == self.width == TILE * TILES_ACROSS:
             raise UsageError(f"A View of tiles has {TILE * TILES_ACROSS} x {TILE * TILES_ACROSS} pixels.")
 

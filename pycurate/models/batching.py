@@ -66,6 +66,8 @@ def start_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, samples
     value that is not finite.
     """
 
+    pixels = _unshared(encoder, pixels)
+
     def encode(start: int, stop: int, size: int) -> torch.Tensor:
         return encoder.encode(_filled(pixels[start:stop], size))
 
@@ -77,6 +79,8 @@ def start_score(
     scorer: PixelScorer, pixels: torch.Tensor, images: Sequence[ImageInfo], partition: str, samples: Sequence[str]
 ) -> Rows:
     """uint8 (n, 3, h, w), and what is known of each image -> float32 (n,), raw scale. Raises as start_encode does."""
+
+    pixels = _unshared(scorer, pixels)
 
     def score(start: int, stop: int, size: int) -> np.ndarray:
         known = [*images[start:stop], *[images[stop - 1]] * (size - (stop - start))]
@@ -215,6 +219,11 @@ def raised(model: object, error: BaseException, partition: str, samples: Sequenc
     return f"{_name(model)} {cause(error)} (partition {partition}, {where})."
 
 
+def _unshared(model: object, pixels: torch.Tensor) -> torch.Tensor:
+    """Pixels that a class of the user's own may write to, since models of one view are given the same ones."""
+    return pixels if type(model).__module__.startswith("pycurate.") else pixels.clone()
+
+
 def _filled(pixels: torch.Tensor, size: int) -> torch.Tensor:
     missing = size - len(pixels)
     return torch.cat([pixels, pixels[-1:].expand(missing, -1, -1, -1)]) if missing else pixels
@@ -235,13 +244,15 @@ def _checked(rows: object, shape: tuple[int, ...], model: object, partition: str
         raise ModelError(
             f"{_name(model)} gave {rows.dtype} instead of float32 (partition {partition}, {_these(samples)})."
         )
+    with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is found here
+        rows = rows.astype(np.float32, copy=False)
     finite = np.isfinite(rows[: len(samples)].reshape(len(samples), -1)).all(axis=1)
     if not finite.all():
         raise ModelError(
             f"{_name(model)} gave a value that is not finite (partition {partition}, sample "
             f"{samples[int(np.argmin(finite))]})."
         )
-    return rows.astype(np.float32, copy=False)
+    return rows
 
 
 def _these(samples: Sequence[str]) -> str:

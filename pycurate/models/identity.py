@@ -21,7 +21,7 @@ def identity_of(encoder: Encoder, views: int = 1) -> EncoderIdentity:
     published = "".join(weights.sha256 for weights in getattr(encoder, "weights", ()))
     sha256 = getattr(encoder, "sha256", "") or (hashlib.sha256(published.encode()).hexdigest() if published else "")
     # A class in a file is identified by its name alone, since the file may be moved.
-    module = "" if kind.__module__.startswith("pycurate_user_") else f"{kind.__module__}:"
+    module = "" if "/" in kind.__module__ else f"{kind.__module__}:"
     name = getattr(encoder, "identity", f"{module}{kind.__qualname__}")
     return EncoderIdentity(str(name), str(sha256), asdict(encoder.view), views, getattr(encoder, "precision", ""))
 

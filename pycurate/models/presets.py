@@ -12,6 +12,7 @@ A model is named by
 
 import inspect
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -123,9 +124,8 @@ def load_encoder(spec: str, model_dir: Path, device: str, precision: str = defau
         kind = load_class(spec)
         with called(f"{spec} cannot be created: it", ModelError):
             made: Encoder = kind(model_dir, device)
-            fits = isinstance(getattr(made, "dim", None), SupportsIndex) and isinstance(
-                getattr(made, "view", None), View
-            )
+            fits = _is_count(getattr(made, "dim", None)) and isinstance(getattr(made, "view", None), View)
+            _check_optional(spec, made)
         if not fits:
             raise UsageError(
                 f"{spec} is not an encoder: it needs `dim`, the dimension of an embedding, and `view`, a "
@@ -146,6 +146,7 @@ def check_encoder(spec: str) -> None:
     if is_class(spec):
         check_method(spec, "an encoder", "encode", "pixels")
         check_arguments(spec, load_class(spec), "model_dir", "device")
+        _check_optional(spec, load_class(spec))
     elif is_open_clip(spec):
         from pycurate.models.builtin.openclip import find_source  # here, since importing open_clip takes seconds
 
@@ -160,6 +161,7 @@ def check_scorer(spec: str) -> None:
         _check_view(spec, view)
     check_method(spec, "a scorer", "score", *(["pixels", "images"] if reads_pixels(spec) else ["embeddings"]))
     check_arguments(spec, kind, "model_dir", "device")
+    _check_optional(spec, kind)
     if hasattr(kind, "calibrate"):
         check_arguments(f"`calibrate` of {spec}", kind.calibrate, "raw")  # called without an instance
 
@@ -191,9 +193,35 @@ def load_scorer(spec: str, model_dir: Path, device: str, encoder: str) -> PixelS
     with called(f"{spec} cannot be created: it", ModelError):
         made: PixelScorer | EmbeddingScorer = kind(model_dir, device)
         view = getattr(made, "view", None)
+        _check_optional(spec, made)
     if pixels:
         _check_view(spec, view)
     return made
+
+
+def _check_optional(spec: str, model: object) -> None:
+    """Raise UsageError for what a class, or a model that it made, need not say of itself, but says wrongly.
+
+    Of a class a property is not known yet.
+    """
+    batch, published = getattr(model, "batch", None), getattr(model, "weights", ())
+    if not (batch is None or hasattr(batch, "__get__") or _is_count(batch)):
+        raise UsageError(
+            f"The `batch` of {spec} is {batch!r}; it is the number of rows per call, or None for any number."
+        )
+    if published == () or hasattr(published, "__get__"):
+        return
+    from pycurate.models.weights import Weights  # here, since it imports what downloads
+
+    if not (isinstance(published, Sequence) and all(isinstance(one, Weights) for one in published)):
+        raise UsageError(
+            f"The `weights` of {spec} are {published!r}; they are files as pycurate.models.weights.Weights."
+        )
+
+
+def _is_count(value: object) -> bool:
+    """Whether it is a whole number from 1 on."""
+    return isinstance(value, SupportsIndex) and not isinstance(value, bool) and value.__index__() >= 1
 
 
 def _check_view(spec: str, view: object) -> None:
@@ -215,6 +243,9 @@ def check_fit(spec: str, encoder: str) -> None:
     """Raise UsageError if the scorer's class has `encoders`, the names of those it was trained on, and not this one."""
     encoders: tuple[str, ...] | None = getattr(load_class(spec), "encoders", None)
     encoder, _ = unpinned(encoder)
+    of_names = isinstance(encoders, (list, tuple, set, frozenset)) and all(isinstance(name, str) for name in encoders)
+    if encoders is not None and not of_names:  # one name alone would be taken for its letters
+        raise UsageError(f"The `encoders` of {spec} are {encoders!r}; they are names, such as ('ViT-L-14/openai',).")
     # QuickGELU follows from the tag, so both names of an open_clip model mean the same encoder.
     if encoders is not None and encoder.replace("-quickgelu/", "/") not in encoders:
         raise UsageError(

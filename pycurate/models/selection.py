@@ -22,6 +22,7 @@ from pycurate.models.presets import (
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
 from pycurate.parameters import default_of, optional_scores
 from pycurate.plugins import load_class
+from pycurate.results.comparisons import is_comparison
 from pycurate.results.tables import TAKEN
 
 
@@ -164,6 +165,8 @@ def check_columns(scorers: Sequence[str]) -> None:
     )
     for spec in dict.fromkeys(scorers):
         for column in columns_of(spec):
+            if is_comparison(column):
+                owners[column] = "a comparison"
             if column in owners:
                 switches = ", ".join(f"--no-{score}" for score in optional_scores())
                 raise UsageError(
@@ -179,4 +182,8 @@ def columns_of(spec: str) -> tuple[str, ...]:
     name = getattr(kind, "name", None)
     if not isinstance(name, str) or not name:
         raise UsageError(f"{spec} has no name; its class needs an attribute `name`, the column of its scores.")
+    if not name.isprintable():
+        raise UsageError(
+            f"The name {name!r} of {spec} is not printable; give its class a `name` without control characters."
+        )
     return (name, f"{name}_raw") if hasattr(kind, "calibrate") else (name,)

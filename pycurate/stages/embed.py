@@ -178,6 +178,8 @@ def embed_partition(
 
 def normalised(vectors: np.ndarray) -> np.ndarray:
     """float32 (n, dim) -> the rows at unit L2 length; a zero row stays zero."""
+    largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
+    vectors = np.ldexp(vectors, -np.frexp(largest)[1])  # by a power of two: no square of it overflows or vanishes
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from flows import environment
+from tars import write_tar
 
 from scripts import started, words_of
 
@@ -16,6 +17,22 @@ def test_output_that_nobody_takes(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = started("models", "list", stdout=full)
     assert done.returncode == 1 and "no space is left" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("streams", [(1,), (2,), (1, 2)])
+def test_streams_that_are_closed(streams: tuple[int, ...], tmp_path: Path) -> None:
+    def close() -> None:
+        for number in streams:
+            os.close(number)
+
+    call = ("partition", "--results", tmp_path, "--input")
+    done = started(*call, tmp_path / "none.tar", preexec_fn=close)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == (2 not in streams)
+    write_tar(tmp_path / "one.tar", [("a.jpg", b"")])
+    done = started(*call, tmp_path / "one.tar", preexec_fn=close)
+    assert (done.returncode, done.stdout) == (0, "") and "Traceback" not in done.stderr
+    assert "one.tar" in (tmp_path / "partitions" / "partitions_00000.tsv").read_text()
 
 
 @pytest.mark.parametrize(("sent", "codes"), [(signal.SIGINT, (130,)), (signal.SIGTERM, (143, -15))])

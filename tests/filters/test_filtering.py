@@ -20,10 +20,30 @@ from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
 
 
-@pytest.mark.parametrize("spec", ["MinSide=wide", "HasCaption=3", "MinSide="])
+@pytest.mark.parametrize("spec", ["MinSide=wide", "HasCaption=3", "MinSide=", "MinSide=nan"])
 def test_a_filter_that_cannot_be_made(spec: str) -> None:
     with pytest.raises(UsageError, match="cannot be created as a filter"):
         load_filter(f"pycurate.filters.metadata:{spec}")
+
+
+@pytest.mark.parametrize("reason", ["", "kept", "a\nb", "a\udcff", "\x1b[31m"])
+def test_a_reason_that_no_table_or_line_can_hold_is_refused(reason: str, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(f"class Own:\n    reason = {reason!a}\n    def passes(self, table): ...\n")
+    with pytest.raises(
+        UsageError, match=r"Own has the reason .*; its `reason` must be a text other than kept, .* without control"
+    ):
+        Filtering(filter=(f"{tmp_path}/own.py:Own",)).filters()
+
+
+def test_an_equals_sign_in_the_path_of_a_filter_is_part_of_the_path(tmp_path: Path) -> None:
+    path = tmp_path / "min=3" / "own.py"
+    path.parent.mkdir()
+    path.write_text(
+        "class Own:\n    reason = 'own'\n    def __init__(self, least=1): self.least = least\n"
+        "    def passes(self, table): ...\n"
+    )
+    assert load_filter(f"{path}:Own").least == 1  # type: ignore[attr-defined]
+    assert load_filter(f"{path}:Own=5").least == 5  # type: ignore[attr-defined]
 
 
 WORDS = {

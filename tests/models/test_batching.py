@@ -226,6 +226,44 @@ def test_a_value_that_is_not_finite_names_its_sample(value: float, at: int) -> N
         encode(Hole())
 
 
+@pytest.mark.parametrize("value", [1e60, -1e60])
+def test_a_value_that_float32_does_not_hold_is_not_finite(value: float) -> None:
+    class Wide(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            rows = super().encode(pixels).double()
+            rows[rows[:, 0] == 13] = value
+            return rows
+
+    class Far:
+        name = "far"
+
+        def score(self, embeddings: np.ndarray) -> np.ndarray:
+            return np.where(np.arange(len(embeddings)) == 13, value, 0.0)
+
+    with pytest.raises(ModelError, match=r"Wide gave a value that is not finite .* sample sample-13\)"):
+        encode(Wide())
+    with pytest.raises(ModelError, match=r"Far gave a value that is not finite .* sample sample-13\)"):
+        checked_embedding_score(Far(), np.ones((25, 3), np.float32), "00007", NAMES)
+
+
+@pytest.mark.parametrize("batch", [1, 10, None])
+def test_what_a_model_does_to_its_pixels_is_not_seen_by_another(batch: int | None) -> None:
+    class Wiping(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            rows = super().encode(pixels)
+            pixels.zero_()
+            return rows
+
+        def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
+            return self.encode(pixels)[:, 0].numpy()
+
+    Wiping.batch = batch
+    shared = pixels().clone()
+    assert np.array_equal(checked_encode(Wiping(), shared, "0", NAMES), encode(Brightness()))
+    assert np.array_equal(checked_score(Wiping(), shared, IMAGES, "0", NAMES), np.arange(25))
+    assert torch.equal(shared, pixels())
+
+
 @pytest.mark.parametrize("at", [0, 13, 24])
 def test_an_exception_names_the_sample_that_raises_it(at: int) -> None:
     class Picky(Brightness):

@@ -99,6 +99,13 @@ def test_what_is_no_scorer_and_no_filter_is_refused_when_it_is_made(tmp_path: Pa
         ("dim = 8", "is not an encoder: it needs `dim`"),
         ("dim, view = [8], View(8, 8)", "is not an encoder"),
         ("dim, view = 8, (8, 8)", "is not an encoder"),
+        ("dim, view = 0, View(8, 8)", "is not an encoder"),
+        ("dim, view = -8, View(8, 8)", "is not an encoder"),
+        ("dim, view = True, View(8, 8)", "is not an encoder"),
+        ("dim, view = 8, View(0, 8)", "A View has the height 0; it is a number of pixels, 1 or more"),
+        ("dim, view = 8, View(8, -8)", "A View has the width -8"),
+        ("dim, view = 8, View(8, 8.0)", r"A View has the width 8\.0"),
+        ("dim, view = 8, View(8, 8, 'longest', fill=300)", "A View has the fill 300; it is 0 to 255"),
         ("dim, view = 8, View(8, 8, 'crop')", "A View has the resize 'crop'; it is one of shortest, squash, longest"),
         ("dim, view = 8, View(8, 8, interpolation='area')", "A View has the interpolation 'area'"),
     ],
@@ -109,6 +116,42 @@ def test_what_is_no_encoder_is_refused_when_it_is_made(tmp_path: Path, body: str
     (tmp_path / "own.py").write_text(text)
     with pytest.raises(UsageError, match=message):
         load_encoder(f"{tmp_path}/own.py:Own", tmp_path, "cpu")
+
+
+ATTRIBUTES = {
+    "batch = 0": "The `batch` of .*:Own is 0; it is the number of rows per call, or None for any number",
+    "batch = -1": "The `batch` of .*:Own is -1",
+    "batch = True": "The `batch` of .*:Own is True",
+    "batch = '4'": "The `batch` of .*:Own is '4'",
+    "batch = 4.0": r"The `batch` of .*:Own is 4\.0",
+    "batch = property(lambda self: 1 / 0)": "Own cannot be created: it raised ZeroDivisionError",
+    "weights = 'own.pt'": r"The `weights` of .*:Own are 'own\.pt'; they are files as .*\.weights\.Weights",
+    "weights = ('own.pt',)": r"The `weights` of .*:Own are \('own\.pt',\)",
+    "weights = 5": "The `weights` of .*:Own are 5",
+}
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_what_a_class_says_wrongly_of_itself_is_refused_when_it_is_made(tmp_path: Path, attribute: str) -> None:
+    text = f"from pycurate.images.views import View\nclass Own:\n    {attribute}\n    name, dim = 'own', 8\n"
+    text += "    def __init__(self, model_dir, device): ...\n    def encode(self, pixels): ...\n    score = encode\n"
+    (tmp_path / "encoder.py").write_text(text + "    view = View(8, 8)\n")
+    (tmp_path / "scorer.py").write_text(text)
+    for load in (
+        lambda: load_encoder(f"{tmp_path}/encoder.py:Own", tmp_path, "cpu"),
+        lambda: load_scorer(f"{tmp_path}/scorer.py:Own", tmp_path, "cpu", "any"),
+    ):
+        with pytest.raises((UsageError, ModelError), match=ATTRIBUTES[attribute]):
+            load()
+
+
+@pytest.mark.parametrize("encoders", ["'ViT-L-14/openai'", "5", "('ViT-L-14/openai', 5)"])
+def test_the_encoders_that_a_scorer_fits_are_a_list_of_names(tmp_path: Path, encoders: str) -> None:
+    (tmp_path / "own.py").write_text(f"class Own:\n    encoders = {encoders}\n    def score(self, embeddings): ...\n")
+    with pytest.raises(
+        UsageError, match=r"The `encoders` of .*:Own are .*; they are names, such as \('ViT-L-14/openai',\)"
+    ):
+        check_fit(f"{tmp_path}/own.py:Own", "ViT-L-14/openai")
 
 
 def test_a_scorer_whose_view_is_none_is_refused_when_it_is_made(tmp_path: Path) -> None:

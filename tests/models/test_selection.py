@@ -30,6 +30,14 @@ class One:
     def calibrate(raw): return raw
 class Raw:
     name = "one_raw"
+class Unprintable:
+    name = "a\\nb"
+class Surrogate:
+    name = "a\\udcff"
+class Loss:
+    name = "s_clip_loss"
+class Concept:
+    name = "concept_cats"
 class Aesthetic:
     name = "aesthetic"
     def __init__(self, model_dir, device): ...
@@ -46,6 +54,10 @@ class AestheticOfPixels(Aesthetic):
         (["Clip"], "The column 'clip_score' of .*:Clip is also that of the CLIP score"),
         (["Masked"], "The column 'clip_score_masked' of .*:Masked is also that of the CLIP score"),
         (["Nameless"], "Nameless has no name"),
+        (["Unprintable"], r"The name 'a\\nb' of .*:Unprintable is not printable; .* without control characters"),
+        (["Surrogate"], r"The name 'a\\udcff' of .*:Surrogate is not printable"),
+        (["Loss"], "The column 's_clip_loss' of .*:Loss is also that of a comparison"),
+        (["Concept"], "The column 'concept_cats' of .*:Concept is also that of a comparison"),
         (["One", "Raw"], "The column 'one_raw' of .*:Raw is also that of .*:One;"),
     ],
 )

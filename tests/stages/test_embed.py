@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 import scripted
 from by_hand import CLASSES, MODELS, call, make_set, pixels
 from PIL import Image
@@ -13,6 +14,7 @@ from pycurate.images.symmetries import VIEWS
 from pycurate.results.encoder import read_encoder
 from pycurate.results.layout import EMBEDDING, path_of
 from pycurate.results.tables import read_array, read_table
+from pycurate.stages.embed import normalised
 
 SHARDS: list[list[int | bytes]] = [[0, 1, b"no image", 2], [b"", 3]]
 
@@ -104,3 +106,17 @@ def test_a_shard_that_is_gone_is_named(tmp_path: Path) -> None:
     make_set(tmp_path, SHARDS)
     (tmp_path / "shards" / "00001.tar").unlink()
     assert "00001.tar is gone" in call(tmp_path, "embed", *MODELS, code=1)
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e-20, 1.0, 1e19, 1e30, 3e38])
+def test_whatever_its_scale_a_row_has_unit_length_and_zero_stays_zero(scale: float) -> None:
+    rows = (np.random.default_rng(0).uniform(-1, 1, (50, 12)) * scale).astype(np.float32)
+    rows[7] = 0
+    wide = rows.astype(np.longdouble)
+    lengths = np.sqrt((wide**2).sum(axis=1, keepdims=True))
+    lengths[7] = 1
+    np.testing.assert_allclose(normalised(rows), (wide / lengths).astype(np.float64), rtol=1e-6)
+
+
+def test_no_rows_are_normalised() -> None:
+    assert normalised(np.zeros((0, 12), np.float32)).shape == (0, 12)

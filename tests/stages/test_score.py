@@ -4,10 +4,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from by_hand import CLASSES, MODELS, call, make_set
 
+from pycurate.errors import ModelError
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_array, read_table
+from pycurate.stages.score import columns_of
 
 
 def test_scores_are_those_of_the_embeddings_and_measures(tmp_path: Path) -> None:
@@ -31,3 +34,42 @@ def test_a_scorer_that_was_not_measured_is_named(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(CLASSES.replace('"bright"', '"dark"'))
     other = [word.replace("own.py:Bright", "other.py:Bright") for word in MODELS]
     assert "dark" in call(tmp_path, "score", *other, code=1)
+
+
+class Halved:
+    name = "halved"
+
+    @staticmethod
+    def calibrate(raw: np.ndarray) -> np.ndarray:
+        raw /= 2
+        return raw
+
+
+def test_a_raw_score_is_stored_as_it_was_whatever_its_calibration_does() -> None:
+    found = columns_of(Halved, np.array([1, 2], np.float32), "00000", ["one", "two"])  # type: ignore[arg-type]
+    assert found["halved"].tolist() == [0.5, 1] and found["halved_raw"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("gives", "message"),
+    [
+        (np.array(["0.5", "0.6"]), "gave <U3 instead of float32"),
+        (np.array([True, False]), "gave bool instead of float32"),
+        (np.array([1j, 0]), "gave complex128 instead of float32"),
+        (np.zeros(2, "datetime64[s]"), r"gave datetime64\[s\] instead of float32"),
+        (np.array([0.5, 0.6], object), "gave object instead of float32"),
+        (np.array([[0.5, 0.6]]), r"gave shape \(1, 2\) instead of \(2,\)"),
+        (np.array([0.5, np.nan]), r"gave a value that is not finite \(partition 00007, sample two\)"),
+        (np.array([1e60, 0.5]), r"gave a value that is not finite \(partition 00007, sample one\)"),
+    ],
+)
+def test_a_calibration_that_gives_no_scores_is_named(gives: np.ndarray, message: str) -> None:
+    class Own:
+        name = "own"
+
+        @staticmethod
+        def calibrate(raw: np.ndarray) -> np.ndarray:
+            return gives
+
+    with pytest.raises(ModelError, match=rf"Own\.calibrate {message}"):
+        columns_of(Own, np.zeros(2, np.float32), "00007", ["one", "two"])  # type: ignore[arg-type]
