@@ -15,7 +15,7 @@ from pycurate.results.comparisons import read_concepts
 from pycurate.results.layout import compared, path_of
 from pycurate.results.tables import SAMPLES, known_columns, opened, read_table, stream
 
-REFERENCE = 1 << 20  # added to the numbers of a reference set's partitions, twice for the second set, and so on
+REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
 REFERENCES = (1 << 63 - ROW_BITS) // REFERENCE - 1  # as many sets as the numbers of samples tell apart
 
 
