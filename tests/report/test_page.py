@@ -3,16 +3,16 @@
 import json
 import re
 import shutil
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from loopback import serving
 from report_run import (
     HOSTILE,
     THRESHOLDS,
@@ -60,13 +60,8 @@ class Listener(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def listener() -> Iterator[str]:
     """The address of a local server; Listener.paths has what was asked of it."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Listener) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from loopback import serving
 from web import Web, web_server
 
 LISTING = re.compile(r"/api/datasets/someone/set/tree/(main|v2)/?(.*)")
@@ -64,14 +64,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def dataset_hub(folder: Path, token: str) -> Iterator[tuple[str, Web]]:
     """The folder as the dataset someone/set, for who has the token; the hub's address, and the server of its files."""
-    with web_server(folder) as web:
-        handler = type("Handler", (_Handler,), {"web": web, "token": token})
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", web
-        finally:
-            server.shutdown()
-            server.server_close()
+    with web_server(folder) as web, serving(_Handler, web=web, token=token) as port:
+        yield f"http://127.0.0.1:{port}", web

@@ -5,8 +5,10 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from loopback import serving
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,12 +47,5 @@ def losing(url: str, asked: str) -> Iterator[tuple[str, threading.Event]]:
     """The address of a proxy before `url`, and whether it has lost half of the first answer to what matches `asked`,
     such as `POST /.*`."""
     lost = threading.Event()
-    about = {"server_behind": urlsplit(url).netloc, "asked": re.compile(asked), "lost": lost}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), about))
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", lost
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(_Handler, server_behind=urlsplit(url).netloc, asked=re.compile(asked), lost=lost) as port:
+        yield f"http://127.0.0.1:{port}", lost

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import unquote
 
+from loopback import serving
 from trustme import LeafCert
 
 PART = 1 << 16  # bytes that are sent at once
@@ -117,19 +118,10 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def web_server(folder: Path, certificate: LeafCert | None = None) -> Iterator[Web]:
     """The folder on a web server, one for https:// if it has a certificate; `url` is its address."""
-    web = Web(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"web": web}))
-    server.daemon_threads = True
-    web.url = f"http://127.0.0.1:{server.server_port}"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
     if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        web.url = f"https://localhost:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    web = Web(folder)
+    with serving(_Handler, context, web=web) as port:
+        web.url = f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
         yield web
-    finally:
-        server.shutdown()
-        server.server_close()
