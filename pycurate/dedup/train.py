@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pycurate.dedup.cells import Cells, cells_path
-from pycurate.dedup.fit import Fit, centres_of, fit_cells, most_cells, one_cell
-from pycurate.dedup.keys import DIRECTIONS, LEARN, choose_directions, directions_of, keys_of, pair_cost
+from pycurate.dedup.fit import Fit, centres_of, choose_cells, most_cells, one_cell
+from pycurate.dedup.keys import LEARN, choose_directions, directions_of, keys_of, pair_cost
 from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
 from pycurate.dedup.products import torch_pays
 from pycurate.dedup.rank import scattered, shard_names
@@ -22,8 +22,6 @@ from pycurate.results.uids import uid_numbers
 log = logging.getLogger(__name__)
 
 SAMPLE = 8192  # vectors that directions and cells are learnt from, at least; 16 per cell where there are many
-MOST_VISITS = 16.0  # per vector, up to which the exact search is the default
-FAST = 0.2  # share of the exact reach within which fast mode visits
 VISITS_PER_BUCKET = 4_000_000  # by default: about 2 GB in a match task
 
 
@@ -42,8 +40,8 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         views * sum(embeddings.rows(source.number) for source in sources if bool(source.reference) == which)
         for which in (False, True)
     )
-    fit, exact = one_cell(count, references), settings.exact is not False
-    single = exact and settings.cells in (None, 1)
+    fit, reach = one_cell(count, references), 1.0
+    single = settings.exact is not False and settings.cells in (None, 1)
     directions, centres = np.eye(dim, dtype=np.float32), np.zeros((1, dim), np.float32)
     if not single or fit.pairs * pair_cost(dim) >= LEARN:
         size = max(SAMPLE, 16 * (settings.cells or most_cells(count))) // views
@@ -51,13 +49,13 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         spread = directions_of(vectors)
         directions, cost = choose_directions(vectors, spread, fit.pairs, count, settings.threshold)
         if not single or (settings.cells is None and torch_pays(cost)):
-            exact, fit = _cells_for(keys_of(vectors, spread[:, : DIRECTIONS[2]]), count, settings)
+            reach, fit = choose_cells(keys_of(vectors, directions), count, settings)
             directions, _ = choose_directions(vectors, spread, fit.pairs, count, settings.threshold)
         centres = centres_of(keys_of(vectors, directions), fit.cells)
     cells = Cells(
         settings.threshold,
         settings.keep,
-        1.0 if exact else FAST,
+        reach,
         directions,
         centres,
         _buckets(fit, settings.buckets or math.ceil(count * fit.visits / VISITS_PER_BUCKET)),
@@ -69,7 +67,7 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
     log.info(
         "%d vectors of %d numbers: keys of %d, %d cells, %d buckets; %.1f visits per vector, %s",
         *(count, dim, centres.shape[1], fit.cells, len(cells.buckets) - 1, fit.visits),
-        "exact" if exact else "fast",
+        "exact" if reach == 1 else "fast",
     )
     return cells
 
@@ -79,19 +77,6 @@ def _forget_search(results: Path) -> None:
     for kind in ("pairs", "assigned"):
         for path in paths_of(results, kind).values():
             path.unlink()
-
-
-def _cells_for(keys: np.ndarray, count: int, settings: Settings) -> tuple[bool, Fit]:
-    """Whether the search is exact, and its cells; `keys`: float32 (n, dim) of a sample of `count` vectors."""
-    exact = settings.exact is not False
-    fit = fit_cells(keys, count, settings, 1.0 if exact else FAST)
-    if settings.exact is None and fit.visits > MOST_VISITS:
-        log.warning(
-            "An exact search would cost %.0f visits per vector; using the fast search and measuring its recall.",
-            fit.visits,
-        )
-        return False, fit_cells(keys, count, settings, FAST)
-    return exact, fit
 
 
 def _sample_of(sources: Sequence[Source], size: int) -> np.ndarray:

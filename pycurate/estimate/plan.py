@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pycurate.dedup.fit import MOST_COST
 from pycurate.estimate.findings import Finding, findings
 from pycurate.estimate.sampling import Interval
 from pycurate.estimate.survey import Survey
@@ -25,6 +26,9 @@ DEDUP_SECONDS = 0.25e-3
 200,000 vectors at 0.95, growing as the 0.91th power from 50,000 to 400,000 at 0.99 (taken as linear here); and on paper
 70 core hours for a thousand million in fast mode, which `auto` chooses there. An exact search of that many takes 16
 times as long. Not measured for embeddings of more than 512 numbers."""
+
+DEDUP_GROWTH = 3e-10
+"""Seconds per image for each image that an exact search at 0.95 compares it with: docs/dedup.md, "Exact or fast"."""
 
 DEDUP_BYTES = 2034
 """Bytes per image that the search for duplicates keeps in the work folder. docs/dedup.md, the same table, at 0.95. Both
@@ -234,12 +238,18 @@ def times(survey: Survey, groups: Sequence[Sequence[Shard]], machine: Machine, g
         write = Interval(spent, spent, spent)
     hands = machine.cores * (gpus if images.value > defaults.dedup_single else 1)
     start = trial.start if trial else 0.0
-    each = DEDUP_SECONDS * (2 * machine.views - 1)
+    each = dedup_seconds(images.value * machine.views) * (2 * machine.views - 1)
     dedup = images.through(lambda number: start + number * each / hands)
     parts = (embed, score, dedup, write)
     known = [part for part in parts if part]
     whole = Interval(*(sum(getattr(part, name) for part in known) for name in ("value", "low", "high")))
     return Times(gpus, embed, score, dedup, write, whole if embed else None, len(known) == len(parts))
+
+
+def dedup_seconds(vectors: float) -> float:
+    """Seconds of one core that the search for duplicates takes per image, among so many vectors."""
+    exact = max(DEDUP_SECONDS, DEDUP_GROWTH * vectors)
+    return exact if exact <= MOST_COST * 1e-9 else DEDUP_SECONDS
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:

@@ -12,11 +12,13 @@ from scripted import write_model
 
 from pycurate.estimate.plan import (
     DEDUP_BYTES,
+    DEDUP_GROWTH,
     DEDUP_SECONDS,
     LEAKAGE_SECONDS,
     PDQ_SECONDS,
     Defaults,
     Machine,
+    dedup_seconds,
     dim_of,
     make_estimate,
     makespan,
@@ -79,6 +81,11 @@ def test_a_plan_adds_up() -> None:
     assert plan.formats == {"jpeg": 0.9, "png": 0.1}
 
 
+def test_the_search_takes_longer_per_image_until_it_is_fast() -> None:
+    each = [dedup_seconds(vectors) for vectors in (1e5, 1e6, 3e6, 1e7, 1e9)]
+    assert each == pytest.approx([DEDUP_SECONDS, 0.3e-3, 0.9e-3, DEDUP_SECONDS, DEDUP_SECONDS])
+
+
 def test_the_figures_of_the_search_are_those_of_its_document(root: Path) -> None:
     text = (root / "docs" / "dedup.md").read_text()
     measured = re.search(r"^\| 0\.95 \|.*? ([\d.]+) cpu-s", text, re.M)
@@ -87,6 +94,7 @@ def test_the_figures_of_the_search_are_those_of_its_document(root: Path) -> None
     assert float(measured[1]) / 200_000 == pytest.approx(DEDUP_SECONDS, rel=0.05)
     assert pytest.approx(DEDUP_SECONDS, rel=0.05) == 70 * 3600 / 1e9
     assert f"| 16.0 | {DEDUP_BYTES} |" in text
+    assert f"about {DEDUP_GROWTH * 1e9:.1f} ms per vector for each million" in text
 
 
 def test_the_figures_of_hashes_and_evaluation_sets_are_those_of_their_documents(root: Path) -> None:

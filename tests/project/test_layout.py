@@ -47,7 +47,6 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     "comparison/targets.py": "stages/test_compare.py",
     "results/comparisons.py": "stages/test_compare.py",
     # Parts of one search, which as a whole must decide as brute force does.
-    "dedup/fit.py": "dedup/test_brute_force.py",
     "dedup/match.py": "dedup/test_brute_force.py",
     "dedup/train.py": "dedup/test_brute_force.py",
     "dedup/visits.py": "dedup/test_brute_force.py",
