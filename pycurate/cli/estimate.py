@@ -55,6 +55,7 @@ def estimate(
     from pycurate.estimate.sampling import Interval
     from pycurate.estimate.survey import survey
     from pycurate.estimate.trial import NotLoadedError, try_out
+    from pycurate.models.presets import dedup_threshold_of
     from pycurate.shards.listing import find_shards
 
     numbers = _numbers(gpus)
@@ -67,15 +68,17 @@ def estimate(
         )
     missing = None
     each = cores() / _gpus_here()
+    threshold = dedup_threshold_of(models.encoders.get("dedup_emb", models.encoders["img_emb"])) or 0.0
     if images_per_second is not None:
         rate = Interval(images_per_second, images_per_second, images_per_second)
-        machine = Machine(rate, dim_of(models), each, models.dedup_views)
+        machine = Machine(rate, dim_of(models), each, models.dedup_views, threshold=threshold)
     else:
         try:
             trial = try_out(held.counts, models, defaults.batch_size, seconds)
-            machine = Machine.of(trial, each, models.dedup_views)
+            machine = Machine.of(trial, each, models.dedup_views, threshold)
         except NotLoadedError as error:
-            missing, machine = str(error), Machine(None, dim_of(models), each, models.dedup_views)
+            missing = str(error)
+            machine = Machine(None, dim_of(models), each, models.dedup_views, threshold=threshold)
     plan = put_together(held, machine, numbers, defaults)
     if as_json:
         echo(*json.dumps(asdict(plan) | {"no_trial": missing}, indent=2).split("\n"))

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 FAST = 0.2  # share of the exact reach within which fast mode visits
 MOST_VISITS = 16.0  # per vector, of an exact search by default,
-MOST_COST = 1e6  # and its cost per vector: a millisecond of a core
+MOST_COST = 5e6  # and its cost per vector: 5 ms of a core, as decoding a photograph or two takes
 SIEVE = 3.0  # of holding the product of a key and a centre against the rule of visits
 VISIT = 3500.0  # of storing, reading and ranking one visit, and of comparing what it brings together
 

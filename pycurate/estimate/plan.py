@@ -27,8 +27,9 @@ DEDUP_SECONDS = 0.25e-3
 70 core hours for a thousand million in fast mode, which `auto` chooses there. An exact search of that many takes 16
 times as long. Not measured for embeddings of more than 512 numbers."""
 
-DEDUP_GROWTH = 3e-10
-"""Seconds per image for each image that an exact search at 0.95 compares it with: docs/dedup.md, "Exact or fast"."""
+DEDUP_GROWTH = {0.9: 3e-10, 0.0: 4.8e-9}
+"""{from which threshold on: seconds per image for each image of the set, in an exact search}: docs/dedup.md, "Exact or
+fast"."""
 
 DEDUP_BYTES = 2034
 """Bytes per image that the search for duplicates keeps in the work folder. docs/dedup.md, the same table, at 0.95. Both
@@ -99,6 +100,7 @@ class Machine:
         cores: of the machine, for each of its GPUs.
         views: of each image, among which duplicates are sought.
         trial: what was measured on it; None if nothing was.
+        threshold: cosine of duplicates.
     """
 
     rate: Interval | None
@@ -106,12 +108,13 @@ class Machine:
     cores: float
     views: int = 1
     trial: Trial | None = None
+    threshold: float = 0.95
 
     @classmethod
-    def of(cls, trial: Trial, cores: float, views: int) -> "Machine":
+    def of(cls, trial: Trial, cores: float, views: int, threshold: float) -> "Machine":
         """The machine of a trial; its rate is the mean of the runs."""
         rate = Interval(sum(trial.rates) / len(trial.rates), min(trial.rates), max(trial.rates))
-        return cls(rate, trial.dim, cores, views, trial)
+        return cls(rate, trial.dim, cores, views, trial, threshold)
 
     @property
     def embed_start(self) -> float:
@@ -238,7 +241,7 @@ def times(survey: Survey, groups: Sequence[Sequence[Shard]], machine: Machine, g
         write = Interval(spent, spent, spent)
     hands = machine.cores * (gpus if images.value > defaults.dedup_single else 1)
     start = trial.start if trial else 0.0
-    each = dedup_seconds(images.value * machine.views) * (2 * machine.views - 1)
+    each = dedup_seconds(images.value * machine.views, machine.threshold) * (2 * machine.views - 1)
     dedup = images.through(lambda number: start + number * each / hands)
     parts = (embed, score, dedup, write)
     known = [part for part in parts if part]
@@ -246,9 +249,10 @@ def times(survey: Survey, groups: Sequence[Sequence[Shard]], machine: Machine, g
     return Times(gpus, embed, score, dedup, write, whole if embed else None, len(known) == len(parts))
 
 
-def dedup_seconds(vectors: float) -> float:
+def dedup_seconds(vectors: float, threshold: float) -> float:
     """Seconds of one core that the search for duplicates takes per image, among so many vectors."""
-    exact = max(DEDUP_SECONDS, DEDUP_GROWTH * vectors)
+    growth = next(growth for least, growth in DEDUP_GROWTH.items() if threshold >= least)
+    exact = max(DEDUP_SECONDS, growth * vectors)
     return exact if exact <= MOST_COST * 1e-9 else DEDUP_SECONDS
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from pycurate.dedup import fit as module
 from pycurate.dedup.cells import distance_at, visits
-from pycurate.dedup.fit import FAST, MOST_COST, MOST_VISITS, centres_of, choose_cells
+from pycurate.dedup.fit import FAST, MOST_VISITS, centres_of, choose_cells
 from pycurate.dedup.settings import Settings
 
 
@@ -31,10 +32,16 @@ def test_visits_and_products_are_foreseen(keys: np.ndarray, cells: int, exact: b
     assert np.corrcoef(fit.shares, at_home * (all_of - at_home / 2))[0, 1] > 0.5  # for buckets of like work
 
 
-@pytest.mark.parametrize(("threshold", "last"), [(0.99, 1.0), (0.9, FAST)])
+@pytest.mark.parametrize(("threshold", "most", "last"), [(0.99, 1e6, 1.0), (0.9, 1e6, FAST), (0.9, 5e6, 1.0)])
 def test_auto_is_exact_where_that_is_cheap(
-    keys: np.ndarray, threshold: float, last: float, caplog: pytest.LogCaptureFixture
+    keys: np.ndarray,
+    threshold: float,
+    most: float,
+    last: float,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(module, "MOST_COST", most)
     sample, dim = keys[:4096], keys.shape[1]
     chosen = []
     for samples in (10**3, 10**5, 10**7):
@@ -42,11 +49,11 @@ def test_auto_is_exact_where_that_is_cheap(
         cost = fit.cost(samples, dim)
         assert (reach == 1) != ("using the fast search" in caplog.text)
         if reach == 1:
-            assert fit.visits <= MOST_VISITS and cost <= MOST_COST * samples
+            assert fit.visits <= MOST_VISITS and cost <= most * samples
         for cells in (1, max(1, fit.cells // 4)):
             _, fewer = choose_cells(sample, samples, Settings(threshold, exact=reach == 1, cells=cells))
             assert cost <= fewer.cost(samples, dim)
         chosen.append((reach, fit.cells))
         caplog.clear()
     assert chosen[0] == (1.0, 1) and chosen[1][0] == 1.0 and chosen[2][0] == last
-    assert chosen[1][1] < chosen[2][1]
+    assert chosen[0][1] <= chosen[1][1] <= chosen[2][1]

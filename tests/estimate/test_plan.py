@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import write_model
 
+from pycurate.dedup.fit import MOST_COST
 from pycurate.estimate.plan import (
     DEDUP_BYTES,
     DEDUP_GROWTH,
@@ -72,7 +73,7 @@ def test_a_plan_adds_up() -> None:
     assert (one.embed.value, one.embed.low, one.embed.high) == pytest.approx((16_000, 12_000, 22_000))
     assert eight.embed.value == pytest.approx(2_000)
     assert many.embed.value == pytest.approx(80)  # no more GPUs than tasks
-    assert one.dedup.value == pytest.approx(8e6 * DEDUP_SECONDS / 8)
+    assert one.dedup.value == pytest.approx(8e6 * dedup_seconds(8e6, 0.95) / 8)
     assert eight.dedup.value == pytest.approx(one.dedup.value / 8)
     assert one.all.value == pytest.approx(one.embed.value + one.dedup.value)
     assert (one.score, one.write) == (None, None)  # nothing was measured
@@ -82,8 +83,11 @@ def test_a_plan_adds_up() -> None:
 
 
 def test_the_search_takes_longer_per_image_until_it_is_fast() -> None:
-    each = [dedup_seconds(vectors) for vectors in (1e5, 1e6, 3e6, 1e7, 1e9)]
-    assert each == pytest.approx([DEDUP_SECONDS, 0.3e-3, 0.9e-3, DEDUP_SECONDS, DEDUP_SECONDS])
+    for threshold, least in ((0.95, 0.9), (0.5, 0.0)):
+        last = MOST_COST * 1e-9 / DEDUP_GROWTH[least]
+        each = [dedup_seconds(vectors, threshold) for vectors in (1e4, last / 2, last, last * 1.1, 1e9)]
+        most = MOST_COST * 1e-9
+        assert each == pytest.approx([DEDUP_SECONDS, most / 2, most, DEDUP_SECONDS, DEDUP_SECONDS])
 
 
 def test_the_figures_of_the_search_are_those_of_its_document(root: Path) -> None:
@@ -94,7 +98,9 @@ def test_the_figures_of_the_search_are_those_of_its_document(root: Path) -> None
     assert float(measured[1]) / 200_000 == pytest.approx(DEDUP_SECONDS, rel=0.05)
     assert pytest.approx(DEDUP_SECONDS, rel=0.05) == 70 * 3600 / 1e9
     assert f"| 16.0 | {DEDUP_BYTES} |" in text
-    assert f"about {DEDUP_GROWTH * 1e9:.1f} ms per vector for each million" in text
+    least, most = (f"{DEDUP_GROWTH[threshold] * 1e9:.1f}" for threshold in (0.9, 0.0))
+    assert f"about {least} ms per vector for each million" in text.replace("\n", " ")
+    assert f"at 0.50, {most} ms" in text.replace("\n", " ")
 
 
 def test_the_figures_of_hashes_and_evaluation_sets_are_those_of_their_documents(root: Path) -> None:
