@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 PROBE_BITS = 58  # one image in 2^(64 - 58) = 64 is a probe in fast mode
 ROWS = 8192  # vectors assigned at once, about
+FEW_CELLS = 4  # per core, below which threads share cells, too
 
 
 @one_blas_thread
@@ -136,10 +137,15 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings, refe
 
 
 def _match_in_threads(each: Sequence[np.ndarray], lookup: Query) -> list[pa.Table]:
-    """One thread per cell, or per block of rows of a single cell: products are too small for threads to share one."""
-    with ThreadPoolExecutor(cores(), initializer=_one_thread if lookup.device else None) as pool:
-        if len(each) == 1:
-            return [match_cell(each[0], replace(lookup, each=pool.map))]
+    """One thread per cell, since products are too small for threads to share one.
+
+    Where there are few cells, of which one may be much larger than the others, one per block of their rows, too.
+    """
+    initializer = _one_thread if lookup.device else None
+    with ThreadPoolExecutor(cores(), initializer=initializer) as pool, ThreadPoolExecutor(cores()) as waiting:
+        if len(each) < FEW_CELLS * cores():
+            in_blocks = replace(lookup, each=pool.map)
+            return list(waiting.map(lambda members: match_cell(members, in_blocks), each))
         return list(pool.map(lambda members: match_cell(members, lookup), each))
 
 

@@ -20,6 +20,7 @@ from pycurate.filters.filtering import Filtering
 from pycurate.report.nearest import nearest_pairs
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
+from pycurate.stages import dedup as module
 from pycurate.stages.dedup import find_pairs
 from scripts import said, started
 
@@ -73,6 +74,20 @@ def test_tasks_that_see_only_their_own_files_equal_one_process(tmp_path: Path, k
     assert "each of a kept sample" in said("dedup", "check", "--results", one)
     done = started("dedup", "check", "--results", one)
     assert done.returncode == 0 and "each of a kept sample" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("cells", [1, 3, 9])
+def test_threads_that_share_cells_find_the_same(tmp_path: Path, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = made(2500, 16, 2, seed=3)  # in several blocks of rows
+    write_set(tmp_path, samples, [np.arange(2500)], "dedup_emb")
+    found = []
+    for threads in (1, 2, 40):  # nine cells are few for the third only
+        monkeypatch.setattr(module, "cores", lambda threads=threads: threads)
+        find_pairs(tmp_path, sources_of(tmp_path), Settings(0.9, exact=True, cells=cells))
+        found.append(path_of(tmp_path, "pairs", "00000").read_bytes())
+    assert found[0] == found[1] == found[2]
+    decide(tmp_path, sources_of(tmp_path), Filtering(), None, dedup=True)
+    assert decided(read_table(tmp_path / "decisions.parquet")) == brute_force(samples, 0.9)
 
 
 def test_a_search_opens_fewer_files_than_there_are_partitions(tmp_path: Path) -> None:
