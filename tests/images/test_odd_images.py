@@ -275,6 +275,16 @@ def test_a_sound_image_that_pillow_does_not_read_is_not_called_damaged(make: Cal
     assert (info.error, pixels) == ("unsupported", None) and "Pillow does not read" in str(info.message)
 
 
+@pytest.mark.parametrize("segment", [b"\xff\xe0\0\x06JFIF", b"\xff\xee\0\x07Adobe"])
+def test_a_segment_too_short_for_its_colours_says_nothing_to_any_decoder(both: Both, segment: bytes) -> None:
+    """Pillow raises on it, libjpeg passes it over; bytes before the end make libjpeg warn, so that Pillow decides."""
+    whole = jpeg()[:2] + segment + jpeg()[2:]
+    files = [whole, whole[:-2] + bytes(9) + whole[-2:]]
+    for data in files:
+        np.testing.assert_array_equal(decode(data)[1], pillows(jpeg()))
+    assert all(map(jpeg_header, files)) and both.disagreements(files) == ["", ""]
+
+
 def test_what_is_refused_names_its_cause() -> None:
     causes = {
         "JPEG with two start markers": "SOI",
