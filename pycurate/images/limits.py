@@ -208,17 +208,29 @@ def _jp2(data: bytes) -> None:
         if found > PARTS:
             raise UnreadableError("unsupported", f"the JPEG 2000 file has more than {PARTS} markers")
     if start >= 2 and start + 40 <= len(data):
-        _jp2_parts(data, start)
+        _jp2_tiles(data, at, _jp2_parts(data, start))
 
 
-def _jp2_parts(data: bytes, start: int) -> None:
+def _jp2_tiles(data: bytes, at: int, tiles: int) -> None:
+    """Pillow leaves those black of which no part stands among those from `at` on (ITU-T T.800, A.4.2)."""
+    if len(data) > (FORMATS["jp2"].most_bytes or 0):
+        return  # refused anyway
+    found = set()
+    while data[at : at + 2] == b"\xff\x90" and at + 12 <= len(data):
+        found.add(data[at + 4 : at + 6])
+        at += max(12, int.from_bytes(data[at + 6 : at + 10], "big") or len(data))
+    if len(found) < tiles:
+        raise UnreadableError("truncated", f"the JPEG 2000 file has {len(found)} of its {tiles} tiles")
+
+
+def _jp2_parts(data: bytes, start: int) -> int:
     """How finely a codestream is cut whose SIZ marker is at `start` (ITU-T T.800, annexes A and B).
 
-    Where tiles or components are cut in ways of their own, the finest counts for all.
+    Where tiles or components are cut in ways of their own, the finest counts for all. Returns the number of tiles.
     """
     right, bottom, left, top, across, down, first, second, components = struct.unpack_from(">8IH", data, start + 6)
     if (right - left) * (bottom - top) > (FORMATS["jp2"].most_pixels or 0):
-        return  # refused anyway
+        return 0  # refused anyway
     step, block = [32, 32], [32, 32]  # exponents of two: of an area's sides and of a block's
     levels = layers = 1
     for found in _JP2_CUT.finditer(data, start):
@@ -246,6 +258,7 @@ def _jp2_parts(data: bytes, start: int) -> None:
             f"the JPEG 2000 file has more parts than any honest one: {tiles} tiles, {precincts} precincts of {levels} "
             f"resolutions and {layers} layers, {blocks} blocks",
         )
+    return tiles
 
 
 _JP2_CUT = re.compile(rb"\xff([\x52\x53])(\0.)", re.DOTALL)  # the markers COD and COC, and their lengths
