@@ -231,6 +231,9 @@ def _jp2_parts(data: bytes, start: int) -> int:
     right, bottom, left, top, across, down, first, second, components = struct.unpack_from(">8IH", data, start + 6)
     if (right - left) * (bottom - top) > (FORMATS["jp2"].most_pixels or 0):
         return 0  # refused anyway
+    colours = data[start + 40 : start + 40 + 3 * (3 if components > 2 else 1) : 3]
+    if (bits := min(((depth & 127) + 1 for depth in colours), default=8)) < 8:
+        raise UnreadableError("unsupported", f"a JPEG 2000 of {bits} bits, which Pillow shows too dark")
     step, block = [32, 32], [32, 32]  # exponents of two: of an area's sides and of a block's
     levels = layers = 1
     for found in _JP2_CUT.finditer(data, start):

@@ -160,6 +160,13 @@ def untiled() -> bytes:
     return data[: data.rfind(b"\xff\x90\0\x0a")] + b"\xff\xd9"
 
 
+def shallow() -> bytes:
+    """A JPEG 2000 that says that its samples have 4 bits."""
+    data = encode(photograph().resize(SIZE).convert("L"), "JPEG2000", no_jp2=True)
+    depth = data.find(b"\xff\x51") + 40
+    return data[:depth] + b"\3" + data[depth + 1 :]
+
+
 def broken_exif(kind: str) -> bytes:
     return encode(photograph().resize(SIZE), kind, exif=b"Exif\0\0broken")
 
@@ -226,6 +233,7 @@ def odd() -> dict[str, tuple[Callable[[], bytes], str, str]]:
         "1-bit PNG": (lambda: encode(small.convert("1"), "PNG"), READ, ""),
         "PNG whose pixel data ends early": (lambda: png(9, 9, 8, b"\1" * 28 * 8), "truncated", ""),
         "JPEG 2000 with a tile missing": (untiled, "truncated", ""),
+        "JPEG 2000 of fewer than 8 bits": (shallow, "unsupported", "Pillow shows it too dark"),
         "PNG with 80 MB of text": (texted, "unsupported", "the message names the cause"),
         "PNG of more than 10,000 chunks": (lambda: chunked(11_000), "unsupported", ""),
         "Palette PNG with transparency": (
