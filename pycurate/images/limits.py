@@ -163,15 +163,18 @@ def _tiff(data: bytes) -> None:
     if across * down > max(TILE, 4 * width * height):
         raise UnreadableError("unsupported", f"a TIFF of {width} x {height} pixels in tiles of {across} x {down}")
     if coding == _TIFF_JPEG:
-        part = across * down or width * min(rows or height, height)
+        pixels = across * down or width * min(rows or height, height)
         pair = tuple(tag for tag in _TIFF_PARTS if tags.get(tag))
         starts, sizes = (tags[tag] for tag in pair) if pair in (_TIFF_PARTS[:2], _TIFF_PARTS[2:]) else ((), ())
         if not starts or len(starts) != len(sizes) or sum(sizes) > len(data):
             raise UnreadableError("unsupported", "a TIFF of JPEGs that share bytes or have no stated end")
-        scans = sum(data.count(b"\xff\xda", start, start + size) for start, size in zip(starts, sizes, strict=True))
-        if scans * part > SCANNED:
+        parts = [(start, start + size) for start, size in zip(starts, sizes, strict=True)]
+        if any(data.rfind(b"\xff\xd9", *part) < 0 for part in parts):
+            raise UnreadableError("truncated", "a JPEG in the TIFF ends before its end marker")
+        scans = sum(data.count(b"\xff\xda", *part) for part in parts)
+        if scans * pixels > SCANNED:
             raise UnreadableError(
-                "too_large", f"{scans} scans of {part} pixels in a TIFF go over more than {SCANNED} pixels together"
+                "too_large", f"{scans} scans of {pixels} pixels in a TIFF go over more than {SCANNED} pixels together"
             )
 
 

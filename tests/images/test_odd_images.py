@@ -154,6 +154,11 @@ def first_scan() -> bytes:
     return data[: data.find(b"\xff\xda", data.find(b"\xff\xda") + 2)].rstrip(b"\0") + b"\xff\xd9"
 
 
+def unended() -> bytes:
+    """A TIFF of several JPEGs, the first of which has no end marker."""
+    return encode(photograph(), "TIFF", compression="jpeg").replace(b"\xff\xd9", b"\0\0", 1)
+
+
 def untiled() -> bytes:
     """A JPEG 2000 without the last of its tiles."""
     data = encode(photograph().resize(SIZE), "JPEG2000", no_jp2=True, tile_size=(64, 64))
@@ -204,6 +209,7 @@ def odd() -> dict[str, tuple[Callable[[], bytes], str, str]]:
         "TIFF, uncompressed: 16-bit colour in planes, subsampled YCbCr": (planes, READ, "as libtiff has them"),
         "TIFF with strips or tiles missing": (lambda: bands(quarters()[:3]), "corrupt", ""),
         "Uncompressed TIFF, truncated": (lambda: bands(quarters())[:-9], "truncated", ""),
+        "TIFF of JPEGs, one of them without its end marker": (unended, "truncated", ""),
         "TIFF with floating-point or signed pixels": (
             lambda: encode(Image.new("F", (9, 9)), "TIFF"),
             "unsupported",
