@@ -32,7 +32,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from pycurate.images import exif, jpeg, jpegwalk, limits
+from pycurate.images import exif, jpeg, jpegwalk, limits, png
 from pycurate.images.formats import FORMATS, sniff
 from pycurate.images.limits import UnreadableError
 from pycurate.images.vp8 import webp_quality
@@ -87,6 +87,11 @@ class _Avif(AvifImagePlugin.AvifImageFile):
             self.seek(0)
 
 
+# Its own reader, of uncompressed ones, leaves black what no strip holds, and takes any plane's samples for 8 bits.
+TiffImagePlugin.READ_LIBTIFF = True
+_TIFF_PARTS = ((273, 324), (279, 325))  # the tags of strips or tiles: where they begin, how many bytes they have
+
+
 class _Tiff(TiffImagePlugin.TiffImageFile):
     """Pillow's reader, without the turn and the reading of further EXIF, which may be broken, behind the pixels."""
 
@@ -94,7 +99,20 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
         compression = self.tag_v2.get(TiffImagePlugin.COMPRESSION, 1)
         if isinstance(compression, int) and compression not in TiffImagePlugin.COMPRESSION_INFO:
             raise UnreadableError("unsupported", f"a TIFF of compression {compression}, which Pillow does not read")
+        if self.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT) == (2,):
+            raise UnreadableError("unsupported", "a TIFF with signed samples, which have no standard range")
         super()._setup()
+
+    def _load_libtiff(self) -> "Image.core.PixelAccess | None":
+        assert self.fp is not None
+        length = self.fp.seek(0, io.SEEK_END)
+        try:
+            return super()._load_libtiff()
+        except OSError as error:  # which does not tell libtiff's cause
+            starts, sizes = (self.tag_v2.get(strip, self.tag_v2.get(tile, ())) for strip, tile in _TIFF_PARTS)
+            if any(start + size > length for start, size in zip(starts, sizes, strict=False)):
+                raise EOFError("the TIFF ends before its pixels do") from error
+            raise
 
     def load_end(self) -> None:
         self._size = self.im.size
@@ -245,9 +263,8 @@ def _open(data: bytes, name: str) -> _Opened:
     ):  # Pillow says the upright size
         width, height = height, width
     quality = webp_quality(data) if name == "webp" else None
-    return _Opened(
-        width, height, lambda: _orientation(image), lambda: _pixels(image), FORMATS[name].need, quality=quality
-    )
+    read = (lambda: _png_pixels(image, data)) if name == "png" else (lambda: _pixels(image))
+    return _Opened(width, height, lambda: _orientation(image), read, FORMATS[name].need, quality=quality)
 
 
 def _open_jpeg(data: bytes) -> _Opened:
@@ -294,6 +311,15 @@ def _pixels(image: Image.Image) -> np.ndarray:
     rows = max(1, _BAND // width)
     for top in range(0, height, rows):
         pixels[top : top + rows] = _rgb(image.crop((0, top, width, min(top + rows, height))), image)
+    return pixels
+
+
+def _png_pixels(image: Image.Image, data: bytes) -> np.ndarray:
+    """The pixels of a PNG. Pillow takes data that ends behind any row for whole, and leaves the rows behind it 0."""
+    pixels = _pixels(image)
+    last = image.crop((0, image.height - 1, image.width, image.height))
+    if (image.info.get("interlace") or not np.asarray(last).any()) and not png.whole(data):
+        raise EOFError("the PNG's pixel data ends before its last row")
     return pixels
 
 

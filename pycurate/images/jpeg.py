@@ -1,5 +1,6 @@
 """What a JPEG says of itself before its scan (ITU-T T.81 annex B; Exif 2.32 section 4.7.2 for where EXIF stands)."""
 
+import math
 import re
 import struct
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ _SOI, _EOI, _SOS, _DQT, _APP1, _TEM = 0xD8, 0xD9, 0xDA, 0xDB, 0xE1, 0x01
 _RESTARTS = range(0xD0, 0xD8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0-SOF15; the other three are DHT, JPG and DAC
 APPS = range(0xE0, 0xF0)
-_METADATA = frozenset(APPS) - {0xE0, 0xEE}  # JFIF's and Adobe's tell which colours the components are
+_COLOURS = {0xE0: 14, 0xEE: 12}  # JFIF's and Adobe's tell which colours the components are; shorter ones tell nothing
 PROGRESSIVE = frozenset((0xC2, 0xCA))  # Huffman- and arithmetic-coded
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
@@ -180,6 +181,10 @@ def restated(data: bytes, header: JpegHeader) -> bytes:
 
 
 def bare(data: bytes, header: JpegHeader) -> bytes:
-    """The JPEG without metadata, which Pillow would read in Python: of APPn it keeps JFIF's and Adobe's."""
-    kept = (part for part in header.parts if data[part.start + 1] not in _METADATA)
-    return b"".join((data[:2], *(data[part] for part in kept)))
+    """The JPEG without metadata, which Pillow would read in Python: of APPn it keeps JFIF's and Adobe's, if whole."""
+
+    def kept(part: slice) -> bool:
+        marker = data[part.start + 1]
+        return marker not in APPS or part.stop - part.start - 4 >= _COLOURS.get(marker, math.inf)
+
+    return b"".join((data[:2], *(data[part] for part in header.parts if kept(part))))

@@ -163,15 +163,18 @@ def _tiff(data: bytes) -> None:
     if across * down > max(TILE, 4 * width * height):
         raise UnreadableError("unsupported", f"a TIFF of {width} x {height} pixels in tiles of {across} x {down}")
     if coding == _TIFF_JPEG:
-        part = across * down or width * min(rows or height, height)
+        pixels = across * down or width * min(rows or height, height)
         pair = tuple(tag for tag in _TIFF_PARTS if tags.get(tag))
         starts, sizes = (tags[tag] for tag in pair) if pair in (_TIFF_PARTS[:2], _TIFF_PARTS[2:]) else ((), ())
         if not starts or len(starts) != len(sizes) or sum(sizes) > len(data):
             raise UnreadableError("unsupported", "a TIFF of JPEGs that share bytes or have no stated end")
-        scans = sum(data.count(b"\xff\xda", start, start + size) for start, size in zip(starts, sizes, strict=True))
-        if scans * part > SCANNED:
+        parts = [(start, start + size) for start, size in zip(starts, sizes, strict=True)]
+        if any(data.rfind(b"\xff\xd9", *part) < 0 for part in parts):
+            raise UnreadableError("truncated", "a JPEG in the TIFF ends before its end marker")
+        scans = sum(data.count(b"\xff\xda", *part) for part in parts)
+        if scans * pixels > SCANNED:
             raise UnreadableError(
-                "too_large", f"{scans} scans of {part} pixels in a TIFF go over more than {SCANNED} pixels together"
+                "too_large", f"{scans} scans of {pixels} pixels in a TIFF go over more than {SCANNED} pixels together"
             )
 
 
@@ -208,17 +211,32 @@ def _jp2(data: bytes) -> None:
         if found > PARTS:
             raise UnreadableError("unsupported", f"the JPEG 2000 file has more than {PARTS} markers")
     if start >= 2 and start + 40 <= len(data):
-        _jp2_parts(data, start)
+        _jp2_tiles(data, at, _jp2_parts(data, start))
 
 
-def _jp2_parts(data: bytes, start: int) -> None:
+def _jp2_tiles(data: bytes, at: int, tiles: int) -> None:
+    """Pillow leaves those black of which no part stands among those from `at` on (ITU-T T.800, A.4.2)."""
+    if len(data) > (FORMATS["jp2"].most_bytes or 0):
+        return  # refused anyway
+    found = set()
+    while data[at : at + 2] == b"\xff\x90" and at + 12 <= len(data):
+        found.add(data[at + 4 : at + 6])
+        at += max(12, int.from_bytes(data[at + 6 : at + 10], "big") or len(data))
+    if len(found) < tiles:
+        raise UnreadableError("truncated", f"the JPEG 2000 file has {len(found)} of its {tiles} tiles")
+
+
+def _jp2_parts(data: bytes, start: int) -> int:
     """How finely a codestream is cut whose SIZ marker is at `start` (ITU-T T.800, annexes A and B).
 
-    Where tiles or components are cut in ways of their own, the finest counts for all.
+    Where tiles or components are cut in ways of their own, the finest counts for all. Returns the number of tiles.
     """
     right, bottom, left, top, across, down, first, second, components = struct.unpack_from(">8IH", data, start + 6)
     if (right - left) * (bottom - top) > (FORMATS["jp2"].most_pixels or 0):
-        return  # refused anyway
+        return 0  # refused anyway
+    colours = data[start + 40 : start + 40 + 3 * (3 if components > 2 else 1) : 3]
+    if (bits := min(((depth & 127) + 1 for depth in colours), default=8)) < 8:
+        raise UnreadableError("unsupported", f"a JPEG 2000 of {bits} bits, which Pillow shows too dark")
     step, block = [32, 32], [32, 32]  # exponents of two: of an area's sides and of a block's
     levels = layers = 1
     for found in _JP2_CUT.finditer(data, start):
@@ -246,6 +264,7 @@ def _jp2_parts(data: bytes, start: int) -> None:
             f"the JPEG 2000 file has more parts than any honest one: {tiles} tiles, {precincts} precincts of {levels} "
             f"resolutions and {layers} layers, {blocks} blocks",
         )
+    return tiles
 
 
 _JP2_CUT = re.compile(rb"\xff([\x52\x53])(\0.)", re.DOTALL)  # the markers COD and COC, and their lengths

@@ -12,6 +12,7 @@ Fault = tuple[str, str]
 
 
 MOST_OPEN = 1000  # groups that are held at a time; one is enough for tars without links
+ADDED = frozenset({"__key__", "__url__", "__local_path__"})  # to each sample by webdataset, which ends at a second one
 
 
 @dataclass(eq=False)
@@ -44,6 +45,8 @@ class Group:
             )
         if extension in self.members:
             fault = fault or ("duplicate_key", f"The member {name!r} occurs twice in the sample.")
+        if extension in ADDED:
+            fault = fault or ("duplicate_key", f"The member {name!r} is named like what webdataset adds to a sample.")
         # WRITE copies any other member as it is stored, map and all; what a link stands for it could not.
         if member.sparse and (extension in ("txt", "json") or linked):
             fault = fault or ("unsupported", f"The member {name!r} is stored as a sparse file, which is not supported.")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mutations import Both
-from pictures import claiming, encode, exif, lacking, photograph, without_tables
+from pictures import claiming, encode, exif, lacking, photograph, png, without_tables
 from PIL import Image, ImageOps
 
 from pycurate.images.decode import ImageInfo, decode, jpeg_header
@@ -51,17 +51,41 @@ def many_scans(count: int) -> bytes:
 
 def tiff(bits: int, white_is_zero: bool, rows: bytes, width: int, height: int) -> bytes:
     """A grey TIFF of one strip, written by hand."""
-    tags: tuple[tuple[int, int], ...] = (
-        (256, width),
-        (257, height),
-        (258, bits),
-        (259, 1),
-        (262, int(not white_is_zero)),
-        (273, 8 + 2 + 8 * 12 + 4),
-    )
-    tags = (*tags, (278, height), (279, len(rows)))
-    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + rows
+    return stripped([rows], {256: (width,), 257: (height,), 258: (bits,), 262: (int(not white_is_zero),)})
+
+
+def stripped(strips: list[bytes], tags: dict[int, tuple[int, ...]]) -> bytes:
+    """A TIFF of these strips and tags, all LONG: uncompressed, and all rows in a strip unless they say otherwise."""
+    tags = {259: (1,), 278: tags[257], 279: tuple(map(len, strips))} | tags
+    end = 8 + 2 + 12 * (len(tags) + 1) + 4  # of the directory, behind which are the values that do not fit in
+    data = end + sum(4 * len(values) for values in (*tags.values(), strips) if len(values) > 1)
+    tags[273] = tuple(data + sum(map(len, strips[:number])) for number in range(len(strips)))
+    directory = beside = b""
+    for tag, values in sorted(tags.items()):
+        packed = struct.pack(f"<{len(values)}I", *values)
+        inside = len(values) == 1
+        directory += struct.pack("<HHI", tag, 4, len(values)) + (packed if inside else struct.pack("<I", end))
+        beside, end = beside + packed * (not inside), end + len(packed) * (not inside)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + beside + b"".join(strips)
+
+
+def planes() -> bytes:
+    """RGB of 16 bits, each colour in a strip of its own: all greys, their negative, and 9."""
+    strips = [(plane.astype("<u2") << 8 | 7).tobytes() for plane in (ramp(), 255 - ramp(), np.full((64, 64), 9))]
+    return stripped(strips, {256: (64,), 257: (64,), 258: (16,) * 3, 262: (2,), 277: (3,), 284: (2,)})
+
+
+def subsampled() -> bytes:
+    """All greys as YCbCr, of whose colours there is one for four pixels."""
+    luma = ramp().reshape(32, 2, 32, 2).transpose(0, 2, 1, 3).reshape(-1, 4)
+    rows = np.concatenate([luma, np.full((1024, 2), 128, np.uint8)], axis=1).tobytes()
+    return stripped([rows], {256: (64,), 257: (64,), 258: (8,) * 3, 262: (6,), 277: (3,), 530: (2, 2)}) + bytes(9999)
+
+
+def bands(strips: list[bytes], **tags: int) -> bytes:
+    """Grey of 64 x 64 pixels, 16 rows in a strip."""
+    more: dict[int, tuple[int, ...]] = {int(tag[1:]): (value,) for tag, value in tags.items()}
+    return stripped(strips, {256: (64,), 257: (64,), 258: (8,), 262: (1,), 278: (16,)} | more)
 
 
 def bmp(bits: int, compression: int, body: bytes) -> bytes:
@@ -74,6 +98,11 @@ def bmp(bits: int, compression: int, body: bytes) -> bytes:
 def ramp() -> np.ndarray:
     """uint8 (64, 64), all greys."""
     return np.repeat(np.arange(256, dtype=np.uint8), 16).reshape(64, 64)
+
+
+def quarters() -> list[bytes]:
+    """Its rows, 16 at a time."""
+    return [ramp()[top : top + 16].tobytes() for top in range(0, 64, 16)]
 
 
 def twelve_bits() -> bytes:
@@ -125,6 +154,24 @@ def first_scan() -> bytes:
     return data[: data.find(b"\xff\xda", data.find(b"\xff\xda") + 2)].rstrip(b"\0") + b"\xff\xd9"
 
 
+def unended() -> bytes:
+    """A TIFF of several JPEGs, the first of which has no end marker."""
+    return encode(photograph(), "TIFF", compression="jpeg").replace(b"\xff\xd9", b"\0\0", 1)
+
+
+def untiled() -> bytes:
+    """A JPEG 2000 without the last of its tiles."""
+    data = encode(photograph().resize(SIZE), "JPEG2000", no_jp2=True, tile_size=(64, 64))
+    return data[: data.rfind(b"\xff\x90\0\x0a")] + b"\xff\xd9"
+
+
+def shallow() -> bytes:
+    """A JPEG 2000 that says that its samples have 4 bits."""
+    data = encode(photograph().resize(SIZE).convert("L"), "JPEG2000", no_jp2=True)
+    depth = data.find(b"\xff\x51") + 40
+    return data[:depth] + b"\3" + data[depth + 1 :]
+
+
 def broken_exif(kind: str) -> bytes:
     return encode(photograph().resize(SIZE), kind, exif=b"Exif\0\0broken")
 
@@ -159,7 +206,11 @@ def odd() -> dict[str, tuple[Callable[[], bytes], str, str]]:
         "TIFF, 12-bit grey": (twelve_bits, READ, "the upper 8 bits"),
         "TIFF, 16-bit grey": (lambda: grey16(False), READ, "the upper 8 bits"),
         "TIFF, 16-bit grey, white is zero": (lambda: grey16(True), READ, "the upper 8 bits, not inverted"),
-        "TIFF with floating-point pixels": (
+        "TIFF, uncompressed: 16-bit colour in planes, subsampled YCbCr": (planes, READ, "as libtiff has them"),
+        "TIFF with strips or tiles missing": (lambda: bands(quarters()[:3]), "corrupt", ""),
+        "Uncompressed TIFF, truncated": (lambda: bands(quarters())[:-9], "truncated", ""),
+        "TIFF of JPEGs, one of them without its end marker": (unended, "truncated", ""),
+        "TIFF with floating-point or signed pixels": (
             lambda: encode(Image.new("F", (9, 9)), "TIFF"),
             "unsupported",
             "no standard range",
@@ -186,6 +237,9 @@ def odd() -> dict[str, tuple[Callable[[], bytes], str, str]]:
             "",
         ),
         "1-bit PNG": (lambda: encode(small.convert("1"), "PNG"), READ, ""),
+        "PNG whose pixel data ends early": (lambda: png(9, 9, 8, b"\1" * 28 * 8), "truncated", ""),
+        "JPEG 2000 with a tile missing": (untiled, "truncated", ""),
+        "JPEG 2000 of fewer than 8 bits": (shallow, "unsupported", "Pillow shows it too dark"),
         "PNG with 80 MB of text": (texted, "unsupported", "the message names the cause"),
         "PNG of more than 10,000 chunks": (lambda: chunked(11_000), "unsupported", ""),
         "Palette PNG with transparency": (
@@ -237,6 +291,21 @@ def test_what_becomes_of_every_odd_image_is_in_the_docs(both: Both, capsys: pyte
     assert table in (ROOT / "docs" / "inputs.md").read_text()
 
 
+def test_uncompressed_tiffs_of_any_layout_have_their_pixels() -> None:
+    first, second = (decode(make())[1] for make in (planes, subsampled))
+    np.testing.assert_array_equal(first, np.stack([ramp(), 255 - ramp(), np.full((64, 64), 9)], axis=2))
+    np.testing.assert_array_equal(second, np.repeat(ramp()[:, :, None], 3, axis=2))
+    np.testing.assert_array_equal(decode(bands(quarters()))[1], np.repeat(ramp()[:, :, None], 3, axis=2))
+
+
+def test_no_pixels_of_a_tiff_come_from_elsewhere() -> None:
+    strips = quarters()
+    for fewer in ([*strips[:1], b"", *strips[2:]], strips[:3], strips[:0]):
+        assert decode(bands(fewer))[0].error == "corrupt", len(fewer)
+    info, _ = decode(bands(strips, t339=2))
+    assert info.error == "unsupported" and "signed" in str(info.message)
+
+
 GREYS = ("TIFF, 12-bit grey", "TIFF, 16-bit grey", "TIFF, 16-bit grey, white is zero", "16-bit PGM")
 
 
@@ -273,6 +342,16 @@ def premultiplied() -> bytes:
 def test_a_sound_image_that_pillow_does_not_read_is_not_called_damaged(make: Callable[[], bytes]) -> None:
     info, pixels = decode(make())
     assert (info.error, pixels) == ("unsupported", None) and "Pillow does not read" in str(info.message)
+
+
+@pytest.mark.parametrize("segment", [b"\xff\xe0\0\x06JFIF", b"\xff\xee\0\x07Adobe"])
+def test_a_segment_too_short_for_its_colours_says_nothing_to_any_decoder(both: Both, segment: bytes) -> None:
+    """Pillow raises on it, libjpeg passes it over; bytes before the end make libjpeg warn, so that Pillow decides."""
+    whole = jpeg()[:2] + segment + jpeg()[2:]
+    files = [whole, whole[:-2] + bytes(9) + whole[-2:]]
+    for data in files:
+        np.testing.assert_array_equal(decode(data)[1], pillows(jpeg()))
+    assert all(map(jpeg_header, files)) and both.disagreements(files) == ["", ""]
 
 
 def test_what_is_refused_names_its_cause() -> None:

@@ -21,7 +21,7 @@ KEYS += ["__meta__/a", "__index", "__a__", "____/b", "d/__meta__/a", "./__meta__
     names=st.lists(
         st.tuples(
             st.sampled_from(KEYS),
-            st.sampled_from(["jpg", "JPG", "txt", "json", "seg.png", "cls", "json__"]),
+            st.sampled_from(["jpg", "JPG", "txt", "json", "seg.png", "cls", "json__", "__key__", "__URL__"]),
         ),
         max_size=12,
         unique=True,
