@@ -27,8 +27,10 @@ that exact arithmetic would visit. That holds for whatever centre was taken for 
 the rounding may be answered otherwise by another processor, library or block size; but each key is assigned once, the
 answer is stored with its visits, and the proof asks for no more. Centres are computed once, too, and stored.
 
-Keys are made in float32, too, with errors below 1e-5 here, and stored in float16, with an error below 2^-11 of each
-number. WIDEN and `pycurate.dedup.keys.SLACK` exceed what these can add up to.
+Keys are made in float32, too, and stored in float16, with an error below 2^-11 of each number. Their coordinates and
+the square of what these leave out are off by less than 1e-5. The length left out may be off by more, as the root of a
+number near 0 is; but roots differ by no more than the root of what their squares differ by, so on squares of distances
+that makes 2e-5. WIDEN, ROUNDED and `pycurate.dedup.keys.SLACK` exceed what these can add up to.
 
 **Fast mode** visits within a fraction of d/2 only. To measure what that loses, a fraction of the samples, the probes,
 also pay visits within d to every cell. A probe at home in A meets every duplicate of its in that one's home B, because
@@ -51,7 +53,7 @@ from pycurate.results.layout import path_of
 if TYPE_CHECKING:  # it takes seconds to import, and one cell needs no more than Cells
     import torch
 
-ROUNDED = 1e-6  # on squares of distances: similarities are compared as float32
+ROUNDED = 3e-5  # on squares of distances, for the lengths left out; and similarities are compared as float32
 WIDEN = 1e-4  # on distances
 IN_CACHE = 1 << 19  # numbers of a block of products that a core's cache holds
 

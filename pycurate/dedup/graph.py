@@ -206,8 +206,8 @@ def duplicates(
         graph = Graph(pairs, index)
         if not len(graph.walk.cut):
             return graph.dropped(), search, recall
-        limit *= 2  # so that the rounds are few, whatever the data
-        log.info("%d samples need more than their first %d duplicates", len(graph.walk.cut), limit // 2)
+        log.info("%d lists of duplicates were cut too early, at %d or fewer", len(graph.walk.cut), limit)
+        limit = min(2 * limit, 1 << ROW_BITS)  # so that the longest takes few rounds; no cell has more members
         pairs = match_again(results, graph, search.threshold, embeddings_of(sources), limit)
 
 

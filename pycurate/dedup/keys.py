@@ -34,7 +34,8 @@ def keys_of(vectors: np.ndarray, directions: np.ndarray) -> np.ndarray:
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """float16 (n, dim) -> float32 (n, dim) of length 1, or zero."""
     wide = vectors.astype(np.float32)
-    length = np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
+    # Summed in float64: a float32 sum of thousands of like squares is off by more than `pycurate.dedup.cells` allows.
+    length = np.sqrt(np.einsum("ij,ij->i", wide, wide, dtype=np.float64)).astype(np.float32)[:, None]
     wide /= np.where(length > 0, length, 1)
     return wide
 

@@ -148,12 +148,15 @@ def _sorted(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray,
 def _first(
     i: np.ndarray, j: np.ndarray, samples: np.ndarray, block: np.ndarray, room: np.ndarray, lookup: Query
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first room[i] duplicates of block[i] among candidates (i, j), sorted; no more is compared than needed."""
+    """The first room[i] duplicates of block[i] among candidates (i, j), sorted; not many more are compared than needed.
+
+    Each time twice as many as before: where none of a thousand is a duplicate, they are best compared together.
+    """
     number = np.bincount(i, minlength=len(room))
     start = np.cumsum(number) - number
-    room, done = room.copy(), np.zeros_like(number)
+    room, done, ahead = room.copy(), np.zeros_like(number), 1
     parts = []
-    while (take := np.where(room > 0, np.minimum(number - done, room), 0)).any():
+    while (take := np.where(room > 0, np.minimum(number - done, ahead * room), 0)).any():
         of = np.repeat(np.arange(len(take)), take)
         place = np.arange(len(of)) - np.repeat(np.cumsum(take) - take, take)
         chosen = (start + done)[of] + place
@@ -166,6 +169,7 @@ def _first(
         parts.append((i[chosen[wanted]], j[chosen[wanted]], alike[wanted]))
         room -= np.minimum(confirmed, room)
         done += take
+        ahead *= 2
     if not parts:
         return i[:0], j[:0], np.zeros(0, np.float32)
     i, j, alike = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -31,6 +31,10 @@ from pycurate.results.tables import read_views
 # A sample's number: that of its partition, then its row in the partition's embeddings.
 ROW_BITS = 32
 
+AT_ONCE = 8192  # pairs of vectors that are compared at a time
+CROWD = 1 << 17  # pairs among which vectors that recur are looked for
+SPARSE = 8  # products per pair up to which those of all with all cost less than reading two vectors for each pair
+
 MAPPED = 1 << 15  # files at most that are mapped at a time; Linux lets a process map 65,530 (vm.max_map_count)
 
 
@@ -80,6 +84,14 @@ def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     x, y = a.astype(np.float64), b.astype(np.float64)
     dot, xx, yy = (np.einsum("...j,...j->...", *two) for two in ((x, y), (x, x), (y, y)))
     scale = np.sqrt(xx * yy)
+    return np.divide(dot, scale, out=np.zeros_like(dot), where=scale > 0).astype(np.float32)
+
+
+def similarities(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """float16 (n, dim), (m, dim) -> float32 (n, m): `similarity` of all with all, to the last bit, by one product."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    xx, yy = (np.einsum("ij,ij->i", one, one) for one in (x, y))
+    dot, scale = x @ y.T, np.sqrt(xx[:, None] * yy)
     return np.divide(dot, scale, out=np.zeros_like(dot), where=scale > 0).astype(np.float32)
 
 
@@ -138,9 +150,23 @@ class Embeddings:
     def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """float32 (n,): the similarity of samples a with samples b, by their numbers."""
         result = np.empty(len(a), np.float32)
-        size = max(1, 8192 // self.shape[0])
-        for start in range(0, len(a), size):
-            part = slice(start, start + size)
+        for start in range(0, len(a), CROWD):
+            part = slice(start, start + CROWD)
+            result[part] = self._similarity(a[part], b[part])
+        return result
+
+    def _similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The same, of some pairs: where few vectors recur in many, as in a crowd of near-copies, each is read once."""
+        (rows, i), (columns, j) = (np.unique(one, return_inverse=True) for one in (a, b))
+        most = max(1, AT_ONCE // self.shape[0])
+        if max(len(rows), len(columns)) <= most and len(rows) * len(columns) <= SPARSE * len(a):
+            x, y = self.take(rows), self.take(columns)
+            views = [(0, view) for view in range(y.shape[1])] + [(view, 0) for view in range(1, x.shape[1])]
+            best: np.ndarray = np.maximum.reduce([similarities(x[:, one], y[:, other]) for one, other in views])
+            return best[i, j]
+        result = np.empty(len(a), np.float32)
+        for start in range(0, len(a), most):
+            part = slice(start, start + most)
             x, y = self.take(a[part]), self.take(b[part])
             cosines = similarity(x[:, :1], y), similarity(x[:, 1:], y[:, :1])
             result[part] = np.concatenate(cosines, axis=1).max(axis=1)

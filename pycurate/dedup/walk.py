@@ -16,7 +16,7 @@ class Walk:
     Attributes:
         state: uint8 (n,): KEPT, GONE (filtered, or a duplicate) or UNKNOWN.
         by: int64 (n,): the pair through which a node went, or -1.
-        cut: int64: the pairs at which a list ended before it could decide about its node.
+        cut: int64: the pairs at which lists ended, all those of a node that ended before one could decide about it.
     """
 
     state: np.ndarray
@@ -33,26 +33,31 @@ def walk(later: np.ndarray, earlier: np.ndarray, more: np.ndarray, gone: np.ndar
         gone: bool (nodes,): fails a filter, and so neither stays nor drops another.
 
     A node goes through the best-ranked kept node among its duplicates. Where the first duplicate that is not gone is
-    unknown, so is the node; where none is left before its list was cut, it is unknown and the cut is reported.
-    The best-ranked unknown node is always one of those: all its known duplicates are decided.
+    unknown, so is the node; where none is left before its list was cut, it is unknown and the cut is reported, with
+    those of its lists of other cells that end before one is left. The best-ranked unknown node is always one of those:
+    all its known duplicates are decided.
     """
     state = bytearray(np.where(gone, GONE, KEPT).astype(np.uint8).tobytes())
     decided_by, cut = array("q"), array("q")
+    cut_node = -1  # the last one that was cut, while no duplicate of it that is left has been seen
     for start in range(0, len(later), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         rows = zip(later[chunk].tolist(), earlier[chunk].tolist(), more[chunk].tolist(), strict=True)
         for pair, (node, better, ends) in enumerate(rows, start):
-            if state[node]:
+            if state[node] and node != cut_node:
                 continue
             seen = state[better]
-            if seen == KEPT:
+            if seen == GONE:
+                if ends:
+                    state[node], cut_node = UNKNOWN, node
+                    cut.append(pair)
+            elif node == cut_node:
+                cut_node = -1
+            elif seen == KEPT:
                 state[node] = GONE
                 decided_by.append(pair)
-            elif seen == UNKNOWN:
+            else:
                 state[node] = UNKNOWN
-            elif ends:
-                state[node] = UNKNOWN
-                cut.append(pair)
     by = np.full(len(gone), -1, np.int64)
     pairs = np.array(decided_by, np.int64)
     by[later[pairs]] = pairs

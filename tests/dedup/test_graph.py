@@ -23,6 +23,33 @@ def test_giant_group_whose_best_are_filtered(tmp_path: Path, nsfw: float) -> Non
     assert sum(reason == "kept" for reason, _, _ in got.values()) == 1
 
 
+def test_a_group_that_visits_many_cells_and_whose_best_are_filtered(tmp_path: Path) -> None:
+    """In every one of them the lists end too early."""
+    random = np.random.default_rng(0)
+    vectors = 1 + 0.3 * random.normal(size=(2000, 8))
+    samples = Samples.of(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    samples.nsfw[samples.rank("best", range(2000))[:1700]] = 2
+    got = run(tmp_path, samples, Settings(0.5, cells=80, exact=True))
+    assert got == brute_force(samples, 0.5)
+    assert sum(reason == "kept" for reason, _, _ in got.values()) == 1
+
+
+def test_lists_that_turn_out_too_short_one_after_the_other(tmp_path: Path) -> None:
+    """Each eight are like the eight before them, which are the best, and are gone for one that those are not like."""
+    links = 70
+    axes = np.eye(2 * links)
+    eights = (axes[:links] + axes[1 : links + 1]) / np.sqrt(2)
+    ones = 0.7 * eights[1:] + 0.71 * axes[links + 1 :]
+    vectors = np.repeat(eights, 9, axis=0)
+    vectors[8:-1:9] = ones
+    vectors = vectors[:-1] + 0.0005 * np.random.default_rng(0).normal(size=(9 * links - 1, 2 * links))
+    samples = Samples.of(vectors)
+    samples.detail, samples.nsfw = -np.arange(len(samples)), np.repeat([2.0, 0], [8, len(samples) - 8])
+    got = run(tmp_path, samples, Settings(0.45, exact=True))
+    assert got == brute_force(samples, 0.45)
+    assert sum(reason == "kept" for reason, _, _ in got.values()) == links - 1
+
+
 def test_images_of_one_uid_in_two_references_have_a_group_each(tmp_path: Path) -> None:
     """As when each crawl begins with 00000.tar: their first images have one uid, and are not the same image."""
     samples = Samples.of(np.repeat(np.eye(2, dtype=np.float16), 3, axis=0))

@@ -33,6 +33,29 @@ def test_vectors_of_any_kind_get_unit_length() -> None:
     assert similarity(as_compared(odd), as_compared(odd)).tolist() == [1, 0, 0, 0, 1, 1, 1]
 
 
+@pytest.mark.parametrize("views", [1, 3])
+@pytest.mark.parametrize(("most", "read"), [(40, 2 * 40), (1000, 2 * 1500)])
+def test_vectors_that_recur_in_many_pairs_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, most: int, read: int
+) -> None:
+    random = np.random.default_rng(0)
+    vectors = as_compared(random.normal(size=(1000 * views, 48)) + 1).reshape(1000, views, 48)
+    vectors[5] = 0
+    np.save(tmp_path / "some.npy", vectors)
+    embeddings = Embeddings({0: tmp_path / "some.npy"})
+    taken, take = [], embeddings.take
+
+    def counted(samples: np.ndarray) -> np.ndarray:
+        taken.append(len(samples))
+        return take(samples)
+
+    monkeypatch.setattr(embeddings, "take", counted)
+    a, b = random.integers(0, most, (2, 1500))
+    of_all = np.concatenate([similarity(vectors[a][:, :1], vectors[b]), similarity(vectors[a], vectors[b][:, :1])], 1)
+    assert np.array_equal(embeddings.similarity(a, b), of_all.max(axis=1))
+    assert sum(taken) == read
+
+
 @given(st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=8), max_size=5), st.integers(0, 20))
 def test_the_smallest_of_all_parts_are_those_of_the_whole(parts: list[list[int]], count: int) -> None:
     smallest = Smallest(count)
