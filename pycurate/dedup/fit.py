@@ -29,6 +29,24 @@ def most_cells(samples: int) -> int:
 
 
 @dataclass(frozen=True)
+class Size:
+    """How many vectors are searched for duplicates, and how many of references that are not, but stand among them."""
+
+    samples: int
+    references: int = 0
+
+    @property
+    def all(self) -> int:
+        """Vectors that are assigned to cells."""
+        return self.samples + self.references
+
+    @property
+    def pairs(self) -> float:
+        """Pairs that may be duplicates."""
+        return self.samples * (self.samples / 2 + self.references)
+
+
+@dataclass(frozen=True)
 class Fit:
     """A number of cells, and what it would cost: visits per vector, products in all, and each cell's share of them."""
 
@@ -37,56 +55,56 @@ class Fit:
     pairs: float
     shares: np.ndarray
 
-    def cost(self, samples: int, numbers: int) -> float:
-        """Of a search among so many vectors with keys of so many numbers."""
+    def cost(self, size: Size, numbers: int) -> float:
+        """Of a search of this size with keys of so many numbers."""
         assign = self.cells * (pair_cost(numbers) + SIEVE) + self.visits * VISIT
-        return samples * assign + self.pairs * pair_cost(numbers)
+        return size.all * assign + self.pairs * pair_cost(numbers)
 
 
-def one_cell(samples: int, references: int = 0) -> Fit:
+def one_cell(size: Size) -> Fit:
     """All with all."""
-    return Fit(1, 1.0, samples * (samples / 2 + references), np.ones(1))
+    return Fit(1, 1.0, size.pairs, np.ones(1))
 
 
-def choose_cells(keys: np.ndarray, samples: int, settings: Settings) -> tuple[float, Fit]:
+def choose_cells(keys: np.ndarray, size: Size, settings: Settings) -> tuple[float, Fit]:
     """The reach of the search (see Cells), and the cheapest number of cells for it, or the one that was asked for.
 
     Args:
         keys: float32 (n, dim), of the sample, in random order.
-        samples: vectors in the whole set.
+        size: of the search.
         settings: the threshold, whether the search is exact, and the number of cells, as far as they are given.
     """
     if settings.exact is not None:
         reach = 1.0 if settings.exact else FAST
-        return reach, _cheapest(keys, samples, settings, reach)
-    fit = _cheapest(keys, samples, settings, 1.0, MOST_VISITS)
-    cost = fit.cost(samples, keys.shape[1])
-    if fit.visits <= MOST_VISITS and cost <= MOST_COST * samples:
+        return reach, _cheapest(keys, size, settings, reach)
+    fit = _cheapest(keys, size, settings, 1.0, MOST_VISITS)
+    cost = fit.cost(size, keys.shape[1])
+    if fit.visits <= MOST_VISITS and cost <= MOST_COST * size.all:
         return 1.0, fit
     log.warning(
         "An exact search would take about %.0f core hours and %.0f visits per vector; using the fast search and "
         "measuring its recall.",
         *(cost / 3.6e12, fit.visits),
     )
-    return FAST, _cheapest(keys, samples, settings, FAST)
+    return FAST, _cheapest(keys, size, settings, FAST)
 
 
-def _cheapest(keys: np.ndarray, samples: int, settings: Settings, reach: float, most_visits: float = math.inf) -> Fit:
+def _cheapest(keys: np.ndarray, size: Size, settings: Settings, reach: float, most_visits: float = math.inf) -> Fit:
     """`most_visits` per vector bound the choice, not the number of cells that was asked for."""
     if settings.cells:
-        return _fit(keys, samples, max(1, min(settings.cells, len(keys))), settings.threshold, reach)
-    best, cells = one_cell(samples), 4
-    while cells <= most_cells(samples):
-        fit = _fit(keys, samples, cells, settings.threshold, reach)
-        if fit.visits > most_visits or fit.cost(samples, keys.shape[1]) >= best.cost(samples, keys.shape[1]):
+        return _fit(keys, size, max(1, min(settings.cells, len(keys))), settings.threshold, reach)
+    best, cells = one_cell(size), 4
+    while cells <= min(most_cells(size.all), len(keys) // 4):
+        fit = _fit(keys, size, cells, settings.threshold, reach)
+        if fit.visits > most_visits or fit.cost(size, keys.shape[1]) >= best.cost(size, keys.shape[1]):
             break
         best, cells = fit, 4 * cells
     return best
 
 
-def _fit(keys: np.ndarray, samples: int, cells: int, threshold: float, reach: float) -> Fit:
+def _fit(keys: np.ndarray, size: Size, cells: int, threshold: float, reach: float) -> Fit:
     if cells == 1:
-        return one_cell(samples)
+        return one_cell(size)
     import torch  # here and below, since it takes seconds, and one cell does without
 
     from pycurate.dedup.kmeans import k_means
@@ -102,7 +120,7 @@ def _fit(keys: np.ndarray, samples: int, cells: int, threshold: float, reach: fl
         at_home = torch.bincount(where, minlength=cells)
         home += at_home.cpu().numpy()
         visited += (seen.sum(dim=0) - at_home).cpu().numpy()
-    pairs = (home * np.maximum(home - 1, 0) / 2 + home * visited) * (samples / len(others)) ** 2
+    pairs = (home * np.maximum(home - 1, 0) / 2 + home * visited) * (2 * size.pairs / len(others) ** 2)
     return Fit(cells, float((home + visited).sum() / len(others)), float(pairs.sum()), pairs)
 
 

@@ -64,7 +64,7 @@ def directions_of(vectors: np.ndarray) -> np.ndarray:
 
 
 def choose_directions(
-    vectors: np.ndarray, spread: np.ndarray, pairs: float, samples: int, threshold: float
+    vectors: np.ndarray, spread: np.ndarray, products: float, pairs: float, threshold: float
 ) -> tuple[np.ndarray, float]:
     """The columns of `spread` that are cheapest: float32 (dim, k), the first k, or the identity; and their cost.
 
@@ -73,8 +73,8 @@ def choose_directions(
     Args:
         vectors: float16 (n, dim), a sample.
         spread: float32 (dim, k), from `directions_of`.
-        pairs: products that will be made.
-        samples: vectors in the whole set.
+        products: that will be made.
+        pairs: of the whole set, that may be duplicates.
         threshold: cosine of duplicates.
     """
     dim = vectors.shape[1]
@@ -89,9 +89,9 @@ def choose_directions(
         return float(close) / max(1, queries * (len(keys) - queries))
 
     least = share(wide)
-    choices = [(pairs * pair_cost(dim), dim, identity)]
+    choices = [(products * pair_cost(dim), dim, identity)]
     for count in (count for count in DIRECTIONS if count + 1 < dim):
-        wrong = (share(_shortened(wide, inside[:, :count])) - least) * samples**2 / 2
-        choices.append((pairs * pair_cost(count + 1) + wrong * COMPARE * dim, count, spread[:, :count]))
+        wrong = (share(_shortened(wide, inside[:, :count])) - least) * pairs
+        choices.append((products * pair_cost(count + 1) + wrong * COMPARE * dim, count, spread[:, :count]))
     cost, _, directions = min(choices, key=lambda choice: choice[:2])
     return np.ascontiguousarray(directions), cost

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pycurate.dedup.cells import Cells, cells_path
-from pycurate.dedup.fit import Fit, centres_of, choose_cells, most_cells, one_cell
+from pycurate.dedup.fit import Fit, Size, centres_of, choose_cells, most_cells, one_cell
 from pycurate.dedup.keys import LEARN, choose_directions, directions_of, keys_of, pair_cost
 from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
 from pycurate.dedup.products import torch_pays
@@ -40,17 +40,18 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         views * sum(embeddings.rows(source.number) for source in sources if bool(source.reference) == which)
         for which in (False, True)
     )
-    fit, reach = one_cell(count, references), 1.0
+    size = Size(count, references)
+    fit, reach = one_cell(size), 1.0
     single = settings.exact is not False and settings.cells in (None, 1)
     directions, centres = np.eye(dim, dtype=np.float32), np.zeros((1, dim), np.float32)
     if not single or fit.pairs * pair_cost(dim) >= LEARN:
-        size = max(SAMPLE, 16 * (settings.cells or most_cells(count))) // views
-        vectors = embeddings.take(_sample_of(sources, size)).reshape(-1, dim)
+        learnt = max(SAMPLE, 16 * (settings.cells or most_cells(size.all))) // views
+        vectors = embeddings.take(_sample_of(sources, learnt)).reshape(-1, dim)
         spread = directions_of(vectors)
-        directions, cost = choose_directions(vectors, spread, fit.pairs, count, settings.threshold)
+        directions, cost = choose_directions(vectors, spread, fit.pairs, size.pairs, settings.threshold)
         if not single or (settings.cells is None and torch_pays(cost)):
-            reach, fit = choose_cells(keys_of(vectors, directions), count, settings)
-            directions, _ = choose_directions(vectors, spread, fit.pairs, count, settings.threshold)
+            reach, fit = choose_cells(keys_of(vectors, directions), size, settings)
+            directions, _ = choose_directions(vectors, spread, fit.pairs, size.pairs, settings.threshold)
         centres = centres_of(keys_of(vectors, directions), fit.cells)
     cells = Cells(
         settings.threshold,
@@ -58,7 +59,7 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         reach,
         directions,
         centres,
-        _buckets(fit, settings.buckets or math.ceil(count * fit.visits / VISITS_PER_BUCKET)),
+        _buckets(fit, settings.buckets or math.ceil(size.all * fit.visits / VISITS_PER_BUCKET)),
         np.array(shard_names(sources) if settings.keep == "first" else [], dtype=np.str_),
         sources[0].kind,
     )
