@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
 from pycurate.dedup.products import device_for
 from pycurate.dedup.vectors import sample_numbers
+from pycurate.errors import TableError
 from pycurate.hardware import one_blas_thread
 from pycurate.results.layout import path_of, paths_of
-from pycurate.results.tables import read_table, read_tables, stream, write_table
+from pycurate.results.tables import DECISIONS, read_table, read_tables, stream, write_table
 
 ROUNDING = 1e-4  # of float32 products of unit vectors, generously
 IMAGES = 256  # of a set that are compared at a time
@@ -45,6 +46,8 @@ LEAKAGE = pa.schema(
         ("kept_similarity", pa.float32()),
     ]
 )
+
+DECIDED = pa.schema([(name, DECISIONS.field(name).type) for name in ("uid", "shard", "key", "reason", "kept")])
 
 
 def thresholds_around(threshold: float) -> list[float]:
@@ -103,40 +106,78 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
 def write_leakage(results: Path) -> None:
     """Leave leakage.parquet (LEAKAGE) in `results`, a row per image of the sets, from what DEDUP and DECIDE left.
 
-    Without leaks there is none. Its metadata states the thresholds.
+    Without leaks there is none. Its metadata states the thresholds. Raises TableError if leaks name images that the
+    decisions do not.
     """
     path_of(results, "leakage").unlink(missing_ok=True)
-    numbers = paths_of(results, "leaks")
-    if not numbers:
+    if not (numbers := paths_of(results, "leaks")):
         return
     metadata = read_table(next(iter(numbers.values()))).schema.metadata
-    best, near = _gathered(results, json.loads(metadata[b"thresholds"])[0])
-    batches = stream(path_of(results, "decisions"), ["uid", "shard", "key", "reason", "kept"])
-    matches = pc.unique(pa.chunked_array([*best["match"].chunks, *near["match"].chunks], pa.string()))
-    decisions = pa.Table.from_batches([batch.filter(pc.is_in(batch["uid"], matches)) for batch in batches])
-    place = pc.index_in(best["match"], value_set=decisions["uid"])
-    for column, name in (("match_shard", "shard"), ("match_key", "key"), ("reason", "reason")):
-        best = best.append_column(column, decisions[name].take(place))
-    kept = decisions["kept"].take(pc.index_in(near["match"], value_set=decisions["uid"]))
-    near = _best(near.filter(pc.fill_null(kept, False)))
-    of = pc.index_in(_name(best), value_set=_name(near))
-    best = best.append_column("kept_match", near["match"].take(of))
-    best = best.append_column("kept_similarity", near["similarity"].take(of))
+    best, kept = _gathered(results, np.float32(json.loads(metadata[b"thresholds"])[0]))
+    of = pc.index_in(_name(best), value_set=_name(kept))
+    best = best.append_column("kept_match", kept["match"].take(of))
+    best = best.append_column("kept_similarity", kept["similarity"].take(of))
     write_table(path_of(results, "leakage"), best.select(LEAKAGE.names).cast(LEAKAGE).replace_schema_metadata(metadata))
 
 
-def _gathered(results: Path, lowest: float) -> tuple[pa.Table, pa.Table]:
-    """The leaks of all partitions: of each image the best one, and all of at least this similarity.
+def _gathered(results: Path, lowest: np.float32) -> tuple[pa.Table, pa.Table]:
+    """Of each image the best leak, with what was decided about it; and the best that was kept, of at least `lowest`.
 
-    Each partition has one of each image. So they are read one after the other, and what is no better is let go.
+    Partitions come one after the other, and what is no better than what came before is let go. Each has a leak of
+    each image, so they are many; where a set and the input have many images that are alike, they are the product.
     """
-    parts, near = [LEAKS.empty_table()], [LEAKS.empty_table()]
-    for _, table in read_tables(results, "leaks"):
-        parts.append(table.cast(LEAKS))
-        near.append(parts[-1].filter(pc.greater_equal(parts[-1]["similarity"], np.float32(lowest))))
-        if sum(part.num_rows for part in parts) > max(HELD, 2 * parts[0].num_rows):
-            parts = [_best(pa.concat_tables(parts))]
-    return _best(pa.concat_tables(parts)), pa.concat_tables(near)
+    decisions = _Decisions(results)
+    best, kept = _Best(), _Best()
+    for number, table in read_tables(results, "leaks"):
+        table = table.cast(LEAKS)
+        known = decisions.about(pc.unique(table["match"]).drop_null(), number)
+        place = pc.index_in(table["match"], value_set=known["uid"])
+        for column, name in (("match_shard", "shard"), ("match_key", "key"), ("reason", "reason")):
+            table = table.append_column(column, known[name].take(place))
+        best.add(table)
+        near = pc.greater_equal(table["similarity"], lowest)
+        kept.add(table.filter(pc.and_(near, pc.fill_null(known["kept"].take(place), False))))
+    return best.of_all(), kept.of_all()
+
+
+class _Decisions:
+    """What was decided about matches, partition after partition: both are in that order, so each is read once."""
+
+    def __init__(self, results: Path) -> None:
+        self._left = stream(path_of(results, "decisions"), DECIDED.names)
+        self._batch: pa.RecordBatch | None = next(self._left, None)
+
+    def about(self, uids: pa.Array, number: str) -> pa.Table:
+        """Of these images of this partition. Raises TableError if the decisions lack one."""
+        found = []
+        while len(uids) and self._batch is not None:
+            found.append(self._batch.filter(pc.is_in(self._batch["uid"], value_set=uids)))
+            uids = uids.filter(pc.invert(pc.is_in(uids, value_set=found[-1]["uid"])))
+            if len(uids):  # else this batch may tell of the next partition, too
+                self._batch = next(self._left, None)
+        if len(uids):
+            raise TableError(
+                f"{len(uids)} images that leaked from partition {number} are in no decision; "
+                "run dedup.py leakage for it again."
+            )
+        return pa.Table.from_batches(found, DECIDED)
+
+
+class _Best:
+    """Of each image the best of the leaks that come part by part."""
+
+    def __init__(self) -> None:
+        self._parts: list[pa.Table] = []
+
+    def add(self, leaks: pa.Table) -> None:
+        """Take in some leaks."""
+        self._parts.append(_best(leaks))
+        if sum(part.num_rows for part in self._parts) > max(HELD, 2 * self._parts[0].num_rows):
+            self._parts = [self.of_all()]
+
+    def of_all(self) -> pa.Table:
+        """Those of all parts; at least one has come."""
+        return _best(pa.concat_tables(self._parts))
 
 
 def _best(leaks: pa.Table) -> pa.Table:

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from pycurate.dedup import leakage
 from pycurate.dedup.leakage import LEAKS, find_leaks, thresholds_around, write_leakage
 from pycurate.dedup.partitions import Source, sources_of
+from pycurate.errors import TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.report.leakage import leakage as counted
+from pycurate.results import tables
 from pycurate.results.layout import path_of
 from pycurate.results.tables import DECISIONS, read_table, write_table
 
@@ -103,21 +105,39 @@ def test_an_input_without_readable_images_leaks_none(tmp_path: Path) -> None:
     assert table.num_rows == 5 and table["match"].null_count == table["reason"].null_count == 5
 
 
+def write_parts(path: Path, parts: list[pa.Table]) -> None:
+    with tables.written(path) as file:
+        for part in parts:
+            file.add(part)
+
+
 def test_memory_does_not_grow_with_the_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though all images of the input are like all of the set, and every third of them was kept."""
     monkeypatch.setattr(leakage, "HELD", 1)
+    monkeypatch.setattr(tables, "GROUP", 3000)
     images, random = 3000, np.random.default_rng(0)
-    best, peaks = np.zeros(images, np.float32), []
-    write_table(path_of(tmp_path, "decisions"), pa.Table.from_pylist([dict.fromkeys(DECISIONS.names)], DECISIONS))
+    best, best_kept, peaks, decisions = np.zeros(images, np.float32), np.zeros(images, np.float32), [], []
     for partition in range(24):
-        similarity = random.random(images, np.float32) / 2
-        best = np.maximum(best, similarity)
+        similarity = random.random(images, np.float32) / 2 + np.float32(0.5)
+        kept = random.random(images) < 1 / 3
+        best, best_kept = np.maximum(best, similarity), np.maximum(best_kept, similarity * kept)
         uids = [[f"{which:032x}" for which in range(start, start + images)] for start in (0, 10**6 * (1 + partition))]
         columns = [["a"] * images, uids[0], ["s"] * images, ["k"] * images, uids[1], similarity]
-        table = pa.table(columns, schema=LEAKS).replace_schema_metadata({"thresholds": "[0.8, 0.9, 0.95]"})
+        table = pa.table(columns, schema=LEAKS).replace_schema_metadata({"thresholds": "[0.5, 0.9, 0.95]"})
         write_table(path_of(tmp_path, "leaks", f"{partition:05d}"), table)
+        facts = {"uid": uids[1], "shard": ["t"] * images, "key": uids[1], "kept": kept}
+        facts["reason"] = np.where(kept, "kept", "nsfw")
+        nothing = [pa.nulls(images, field.type) for field in DECISIONS]
+        decisions.append(pa.table([facts.get(name, nothing[at]) for at, name in enumerate(DECISIONS.names)], DECISIONS))
         if partition in (5, 23):
+            write_parts(path_of(tmp_path, "decisions"), decisions)
             peaks.append(peak(lambda: write_leakage(tmp_path)))
     table = read_table(path_of(tmp_path, "leakage"))
     assert table["image"].to_pylist() == uids[0]
     assert np.array_equal(table["similarity"].to_numpy(), best)
+    assert np.array_equal(table["kept_similarity"].to_numpy(), best_kept)
     assert peaks[1] < 1.5 * peaks[0]
+
+    write_parts(path_of(tmp_path, "decisions"), decisions[:-1])
+    with pytest.raises(TableError, match="3000 images that leaked from partition 00023 are in no decision"):
+        write_leakage(tmp_path)
