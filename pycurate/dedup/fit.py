@@ -110,7 +110,7 @@ def _fit(keys: np.ndarray, size: Size, cells: int, threshold: float, reach: floa
     from pycurate.dedup.kmeans import k_means
 
     # Visits are counted of keys that did not place the centres, which are nearer to those that did: of 400,000 vectors
-    # with 1,024 cells, half of the visits were foreseen before.
+    # with 1,024 cells, 8 of 14 visits were foreseen by counting those.
     points = torch.from_numpy(keys).to(default_device())
     half = len(keys) // 2
     centres, others = k_means(points[: max(half, cells)], cells, rounds=4), points[half:]

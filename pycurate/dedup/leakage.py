@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
 from pycurate.dedup.products import device_for
-from pycurate.dedup.vectors import sample_numbers
+from pycurate.dedup.vectors import sample_numbers, views_compared
 from pycurate.errors import TableError
 from pycurate.hardware import one_blas_thread
 from pycurate.results.layout import path_of, paths_of
@@ -203,7 +203,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def _cosines(a: np.ndarray, b: np.ndarray, device: str | None) -> np.ndarray:
     """float32 (n, m) of unit vectors (n, views, dim) and (m, views, dim): see pycurate.dedup.vectors."""
-    pairs = [(0, view) for view in range(b.shape[1])] + [(view, 0) for view in range(1, a.shape[1])]
+    pairs = views_compared(a.shape[1], b.shape[1])
     if device is None:
         return np.maximum.reduce([a[:, one] @ b[:, other].T for one, other in pairs])
     import torch  # here, since it takes seconds to import

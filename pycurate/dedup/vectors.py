@@ -95,6 +95,11 @@ def similarities(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(dot, scale, out=np.zeros_like(dot), where=scale > 0).astype(np.float32)
 
 
+def views_compared(a: int, b: int) -> list[tuple[int, int]]:
+    """Which of an image's `a` views are compared with which of another's `b`: one of the two is as it is."""
+    return [(0, view) for view in range(b)] + [(view, 0) for view in range(1, a)]
+
+
 class Embeddings:
     """The embeddings of several partitions, read where they lie.
 
@@ -161,7 +166,7 @@ class Embeddings:
         most = max(1, AT_ONCE // self.shape[0])
         if max(len(rows), len(columns)) <= most and len(rows) * len(columns) <= SPARSE * len(a):
             x, y = self.take(rows), self.take(columns)
-            views = [(0, view) for view in range(y.shape[1])] + [(view, 0) for view in range(1, x.shape[1])]
+            views = views_compared(x.shape[1], y.shape[1])
             best: np.ndarray = np.maximum.reduce([similarities(x[:, one], y[:, other]) for one, other in views])
             return best[i, j]
         result = np.empty(len(a), np.float32)

@@ -89,7 +89,6 @@ class _Avif(AvifImagePlugin.AvifImageFile):
 
 # Its own reader, of uncompressed ones, leaves black what no strip holds, and takes any plane's samples for 8 bits.
 TiffImagePlugin.READ_LIBTIFF = True
-_TIFF_PARTS = ((273, 324), (279, 325))  # the tags of strips or tiles: where they begin, how many bytes they have
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
@@ -109,7 +108,8 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
         try:
             return super()._load_libtiff()
         except OSError as error:  # which does not tell libtiff's cause
-            starts, sizes = (self.tag_v2.get(strip, self.tag_v2.get(tile, ())) for strip, tile in _TIFF_PARTS)
+            tags = limits.TIFF_PARTS[::2], limits.TIFF_PARTS[1::2]
+            starts, sizes = (self.tag_v2.get(strip, self.tag_v2.get(tile, ())) for strip, tile in tags)
             if any(start + size > length for start, size in zip(starts, sizes, strict=False)):
                 raise EOFError("the TIFF ends before its pixels do") from error
             raise

@@ -164,8 +164,8 @@ def _tiff(data: bytes) -> None:
         raise UnreadableError("unsupported", f"a TIFF of {width} x {height} pixels in tiles of {across} x {down}")
     if coding == _TIFF_JPEG:
         pixels = across * down or width * min(rows or height, height)
-        pair = tuple(tag for tag in _TIFF_PARTS if tags.get(tag))
-        starts, sizes = (tags[tag] for tag in pair) if pair in (_TIFF_PARTS[:2], _TIFF_PARTS[2:]) else ((), ())
+        pair = tuple(tag for tag in TIFF_PARTS if tags.get(tag))
+        starts, sizes = (tags[tag] for tag in pair) if pair in (TIFF_PARTS[:2], TIFF_PARTS[2:]) else ((), ())
         if not starts or len(starts) != len(sizes) or sum(sizes) > len(data):
             raise UnreadableError("unsupported", "a TIFF of JPEGs that share bytes or have no stated end")
         parts = [(start, start + size) for start, size in zip(starts, sizes, strict=True)]
@@ -187,9 +187,9 @@ def _tiff_values(data: bytes, order: str, kind: int, count: int, at: int) -> tup
 
 
 _TIFF_SINGLE = (256, 257, 322, 323, 259, 278)  # width and height, those of a tile, compression, rows in a strip
-_TIFF_PARTS = (273, 279, 324, 325)  # strips: where they begin, how many bytes they have; tiles
-_TIFF_NUMBERS = frozenset(_TIFF_SINGLE + _TIFF_PARTS)
-_TIFF_TAGS = {258: SAMPLES, 338: SAMPLES, 339: SAMPLES, 320: 3 << 16} | dict.fromkeys(_TIFF_PARTS, STRIPS)
+TIFF_PARTS = (273, 279, 324, 325)  # strips: where they begin, how many bytes they have; tiles
+_TIFF_NUMBERS = frozenset(_TIFF_SINGLE + TIFF_PARTS)
+_TIFF_TAGS = {258: SAMPLES, 338: SAMPLES, 339: SAMPLES, 320: 3 << 16} | dict.fromkeys(TIFF_PARTS, STRIPS)
 _TIFF_JPEG = 7
 
 
