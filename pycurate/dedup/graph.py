@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.dedup.match import Query, match_nodes
+from pycurate.dedup.members import members_of
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search, pairs_table, read_pairs
 from pycurate.dedup.partitions import REFERENCE, Source, aesthetic_of, embeddings_of
 from pycurate.dedup.products import device_for
 from pycurate.dedup.rank import COLUMNS, RANK, Keep, best_first, checked_keep, order_of, shard_names
 from pycurate.dedup.recall import EXACT, Recall, recall_of
 from pycurate.dedup.vectors import ROW_BITS, Embeddings, sample_numbers
-from pycurate.dedup.visits import members_of, nodes_of
+from pycurate.dedup.visits import nodes_of
 from pycurate.dedup.walk import GONE, walk
 from pycurate.errors import TableError
 from pycurate.files import write_json
@@ -292,7 +293,7 @@ def match_again(results: Path, graph: Graph, threshold: float, embeddings: Embed
     cut = graph.cut_lists()
     tables = []
     for cell in np.unique(cut["cell"].to_numpy()).tolist():
-        nodes = nodes_of(members_of(results, embeddings.paths, cell, cell + 1)).members
+        nodes = nodes_of(members_of(results, embeddings.paths, cell, cell + 1, threshold)).members
         nodes = nodes[graph.may_be_kept(nodes["sample"])]
         nodes = nodes[nodes["probe"] < 2]
         rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from pycurate.dedup.keys import pair_cost
-from pycurate.hardware import computes_bf16, default_device
+from pycurate.hardware import computes_bf16, cores, default_device
 
 if TYPE_CHECKING:  # it takes seconds to import, and few samples do without
     import torch
@@ -34,6 +35,17 @@ def torch_pays(cost: float) -> bool:
 def device_for(products: float, numbers: int) -> str | None:
     """Where so many products of keys of so many numbers are made: a device of torch, or None for numpy."""
     return default_device() if torch_pays(products * pair_cost(numbers)) else None
+
+
+def threads_for(device: str | None) -> ThreadPoolExecutor:
+    """Threads that make products there, each by itself: most are too small for threads to share one."""
+    return ThreadPoolExecutor(cores(), initializer=_one_thread if device else None)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def close_pairs(rows: np.ndarray, columns: np.ndarray, floor: float, device: str | None) -> ClosePairs:

@@ -1,7 +1,7 @@
 """The members of cells: the visits that `assign` leaves in a file for each partition, read cell by cell."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,22 +29,25 @@ def member_dtype(dim: int) -> np.dtype:
     )
 
 
-def members_of(results: Path, partitions: Iterable[int], start: int, stop: int) -> np.ndarray:
-    """The visits of these partitions to the cells from `start` up to `stop`, as member_dtype (n,), sorted by cell.
+def visits_of(results: Path, partition: int, start: int, stop: int) -> np.ndarray:
+    """The visits of a partition to the cells from `start` up to `stop`, as member_dtype (n,), sorted by cell.
 
-    Raises TableError if a partition was not assigned, or not to the same cells as the others.
+    Raises TableError if the partition was not assigned.
     """
-    parts = []
-    for number in partitions:
-        path = path_of(results, "assigned", f"{number:05d}")
-        there = read_array(path)
-        if there.dtype.names != member_dtype(1).names or there.ndim != 1:
-            raise TableError(
-                f"{path} does not contain visits but {there.dtype} {there.shape}; run dedup.py assign again."
-            )
-        # numpy's own search would read the whole column; this one touches a few of its pages.
-        first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))
-        parts.append(there[first:last].copy())  # so that the file need not stay open
+    path = path_of(results, "assigned", f"{partition:05d}")
+    there = read_array(path)
+    if there.dtype.names != member_dtype(1).names or there.ndim != 1:
+        raise TableError(f"{path} does not contain visits but {there.dtype} {there.shape}; run dedup.py assign again.")
+    # numpy's own search would read the whole column; this one touches a few of its pages.
+    first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))
+    return there[first:last].copy()  # so that the file need not stay open
+
+
+def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The visits of some partitions, at least one, as member_dtype (n,), sorted by cell.
+
+    Raises TableError if the partitions were not assigned to the same cells.
+    """
     if len({part.dtype for part in parts}) > 1:
         raise TableError("The partitions were assigned to different cells; run dedup.py assign again for all.")
     members = np.concatenate(parts)

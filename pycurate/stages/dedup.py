@@ -18,15 +18,16 @@ from pycurate.dedup.cells import Cells, distance_at, visits
 from pycurate.dedup.graph import duplicates, write_duplicates
 from pycurate.dedup.keys import keys_of
 from pycurate.dedup.match import Query, match_cell
+from pycurate.dedup.members import members_of
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search, references_metadata
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, references_of, sources_of
-from pycurate.dedup.products import device_for
+from pycurate.dedup.products import device_for, threads_for
 from pycurate.dedup.rank import COLUMNS, checked_keep, order_of, scattered
 from pycurate.dedup.sets import check_folder
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
 from pycurate.dedup.vectors import Embeddings, sample_numbers
-from pycurate.dedup.visits import member_dtype, members_of
+from pycurate.dedup.visits import member_dtype
 from pycurate.errors import UsageError
 from pycurate.hardware import cores, default_device, one_blas_thread
 from pycurate.results.layout import path_of
@@ -123,7 +124,8 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings, refe
     buckets = len(cells.buckets) - 1
     if not 0 <= bucket < buckets:
         raise UsageError(f"There is no bucket {bucket}: there are {buckets}, numbered from 0.")
-    members = members_of(results, embeddings.paths, *cells.buckets[bucket : bucket + 2].tolist())
+    start, stop = cells.buckets[bucket : bucket + 2].tolist()
+    members = members_of(results, embeddings.paths, start, stop, cells.threshold)
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
     each = np.split(members, starts[1:]) if len(members) else []
     device = device_for(sum(len(cell) ** 2 for cell in each) / 2, cells.centres.shape[1])
@@ -141,18 +143,11 @@ def _match_in_threads(each: Sequence[np.ndarray], lookup: Query) -> list[pa.Tabl
 
     Where there are few cells, of which one may be much larger than the others, one per block of their rows, too.
     """
-    initializer = _one_thread if lookup.device else None
-    with ThreadPoolExecutor(cores(), initializer=initializer) as pool, ThreadPoolExecutor(cores()) as waiting:
+    with threads_for(lookup.device) as pool, ThreadPoolExecutor(cores()) as waiting:
         if len(each) < FEW_CELLS * cores():
             in_blocks = replace(lookup, each=pool.map)
             return list(waiting.map(lambda members: match_cell(members, in_blocks), each))
         return list(pool.map(lambda members: match_cell(members, lookup), each))
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def find_pairs(results: Path, sources: Sequence[Source], settings: Settings) -> None:
