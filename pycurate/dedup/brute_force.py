@@ -90,8 +90,8 @@ def _samples(sources: Sequence[Source]) -> tuple[pa.ChunkedArray, np.ndarray, np
     """Of all searched samples: uid, number, SHA-256 (as numpy strings), and of which set: 0, or that of a reference."""
     uids, numbers, contents, owner = [], [np.zeros(0, np.int64)], [np.zeros(0, "S64")], [np.zeros(0, np.int64)]
     for source in sources:
-        table = source.readable(["uid", "sha256"])
-        chosen = source.chosen(table["uid"])
+        table = source.readable(["uid", "shard", "sha256"])
+        chosen = source.chosen(table)
         table = table.filter(pa.array(chosen))
         uids += table["uid"].chunks
         numbers.append(sample_numbers(source.number, np.flatnonzero(chosen)))

@@ -78,16 +78,16 @@ class Source:
         """The columns of SAMPLES, a row per readable sample."""
         return self.readable(self.known([name for name in SAMPLES.names if name != "row"]))
 
-    def chosen(self, uids: pa.ChunkedArray) -> np.ndarray:
-        """bool (n,): which of these readable samples are searched.
+    def chosen(self, samples: pa.Table) -> np.ndarray:
+        """bool (n,): which of these readable samples, of which `uid` and `shard` are asked for, are searched.
 
         All, but of a reference set that a run has curated, those that it kept.
         """
         decisions = path_of(self.results, "decisions")
         if not self.reference or not decisions.exists():
-            return np.ones(len(uids), bool)
-        kept = [pa.array([], pa.string())]  # of this partition: the decisions are those of all
-        for batch in stream(decisions, ["uid", "kept"]):
+            return np.ones(samples.num_rows, bool)
+        uids, kept = samples["uid"], [pa.array([], pa.string())]
+        for batch in stream(decisions, ["uid", "kept"], samples["shard"]):  # of a few partitions, out of all
             kept.append(batch["uid"].filter(pc.and_(batch["kept"], pc.is_in(batch["uid"], value_set=uids))))
         return pc.is_in(uids, value_set=pa.concat_arrays(kept)).to_numpy()
 

@@ -291,12 +291,26 @@ def known_columns(path: Path, columns: Sequence[str]) -> list[str]:
         return [name for name in columns if name in file.schema_arrow.names]
 
 
-def stream(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Some columns of a Parquet file, batch by batch. Raises TableError if it is missing, cut or lacks a column."""
+def stream(path: Path, columns: list[str], shards: pa.ChunkedArray | None = None) -> Iterator[pa.RecordBatch]:
+    """Some columns of a Parquet file, batch by batch; given some `shards`, all rows of those, and perhaps of others.
+
+    Raises TableError if the file is missing, cut or lacks a column.
+    """
     with opened(path) as file:
         check_columns(path, file, columns)
         for group in range(file.num_row_groups):  # a reader of several keeps what it read of each until it ends
-            yield from file.iter_batches(batch_size=1 << 16, row_groups=[group], columns=columns)
+            if shards is None or _may_hold(file.metadata.row_group(group), shards):
+                yield from file.iter_batches(batch_size=1 << 16, row_groups=[group], columns=columns)
+
+
+def _may_hold(group: pq.RowGroupMetaData, shards: pa.ChunkedArray) -> bool:
+    """Whether, by its statistics, a row group may have a row of one of these shards."""
+    chunks = (group.column(column) for column in range(group.num_columns))
+    stated = next((chunk.statistics for chunk in chunks if chunk.path_in_schema == "shard"), None)
+    if stated is None or not stated.has_min_max:
+        return True
+    wanted = pc.min_max(shards).as_py()
+    return bool(len(shards) and stated.min <= wanted["max"] and wanted["min"] <= stated.max)
 
 
 def stream_all(results: Path, kind: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -89,8 +89,8 @@ def _images(results: Path, option: str, name: str, folder: str) -> np.ndarray:
         raise TableError(f"{option} {name}: {error}") from error
     parts = []
     for source in sources:
-        uids = source.readable(["uid"])["uid"]
-        parts.append(np.asarray(read_embeddings(source.embeddings, len(uids)))[source.chosen(uids)])
+        samples = source.readable(["uid", "shard"])
+        parts.append(np.asarray(read_embeddings(source.embeddings, samples.num_rows))[source.chosen(samples)])
     vectors = np.concatenate(parts)
     if not len(vectors):
         raise TableError(f"{option} {name}: {folder} has no readable image that counts; name a folder with images.")

@@ -57,7 +57,7 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
         one["probe"] = scattered(one["content"]) >> np.uint64(PROBE_BITS) == 0
     one = np.repeat(one, views)  # from here on a row is a vector
     one["view"] = np.tile(np.arange(views), samples.num_rows)
-    chosen = np.repeat(source.chosen(samples["uid"]), views)
+    chosen = np.repeat(source.chosen(samples), views)
     members = (_at_home if cells.whole else _visiting)(one, chosen, _blocks(embeddings, source.number), cells)
     write_array(path_of(results, "assigned", f"{source.number:05d}"), members)
     log.info("partition %s: %d vectors, %d visits", source.label, len(one), len(members))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from arrow_memory import peak
 from dedup_sets import Samples, clustered, set_columns, write_set
@@ -14,6 +15,7 @@ from pycurate.dedup.partitions import Source, embeddings_of, references_of, sour
 from pycurate.dedup.vectors import ROW_BITS
 from pycurate.errors import TableError
 from pycurate.report.nearest import nearest_pairs
+from pycurate.results import tables
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table, write_table, written
 from pycurate.stages.score import score_partition
@@ -89,17 +91,39 @@ def test_embeddings_that_do_not_fit_their_samples_are_named(kind: str, tmp_path:
         score_partition(tmp_path, "00001", [], [object()])  # type: ignore[list-item]
 
 
+def write_decisions(folder: Path, samples: pa.Table, kept: np.ndarray, others: int, shard: str) -> None:
+    """The decisions about these samples, then about 5,000 in each of so many other partitions."""
+    with written(path_of(folder, "decisions")) as decisions:
+        decisions.add(samples.append_column("kept", pa.array(kept)))
+        for other in range(others):
+            uids = [f"{which:032x}" for which in range(10**6 + 5000 * other, 10**6 + 5000 * (other + 1))]
+            shards = [shard.format(other)] * 5000
+            decisions.add(pa.table({"uid": uids, "shard": shards, "kept": [True] * 5000}))
+
+
 def test_what_a_reference_kept_is_not_read_at_once(tmp_path: Path) -> None:
-    own = pa.chunked_array([[f"{which:032x}" for which in range(100)]])
+    own = pa.table({"uid": [f"{which:032x}" for which in range(100)], "shard": ["a.tar"] * 100})
     kept = np.arange(100) % 3 == 0
     peaks = []
     for others in (10, 100):
-        with written(path_of(tmp_path, "decisions")) as decisions:
-            decisions.add(pa.table({"uid": own, "kept": kept}))
-            for other in range(others):
-                uids = [f"{which:032x}" for which in range(10**6 + 5000 * other, 10**6 + 5000 * (other + 1))]
-                decisions.add(pa.table({"uid": uids, "kept": [True] * 5000}))
+        write_decisions(tmp_path, own, kept, others, "a.tar")
         source = Source(tmp_path, "00000", reference=1)
         assert np.array_equal(source.chosen(own), kept)
         peaks.append(peak(partial(source.chosen, own)))
     assert peaks[1] < 3 * peaks[0]
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_of_the_decisions_about_a_reference_only_those_of_its_shards_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statistics: bool
+) -> None:
+    monkeypatch.setattr(tables, "GROUP", 5000)
+    own = pa.table({"uid": [f"{which:032x}" for which in range(100)], "shard": ["é 1.tar"] * 50 + ["f.tar"] * 50})
+    kept = np.arange(100) % 3 == 0
+    write_decisions(tmp_path, own, kept, 60, "é {:02}.tar")
+    path = path_of(tmp_path, "decisions")
+    if not statistics:
+        pq.write_table(pq.read_table(path), path, row_group_size=5000, write_statistics=False)
+    assert np.array_equal(Source(tmp_path, "00000", reference=1).chosen(own), kept)
+    batches = sum(1 for _ in tables.stream(path, ["uid"], own["shard"]))
+    assert batches == (10 if statistics else 61)  # "f.tar" to "é 1.tar", with "é 00.tar" to "é 09.tar" between them
