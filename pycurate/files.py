@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
 
 from pycurate.errors import StorageError, explained
@@ -128,7 +128,7 @@ def unchanging(path: Path) -> Iterator[tuple[Path, str]]:
     """A name for the bytes of `path`, which nobody else can change while the block runs, and their SHA-256.
 
     The name has the suffix of `path`. It leads to the opened file, whatever becomes of `path`, or, where another user
-    could write to that, to a copy in memory. Raises OSError if the file cannot be read.
+    could write to that, to a copy that has no name. Raises OSError if the file cannot be read.
     """
     with (
         open_regular(path) as file,
@@ -141,10 +141,13 @@ def unchanging(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _private(file: BinaryIO) -> BinaryIO:
-    """The file itself if it is one's own, else a copy in memory."""
+    """The file itself if it is one's own, else a copy: in memory, or on disk without a name.
+
+    The latter where Python knows no files in memory, as the one that uv installs.
+    """
     if changed_only_by(file, OWN):
         return file
-    copy = open(os.memfd_create("pycurate"), "w+b")
+    copy = open(os.memfd_create("pycurate"), "w+b") if hasattr(os, "memfd_create") else TemporaryFile()
     shutil.copyfileobj(file, copy, 1 << 24)
     copy.flush()
     return copy

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,11 +92,19 @@ def need_tool() -> Callable[[str, str], Path]:
 
     Where it cannot be had the test skips with the reason; under CI=true it fails, so that CI never passes by skipping.
     """
-    return _need_tool
+    return lambda command, apt_package: _need(f"the command {command}", apt_package, lambda: shutil.which(command))
 
 
-def _need_tool(command: str, apt_package: str) -> Path:
-    if shutil.which(command) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+@pytest.fixture(scope="session")
+def need_compiler() -> None:
+    """What torch compiles with for a CPU, as `need_tool` gives a command: g++ and the headers of this Python."""
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    _need("the command g++", "g++", lambda: shutil.which("g++"))
+    _need(str(header), "python{}.{}-dev".format(*sys.version_info), lambda: str(header) if header.exists() else None)
+
+
+def _need(what: str, apt_package: str, find: Callable[[], str | None]) -> Path:
+    if find() is None and os.geteuid() == 0 and shutil.which("apt-get"):
         with exclusive(
             Path(tempfile.gettempdir()) / "pycurate-tests-apt.lock"
         ):  # apt-get does not wait for another one
@@ -104,11 +113,11 @@ def _need_tool(command: str, apt_package: str) -> Path:
                     ["apt-get", *action],
                     stdout=subprocess.DEVNULL,
                     env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                    check=False,  # what counts is whether the command is there afterwards
+                    check=False,  # what counts is whether it is there afterwards
                 )
-    found = shutil.which(command)
+    found = find()
     if found is None:
-        reason = f"needs the command {command} (apt-get install {apt_package})"
+        reason = f"needs {what} (apt-get install {apt_package})"
         if os.environ.get("CI") == "true":
             pytest.fail(f"{reason}; under CI=true that is a failure", pytrace=False)
         pytest.skip(reason)

@@ -23,7 +23,12 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
 
 
 @as_root
-def test_a_file_that_another_user_could_change_later_is_copied(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_file_that_another_user_could_change_later_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool
+) -> None:
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
     theirs = tmp_path / "a" / "file"
     theirs.parent.mkdir()
     theirs.write_bytes(DATA)

@@ -1,7 +1,7 @@
 """Image towers compiled as they are on a GPU, here on the CPU by the same code: last bits change, and nothing else."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +42,8 @@ def test_a_cpu_does_not_compile(encoder: OpenClip) -> None:
 
 
 def test_one_compiled_block_serves_all_batches_and_changes_last_bits_only(
-    need_tool: Callable[[str, str], Path], encoder: OpenClip, images: torch.Tensor
+    need_compiler: None, encoder: OpenClip, images: torch.Tensor
 ) -> None:
-    need_tool("g++", "g++")  # with which torch compiles for a CPU
     eager = checked_encode(encoder, images, "0", NAMES)
     encoder.compile()
     before = counters["stats"]["unique_graphs"]
@@ -74,13 +73,12 @@ def test_where_nothing_can_be_compiled_the_run_goes_on_and_says_so(
 
 
 def test_more_sizes_than_torch_compiles_end_the_compiling_and_not_the_run(
-    need_tool: Callable[[str, str], Path],
+    need_compiler: None,
     encoder: OpenClip,
     images: torch.Tensor,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """torch has exceptions of its own for this that are no RuntimeError."""
-    need_tool("g++", "g++")
     eager = [encoder.encode(images[:count]) for count in (5, 3)]
     encoder.compile()
     with torch._dynamo.config.patch(recompile_limit=1), caplog.at_level(logging.WARNING):
@@ -92,9 +90,8 @@ def test_more_sizes_than_torch_compiles_end_the_compiling_and_not_the_run(
 
 
 def test_a_compiled_batch_too_large_for_memory_is_halved(
-    need_tool: Callable[[str, str], Path], encoder: OpenClip, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    need_compiler: None, encoder: OpenClip, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    need_tool("g++", "g++")
     encoder.compile()
     sizes: list[int] = []
     embed = encoder._embed
