@@ -30,7 +30,8 @@ class Top:
         if column and re.fullmatch(r"0*[1-9][0-9]*", number):
             return cls(column, int(number))
         if column and re.fullmatch(r"0?\.[0-9]*[1-9][0-9]*|1\.0*", number):
-            return cls(column, Decimal(number))
+            # With a digit behind the point, as which it is stated: "1" would be a count.
+            return cls(column, Decimal(f"{number}0" if number.endswith(".") else number))
         raise UsageError(
             f"{text!r} does not say how many to keep; write COLUMN=SHARE with a share such as 0.3, or COLUMN=COUNT "
             "with a whole number."
