@@ -13,7 +13,7 @@ from pycurate.report.examples import COMPARED
 from pycurate.report.sliders import Axis, Sliders
 from pycurate.report.summary import Histogram
 from pycurate.results.criteria import Criteria
-from pycurate.results.reasons import BALANCED, DUPLICATES, in_order, label, title
+from pycurate.results.reasons import in_order, label, title
 from pycurate.text import duration, number, share, size
 
 VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
@@ -205,12 +205,11 @@ def slider_data(facts: dict[str, Any], criteria: Criteria, sliders: Sliders) -> 
     """What the page's script counts with, and whether a stricter or a looser choice is counted exactly."""
     names = {axis.name for axis in sliders.axes}
     moved = [rule for name, rule in criteria.deciding(chosen=False).items() if name in names]
-    whole = {*DUPLICATES, BALANCED, *(rule.reason for rule in criteria.filters if rule.top)}
     return sliders.data() | {
         "inputs": facts["inputs"],
         "kept": facts["kept"],
         # Nothing that looks at all samples dropped any: what is kept stays so without those that go.
-        "stricter": not whole & set(facts["dropped"]),
+        "stricter": not {*criteria.later()} & {*facts["dropped"]},
         # Nothing else could drop what comes in anew, even if it dropped none in this run.
         "looser": not (criteria.search or criteria.balance) and all(rule in moved for rule in criteria.filters),
     }

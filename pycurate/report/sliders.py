@@ -25,7 +25,7 @@ import pyarrow as pa
 from pycurate.report.summary import Histogram
 from pycurate.results.criteria import Side
 from pycurate.results.layout import path_of
-from pycurate.results.reasons import DUPLICATES, KEPT
+from pycurate.results.reasons import KEPT
 from pycurate.results.tables import stream
 
 JOINT = 3  # scores that are counted together in any case: about a million cells at most
@@ -73,7 +73,8 @@ class Counts:
     Attributes:
         axes: positions of the axes that the cells are made of. On all others a sample passes the run's threshold.
         cells: a uint8 column for each of these, named by its position, with the bin; int64 `passing`, the samples that
-            no filter without a slider drops, and `kept`, those that the run kept. Sorted by bins; none is empty.
+            no filter without a slider drops, whatever drops them later, and `kept`, those that the run kept. Sorted by
+            bins; none is empty.
     """
 
     axes: tuple[int, ...]
@@ -128,20 +129,25 @@ def axes_of(
     return axes
 
 
-def sliders(results: Path, axes: Sequence[Axis]) -> Sliders:
-    """Count the decisions, with as many sliders that move together as the bounds allow (see the module)."""
+def sliders(results: Path, axes: Sequence[Axis], later: Collection[str]) -> Sliders:
+    """Count the decisions, with as many sliders that move together as the bounds allow (see the module).
+
+    `later` are the reasons of what acts after all filters.
+    """
     for together in (len(axes), 2, 1):
         bounded = together > 1 and len(axes) > JOINT
-        counts = _count(results, axes, together, NUMBERS // together if bounded else None)
+        counts = _count(results, axes, together, NUMBERS // together if bounded else None, later)
         if counts is not None:
             return Sliders(list(axes), together, counts)
     raise AssertionError("counts of single scores have no bound")
 
 
-def _count(results: Path, axes: Sequence[Axis], together: int, most: int | None) -> list[Counts] | None:
+def _count(
+    results: Path, axes: Sequence[Axis], together: int, most: int | None, later: Collection[str]
+) -> list[Counts] | None:
     """A table for each choice of `together` axes; None as soon as they have more than `most` cells in all."""
     tables = {chosen: _Cells(chosen) for chosen in combinations(range(len(axes)), together) if chosen}
-    reasons = [KEPT, *DUPLICATES, *(axis.name for axis in axes)]
+    reasons = [KEPT, *later, *(axis.name for axis in axes)]
     passed = [axis.kept(axis.start) for axis in axes]
     for batch in stream(path_of(results, "decisions"), [*(axis.name for axis in axes), "kept", "reason"]):
         reason = batch["reason"].to_numpy(zero_copy_only=False)

@@ -14,6 +14,7 @@ from pycurate.errors import TableError
 from pycurate.files import write_json
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
+from pycurate.results.reasons import BALANCED, DUPLICATES
 
 
 class Side(StrEnum):
@@ -173,6 +174,10 @@ class Criteria:
     def reasons(self) -> list[str]:
         """Those of the filters, in order."""
         return [rule.reason for rule in self.filters]
+
+    def later(self) -> list[str]:
+        """The reasons of what looks at all samples together, and acts after every filter that looks at one."""
+        return [*(rule.reason for rule in self.filters if rule.top), *DUPLICATES, BALANCED]
 
     def rules_for(self, reason: str) -> Sequence[Rule]:
         """The filters that drop for this reason."""

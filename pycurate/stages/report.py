@@ -93,7 +93,7 @@ def write_report(results: Path, setup: Setup, partitions: int | None = None) -> 
         facts,
         criteria,
         spread,
-        sliders(results, axes_of(spread, fixed, sides(criteria), lenient)),
+        sliders(results, axes_of(spread, fixed, sides(criteria), lenient), criteria.later()),
         rows.to_pylist(),
         thumbnails(rows, shards),
         unreadable_rows(results),

@@ -138,6 +138,19 @@ def test_a_looser_threshold_is_an_estimate(browser: webdriver.Chrome) -> None:
     assert result(browser).startswith(f"about {30 + 12 * 30 // 40} of 60 kept")
 
 
+def test_a_rule_for_the_best_drops_its_share_of_what_comes_in_anew(chromium: webdriver.Chrome, tmp_path: Path) -> None:
+    rows = [row for row in standard_rows() if row.duplicate_of is None]
+    for row in rows[10:30]:
+        row.reason = "top_nsfw"
+    results = make_run(tmp_path, rows)
+    decide_by(results, Filtering(0.5, 0.5, keep_top=["nsfw=10"]), dedup=False)
+    write_report(results, Setup())
+    chromium.get((results / "report.html").as_uri())
+    find(chromium, "#slider-aesthetic").send_keys(Keys.HOME)
+    # 12 images come in anew; of the 30 that passed the thresholds of this run, 10 were kept.
+    assert result(chromium).startswith(f"about {10 + 12 * 10 // 30} of 50 kept")
+
+
 def test_without_duplicates_every_count_is_exact(chromium: webdriver.Chrome, tmp_path: Path) -> None:
     rows = [row for row in standard_rows() if row.duplicate_of is None]
     results = make_run(tmp_path, rows)

@@ -10,17 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pycurate.filters.filtering import Filtering
 from pycurate.report import sliders as module
 from pycurate.report.sliders import Axis, Sliders, axes_of, sliders
 from pycurate.report.summary import histograms
-from pycurate.results.criteria import Side
+from pycurate.results.criteria import Criteria, Side
 from pycurate.results.tables import write_table
 
 NAMES = ("aesthetic", "nsfw", "clip_score", "s3", "s4", "s5", "s6", "s7", *(f"s{i}" for i in range(8, 14)))
+LATER = Criteria(tuple(Filtering(keep_top=["s9=0.5"]).rules())).later()
 
 
 def decide(folder: Path, scores: dict[str, np.ndarray], thresholds: dict[str, float], seed: int) -> pa.Table:
-    """Decisions as filters make them, with some duplicates, unreadable samples and another filter's drops."""
+    """Decisions as filters make them, with some that LATER drops, unreadable samples and another filter's drops."""
     random = np.random.default_rng(seed)
     size = len(next(iter(scores.values())))
     reason = np.full(size, "kept", "U20")
@@ -29,7 +31,7 @@ def decide(folder: Path, scores: dict[str, np.ndarray], thresholds: dict[str, fl
         reason[~passes(name, scores[name], threshold)] = name
     kept = np.flatnonzero(reason == "kept")
     some = random.choice(kept, len(kept) // 4, replace=False)
-    reason[some] = random.choice(["duplicate_exact", "duplicate_near", "duplicate_reference"], len(some))
+    reason[some] = random.choice(LATER, len(some))
     reason[random.random(size) < 0.05] = "unreadable"
     columns = {name: pa.array(values, pa.float32()) for name, values in scores.items()}
     table = pa.table({**columns, "kept": pa.array(reason == "kept"), "reason": pa.array(reason.tolist())})
@@ -52,7 +54,7 @@ def passes(name: str, scores: np.ndarray, threshold: float) -> np.ndarray:
 def truth(table: pa.Table, axes: list[Axis], stands: list[int]) -> tuple[int, int]:
     """Samples that pass all filters at these stands, and those of them that the run kept: one comparison a sample."""
     reason = table["reason"].to_numpy(zero_copy_only=False)
-    own = ["kept", "duplicate_exact", "duplicate_near", "duplicate_reference", *(axis.name for axis in axes)]
+    own = ["kept", *LATER, *(axis.name for axis in axes)]
     there = np.isin(reason, own)
     for axis, stand in zip(axes, stands, strict=True):
         if not (axis.off and stand == axis.start):
@@ -95,7 +97,7 @@ def test_every_stand_counts_what_numpy_counts(
     }
     table = decide(tmp_path, scores, thresholds, seed)
     axes = axes_of(histograms(tmp_path, names, thresholds), thresholds, sides_of(thresholds), {"clip_score"})
-    found = sliders(tmp_path, axes)
+    found = sliders(tmp_path, axes, LATER)
     assert found.together == len(axes) or (len(axes) > 3 and found.together in (1, 2))
     for _ in range(12 if axes else 0):
         stands = [axis.start for axis in axes]
@@ -111,7 +113,7 @@ def test_the_page_stays_small_whatever_the_number_of_scores(tmp_path: Path, coun
     thresholds = {name: 0.955 if name == "nsfw" else 0.045 for name in scores}
     table = decide(tmp_path, scores, thresholds, count)
     axes = axes_of(histograms(tmp_path, list(scores), thresholds), thresholds, sides_of(thresholds), {"clip_score"})
-    found = sliders(tmp_path, axes)
+    found = sliders(tmp_path, axes, LATER)
     assert found.together == together
     assert [one.axes for one in found.counts] == list(combinations(range(count), together))
     cells = sum(one.cells.num_rows for one in found.counts)
@@ -131,7 +133,7 @@ def test_what_a_second_filter_on_a_score_drops_is_not_counted(tmp_path: Path) ->
     write_table(tmp_path / "decisions.parquet", pa.table(columns))
     thresholds = {"aesthetic": 0.5, "nsfw": 0.5}
     axes = axes_of(histograms(tmp_path, list(thresholds), thresholds), thresholds, sides_of(thresholds), set())
-    found = sliders(tmp_path, axes)
+    found = sliders(tmp_path, axes, LATER)
     starts = [axis.start for axis in axes]
     assert counted(found, starts) == (kept.sum(), kept.sum())
     for stand, edge in enumerate(axes[1].edges):
@@ -146,6 +148,6 @@ def test_the_counts_do_not_depend_on_how_the_rows_lie(tmp_path: Path) -> None:
     axes = axes_of(
         histograms(tmp_path, list(scores), {"aesthetic": 0.5}), {"aesthetic": 0.5}, sides_of({}), {"clip_score"}
     )
-    before = sliders(tmp_path, axes).counts[0].cells
+    before = sliders(tmp_path, axes, LATER).counts[0].cells
     write_table(tmp_path / "decisions.parquet", table.take(random.permutation(table.num_rows)))
-    assert sliders(tmp_path, axes).counts[0].cells.equals(before)
+    assert sliders(tmp_path, axes, LATER).counts[0].cells.equals(before)

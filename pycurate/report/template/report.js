@@ -17,7 +17,7 @@ const keepsRow = (table, row, at, except) =>
   table.axes.every((i, column) => i === except || keeps(data.axes[i], at[i], table.bins[column][row]));
 const sum = (amounts) => amounts.reduce((total, amount) => total + amount, 0);
 
-// A cell's kept images: as counted where the run's thresholds keep the cell, else with the same share of duplicates.
+// A cell's kept images: as counted where the run's thresholds keep the cell, else with the share that the later steps kept.
 for (const table of data.counts) {
   const inRun = table.passing.map((_, row) => keepsRow(table, row, started));
   const compared = sum(table.passing.filter((_, row) => inRun[row]));
