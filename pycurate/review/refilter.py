@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
 from pycurate.report.examples import select_examples
 from pycurate.report.selection import selection
-from pycurate.results.criteria import read_criteria
+from pycurate.results.criteria import read_criteria, write_criteria
 from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
 from pycurate.results.manifest import Entry, entry_of, listed, names_in, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
@@ -105,7 +105,7 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
         write_manifest(work, _entries(results, work, written, here))
         if not here:
             _take_tables(results, work / "tables", target)
-        replace(work, target)
+        put_in_place(work, target)
     return change
 
 
@@ -124,14 +124,16 @@ def _entries(results: Path, work: Path, written: Iterable[Entry], here: bool) ->
 def _decide(results: Path, work: Path, wanted: Wanted) -> None:
     if wanted.dedup and not paths_of(results, "pairs"):
         raise UsageError("That run did not deduplicate; run the workflow again with --dedup true and -resume.")
-    # Without duplicates a reference decides nothing, and need not be there.
-    sources = sources_of(work, _references(results) if wanted.dedup else ())
+    references = criteria_of(results).references
+    sources = sources_of(work, _folders(references) if wanted.dedup else ())
     decide(work, sources, wanted.filtering, wanted.layout, wanted.dedup)
+    if not wanted.dedup:  # then a reference decides nothing, and need not be there; but the next may ask for duplicates
+        write_criteria(work, replace(read_criteria(work), references=references))
 
 
-def _references(results: Path) -> list[Path]:
+def _folders(references: Iterable[str]) -> list[Path]:
     """The reference sets of the run. Raises UsageError if one is not there as tables."""
-    folders = [Path(name) for name in criteria_of(results).references]
+    folders = [Path(name) for name in references]
     for folder in folders:
         if not paths_of(folder, "samples"):
             raise UsageError(f"The reference {folder} is not a results folder; use the workflow with -resume instead.")
@@ -157,14 +159,12 @@ def _link_tables(results: Path, work: Path) -> None:
 
 @contextmanager
 def _named_as_given(work: Path, results: Path) -> Iterator[None]:
-    """Let a fault of a table that `work` only links to name the file in `results`: `work` is gone when that is read."""
+    """Let a fault of tables that `work` only links to name those in `results`: `work` is gone when that is read."""
     try:
         yield
     except TableError as error:
-        text = str(error)
-        for name in TABLES:
-            text = text.replace(str(work / name), str(results / name))
-        raise TableError(text) from error
+        text = str(error).replace(str(work.resolve()), str(results.resolve()))
+        raise TableError(text.replace(str(work), str(results))) from error
 
 
 @contextmanager
@@ -181,7 +181,7 @@ def _workplace(target: Path) -> Iterator[Path]:
         shutil.rmtree(work)
 
 
-def replace(work: Path, target: Path) -> None:
+def put_in_place(work: Path, target: Path) -> None:
     """Put what was made in its place, and what it replaces away; all of it or nothing.
 
     The old summary goes first and the new one comes last, so that nobody takes a mixture for results.

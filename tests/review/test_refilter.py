@@ -1,4 +1,4 @@
-"""`pycurate refilter` says what it lacks, and replaces all or nothing."""
+"""`pycurate refilter` says what it lacks, replaces all or nothing, and can be taken back."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,15 @@ import pytest
 from flows import pycurate
 from report_run import decide_by, make_run, standard_rows
 
+from pycurate.dedup.partitions import sources_of
+from pycurate.dedup.settings import Settings
 from pycurate.filters.filtering import Filtering
-from pycurate.review.refilter import replace
+from pycurate.results.layout import path_of
+from pycurate.results.plan import Layout
+from pycurate.results.tables import decided, read_table, write_table
+from pycurate.review.refilter import put_in_place
+from pycurate.stages.decide import decide
+from pycurate.stages.dedup import find_pairs
 from pycurate.stages.report import Setup, write_report
 from pycurate.stages.write import write_curated
 
@@ -48,7 +55,7 @@ def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Path, "rename", full)
     with pytest.raises(OSError, match="full"):
-        replace(work, target)
+        put_in_place(work, target)
     assert {path.read_text() for path in target.glob("*.*")} == {"old"}
     assert (target / "curated" / "00000.tar").read_text() == "old"
 
@@ -83,3 +90,27 @@ def test_what_scripts_left_is_whole_when_it_was_changed_in_place(tmp_path: Path)
     assert tars == indices != set()
     done = pycurate("verify", results)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_duplicates_can_be_dropped_again_after_they_were_kept(tmp_path: Path) -> None:
+    """Also where some are those of a reference set, which without duplicates decides nothing."""
+    (tmp_path / "old").mkdir()
+    reference = make_run(tmp_path / "old", standard_rows()[:30])
+    write_report(reference, Setup())
+    results = make_run(tmp_path, standard_rows())
+    sources = sources_of(results, [reference])
+    find_pairs(results, sources, Settings(0.9))
+    decide(results, sources, Filtering(), Layout(10, 2), dedup=True)
+    write_curated(results)
+    write_report(results, Setup())
+    before = decided(results)
+    assert before["duplicate_reference"] > 30
+    for words in (["--no-dedup"], ["--images-per-tar", "20"], ["--dedup", "--images-per-tar", "10"]):
+        done = pycurate("refilter", results, *words, "--write", results)
+        assert done.returncode == 0, done.stderr
+        assert ("duplicate_reference" in decided(results)) == ("--dedup" in words)
+    assert decided(results) == before
+    table = path_of(reference, "samples", "00000")
+    write_table(table, read_table(table).slice(1))
+    done = pycurate("refilter", results)
+    assert done.returncode == 1 and f"Duplicates in {results} were sought with other" in done.stderr, done.stderr
