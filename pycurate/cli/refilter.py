@@ -17,13 +17,12 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
     from dataclasses import asdict
 
     from pycurate.filters.filtering import Filtering
-    from pycurate.results.plan import Layout
     from pycurate.results.tables import read_summary
-    from pycurate.review.earlier import criteria_of
+    from pycurate.review.earlier import criteria_of, layout_by
 
-    read_summary(results)  # which says that the run ended well
+    summary = read_summary(results)  # which says that the run ended well
     criteria = criteria_of(results)
-    layout = criteria.layout or Layout()
+    layout = criteria.layout or layout_by(summary["parameters"])
     known = asdict(Filtering.of_criteria(criteria)) | {"dedup": criteria.search is not None}
     # A recipe on the command line may have been read before.
     context.default_map = known | {"images_per_tar": layout.images_per_tar} | dict(context.default_map or {})

@@ -28,6 +28,11 @@ def criteria_of(results: Path) -> Criteria:
         ) from error
 
 
+def layout_by(parameters: Mapping[str, Any]) -> Layout:
+    """The layout of the output of a run with these parameters, whether it wrote one or not."""
+    return Layout(**{name: parameters[name] for name in Layout.__dataclass_fields__ if name in parameters})
+
+
 def by_summary(summary: Mapping[str, Any]) -> Criteria:
     """What decided a run, by a summary that shows its parameters and the thresholds of `aesthetic` and `nsfw`.
 
@@ -39,6 +44,5 @@ def by_summary(summary: Mapping[str, Any]) -> Criteria:
         shown |= {score: score in thresholds, f"{score}_threshold": thresholds.get(score)}
     found = {name: summary["dedup"][name] for name in Search.__dataclass_fields__} if summary["dedup"] else None
     references = tuple(part for part in (parameters.get("reference") or "").split(",") if part)
-    sizes = {name: parameters[name] for name in ("images_per_tar", "tars_per_task") if name in parameters}
-    layout = Layout(**sizes) if parameters.get("write", True) else None
+    layout = layout_by(parameters) if parameters.get("write", True) else None
     return Criteria(tuple(Filtering.of(shown).rules()), Search(**found).facts() if found else None, references, layout)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pycurate.dedup.partitions import sources_of
 from pycurate.errors import TableError, UsageError
 from pycurate.files import write_json
-from pycurate.filters.filtering import Filtering
+from pycurate.filters.filtering import LISTS, Filtering
 from pycurate.report.examples import select_examples
 from pycurate.report.selection import selection
 from pycurate.results.criteria import read_criteria, write_criteria
@@ -100,7 +100,9 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
         indexed = bool(paths_of(results, "tar_indices"))  # what scripts left says so in no other way
         written = write_curated(work, dali_index=summary["parameters"].get("dali_index", indexed))
         select_examples(work)
-        parameters = summary["parameters"] | wanted.parameters(read_criteria(work).search)
+        # Of lists, those that are empty now are not among what is wanted.
+        parameters = {name: value for name, value in summary["parameters"].items() if name not in LISTS}
+        parameters |= wanted.parameters(read_criteria(work).search)
         write_report(work, Setup(parameters, summary["weights"]), summary["partitions"])
         write_manifest(work, _entries(results, work, written, here))
         if not here:

@@ -1,8 +1,10 @@
 """`pycurate refilter` says what it lacks, replaces all or nothing, and can be taken back."""
 
 import os
+import shutil
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 from flows import pycurate
 from report_run import decide_by, make_run, standard_rows
@@ -10,9 +12,10 @@ from report_run import decide_by, make_run, standard_rows
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.filters.filtering import Filtering
+from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
-from pycurate.results.tables import decided, read_table, write_table
+from pycurate.results.tables import decided, read_summary, read_table, write_table
 from pycurate.review.refilter import put_in_place
 from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
@@ -114,3 +117,34 @@ def test_duplicates_can_be_dropped_again_after_they_were_kept(tmp_path: Path) ->
     write_table(table, read_table(table).slice(1))
     done = pycurate("refilter", results)
     assert done.returncode == 1 and f"Duplicates in {results} were sought with other" in done.stderr, done.stderr
+
+
+def test_a_list_that_is_emptied_is_no_parameter_any_more(tmp_path: Path) -> None:
+    results = scored_run(tmp_path)
+    decide(results, sources_of(results), Filtering(0.5, min_score=["nsfw=0.1"]), Layout(10, 2), dedup=False)
+    write_curated(results)
+    write_report(results, Setup({"aesthetic_threshold": 0.5, "min_score": "nsfw=0.1"}))
+    done = pycurate("refilter", results, "--min-score", "", "--write", tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    summary = read_summary(tmp_path / "new")
+    assert {one["parameter"] for one in summary["filters"]} == {"aesthetic_threshold"}
+    assert summary["parameters"]["aesthetic_threshold"] == 0.5 and "min_score" not in summary["parameters"]
+
+
+def test_what_was_not_written_is_laid_out_as_the_run_says(tmp_path: Path) -> None:
+    results = scored_run(tmp_path)
+    shutil.rmtree(results / "curated")
+    decide(results, sources_of(results), Filtering(), None, dedup=False)
+    write_report(results, Setup({"images_per_tar": 7, "tars_per_task": 3, "write": False}))
+    done = pycurate("refilter", results, "--write", tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    assert read_criteria(tmp_path / "new").layout == Layout(7, 3)
+
+
+def scored_run(folder: Path) -> Path:
+    """A run as `make_run` leaves it, with a table of scores."""
+    results = make_run(folder, standard_rows())
+    decisions = read_table(results / "decisions.parquet")
+    known = decisions.filter(pc.not_equal(decisions["reason"], "unreadable"))
+    write_table(path_of(results, "scores", "00000"), known.select(["uid", "aesthetic", "nsfw"]))
+    return results
