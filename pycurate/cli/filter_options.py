@@ -27,7 +27,8 @@ def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _prefer_recipe(context: click.Context, _parameter: click.Parameter, name: str | None) -> None:
     """Make what the recipe sets the defaults of the options."""
     known = all_parameters()
-    values = {one: (value,) if known[one].list else value for one, value in recipes().get(name or "", {}).items()}
+    chosen = recipes().get(name or "", {})
+    values = {one: tuple(value.split(",")) if known[one].list else value for one, value in chosen.items()}
     context.default_map = {**(context.default_map or {}), **values}
 
 

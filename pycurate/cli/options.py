@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from pycurate.cli.command import Command
 from pycurate.parameters import Parameter, all_parameters
@@ -89,7 +90,10 @@ class _Number(click.FloatRange):
         return number
 
 
-def _split(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+def _split(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """The parts of what was given; defaults that a command has set are parts already, which may hold a comma."""
+    if context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP:
+        return given
     return tuple(part for text in given for part in text.split(",") if part)
 
 

@@ -1,5 +1,6 @@
 """`pycurate refilter` says what it lacks, replaces all or nothing, and can be taken back."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -139,6 +140,23 @@ def test_what_was_not_written_is_laid_out_as_the_run_says(tmp_path: Path) -> Non
     done = pycurate("refilter", results, "--write", tmp_path / "new")
     assert done.returncode == 0, done.stderr
     assert read_criteria(tmp_path / "new").layout == Layout(7, 3)
+
+
+def test_a_comma_in_the_path_of_a_blocklist_parts_nothing(tmp_path: Path) -> None:
+    results = scored_run(tmp_path)
+    rows = standard_rows()
+    known = tmp_path / "lists, old" / "known.txt"
+    known.parent.mkdir()
+    known.write_text("\n".join(hashlib.sha256(row.data).hexdigest() for row in rows[:3]))
+    (tmp_path / "link.txt").symlink_to(known)
+    filtering = Filtering(blocklist=[f"sha256:{tmp_path / 'link.txt'}"])
+    decide(results, sources_of(results), filtering, Layout(10, 2), dedup=False)
+    write_curated(results)
+    write_report(results, Setup())
+    done = pycurate("refilter", results)
+    assert done.returncode == 0 and "0 samples added, 0 removed" in done.stdout, done.stderr
+    listed = {row.data for row in rows[:3]}
+    assert decided(results)["blocked"] == sum(row.data in listed for row in rows)
 
 
 def scored_run(folder: Path) -> Path:
