@@ -99,7 +99,7 @@ def _cause(rule: "Rule") -> str:
     if rule.filter:
         return rule.filter
     if rule.top or rule.allowed:
-        return f"not {rule.condition}" if rule.condition else ""
+        return f"not {rule.condition}"
     return f"set to {rule.threshold}" if rule.threshold is not None else ""
 
 

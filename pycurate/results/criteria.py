@@ -69,10 +69,9 @@ class Rule:
         """What stays, in words; empty where there is neither a threshold nor a choice."""
         if self.allowed is not None:
             return f"one of {self.allowed}"
-        if self.threshold is None or self.keeps is None:
-            return ""
-        limit = f"{self.keeps} {self.threshold}"
-        return f"among the top {self.top}, {limit}" if self.top else limit
+        best = [f"among the top {self.top}"] if self.top else []
+        limit = [f"{self.keeps} {self.threshold}"] if self.keeps and self.threshold is not None else []
+        return ", ".join(best + limit)
 
     def stricter(self, other: "Rule") -> bool:
         """Whether it keeps less than another that keeps the same side of its threshold; both have one."""

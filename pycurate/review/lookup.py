@@ -1,6 +1,7 @@
 """Everything that a run's results say of one sample."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ import pyarrow.compute as pc
 
 from pycurate.errors import ShardError, UsageError
 from pycurate.files import atomic
-from pycurate.results.layout import path_of, paths_of
+from pycurate.results.layout import numbers, path_of, paths_of
 from pycurate.results.partitions import read_all
 from pycurate.results.reasons import BLOCKED, REFERENCE
-from pycurate.results.tables import DECISIONS, SAMPLES, known_columns, stream, stream_all
+from pycurate.results.tables import DECISIONS, SAMPLES, known_columns, opened, stream, stream_all
 from pycurate.shards.intact import ImagePlace
 from pycurate.shards.listing import Shard, read_image
 from pycurate.shards.membernames import readable
@@ -59,7 +60,7 @@ def matching(results: Path, name: str) -> list[dict[str, Any]]:
 
 def look_up(results: Path, uid: str) -> Lookup:
     """What is known of the sample. Raises UsageError if there is none, TableError where tables cannot be read."""
-    first, *_ = paths_of(results, "samples").values()
+    first = path_of(results, "samples", numbers(results, "samples")[0])
     samples = _rows(stream_all(results, "samples", known_columns(first, SAMPLES.names)), "uid", uid)
     decisions = _rows(_decisions(results), "uid", uid)
     if not samples or not decisions:
@@ -69,7 +70,12 @@ def look_up(results: Path, uid: str) -> Lookup:
     # A reference set numbers its samples by itself: one of the input may have the same uid.
     within = decision["duplicate_of"] and decision["reason"] != REFERENCE
     original = _rows(_decisions(results), "uid", decision["duplicate_of"]) if within else []
-    copies = [row for row in _rows(_decisions(results), "duplicate_of", uid) if row["reason"] != REFERENCE]
+    copies: list[dict[str, Any]] = []
+    copied = 0
+    for batch in _decisions(results):
+        found = batch.filter(pc.and_(pc.equal(batch["duplicate_of"], uid), pc.not_equal(batch["reason"], REFERENCE)))
+        copies += found.slice(0, MOST - len(copies)).to_pylist()
+        copied += found.num_rows
     shards = read_all(results) if paths_of(results, "partitions") else {}
     return Lookup(
         sample,
@@ -77,8 +83,8 @@ def look_up(results: Path, uid: str) -> Lookup:
         {name: decision[name] for name in names},
         shards.get(sample["shard"]),
         original[0] if original else None,
-        copies[:MOST],
-        len(copies),
+        copies,
+        copied,
     )
 
 
@@ -110,14 +116,13 @@ def extract(found: Lookup, place: Path, folder: bool = False) -> Path:
     return place
 
 
-def _decisions(results: Path) -> Any:
-    import pyarrow.parquet as pq
+def _decisions(results: Path) -> Iterator[pa.RecordBatch]:
+    """All columns of the decisions. Raises TableError if they cannot be read."""
+    path = path_of(results, "decisions")
+    with opened(path) as file:
+        names = file.schema_arrow.names
+    return stream(path, names)
 
-    return stream(path_of(results, "decisions"), pq.read_schema(path_of(results, "decisions")).names)
 
-
-def _rows(batches: Any, column: str, value: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for batch in batches:
-        rows += pa.Table.from_batches([batch]).filter(pc.equal(batch[column], value)).to_pylist()
-    return rows
+def _rows(batches: Iterator[pa.RecordBatch], column: str, value: str) -> list[dict[str, Any]]:
+    return [row for batch in batches for row in batch.filter(pc.equal(batch[column], value)).to_pylist()]

@@ -1,14 +1,18 @@
 """`pycurate inspect`: what the tables say of one sample, and its image."""
 
 import hashlib
+import shutil
+import tracemalloc
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from flows import inspected, pycurate
-from report_run import HOSTILE, crops, decide_by, make_run, standard_rows
+from report_run import HOSTILE, change_column, change_decisions, crops, decide_by, make_run, standard_rows
 
 from pycurate.cli.inspect import described
-from pycurate.errors import ShardError, UsageError
+from pycurate.errors import ShardError, TableError, UsageError
 from pycurate.filters.filtering import Filtering
 from pycurate.results.tables import read_table, write_table
 from pycurate.review.earlier import criteria_of
@@ -53,6 +57,34 @@ def test_scores_are_told_apart_however_long_their_names(tmp_path: Path) -> None:
     assert any(line.startswith("norm_sim_2_target_a 0.6167") for line in lines), done
     assert any(line.startswith("norm_sim_2_target_b 4.1667") for line in lines)
     assert {line[19] for line in lines} == {" "}  # what is said stands in one column
+
+
+def test_a_choice_that_chose_none_is_named(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, standard_rows())
+    write_report(folder, Setup())
+    decide_by(folder, Filtering(0.5, keep_top=["aesthetic=0.001"]))
+    change_decisions(folder, lambda table: change_column(table, "reason", 7, "top_aesthetic"))
+    change_decisions(folder, lambda table: change_column(table, "kept", 7, False))
+    text = inspected(folder, "kept07")
+    assert "dropped: top_aesthetic (top_aesthetic), not among the top 0.001" in text
+    assert "aesthetic 0.6167, kept at least 0.5, kept among the top 0.001" in text
+
+
+def test_of_many_duplicates_few_are_held(results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(results, folder)
+    (kept,) = matching(results, "kept00")
+    count = 50_000
+    decisions = read_table(folder / "decisions.parquet")
+    copies = decisions.filter(pc.equal(decisions["duplicate_of"], kept["uid"])).slice(0, 1)
+    copies = pa.concat_tables([copies] * count).set_column(0, "uid", [[f"{i:032x}" for i in range(count)]])
+    write_table(folder / "decisions.parquet", pa.concat_tables([decisions, copies.cast(decisions.schema)]))
+    tracemalloc.start()
+    found = look_up(folder, kept["uid"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.copied == count + 5 and len(found.copies) == 20
+    assert peak < 50 * count  # bytes
 
 
 def test_the_run_as_a_whole(results: Path) -> None:
@@ -105,6 +137,9 @@ def test_what_cannot_be_told(results: Path, tmp_path: Path) -> None:
         extract(look_up(folder, matching(folder, "kept01")[0]["uid"]), tmp_path)
     with pytest.raises(ShardError, match="cannot be read from"):
         extract(look_up(folder, matching(folder, "kept00")[0]["uid"]), tmp_path)
+    shutil.rmtree(folder / "samples")
+    with pytest.raises(TableError, match="no samples files"):
+        look_up(folder, matching(folder, "kept00")[0]["uid"])
 
 
 def test_a_key_of_several_samples_is_listed(tmp_path: Path) -> None:
