@@ -42,16 +42,16 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: b
     """
     shards = read_all(results)
     written: list[Entry] = []
-    for number in plan_numbers or numbers(results, "plan"):
+    outputs = {number: _outputs(results, number) for number in plan_numbers or numbers(results, "plan")}
+    for tar in (tar for tars in outputs.values() for tar in tars):
+        path_of(results, "tar_stats", tar).unlink(
+            missing_ok=True
+        )  # by which one of an earlier plan would pass for whole
+    for number, tars in outputs.items():
         plan = read_table(path_of(results, "plan", number))
         _warn_of_touched(shards[name] for name in pc.unique(plan["shard"]).to_pylist() if name in shards)
-        for name in pc.unique(plan["output_shard"]).to_pylist():
-            if not TAR.fullmatch(name or ""):
-                raise TableError(
-                    f"The plan {number} has the output {name!r} instead of one such as 00000.tar; run DECIDE again."
-                )
-            rows = plan.filter(pc.equal(plan["output_shard"], name))
-            tar = Path(name).stem
+        for tar in tars:
+            rows = plan.filter(pc.equal(plan["output_shard"], path_of(results, "tars", tar).name))
             sha256 = write_tar(results, tar, rows, shards, dali_index)
             written.append(entry_of(results, path_of(results, "tars", tar), sha256))
             written.extend(left(results, [kind for kind in OUTPUT if kind != "tars"], tar))
@@ -61,6 +61,17 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: b
             if old.relative_to(results).as_posix() not in names:
                 old.unlink()
     return written
+
+
+def _outputs(results: Path, number: str) -> list[str]:
+    """The numbers of the tars of a plan. Raises TableError if it names an output that is none."""
+    names = pc.unique(read_table(path_of(results, "plan", number), ["output_shard"])["output_shard"]).to_pylist()
+    for name in names:
+        if not TAR.fullmatch(name or ""):
+            raise TableError(
+                f"The plan {number} has the output {name!r} instead of one such as 00000.tar; run DECIDE again."
+            )
+    return [Path(name).stem for name in names]
 
 
 def write_tar(results: Path, number: str, rows: pa.Table, shards: dict[str, Shard], dali_index: bool = False) -> str:

@@ -24,7 +24,7 @@ from tars import jpeg, read_tar, write_tar
 
 from pycurate.errors import ShardError, TableError
 from pycurate.results.layout import numbers, path_of
-from pycurate.results.tables import write_table
+from pycurate.results.tables import read_table, write_table
 from pycurate.shards.samples import read_samples
 from pycurate.stages.write import write_curated
 from scripts import started
@@ -128,6 +128,21 @@ def test_a_new_decision_leaves_nothing_of_the_old_one(root: Path, tmp_path: Path
     curate(root, tmp_path / "r", set(ALL[:1]), images_per_tar=1)
     left = sorted(path.name for path in (tmp_path / "r" / "curated").iterdir())
     assert left == ["00000.parquet", "00000.tar", "00000_stats.json", "mine.txt"]
+
+
+def test_no_tar_of_an_earlier_decision_passes_for_one_of_the_new(root: Path, tmp_path: Path) -> None:
+    """Nor where the writing ends half-way: what is whole by its stats is what the new decision sends there."""
+    results = tmp_path / "r"
+    curate(root, results, set(ALL[1:]), images_per_tar=1)
+    plan_output(results, finished(root, results, {ALL[0], *ALL[2:]}), images_per_tar=1, tars_per_task=2)
+    (root / "b" / "00000.tar").unlink()
+    with pytest.raises(ShardError, match=r"b/00000\.tar is gone"):
+        write_curated(results)
+    assert numbers(results, "tar_stats") == ["00000", "00001"]
+    rows = [
+        read_table(path_of(results, "tar_tables", number), ["key"])["key"].to_pylist() for number in ("00000", "00001")
+    ]
+    assert rows == [[ALL[0][1]], [ALL[2][1]]]
 
 
 def test_nothing_kept_is_a_plan_too(root: Path, tmp_path: Path) -> None:
