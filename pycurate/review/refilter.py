@@ -125,7 +125,10 @@ def _entries(results: Path, work: Path, written: Iterable[Entry], here: bool) ->
 
 def _decide(results: Path, work: Path, wanted: Wanted) -> None:
     if wanted.dedup and not paths_of(results, "pairs"):
-        raise UsageError("That run did not deduplicate; run the workflow again with --dedup true and -resume.")
+        raise UsageError(
+            f"The run in {results} did not deduplicate, or its pairs were deleted; run the workflow again with "
+            "--dedup true and -resume."
+        )
     references = criteria_of(results).references
     sources = sources_of(work, _folders(references) if wanted.dedup else ())
     decide(work, sources, wanted.filtering, wanted.layout, wanted.dedup)

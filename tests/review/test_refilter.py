@@ -118,6 +118,9 @@ def test_duplicates_can_be_dropped_again_after_they_were_kept(tmp_path: Path) ->
     write_table(table, read_table(table).slice(1))
     done = pycurate("refilter", results)
     assert done.returncode == 1 and f"Duplicates in {results} were sought with other" in done.stderr, done.stderr
+    shutil.rmtree(results / "pairs")  # which docs/output.md allows
+    done = pycurate("refilter", results)
+    assert done.returncode == 2 and "or its pairs were deleted" in done.stderr, done.stderr
 
 
 def test_a_list_that_is_emptied_is_no_parameter_any_more(tmp_path: Path) -> None:

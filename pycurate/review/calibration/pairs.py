@@ -135,7 +135,10 @@ def pair_bands(
 def compared_images(results: Path) -> Compared:
     """The images and pairs of a run. Raises UsageError if it did not deduplicate, TableError."""
     if not paths_of(results, "pairs"):
-        raise UsageError(f"The run in {results} did not deduplicate; run the workflow again with --dedup and -resume.")
+        raise UsageError(
+            f"The run in {results} did not deduplicate, or its pairs were deleted; run the workflow again with "
+            "--dedup true and -resume."
+        )
     search, pairs = read_pairs(results)
     sources = sources_of(results)
     passes = _passes(results, sources)
