@@ -96,6 +96,8 @@ def _evaluate(results: Path, path: Path, precision: float) -> None:
 
 
 def _table(sheet: "Sheet", points: Sequence["Point"]) -> Iterator[str]:
+    from pycurate.review.calibration.precision import exactly
+
     side = f"{sheet.score} {sheet.keeps}" if sheet.score else f"cosine {sheet.keeps}"
     yield f"{side:>20} {'images':>12} {'yes':>12} {'added':>12} {'precision':>10}   95 % interval"
     stricter = [None, *points] if not sheet.keeps.above else [*points[1:], None]
@@ -106,13 +108,13 @@ def _table(sheet: "Sheet", points: Sequence["Point"]) -> Iterator[str]:
         added = f"{point.agreed - agreed} of {point.answered - answered}"
         own = "   this run" if point.threshold == sheet.threshold else ""
         yield (
-            f"{point.threshold:>20g} {point.images:>12,.0f} {yes:>12} {added:>12} {share:>10}   "
+            f"{exactly(point.threshold):>20} {point.images:>12,.0f} {yes:>12} {added:>12} {share:>10}   "
             f"{point.low:.3f} to {point.high:.3f}{own}"
         )
 
 
 def _choice(sheet: "Sheet", points: Sequence["Point"], precision: float) -> Iterator[str]:
-    from pycurate.review.calibration.precision import loosest
+    from pycurate.review.calibration.precision import exactly, loosest
     from pycurate.review.calibration.scores import option_of
 
     which = "smallest" if sheet.keeps.above else "largest"
@@ -120,11 +122,11 @@ def _choice(sheet: "Sheet", points: Sequence["Point"], precision: float) -> Iter
     if likely is None:
         yield f"No threshold has an estimated precision of {precision:g}."
         return
-    yield f"The {which} threshold with an estimated precision of {precision:g}: {likely.threshold:g}."
+    yield f"The {which} threshold with an estimated precision of {precision:g}: {exactly(likely.threshold)}."
     if sure:
-        yield f"The {which} threshold whose whole interval is at or above {precision:g}: {sure.threshold:g}."
+        yield f"The {which} threshold whose whole interval is at or above {precision:g}: {exactly(sure.threshold)}."
     else:
         yield f"No threshold has its whole interval at or above {precision:g}; that takes more answers (--pairs)."
     chosen = (sure or likely).threshold
-    option = option_of(sheet.score, chosen) if sheet.score else f"--dedup_threshold {chosen:g}"
-    yield f"To use {chosen:g}, repeat the run with {option} and -resume; nothing is embedded again."
+    option = option_of(sheet.score, chosen) if sheet.score else f"--dedup_threshold {exactly(chosen)}"
+    yield f"To use {exactly(chosen)}, repeat the run with {option} and -resume; nothing is embedded again."

@@ -1,5 +1,6 @@
 """Precision by threshold, with its interval, from the answers to a sheet."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,8 @@ def thresholds_of(sheet: Sheet) -> list[float]:
     None of them reaches beyond the items: of images further down nothing was asked.
     """
     values = np.sort(sheet.values.astype(np.float64))
-    decimals = 2 if values[-1] - values[0] >= 0.1 else 3
+    spread = max(values[-1] - values[0], 1e-9)
+    decimals = max(2, math.ceil(1 - math.log10(spread)))  # ten steps at least between the lowest and the highest
     stricter = np.ceil if sheet.keeps.above else np.floor
     rounded = (stricter(values * 10**decimals) / 10**decimals).round(decimals)
     by_count = np.linspace(0, len(rounded) - 1, ROWS).round().astype(int)
@@ -66,6 +68,11 @@ def thresholds_of(sheet: Sheet) -> list[float]:
     own = [] if sheet.threshold is None else [sheet.threshold]
     every = sorted({*rounded[by_count].tolist(), *rounded[by_value].tolist(), *own})
     return [threshold for threshold in every if sheet.inside(threshold).any()]
+
+
+def exactly(threshold: float) -> str:
+    """A threshold with as many digits as float32 tells apart."""
+    return f"{threshold:.9g}"
 
 
 def _point(sheet: Sheet, answers: np.ndarray, threshold: float) -> Point:

@@ -12,6 +12,7 @@ from pycurate.results.criteria import Side
 from pycurate.results.layout import path_of
 from pycurate.results.reasons import BLOCKED
 from pycurate.results.tables import read_table, score_columns
+from pycurate.review.calibration.precision import exactly
 from pycurate.review.calibration.sheet import SEED, Band, Item, Sheet, shuffled, systematic
 from pycurate.review.earlier import criteria_of
 
@@ -59,7 +60,7 @@ def side_of(score: str) -> Side:
 def option_of(score: str, threshold: float) -> str:
     """The parameter of the workflow that filters by the score, with this threshold."""
     name = next((name for name, kind in FILTERS.items() if kind.column == score), None)
-    return f"--{name} {threshold:g}" if name else f"--min_score {score}={threshold:g}"
+    return f"--{name} {exactly(threshold)}" if name else f"--min_score {score}={exactly(threshold)}"
 
 
 def _scored(results: Path, score: str) -> tuple[list[str], np.ndarray, str]:

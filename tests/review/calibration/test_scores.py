@@ -37,6 +37,7 @@ def test_an_unknown_score_is_refused(results: Path) -> None:
 
 
 def test_a_threshold_is_told_as_a_parameter() -> None:
+    assert option_of("own", 1234567.25) == "--min_score own=1234567.25"
     assert option_of("aesthetic", 0.5) == "--aesthetic_threshold 0.5"
     assert option_of("clip_score", 0.28) == "--clip_score_threshold 0.28"
     assert option_of("probe", 4) == "--min_score probe=4"
