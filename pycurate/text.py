@@ -1,8 +1,12 @@
 """Numbers as people read them."""
 
 import unicodedata
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
+
+if TYPE_CHECKING:
+    import numpy as np
 
 INVISIBLE = (*"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0", *map(chr, range(0xE0100, 0xE01F0)))
 """Letters and marks that show nothing (Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties).
@@ -47,6 +51,11 @@ def pad(text: str, width: int) -> str:
 def number(value: int) -> str:
     """A count, such as 1,234,567."""
     return f"{value:,}"
+
+
+def shortest(score: "np.float32") -> float:
+    """The number of fewest digits that is this score when it is rounded to float32."""
+    return float(str(score))
 
 
 def share(part: float, whole: float) -> str:

@@ -1,11 +1,12 @@
 """Text of a stranger is escaped, once and on one line, and figures are as people say them."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from terminals import ALL, harmless
 
-from pycurate.text import duration, pad, printable
+from pycurate.text import duration, pad, printable, shortest
 
 
 def test_every_code_point_that_steers_or_is_not_seen_is_escaped() -> None:
@@ -29,3 +30,8 @@ def test_a_text_is_escaped_once_and_on_one_line(text: str) -> None:
 def test_seconds_are_rounded_before_their_unit_is_chosen() -> None:
     spans = {4.24: "4.2 s", 59.94: "59.9 s", 59.96: "1 min 00 s", 119.6: "2 min 00 s", 3599.6: "1 h 00 min"}
     assert {seconds: duration(seconds) for seconds in spans} == spans
+
+
+@given(st.floats(width=32, allow_nan=False))
+def test_a_score_is_told_as_itself(score: float) -> None:
+    assert np.float32(shortest(np.float32(score))) == np.float32(score)

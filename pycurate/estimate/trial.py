@@ -25,7 +25,7 @@ from pycurate.dedup.partitions import sources_of
 from pycurate.errors import ModelError, PycurateError, StorageError
 from pycurate.files import atomic
 from pycurate.filters.filtering import FILTERS, Filtering
-from pycurate.filters.ranking import Top, shortest
+from pycurate.filters.ranking import Top
 from pycurate.hardware import cores
 from pycurate.images.decode import MAX_PIXELS
 from pycurate.models.selection import ModelSelection
@@ -44,6 +44,7 @@ from pycurate.stages.decide import decide
 from pycurate.stages.embed import LoaderOptions, embed_partition
 from pycurate.stages.score import score_partition
 from pycurate.stages.write import copy_samples, write_curated
+from pycurate.text import shortest
 
 T = TypeVar("T")
 

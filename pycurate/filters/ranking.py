@@ -72,8 +72,3 @@ def best(scores: np.ndarray, uids_at: Callable[[np.ndarray], np.ndarray], count:
         tied = tied[np.lexsort((uids[:, 1], uids[:, 0]))[:left]]
     chosen[tied] = True
     return chosen
-
-
-def shortest(score: np.float32) -> float:
-    """The number of fewest digits that is this score when it is rounded to float32."""
-    return float(str(score))

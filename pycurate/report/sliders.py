@@ -27,6 +27,7 @@ from pycurate.results.criteria import Side
 from pycurate.results.layout import path_of
 from pycurate.results.reasons import KEPT
 from pycurate.results.tables import stream
+from pycurate.text import shortest
 
 JOINT = 3  # scores that are counted together in any case: about a million cells at most
 NUMBERS = 1_000_000  # bins that the cells of more scores may name in all: some 5 MB of page
@@ -93,8 +94,7 @@ class Sliders:
         """The same as plain lists for the page's script."""
         return {
             "axes": [
-                vars(axis) | {"above": axis.keeps.above, "edges": [round(float(edge), 6) for edge in axis.edges]}
-                for axis in self.axes
+                vars(axis) | {"above": axis.keeps.above, "edges": [*map(shortest, axis.edges)]} for axis in self.axes
             ],
             "together": self.together,
             "counts": [

@@ -39,7 +39,7 @@ from pycurate.filters.blocklist import Blocking
 from pycurate.filters.combined import fitted, with_combined
 from pycurate.filters.filtering import Filtering, first_failed
 from pycurate.filters.language import LANGUAGE, identified
-from pycurate.filters.ranking import Top, best, shortest
+from pycurate.filters.ranking import Top, best
 from pycurate.filters.repeats import CAPTION_COUNT, counts, digests
 from pycurate.filters.thresholds import score_of
 from pycurate.results.criteria import Balance, Criteria, Rule, write_criteria
@@ -49,6 +49,7 @@ from pycurate.results.reasons import BALANCED, BLOCKED, EXACT, KEPT, NEAR, REFER
 from pycurate.results.tables import BLOCKED as BLOCKED_TABLE
 from pycurate.results.tables import DECISIONS, PLACE, write_table, written
 from pycurate.results.uids import hex_digits, uid_lists, uid_numbers
+from pycurate.text import shortest
 
 COLUMNS = ["uid", "shard", "key", "status", "row", "given_uid", *PLACE]
 """Of SAMPLES: what decisions, plan and lists of uids are made of."""

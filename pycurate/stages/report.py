@@ -30,6 +30,7 @@ from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
 from pycurate.results.reasons import BLOCKED
 from pycurate.results.tables import score_columns, stream_all, uids_dropped
+from pycurate.text import shortest
 
 NAMED = 5  # unreadable samples named in the report, of each code
 
@@ -167,7 +168,7 @@ def _plain(histogram: summary.Histogram) -> dict[str, Any]:
         "mean": round(histogram.mean, 6),
         "quantiles": histogram.quantiles,
         "histogram": {
-            "edges": [round(float(edge), 6) for edge in histogram.edges],
+            "edges": [*map(shortest, histogram.edges)],
             "scored": histogram.scored.tolist(),
             "kept": histogram.kept.tolist(),
         },

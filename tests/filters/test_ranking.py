@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pycurate.errors import UsageError
-from pycurate.filters.ranking import Top, best, shortest
+from pycurate.filters.ranking import Top, best
 
 
 def sorted_best(scores: np.ndarray, uids: np.ndarray, count: int) -> np.ndarray:
@@ -65,8 +65,3 @@ def test_decisions_state_how_many_as_it_is_read(amount: str) -> None:
 def test_what_says_not_how_many(text: str) -> None:
     with pytest.raises(UsageError, match="does not say how many to keep"):
         Top.of(text)
-
-
-@given(st.floats(width=32, allow_nan=False))
-def test_a_threshold_is_the_score_itself(score: float) -> None:
-    assert np.float32(shortest(np.float32(score))) == np.float32(score)

@@ -123,6 +123,15 @@ def test_the_page_stays_small_whatever_the_number_of_scores(tmp_path: Path, coun
         assert counted(found, stands) == truth(table, axes, stands)
 
 
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e7])
+def test_a_stand_is_told_as_the_number_that_is_counted(tmp_path: Path, scale: float) -> None:
+    scores = {"mix": (scale * np.random.default_rng(0).normal(size=1000)).astype(np.float32)}
+    decide(tmp_path, scores, {"mix": 0.0}, 0)
+    (axis,) = axes_of(histograms(tmp_path, ["mix"], {"mix": 0.0}), {"mix": 0.0}, {"mix": Side.AT_LEAST}, set())
+    (told,) = sliders(tmp_path, [axis], LATER).data()["axes"]
+    assert np.array_equal(np.array(json.loads(json.dumps(told["edges"])), np.float32), axis.edges)
+
+
 def test_what_a_second_filter_on_a_score_drops_is_not_counted(tmp_path: Path) -> None:
     random = np.random.default_rng(11)
     aesthetic, nsfw = random.random((2, 1000)).astype(np.float32)
