@@ -1,5 +1,7 @@
 """A threshold that drops nearly everything is named, with the true shares of others."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -26,3 +28,17 @@ def test_a_threshold_that_drops_nine_tenths_is_named(lost: int, told: bool) -> N
     if told:
         assert "0.5 on aesthetic dropped 90 % of all" in found[0]
         assert f"0.3 keeps {100 * (VALUES >= 0.3).mean():.3g} %" in found[0]
+
+
+def test_of_a_score_on_another_scale_the_shares_are_true_too() -> None:
+    values = np.random.default_rng(0).normal(0.25, 0.05, 100_000).astype(np.float32)  # cosines, some below 0
+    edges = np.union1d(np.linspace(values.min(), values.max(), 101).astype(np.float32), np.float32(0.33))
+    spread = Histogram(edges, np.histogram(values, edges)[0], np.zeros(len(edges) - 1, np.int64), 0.25, {})
+    for keeps, threshold in ((Side.AT_LEAST, 0.33), (Side.BELOW, 0.15)):
+        rule = Rule("min_score", "clip_score", "clip_score", keeps, threshold)
+        (said,) = advice(100_000, {"clip_score": 95_000}, [rule], {"clip_score": spread})
+        told = [(float(at), float(kept)) for at, kept in re.findall(r"(\S+) keeps (\S+) %", said)]
+        assert len(told) == 5 and {round(kept, -1) for _, kept in told} == {10, 30, 50, 70, 90}
+        for at, kept in told:
+            there = values >= np.float32(at) if keeps.above else values < np.float32(at)
+            assert kept == pytest.approx(100 * there.mean(), abs=0.0501)  # three digits are told
