@@ -58,8 +58,10 @@ def histograms(results: Path, columns: Sequence[str], thresholds: dict[str, floa
             bins = bin_of(values[known], edges[name])
             scored[name] += np.bincount(bins, minlength=len(scored[name]))
             kept[name] += np.bincount(bins[keeps[known]], minlength=len(kept[name]))
-            # In float64, since float32 may not have so many numbers between the lowest and the highest.
-            fine[name] += np.histogram(values[known].astype(np.float64), FINE, (low, high))[0]
+            if low < high:  # in float64, since float32 may not have so many numbers between the two
+                fine[name] += np.histogram(values[known].astype(np.float64), FINE, (low, high))[0]
+            else:
+                fine[name][0] += len(bins)
     return {
         name: Histogram(edges[name], scored[name], kept[name], total / count, _quantiles(fine[name], low, high))
         for name, (low, high, total, count) in ranges.items()
@@ -81,7 +83,7 @@ def _edges(low: float, high: float, threshold: float | None) -> np.ndarray:
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     elif low == high:
-        high = low + max(1.0, abs(low))  # another number in float32, too
+        low, high = min(low, 0.0), max(high, 0.0)
     edges = np.linspace(low, high, BINS + 1).astype(np.float32)
     if threshold is not None:
         edges = np.union1d(edges, np.float32(threshold))

@@ -47,7 +47,13 @@ def test_a_threshold_parts_the_bins(results: Path) -> None:
     assert np.float32(0.505) in spread.edges
 
 
-@pytest.mark.parametrize("scores", [(0.7, 0.7001), (5.0, 5.0), (-3.0, -3.0), (1e9, 1e9), (1e9, 1e9 + 64)])
+@pytest.mark.parametrize(
+    "scores",
+    [
+        *[(0.7, 0.7001), (5.0, 5.0), (-3.0, -3.0), (1e9, 1e9), (1e9, 1e9 + 64)],
+        *[(1e15, 1e15), (3e38, 3e38), (-3e38, -3e38), (-3e38, 3e38), (3e38, np.nextafter(np.float32(3e38), 0))],
+    ],
+)
 def test_scores_may_lie_close_together(tmp_path: Path, scores: tuple[float, float]) -> None:
     values = np.array(scores, np.float32)
     write_table(path_of(tmp_path, "decisions"), pa.table({"mine": values, "kept": [True, False]}))
