@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import UsageError
@@ -11,7 +12,7 @@ from pycurate.filters.filtering import FILTERS
 from pycurate.results.criteria import Side
 from pycurate.results.layout import path_of
 from pycurate.results.reasons import BLOCKED
-from pycurate.results.tables import read_table, score_columns
+from pycurate.results.tables import score_columns, stream
 from pycurate.review.calibration.precision import exactly
 from pycurate.review.calibration.sheet import SEED, Band, Item, Sheet, shuffled, systematic
 from pycurate.review.earlier import criteria_of
@@ -27,7 +28,11 @@ def score_sheet(results: Path, score: str, count: int) -> Sheet:
     keeps = rule.keeps if rule and rule.keeps else side_of(score)
     random = np.random.default_rng(SEED)
     bands, drawn = score_bands(values, keeps, count, random)
-    items = [Item((uids[place],), float(values[place]), band) for band, places in enumerate(drawn) for place in places]
+    items = [
+        Item((uid,), value, band)
+        for band, places in enumerate(drawn)
+        for uid, value in zip(uids.take(pa.array(places)).to_pylist(), values[places].tolist(), strict=True)
+    ]
     threshold = rule.threshold if rule else None
     return Sheet(run, score, keeps, threshold, bands, shuffled(items, random))
 
@@ -63,21 +68,23 @@ def option_of(score: str, threshold: float) -> str:
     return f"--{name} {exactly(threshold)}" if name else f"--min_score {score}={exactly(threshold)}"
 
 
-def _scored(results: Path, score: str) -> tuple[list[str], np.ndarray, str]:
-    """The uids of the images that have the score, float32 (n,), and what identifies both."""
+def _scored(results: Path, score: str) -> tuple[pa.ChunkedArray, np.ndarray, str]:
+    """The uids, strings, of the images that have the score, float32 (n,), and what identifies both."""
     names = score_columns(results)
     if score not in names:
         raise UsageError(
             f"{results} has no score {score}; choose one of {', '.join(names) or 'none, as there is none'}."
         )
-    table = read_table(path_of(results, "decisions"), ["uid", score, "reason"])
-    table = table.filter(pc.not_equal(table["reason"], BLOCKED))  # of these nothing is shown
-    values = table[score].to_numpy().astype(np.float32)
-    known = np.isfinite(values)
-    if not known.any():
-        raise UsageError(f"No image of {results} has the score {score}; choose another one.")
-    uids = [uid for uid, has in zip(table["uid"].to_pylist(), known.tolist(), strict=True) if has]
+    uids, parts = [pa.array([], pa.string())], [np.zeros(0, np.float32)]
     digest = hashlib.sha256(score.encode())
-    digest.update("".join(uids).encode())
-    digest.update(values[known].tobytes())
-    return uids, values[known], digest.hexdigest()
+    for batch in stream(path_of(results, "decisions"), ["uid", score, "reason"]):
+        shown = pc.and_(pc.is_finite(batch[score]), pc.not_equal(batch["reason"], BLOCKED))  # of the blocked nothing is
+        batch = batch.filter(shown)
+        uids.append(batch["uid"])
+        parts.append(batch[score].to_numpy().astype(np.float32))
+        digest.update("".join(batch["uid"].to_pylist()).encode())
+    values = np.concatenate(parts)
+    if not len(values):
+        raise UsageError(f"No image of {results} has the score {score}; choose another one.")
+    digest.update(values.tobytes())
+    return pa.chunked_array(uids), values, digest.hexdigest()

@@ -1,13 +1,17 @@
 """The images that are asked about are of every part of the range, and the threshold is told as a parameter."""
 
+import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from report_run import standard_rows
 
 from pycurate.errors import UsageError
 from pycurate.results.criteria import Side
+from pycurate.results.tables import write_table
 from pycurate.review.calibration.scores import option_of, score_bands, score_identity, score_sheet
 
 
@@ -29,6 +33,22 @@ def test_every_image_with_the_score_may_be_drawn(results: Path) -> None:
     assert sheet.run == score_identity(results, "nsfw") != score_identity(results, "aesthetic")
     raw = score_sheet(results, "aesthetic_raw", 10)
     assert (raw.keeps, raw.threshold, len(raw.items)) == (Side.AT_LEAST, None, 10)
+
+
+def test_of_many_images_few_names_are_held(results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(results, folder)
+    count = 300_000
+    scores = np.random.default_rng(0).random(count).astype(np.float32)
+    columns = {"uid": [f"{i:032x}" for i in range(count)], "nsfw": scores, "reason": ["kept"] * count}
+    write_table(folder / "decisions.parquet", pa.table(columns))
+    columns.clear()
+    tracemalloc.start()
+    sheet = score_sheet(folder, "nsfw", 100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {np.float32(item.value) for item in sheet.items} == {scores[int(item.uids[0], 16)] for item in sheet.items}
+    assert peak < 60 * count  # bytes, of what is not Arrow's; the names alone take 81 each as Python has them
 
 
 def test_an_unknown_score_is_refused(results: Path) -> None:
