@@ -8,4 +8,5 @@ def wilson(share: float, among: int) -> tuple[float, float]:
     z = 1.96
     centre = (share + z * z / (2 * among)) / (1 + z * z / among)
     half = z * sqrt(share * (1 - share) / among + (z / (2 * among)) ** 2) / (1 + z * z / among)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # The share lies within, and is the bound where it is 0 or 1: so rounding must not set it outside.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

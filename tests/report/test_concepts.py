@@ -56,3 +56,11 @@ def test_a_concept_that_a_filter_shifts_is_seen(tmp_path: Path) -> None:
             decide(tmp_path, sources_of(tmp_path), replace(again, concept_threshold=(text,)), None, dedup=False)
     page = (tmp_path / "report.html").read_text()
     assert "<h2" in page and "Concepts" in page and "14.2 % to 40.2 %" in page
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_where_all_or_none_are_kept_no_concept_is_shifted(kept: int) -> None:
+    for members in range(1, 300):
+        counts = np.array([[0, 0], [0, 0]])
+        counts[:, kept] = 1000, members
+        assert not Share.of("a", 0.5, counts).shifted
