@@ -9,6 +9,7 @@ import numpy as np
 from pycurate.review.calibration.sheet import SEED, Band, Sheet
 
 DRAWS = 20_000  # of the Monte Carlo: the level of a bound is off by a thousandth
+ROUNDING = 1e-9  # by which the mean of equal shares may be less than these, generously
 ROWS = 10  # thresholds spread evenly over the values, and as many that each take in as many items
 
 
@@ -49,7 +50,8 @@ def curve(sheet: Sheet, answers: np.ndarray, thresholds: Sequence[float]) -> lis
 
 def loosest(points: Sequence[Point], precision: float, certain: bool = False) -> Point | None:
     """The point with the most images whose precision, or if `certain` its lower bound, is at least this."""
-    good = [point for point in points if (point.low if certain else point.precision) >= precision]
+    least = precision - ROUNDING
+    good = [point for point in points if (point.low if certain else point.precision) >= least]
     return max(good, key=lambda point: point.images, default=None)
 
 

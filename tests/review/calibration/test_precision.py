@@ -149,3 +149,14 @@ def test_thresholds_reach_no_further_than_the_items(keeps: Side, spread: float) 
     assert 5 < len(found) <= 21 and found == sorted(found) and run in found
     assert all(sheet.inside(threshold).any() for threshold in found)
     assert all(sheet.values.min() <= threshold <= sheet.values.max() for threshold in set(found) - {run})
+
+
+def test_a_precision_that_is_just_reached_is_reached() -> None:
+    """Whatever the weights of the bands, of each of which the same share of answers is yes."""
+    items = tuple(Item((str(i),), 0.9, i % 2) for i in range(40))
+    answers = np.ones(40)
+    answers[:2] = 0
+    for images in range(100, 140):
+        bands = Band(images, images, images), Band(2 * images + 1, images, images // 3)
+        points = curve(Sheet("", None, Side.AT_LEAST, 0.5, bands, items), answers, [0.5])
+        assert points[0].precision == pytest.approx(0.95) and loosest(points, 0.95) == points[0]
