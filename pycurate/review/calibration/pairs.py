@@ -23,7 +23,7 @@ from pycurate.dedup.vectors import ROW_BITS, Embeddings, sample_numbers
 from pycurate.errors import TableError, UsageError
 from pycurate.results.criteria import Side
 from pycurate.results.layout import path_of, paths_of
-from pycurate.results.reasons import DUPLICATES, KEPT
+from pycurate.results.reasons import BALANCED, DUPLICATES, KEPT
 from pycurate.results.tables import read_table
 from pycurate.results.uids import hex_digits
 from pycurate.review.calibration.sheet import SEED, Band, Item, Sheet, shuffled, systematic
@@ -204,7 +204,7 @@ def _listed(pairs: pa.Table, numbers: np.ndarray) -> Nearest:
 def _passes(results: Path, sources: Sequence[Source]) -> dict[int, np.ndarray]:
     """By the number of a source, bool (readable samples,): which pass the filters of the run."""
     decisions = read_table(path_of(results, "decisions"), ["uid", "reason"])
-    passing = decisions.filter(pc.is_in(decisions["reason"], pa.array([KEPT, *DUPLICATES])))["uid"]
+    passing = decisions.filter(pc.is_in(decisions["reason"], pa.array([KEPT, *DUPLICATES, BALANCED])))["uid"]
     known = {source.number: pc.is_in(source.readable(["uid"])["uid"], passing).to_numpy() for source in sources}
     if sum(int(mask.sum()) for mask in known.values()) != len(passing):
         raise TableError(f"The decisions of {results} do not match its samples; run the workflow again.")

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from curated import decide
 from dedup_sets import Samples, clustered, run, write_set
 
 from pycurate.dedup.pairs import LIMIT
+from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.vectors import as_compared, similarity
 from pycurate.errors import UsageError
+from pycurate.filters.filtering import Filtering
 from pycurate.review.calibration import pairs
 from pycurate.review.calibration.pairs import pair_bands, pair_identity, pair_sheet
 
@@ -104,6 +107,14 @@ def test_the_same_tables_give_the_same_sheet_and_others_another(
     copied = shutil.copytree(results, tmp_path / "copied")
     runs = [pair_identity(tmp_path / name) for name in ("looser", "filtered")]
     assert len({sheet.run, *runs}) == 3 and pair_identity(copied) == sheet.run
+
+
+def test_what_balance_left_out_is_asked_about_too(results: Path, tmp_path: Path) -> None:
+    """It passes the filters, and duplicates were dropped among all that does."""
+    folder = shutil.copytree(results, tmp_path / "balanced")
+    filtering = Filtering(0.25, 2.0, balance="cells", target=20)
+    assert decide(folder, sources_of(folder), filtering, None, dedup=True)["kept"].to_numpy().sum() == 20
+    assert pair_sheet(folder, 50) == pair_sheet(results, 50)
 
 
 def test_a_run_without_pairs_is_refused(samples: Samples, tmp_path: Path) -> None:
