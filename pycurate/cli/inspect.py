@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.results.layout import path_of
-from pycurate.text import number, pad, printable, size
+from pycurate.text import number, pad, printable, shortest, size
 
 if TYPE_CHECKING:
     from pycurate.results.criteria import Criteria, Rule
@@ -104,8 +104,18 @@ def _cause(rule: "Rule") -> str:
 
 
 def _scored(value: float | str | None, rules: Sequence["Rule"]) -> str:
-    text = "none" if value is None or value != value else value if isinstance(value, str) else f"{value:.4f}"
+    text = "none" if value is None or value != value else value if isinstance(value, str) else _told(value, rules)
     return ", ".join([text, *(f"kept {rule.condition}" for rule in rules)])
+
+
+def _told(score: float, rules: Sequence["Rule"]) -> str:
+    """A score in four decimals, or with all digits if these seem to be on another side of a threshold."""
+    import numpy as np
+
+    told = f"{score:.4f}"
+    limits = np.array([rule.threshold for rule in rules if rule.threshold is not None], np.float32)
+    same = np.sign(np.float32(told) - limits) == np.sign(np.float32(score) - limits)
+    return told if same.all() else str(shortest(np.float32(score)))
 
 
 def _whole(summary: dict[str, Any], results: Path) -> None:

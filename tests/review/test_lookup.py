@@ -87,6 +87,26 @@ def test_of_many_duplicates_few_are_held(results: Path, tmp_path: Path) -> None:
     assert peak < 50 * count  # bytes
 
 
+@pytest.mark.parametrize(
+    ("score", "threshold", "told"),
+    [
+        (0.49998, 0.5, "0.49998"),
+        (0.5, 0.5, "0.5000"),
+        (7e-6, 5e-6, "7e-06"),
+        (0.7, 0.7, "0.7000"),
+        (0.2, 0.5, "0.2000"),
+    ],
+)
+def test_a_score_is_told_on_its_side_of_the_threshold(
+    tmp_path: Path, score: float, threshold: float, told: str
+) -> None:
+    folder = make_run(tmp_path, standard_rows())
+    write_report(folder, Setup())
+    decide_by(folder, Filtering(threshold))
+    change_decisions(folder, lambda table: change_column(table, "aesthetic", 7, score))
+    assert f"aesthetic {told}, kept at least {threshold}" in inspected(folder, "kept07")
+
+
 def test_the_run_as_a_whole(results: Path) -> None:
     lines = [line.split() for line in inspected(results).splitlines()]
     assert ["inputs", "60"] in lines and ["kept", "30"] in lines and ["duplicate_near", "6"] in lines
