@@ -69,7 +69,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "share": share, "duration": duration, "size": size}
+    environment.filters |= {"number": number, "share": share, "duration": duration, "size": size, "score": score}
     style, script = ((TEMPLATE / f"report.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js"))
     return environment.get_template("report.html").render(
         facts=facts,
@@ -148,7 +148,7 @@ class Examples:
             veiled=self._veiled(row),
             width=row["width"],
             height=row["height"],
-            note="" if value is None else f"{value:.3f}",
+            note="" if value is None else score(value),
             reason=label(row["reason"]),
         )
 
@@ -213,6 +213,11 @@ def slider_data(facts: dict[str, Any], criteria: Criteria, sliders: Sliders) -> 
         # Nothing else could drop what comes in anew, even if it dropped none in this run.
         "looser": not (criteria.search or criteria.balance) and all(rule in moved for rule in criteria.filters),
     }
+
+
+def score(value: float) -> str:
+    """A score in three decimals, or digits if it is too small for these."""
+    return f"{value:.3f}" if not 0 < abs(value) < 0.001 else f"{value:.2g}"
 
 
 def source_hash(text: str) -> str:

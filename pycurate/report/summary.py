@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pycurate.results.layout import path_of
 from pycurate.results.tables import stream
+from pycurate.text import shortest
 
 BINS = 100  # of a histogram
 FINE = 10_000  # bins for quantiles: they are right to a ten-thousandth of the score's range
@@ -95,4 +96,5 @@ def _quantiles(fine: np.ndarray, low: float, high: float) -> dict[str, float]:
     reached = np.concatenate([[0], np.cumsum(fine)]) / fine.sum()
     values = np.interp(QUANTILES, reached, np.linspace(low, high, FINE + 1))
     values[0], values[-1] = low, high
-    return {f"{quantile:g}": round(float(value), 6) for quantile, value in zip(QUANTILES, values, strict=True)}
+    told = map(shortest, values.astype(np.float32))
+    return {f"{quantile:g}": value for quantile, value in zip(QUANTILES, told, strict=True)}

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.compute as pc
 
 import pycurate
@@ -165,7 +166,7 @@ def versions() -> dict[str, str]:
 
 def _plain(histogram: summary.Histogram) -> dict[str, Any]:
     return {
-        "mean": round(histogram.mean, 6),
+        "mean": shortest(np.float32(histogram.mean)),
         "quantiles": histogram.quantiles,
         "histogram": {
             "edges": [*map(shortest, histogram.edges)],

@@ -51,7 +51,15 @@ def test_a_threshold_parts_the_bins(results: Path) -> None:
     "scores",
     [
         *[(0.7, 0.7001), (5.0, 5.0), (-3.0, -3.0), (1e9, 1e9), (1e9, 1e9 + 64)],
-        *[(1e15, 1e15), (3e38, 3e38), (-3e38, -3e38), (-3e38, 3e38), (3e38, np.nextafter(np.float32(3e38), 0))],
+        *[
+            (1e-8, 3e-8),
+            (-3e-8, 1e-8),
+            (1e15, 1e15),
+            (3e38, 3e38),
+            (-3e38, -3e38),
+            (-3e38, 3e38),
+            (3e38, np.nextafter(np.float32(3e38), 0)),
+        ],
     ],
 )
 def test_scores_may_lie_close_together(tmp_path: Path, scores: tuple[float, float]) -> None:
