@@ -51,6 +51,6 @@ def _others(histogram: Histogram) -> list[float]:
 
 def share(histogram: Histogram, threshold: float, above: bool) -> float:
     """Of the samples that have the score, those at or above a threshold, which is an edge, or below it."""
-    at = np.searchsorted(histogram.edges[:-1], np.float32(threshold) - np.float32(1e-6))
+    at = np.abs(histogram.edges[:-1] - np.float32(threshold)).argmin()
     upper = histogram.scored[at:].sum() / max(1, histogram.scored.sum())
     return float(upper if above else 1 - upper)

@@ -8,7 +8,7 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,10 +43,8 @@ def write_curated(results: Path, plan_numbers: Sequence[str] = (), dali_index: b
     shards = read_all(results)
     written: list[Entry] = []
     outputs = {number: _outputs(results, number) for number in plan_numbers or numbers(results, "plan")}
-    for tar in (tar for tars in outputs.values() for tar in tars):
-        path_of(results, "tar_stats", tar).unlink(
-            missing_ok=True
-        )  # by which one of an earlier plan would pass for whole
+    for tar in chain.from_iterable(outputs.values()):  # by its stats one of an earlier plan would pass for whole
+        path_of(results, "tar_stats", tar).unlink(missing_ok=True)
     for number, tars in outputs.items():
         plan = read_table(path_of(results, "plan", number))
         _warn_of_touched(shards[name] for name in pc.unique(plan["shard"]).to_pylist() if name in shards)

@@ -30,11 +30,13 @@ def test_a_threshold_that_drops_nine_tenths_is_named(lost: int, told: bool) -> N
         assert f"0.3 keeps {100 * (VALUES >= 0.3).mean():.3g} %" in found[0]
 
 
-def test_of_a_score_on_another_scale_the_shares_are_true_too() -> None:
-    values = np.random.default_rng(0).normal(0.25, 0.05, 100_000).astype(np.float32)  # cosines, some below 0
-    edges = np.union1d(np.linspace(values.min(), values.max(), 101).astype(np.float32), np.float32(0.33))
+@pytest.mark.parametrize("scale", [1.0, 1e-8, 1e8])
+def test_of_a_score_on_another_scale_the_shares_are_true_too(scale: float) -> None:
+    values = np.random.default_rng(0).normal(0.25, 0.05, 100_000)  # as cosines are, some below 0
+    values = (scale * values).astype(np.float32)
+    edges = np.union1d(np.linspace(values.min(), values.max(), 101).astype(np.float32), np.float32(0.33 * scale))
     spread = Histogram(edges, np.histogram(values, edges)[0], np.zeros(len(edges) - 1, np.int64), 0.25, {})
-    for keeps, threshold in ((Side.AT_LEAST, 0.33), (Side.BELOW, 0.15)):
+    for keeps, threshold in ((Side.AT_LEAST, 0.33 * scale), (Side.BELOW, 0.15 * scale)):
         rule = Rule("min_score", "clip_score", "clip_score", keeps, threshold)
         (said,) = advice(100_000, {"clip_score": 95_000}, [rule], {"clip_score": spread})
         told = [(float(at), float(kept)) for at, kept in re.findall(r"(\S+) keeps (\S+) %", said)]
