@@ -5,7 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,8 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
     here = target.resolve() == results.resolve()
     if not here and target.exists() and any(target.iterdir()):
         raise UsageError(f"{target} is not empty; give a new folder, or {results} itself to replace its contents.")
-    target.mkdir(parents=True, exist_ok=True)
     summary = read_summary(results)
-    with _workplace(target) as work, _named_as_given(work, results):
+    with _folder(target), _workplace(target) as work, _named_as_given(work, results):
         _link_tables(results, work)
         for stage in summary["stages"]:
             write_json(path_of(work, "times", f"{stage['name']}_00000"), stage)
@@ -170,6 +169,20 @@ def _named_as_given(work: Path, results: Path) -> Iterator[None]:
     except TableError as error:
         text = str(error).replace(str(work.resolve()), str(results.resolve()))
         raise TableError(text.replace(str(work), str(results))) from error
+
+
+@contextmanager
+def _folder(target: Path) -> Iterator[None]:
+    """Let the folder be there, and what had to be made of its path be gone again if the call is refused."""
+    made = [folder for folder in (target, *target.parents) if not folder.exists()]
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except UsageError:
+        with suppress(OSError):  # somebody else uses it meanwhile
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 @contextmanager

@@ -31,6 +31,9 @@ def test_refilter_says_what_it_lacks(results: Path, tmp_path: Path) -> None:
     assert done.returncode == 2 and "no score nsfw" in done.stderr and "leave out its threshold" in done.stderr
     done = pycurate("refilter", results, "--write", results.parent / "shards")
     assert done.returncode == 2 and "is not empty" in done.stderr
+    for words in (["--dedup"], ["--no-dedup", "--keep-top", "beauty=3"]):
+        done = pycurate("refilter", results, *words, "--write", tmp_path / "made" / "new")
+        assert done.returncode == 2 and not (tmp_path / "made").exists(), done.stderr
 
 
 def test_a_table_that_is_cut_is_named_where_it_is(tmp_path: Path) -> None:
