@@ -8,7 +8,7 @@ def drawn(uids: np.ndarray, seed: int = 0, salt: int = 0) -> np.ndarray:
 
     Each half of the uid, salt and seed go through the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
     """
-    start = np.array([seed, salt], np.uint64)
+    start = np.array([seed % 2**64, salt], np.uint64)
     state = _mixed(_mixed(start[:1]) ^ start[1:])
     return _mixed(_mixed(uids[:, 1] ^ state) ^ uids[:, 0])
 

@@ -20,3 +20,9 @@ def test_what_is_drawn_does_not_depend_on_others() -> None:
     uids = np.random.default_rng(0).integers(0, 2**63, (100, 2)).astype(np.uint64)
     one_by_one = [drawn(uids[i : i + 1], 3, 7)[0] for i in range(100)]
     assert drawn(uids, 3, 7).tolist() == one_by_one and len({*one_by_one}) == 100
+
+
+def test_a_seed_may_be_any_whole_number() -> None:
+    uids = np.random.default_rng(0).integers(0, 2**64, (100, 2), dtype=np.uint64)
+    seeds = (0, 1, 2**63, 2**64 - 1, 2**64 + 7, 10**30)
+    assert len({drawn(uids, seed).tobytes() for seed in seeds}) == len(seeds)
