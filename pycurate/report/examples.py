@@ -137,7 +137,8 @@ def _decisions(results: Path) -> bytes:
 
 def _along_scores(results: Path, spread: dict[str, Histogram], thresholds: dict[str, float]) -> list[pa.Table]:
     """Along each score's range, on both sides of each threshold, and of each reason to drop."""
-    names = [name for name in spread if not name.endswith("_raw")]  # a raw scale is the same order once more
+    scales = {f"{name}_raw" for name in spread} - thresholds.keys()  # a raw scale is the same order once more
+    names = [name for name in spread if name not in scales]
     bands = {name: Draw("score", name, 1) for name in names}
     sides = {name: Draw("threshold", name, EACH) for name in names if name in thresholds}
     drawn: dict[str, Draw] = {}

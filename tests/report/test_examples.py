@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-from report_run import Row, change_column, change_decisions, crops, make_run
+from report_run import Row, change_column, change_decisions, crops, decide_by, make_run
 
+from pycurate.filters.filtering import Filtering
 from pycurate.report.examples import select_examples
 from pycurate.results.tables import read_table
 
@@ -55,3 +56,18 @@ def test_a_kept_image_of_a_reference_set_may_have_the_uid_of_another(results: Pa
     ours = [row["key"] for row in rows if row["name"] == kept]
     assert ours[0] == "kept00" and set(ours[1:]) == {"near00", "copy01", "copy02", "copy03"}
     assert [row["key"] for row in rows if row["name"] == f"{kept} of a reference"] == ["copy00"]
+
+
+def test_a_raw_scale_has_examples_where_it_decides_or_stands_alone(results: Path) -> None:
+    shown = [row for row in select_examples(results).to_pylist() if row["name"] == "aesthetic_raw"]
+    assert not shown  # it is the order of `aesthetic` once more
+    decide_by(results, Filtering(min_score=["aesthetic_raw=4"]))
+    shown = [row for row in select_examples(results).to_pylist() if row["name"] == "aesthetic_raw"]
+    assert {row["section"] for row in shown} == {"score", "threshold"}
+    sides = [row for row in shown if row["section"] == "threshold"]
+    assert {row["part"] for row in sides} == {0, 1}
+    assert all((row["aesthetic_raw"] >= 4) == bool(row["part"]) for row in sides)
+    decide_by(results)
+    change_decisions(results, lambda table: table.drop_columns("aesthetic"))
+    shown = [row for row in select_examples(results).to_pylist() if row["name"] == "aesthetic_raw"]
+    assert {row["section"] for row in shown} == {"score"}
