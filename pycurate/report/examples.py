@@ -172,14 +172,16 @@ def _groups(results: Path) -> list[pa.Table]:
         if len(sizes) > COUNTED:  # memory stays bounded; only groups that are small so far are forgotten
             sizes = dict(_largest(sizes, COUNTED // 2))
     draws = {group: Draw("group", group, 1 + MEMBERS) for group, _ in _largest(sizes, GROUPS)}
+    members_of = dict.fromkeys(draws, 0)  # anew, since what was forgotten was not counted
     for group, draw in draws.items():
         if not group.endswith(REFERENCE):
             draw.add(np.array([0]), np.array([-np.inf]), uid_numbers(pa.array([group])))  # the kept image comes first
     for batch in stream(path_of(results, "decisions"), ["uid", "duplicate_of", "similarity", "reason"]):
         for group, draw in draws.items():
             members = batch.filter(pc.equal(_group_of(batch), group))
+            members_of[group] += members.num_rows
             draw.add(np.zeros(members.num_rows, np.int64), _numbers(members["similarity"]), uid_numbers(members["uid"]))
-    return [draw.table(sizes[group]) for group, draw in draws.items()]
+    return [draws[group].table(count) for group, count in _largest(members_of, GROUPS)]
 
 
 def _group_of(batch: pa.RecordBatch) -> pa.Array:

@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
 from report_run import Row, change_column, change_decisions, crops, decide_by, make_run
 
 from pycurate.filters.filtering import Filtering
+from pycurate.report import examples
 from pycurate.report.examples import select_examples
 from pycurate.results.tables import read_table
 
@@ -71,3 +75,17 @@ def test_a_raw_scale_has_examples_where_it_decides_or_stands_alone(results: Path
     change_decisions(results, lambda table: table.drop_columns("aesthetic"))
     shown = [row for row in select_examples(results).to_pylist() if row["name"] == "aesthetic_raw"]
     assert {row["section"] for row in shown} == {"score"}
+
+
+def test_groups_are_counted_whole_however_many_there_are(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that was small, and forgotten among others, before it grew."""
+    monkeypatch.setattr(examples, "COUNTED", 4)
+    table = read_table(results / "decisions.parquet")
+    uids = table["uid"].to_pylist()
+    # Five groups at first, of which the largest two are remembered; then one of the others grows.
+    kept = [uids[at] for at in (0, 0, 1, 1, 2, 3, 4)] + [None] * 3 + [uids[4]] * 6
+    place = table.schema.get_field_index("duplicate_of")
+    column = pa.array([None] * 30 + kept + [None] * (60 - 30 - len(kept)), pa.string())
+    pq.write_table(table.set_column(place, "duplicate_of", column), results / "decisions.parquet", row_group_size=10)
+    rows = [row for row in select_examples(results).to_pylist() if row["section"] == "group"]
+    assert {row["name"]: row["value"] for row in rows}[uids[4]] == kept.count(uids[4])
