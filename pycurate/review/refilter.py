@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from pycurate.dedup.partitions import sources_of
 from pycurate.errors import TableError, UsageError
 from pycurate.files import write_json
-from pycurate.filters.filtering import LISTS, Filtering
+from pycurate.filters.filtering import BALANCE, LISTS, Filtering
 from pycurate.report.examples import select_examples
 from pycurate.report.selection import selection
-from pycurate.results.criteria import read_criteria, write_criteria
+from pycurate.results.criteria import Criteria, read_criteria, write_criteria
 from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
 from pycurate.results.manifest import Entry, entry_of, listed, names_in, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
@@ -61,11 +61,6 @@ class Wanted:
     dedup: bool
     layout: Layout
 
-    def parameters(self, search: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The same as parameters of the workflow."""
-        found = self.filtering.parameters() | asdict(self.layout) | {"dedup": self.dedup, "write": True}
-        return found | ({"dedup_threshold": search["threshold"]} if search else {})
-
 
 def preview(results: Path, wanted: Wanted) -> Change:
     """What these would change; nothing in `results` is touched. Raises what `remake` raises."""
@@ -99,15 +94,21 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
         indexed = bool(paths_of(results, "tar_indices"))  # what scripts left says so in no other way
         written = write_curated(work, dali_index=summary["parameters"].get("dali_index", indexed))
         select_examples(work)
-        # Of lists, those that are empty now are not among what is wanted.
-        parameters = {name: value for name, value in summary["parameters"].items() if name not in LISTS}
-        parameters |= wanted.parameters(read_criteria(work).search)
+        parameters = _parameters(summary["parameters"], read_criteria(work))
         write_report(work, Setup(parameters, summary["weights"]), summary["partitions"])
         write_manifest(work, _entries(results, work, written, here))
         if not here:
             _take_tables(results, work / "tables", target)
         put_in_place(work, target)
     return change
+
+
+def _parameters(run: Mapping[str, Any], criteria: Criteria) -> dict[str, Any]:
+    """Those of a `run` of the workflow, as if these had decided it; paths are found from anywhere."""
+    found = {name: value for name, value in run.items() if name not in (*LISTS, *BALANCE)}  # which may be off by now
+    found |= Filtering.of_criteria(criteria).parameters() | asdict(criteria.layout or Layout())
+    found |= {"write": criteria.layout is not None, "dedup": criteria.search is not None}
+    return found | ({"dedup_threshold": criteria.search["threshold"]} if criteria.search else {})
 
 
 def _entries(results: Path, work: Path, written: Iterable[Entry], here: bool) -> Iterator[Entry]:

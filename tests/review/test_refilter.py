@@ -138,6 +138,21 @@ def test_a_list_that_is_emptied_is_no_parameter_any_more(tmp_path: Path) -> None
     assert summary["parameters"]["aesthetic_threshold"] == 0.5 and "min_score" not in summary["parameters"]
 
 
+def test_parameters_are_those_that_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With paths that are found from anywhere, and none of a balance that is off."""
+    results = scored_run(tmp_path)
+    decide(results, sources_of(results), Filtering(balance="cells", target=9), Layout(10, 2), dedup=False)
+    write_curated(results)
+    write_report(results, Setup({"balance": "cells", "target": 9, "preset": "light"}))
+    (tmp_path / "known.txt").write_text("0" * 64)
+    monkeypatch.chdir(tmp_path)
+    done = pycurate("refilter", results, "--balance", "none", "--blocklist", "sha256:known.txt", "--write", "new")
+    assert done.returncode == 0, done.stderr
+    parameters = read_summary(tmp_path / "new")["parameters"]
+    assert parameters["blocklist"] == f"sha256:{tmp_path / 'known.txt'}" and parameters["preset"] == "light"
+    assert not {"balance", "target"} & parameters.keys()
+
+
 def test_what_was_not_written_is_laid_out_as_the_run_says(tmp_path: Path) -> None:
     results = scored_run(tmp_path)
     shutil.rmtree(results / "curated")
