@@ -14,7 +14,7 @@ from pycurate.cli.run_options import run_options
 from pycurate.cli.terminal import console, echo
 from pycurate.errors import UsageError
 from pycurate.nextflow.parameters import parameter_file, read_parameter_file, results_folder, root, run_parameters
-from pycurate.parameters import with_recipe
+from pycurate.parameters import default_of, with_recipe
 
 if TYPE_CHECKING:
     from pycurate.nextflow.progress import Progress
@@ -64,7 +64,7 @@ def run(
     if "input" not in chosen and "test" not in (profile or "").split(","):
         raise UsageError("Give the input shards, for example --input-path 'shards/*.tar'.")
     every = {one.name: one.default for one in run_parameters()} | chosen
-    trace = results_folder(every["outdir"]) / "pipeline_info" / "trace.txt"
+    trace = results_folder(every["outdir"] or default_of("outdir")) / "pipeline_info" / "trace.txt"
     with TemporaryDirectory(prefix="pycurate-") as folder:
         file = Path(folder) / "parameters.yaml"
         file.write_text(parameter_file(chosen), encoding="utf-8")

@@ -1,7 +1,8 @@
 """The workflow beside this package: where it is, and files of its parameters."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,15 @@ from pycurate.parameters import Parameter, all_parameters
 from pycurate.text import printable
 
 SETTLED = ("help", "show_hidden", "testset")  # parameters that belong to a call of nextflow and not to a run
+
+TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "boolean": bool, "integer": int, "number": (int, float)}
+
+READ: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "boolean": ("(?i:true|false)", lambda text: text.lower() == "true"),
+    "integer": (r"-?\d+", int),
+    "number": (r"-?\d+(\.\d+)?", float),
+}
+"""What lib/Typing.groovy takes for a value of these types where it is text, and which value."""
 
 
 def root() -> Path:
@@ -49,14 +59,18 @@ def parameter_file(given: Mapping[str, Any]) -> str:
 
 
 def read_parameter_file(path: Path) -> dict[str, Any]:
-    """The parameters that a YAML or JSON file sets. Raises UsageError if it is something else."""
+    """The parameters that a YAML or JSON file sets, in their types. What is null, and unknown names, stay as they are.
+
+    Raises UsageError if it is something else, or a value is of another type than its parameter.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path} cannot be read as YAML ({error}); write lines such as `dedup: true`.") from error
     if not isinstance(values, dict | None):
         raise UsageError(f"{path} sets no parameters; write lines such as `dedup: true`.")
-    return values or {}
+    known, values = all_parameters(), values or {}
+    return values | {name: _typed(path, known[name], values[name]) for name in values.keys() & known.keys()}
 
 
 def expanded(value: Any) -> Any:
@@ -69,6 +83,16 @@ def expanded(value: Any) -> Any:
 def results_folder(outdir: str) -> Path:
     """The folder of results on this machine: `outdir`, or what nextflow.config makes of an address."""
     return Path(expanded(outdir).replace("://", "/", 1))
+
+
+def _typed(path: Path, one: Parameter, value: Any) -> Any:
+    pattern, read = READ.get(one.type, ("", str))
+    if isinstance(value, str) and pattern and re.fullmatch(pattern, value, re.ASCII):
+        value = read(value)
+    if value is None or (isinstance(value, TYPES[one.type]) and isinstance(value, bool) == (one.type == "boolean")):
+        return value
+    remedy = "; write it in quotes" if one.type == "string" and isinstance(value, int | float) else ""
+    raise UsageError(f"{path} sets {one.name} to {value!r}, which is not of type {one.type}{remedy}.")
 
 
 def _values(one: Parameter) -> str:

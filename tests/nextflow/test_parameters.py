@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
-from pycurate.nextflow.parameters import SETTLED, parameter_file
+from pycurate.errors import UsageError
+from pycurate.nextflow.parameters import SETTLED, parameter_file, read_parameter_file
 from pycurate.parameters import all_parameters
 
 
@@ -15,3 +17,15 @@ def test_a_parameter_file_names_every_parameter_with_its_default() -> None:
     whole = yaml.safe_load(re.sub(commented, r"\1", parameter_file({}), flags=re.MULTILINE))
     expected = {name: one.default for name, one in all_parameters().items() if name not in SETTLED}
     assert whole == expected | {"model_dir": str(Path.home() / ".cache" / "pycurate")}
+
+
+def test_values_of_a_file_have_the_types_of_their_parameters(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("aesthetic_threshold: '0.6'\nmin_side: '200'\ndedup: 'True'\nlanguage: 'no'\noutdir:\nodd: 1\n")
+    found = read_parameter_file(file)
+    expected = {"aesthetic_threshold": 0.6, "min_side": 200, "dedup": True, "language": "no", "outdir": None, "odd": 1}
+    assert found == expected and list(map(type, found.values())) == list(map(type, expected.values()))
+    for line in ("min_score: 5", "language: no", "outdir: [a]", "dedup: 1", "min_side: true", "nsfw_threshold: low"):
+        file.write_text(f"input: shards\n{line}\n")
+        with pytest.raises(UsageError, match=f"sets {line.partition(':')[0]} to .*, which is not of type"):
+            read_parameter_file(file)
