@@ -38,6 +38,9 @@ class Call {
         }
         def notes = notes(session)
         Runtime.runtime.addShutdownHook(new Thread({ end(session, notes) }))
+        if (Paths.local(session.params.outdir) != Paths.outdir()) { // which nextflow.config took, before it was set
+            throw new AbortOperationException("--outdir ${Paths.shown(session.params.outdir)}: is set in a configuration file, which is read too late for it; give it on the command line or in a -params-file")
+        }
     }
 
     /** Take --outdir and the launch folder. Stop where a run has one of them that is not over. */

@@ -24,9 +24,20 @@ class Parameters {
         set.each { name, value ->
             fault(value, known[name])?.with { text -> faults << "--${name} ${value}: ${text}" }
         }
+        // As `outdir:` in a file has it. What else is null has no default, or is left to its script.
+        params.findAll { name, value -> value == null && isRequired(known[name]) && (name != 'model_dir' || System.getenv('HOME')) }.each { name, _value ->
+            faults << "--${name}: is empty; give a value, or leave it out"
+        }
         if (!params.input && !params.testset) {
             faults << "--input is missing: ${known.input.description}"
         }
+        if (!params.model_dir && !System.getenv('HOME')) {
+            faults << '--model_dir is missing: HOME is not set, so there is no ~/.cache/pycurate; give a folder for the weights'
+        }
+        // What is of another type, as the true that Nextflow makes of an option without a value, says nothing further.
+        def strange = set.findAll { name, value -> !isOfType(value, known[name]) }.keySet()
+        set = set.findAll { name, _value -> !(name in strange) }
+        params = params + strange.collectEntries { name -> [name, null] }
         set.findAll { _name, value -> value instanceof CharSequence && value =~ /[\t\r\n]/ }.each { name, value ->
             faults << "--${name} ${Paths.shown(value)}: contains a tab or a line break"
         }
@@ -42,9 +53,6 @@ class Parameters {
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is not a folder with a plain name, such as /local or '\$TMPDIR'"
         }
-        if (!params.model_dir) {
-            faults << '--model_dir is missing: HOME is not set, so there is no ~/.cache/pycurate; give a folder for the weights'
-        }
         def scores = known*.value.with.findAll().unique()
         if (params.encoder && !params.scorer && !params.pixel_scorer && scores.any { score -> params[score] }) {
             faults << "--encoder has no scorers: add ${scores.findAll { score -> params[score] }.collect { score -> "--${score} false" }.join(' ')}, or a --scorer for each"
@@ -52,7 +60,7 @@ class Parameters {
         def named = params.dedup_encoder
         if (named && !(named =~ /[:\/]/) && !(named in Presets.descriptors())) {
             faults << "--dedup_encoder ${named}: is none of ${Presets.descriptors().join(', ')}${nearest(named, Presets.descriptors())}, and no torchscript:FILE or module:Class"
-        } else if (params.dedup && params.dedup_threshold == null && !Presets.hasThreshold(named)) {
+        } else if ((params.dedup || params.leakage) && params.dedup_threshold == null && !Presets.hasThreshold(named)) {
             faults << "--dedup_encoder ${named}: has no threshold of its own; add --dedup_threshold 0.9, say"
         }
         set.subMap(['encoder', 'dedup_encoder']).findAll { _name, value -> Checkpoints.isScript(value) }.each { name, value ->
@@ -162,13 +170,7 @@ class Parameters {
 
     /** What is wrong with a value, or null. */
     private static String fault(Object value, Map property) {
-        def kinds = [
-            string : { it instanceof CharSequence },
-            boolean: { it instanceof Boolean },
-            integer: { it instanceof Integer || it instanceof Long },
-            number : { it instanceof Number },
-        ]
-        if (!kinds[property.type](value)) {
+        if (!isOfType(value, property)) {
             return "is not of type ${property.type}"
         }
         if (property.enum && !(value.toString() in property.enum)) {
@@ -181,6 +183,20 @@ class Parameters {
             return 'is empty'
         }
         null
+    }
+
+    private static boolean isOfType(Object value, Map property) {
+        switch (property.type) {
+            case 'string': return value instanceof CharSequence
+            case 'boolean': return value instanceof Boolean
+            case 'integer': return value instanceof Integer || value instanceof Long
+            default: return value instanceof Number
+        }
+    }
+
+    /** Whether a parameter is text that has a default and cannot do without. */
+    private static boolean isRequired(Map property) {
+        property?.default && (property.enum || property.minLength)
     }
 
     /** Whether a text is a number that JSON, which the results state it in, can state: no NaN and no infinity. */

@@ -26,6 +26,11 @@ class Paths {
         System.getProperty('pycurate.outdir')
     }
 
+    /** The folder on this machine that nextflow.config makes of an --outdir. */
+    static String local(Object outdir) {
+        outdir.toString().replaceFirst('://', '/')
+    }
+
     /** Stop with every path that cannot be used. */
     static void check(Map params) {
         def session = nextflow.Global.session

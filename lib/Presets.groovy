@@ -4,9 +4,9 @@ import java.nio.file.Path
 /** The presets, out of the file in which Python reads them. */
 class Presets {
 
-    /** Whether an encoder of this preset has a text tower. */
+    /** Whether an encoder of this preset has a text tower; of one that is not known it may have. */
     static boolean readsText(String preset) {
-        all()[preset].text
+        all().getOrDefault(preset, [text: true]).text
     }
 
     /**

@@ -257,7 +257,7 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     balance = ("--balance", "captions", "--target", "3", "--balance_words", "none.json")
     text = ("--text_area_threshold", "0.1")
     lists = ("--blocklist", "a.txt,crc:b,md5:none.txt,md5:s3://a/b", "--digests", "pdq,crc")
-    leakage = ("--leakage", "a=s3://b/c,d=s3://e/f")
+    leakage = ("--leakage", "a=s3://b/c,d=s3://e/f", "--dedup_encoder", "m:C")
     scores = ("--score", "a=2*s_clip_loss", "--keep_top", "a=0.3")
     said = refused(tmp_path, "--input", "x", *scores, *words, *balance, *text, *lists, *leakage)
     assert "s_clip_loss requires a CLIP model: add for example --preset clip-b32" in said
@@ -272,6 +272,27 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "--blocklist 'md5:none.txt': there is no such file" in said and "--digests crc: is none of md5" in said
     for address in ("--blocklist 'md5:s3://a/b'", "--leakage 's3://b/c'", "--leakage 's3://e/f'"):
         assert f"{address}: is an address; give a " in said
+    assert "--dedup_encoder m:C: has no threshold of its own" in said  # which --leakage asks for, too
+
+
+def test_values_that_are_none_or_of_another_type_are_all_named(tmp_path: Path) -> None:
+    lines = ("outdir:", "preset:", "similar: 5", "digests: true", "encoder: [a]", "clip_score_threshold: 0.3")
+    (tmp_path / "run.yaml").write_text("\n".join(lines))
+    said = refused(tmp_path, "-params-file", "run.yaml", "--dedup_encoder")  # without a value: Nextflow makes it true
+    assert set(re.findall(r"^--.*? is \w+", said, re.MULTILINE)) == {
+        "--input is missing",
+        *("--outdir: is empty", "--preset: is empty"),
+        *("--similar 5: is not", "--digests true: is not", "--encoder [a]: is not", "--dedup_encoder true: is not"),
+    }
+    said = refused(tmp_path, "--input", "x", "--preset", "clip-l41", "--clip_score_threshold", "0.3")
+    assert "--preset clip-l41: is not one of " in said and "requires a CLIP model" not in said
+
+
+def test_results_that_a_configuration_would_have_elsewhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "site.config").write_text("params.outdir = 'elsewhere'\n")
+    said = refused(tmp_path, "--input", "x", "-c", "site.config")
+    assert "--outdir 'elsewhere': is set in a configuration file, which is read too late for it;" in said
+    assert not (tmp_path / "results").exists()
 
 
 MODELS = """
