@@ -59,7 +59,8 @@ class Call {
         good = true
         notes(nextflow.Global.session).each { name, file -> place(file, name) }
         if (System.getenv('PYCURATE_PARAMETERS')) { // of `pycurate run`: the file that it made of its options
-            Files.copy(Path.of(System.getenv('PYCURATE_PARAMETERS')), Paths.of(outdir).resolve('pipeline_info/parameters.yaml'))
+            def info = Files.createDirectories(Paths.of(outdir).resolve('pipeline_info')) // not there where all notes are elsewhere
+            Files.copy(Path.of(System.getenv('PYCURATE_PARAMETERS')), info.resolve('parameters.yaml'))
         }
     }
 

@@ -67,8 +67,10 @@ def test_basic_filtering_then_full_curation_then_embeddings(place: Path) -> None
     assert "dedup" in found["thresholds"] and found["dedup"]  # type: ignore[operator]
     assert f"Kept {found['kept']}, " in text
 
-    run([*embeddings, *more, "--resume"], place)
+    (place / "site.config").write_text("trace.file = 'notes/trace.txt'\n")  # where a site gathers them, say
+    run([*embeddings, *more, "--resume", "--site", "site.config"], place)
     folder = place / embeddings[embeddings.index("--output-path") + 1]
+    assert (folder / "pipeline_info" / "parameters.yaml").exists() and (place / "notes" / "trace.txt").exists()
     assert not (folder / "curated").exists()
     samples = [read_table(path) for path in sorted(folder.glob("samples/*.parquet"))]
     readable = sum(pc.sum(pc.equal(table["status"], "ok")).as_py() for table in samples)
