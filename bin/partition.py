@@ -114,8 +114,8 @@ def _check(
         keep_top=keep_top,
         balance_by=balance_by,
     )
-    compared = Wanted.of(similar, concept, s_clip_loss or S_CLIP_LOSS in filtering.columns()).columns()
-    check_criteria(models, filtering, [score for score, on in switched.items() if on], compared)
+    comparisons = Wanted.of(similar, concept, s_clip_loss or S_CLIP_LOSS in filtering.columns())
+    check_criteria(models, filtering, [score for score, on in switched.items() if on], comparisons)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pycurate.errors import UsageError
 from pycurate.shards.listing import Shard
 
 if TYPE_CHECKING:
+    from pycurate.comparison.wanted import Wanted
     from pycurate.filters.filtering import Filtering
     from pycurate.models.selection import ModelSelection
 
@@ -62,11 +63,12 @@ def check_models(encoders: Iterable[str], scorers: Sequence[str], pixel_scorers:
 
 
 def check_criteria(
-    models: "ModelSelection", filtering: "Filtering", wanted: Iterable[str], compared: Sequence[str]
+    models: "ModelSelection", filtering: "Filtering", wanted: Iterable[str], comparisons: "Wanted"
 ) -> None:
     """Raise UsageError where a filter of the user's own is none, or a threshold is on a score that no model gives.
 
-    `wanted` are scores that have a threshold beside those of `filtering`, `compared` those of COMPARE.
+    `wanted` are scores that have a threshold beside those of `filtering`. Raises as `check_text` where captions or
+    words are embedded.
     """
     import pyarrow as pa
 
@@ -74,11 +76,15 @@ def check_criteria(
     from pycurate.filters.language import LANGUAGE_SCORE
     from pycurate.filters.repeats import CAPTION_COUNT
     from pycurate.filters.thresholds import Threshold, score_of
-    from pycurate.models.builtin.clip_score import ClipScore
+    from pycurate.models.builtin.clip_score import ClipScore, check_text
     from pycurate.results.criteria import Side
     from pycurate.results.tables import SAMPLES
 
-    scores = models.columns() + ([ClipScore.name] if ClipScore.name in filtering.columns() else [])
+    captions = ClipScore.name in filtering.columns()
+    if captions or models.masked or comparisons.s_clip_loss or comparisons.words:
+        check_text(models.encoder)
+    compared = comparisons.columns()
+    scores = models.columns() + ([ClipScore.name] if captions else [])
     scores += [ClipScore.masked] if models.masked else []
     scores += [CAPTION_COUNT] if filtering.counts_captions else []
     scores += [LANGUAGE_SCORE] if filtering.reads_languages else []

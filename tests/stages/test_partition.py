@@ -140,6 +140,10 @@ OFF = "--no-aesthetic --no-nsfw"
         ("--keep-top mix=0.3", "There is no score mix"),
         ("--keep-top aesthetic=30%", "'aesthetic=30%' does not say how many to keep"),
         ("--encoder ViT-B-16/openai --scorer own.py:Probe --no-nsfw", "There is no score aesthetic"),
+        (f"--encoder ViT-B-16/openai {OFF} --clip-score-threshold 0.2 --min-score s_clip_loss=0", None),
+        (f"--encoder own.py:Encoder {OFF} --clip-score-threshold 0.2", "own.py:Encoder cannot embed captions; a CLIP"),
+        (f"--encoder torchscript:a.pt {OFF} --score m=2*s_clip_loss", "torchscript:a.pt cannot embed captions; a CLI"),
+        (f"--encoder own.py:Encoder {OFF} --concept c=hat|cap", "own.py:Encoder cannot embed captions; a CLIP score"),
     ],
 )
 def test_what_a_run_could_not_use_is_refused_before_it(

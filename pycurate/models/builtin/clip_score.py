@@ -12,7 +12,22 @@ import numpy as np
 
 from pycurate.errors import UsageError
 from pycurate.parameters import default_of
-from pycurate.plugins import is_class
+from pycurate.plugins import TORCHSCRIPT, is_class
+
+
+def check_text(encoder: str) -> None:
+    """Raise UsageError if the encoder has no text tower, ModelError if the tokenizer of that is not at hand.
+
+    That is seen without weights.
+    """
+    if is_class(encoder) or encoder.startswith(TORCHSCRIPT):
+        raise UsageError(
+            f"{encoder} cannot embed captions; a CLIP score or a concept by words needs an open_clip model as the "
+            "encoder."
+        )
+    from pycurate.models.builtin.openclip import check_tokenizer, find_source  # here, since open_clip takes seconds
+
+    check_tokenizer(find_source(encoder).model)
 
 
 class ClipScore:
@@ -23,12 +38,8 @@ class ClipScore:
     """The same of the image with its text painted over, from the embeddings `masked_emb`."""
 
     def __init__(self, encoder: str, model_dir: Path, device: str, precision: str = default_of("precision")) -> None:
-        """Raises UsageError if the encoder has no text tower, ModelError where its weights or tokenizer are missing."""
-        if is_class(encoder):
-            raise UsageError(
-                f"{encoder} cannot embed captions; a CLIP score or a concept by words needs an open_clip model as the "
-                "encoder."
-            )
+        """Raises as `check_text`, and ModelError where weights are missing."""
+        check_text(encoder)
         from pycurate.models.builtin.openclip import OpenClip  # here, since importing open_clip takes seconds
 
         self.tower = OpenClip(encoder, model_dir, device, precision)

@@ -328,12 +328,17 @@ def _beginning(caption: str) -> str:
     return caption if len(caption) <= MOST_CHARACTERS else " ".join(caption.split())[:MOST_CHARACTERS]
 
 
-def _tokenizer(model: str) -> Callable[[list[str]], torch.Tensor]:
+def check_tokenizer(model: str) -> None:
+    """Raise ModelError if the tokenizer of an architecture, by open_clip's name, is not at hand."""
     if "hf_tokenizer_name" in _model_config(model)["text_cfg"] or "siglip" in model.lower():
         raise ModelError(
             f"{model} has a tokenizer from the transformers library, which needs the network to load its vocabulary; "
             "this encoder has no CLIP score."
         )
+
+
+def _tokenizer(model: str) -> Callable[[list[str]], torch.Tensor]:
+    check_tokenizer(model)
     tokenize: Callable[[list[str]], torch.Tensor] = open_clip.get_tokenizer(model)
     return tokenize
 

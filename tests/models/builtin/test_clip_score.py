@@ -11,7 +11,7 @@ from loaded import loaded
 from tiny_clip import save_tiny
 
 from pycurate.errors import ModelError, UsageError
-from pycurate.models.builtin.clip_score import ClipScore
+from pycurate.models.builtin.clip_score import ClipScore, check_text
 from pycurate.models.builtin.openclip import OpenClip
 
 NOWHERE = Path("/nonexistent")  # a local checkpoint needs no model folder
@@ -43,3 +43,6 @@ def test_a_clip_score_needs_a_text_tower_that_is_at_hand(tmp_path: Path) -> None
     (path / "open_clip_config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="no CLIP score"):
         OpenClip(spec, NOWHERE, "cpu").encode_text(["a cat"])
+    for encoder in (spec, "ViT-B-16-SigLIP/webli"):  # which is known before there are weights
+        with pytest.raises(ModelError, match="no CLIP score"):
+            check_text(encoder)
