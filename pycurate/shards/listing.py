@@ -188,7 +188,9 @@ def _entries(listing: Path) -> Iterator[str]:
     """The lines of a list that name shards. White space around one counts only where a file is called so."""
     try:
         text = listing.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        if "\0" in text:  # as UTF-16 has without a mark
+            raise ValueError("a NUL is no text")
+    except ValueError as error:
         raise UsageError(f"{listing} is neither a .tar shard nor a text file (in UTF-8) that lists shards.") from error
     for line in re.split("\r\n|\r|\n", text):
         entry = line.strip(" \t")

@@ -56,6 +56,13 @@ def test_a_missing_input_is_refused(four_shards: Path, text: str, monkeypatch: p
         find_shards(text)
 
 
+@pytest.mark.parametrize("content", [b"a/\0*.tar\n", "a/*.tar".encode("utf-16-le"), "ä/*.tar".encode("latin-1")])
+def test_a_list_that_is_no_text_is_refused(four_shards: Path, content: bytes) -> None:
+    (four_shards / "list.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=r"neither a \.tar shard nor a text file"):
+        find_shards(str(four_shards / "list.txt"))
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"contains no \.tar shard"):
         find_shards(str(tmp_path))
