@@ -13,7 +13,14 @@ import click
 from pycurate.cli.run_options import run_options
 from pycurate.cli.terminal import console, echo
 from pycurate.errors import UsageError
-from pycurate.nextflow.parameters import parameter_file, read_parameter_file, results_folder, root, run_parameters
+from pycurate.nextflow.parameters import (
+    expanded,
+    parameter_file,
+    read_parameter_file,
+    results_folder,
+    root,
+    run_parameters,
+)
 from pycurate.parameters import default_of, with_recipe
 
 if TYPE_CHECKING:
@@ -63,6 +70,7 @@ def run(
     chosen = with_recipe((read_parameter_file(params_file) if params_file else {}) | given)
     if "input" not in chosen and "test" not in (profile or "").split(","):
         raise UsageError("Give the input shards, for example --input-path 'shards/*.tar'.")
+    work_dir = Path(expanded(str(work_dir)))
     every = {one.name: one.default for one in run_parameters()} | chosen
     trace = results_folder(every["outdir"] or default_of("outdir")) / "pipeline_info" / "trace.txt"
     with TemporaryDirectory(prefix="pycurate-") as folder:

@@ -109,6 +109,15 @@ def test_a_run_that_fails_says_how_to_go_on(place: Path, tmp_path: Path) -> None
         assert cause in done.stdout and done.stdout.rstrip().endswith(again), done.stdout
 
 
+def test_a_home_that_no_shell_has_put_is_that_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    words = ["--input-path=~/shards", "--output-path=~/out", "--work-dir=~/work"]
+    env = environment() | {"HOME": str(tmp_path)}
+    done = subprocess.run([PYCURATE, "run", *words], cwd=tmp_path / "here", env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and f"there is no '{tmp_path}/shards'" in done.stdout, done.stdout
+    assert (tmp_path / "work").is_dir() and not list((tmp_path / "here").glob("~*"))
+
+
 def test_progress_is_what_the_run_left(undisturbed: Flow) -> None:
     trace = undisturbed.out / "pipeline_info" / "trace.txt"
     progress = Progress(undisturbed.work, trace, Filtering(aesthetic_threshold=0.2, nsfw_threshold=0.5))
