@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pycurate.cli.model_options import run_model_options
+from pycurate.cli.options import Number
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.hardware import cores
@@ -27,12 +28,12 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
 @click.option(
     "--gpus", default="1,8,64", show_default=True, help="Numbers of GPUs to estimate for, separated by commas."
 )
-@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="Length of the trial.")
+@click.option("--seconds", default=20.0, show_default=True, type=Number(1), help="Length of the trial.")
 @click.option("--shards", default=50, show_default=True, type=click.IntRange(10), help="Shards to read.")
 @click.option("--all", "everything", is_flag=True, help="Read the headers of all shards.")
 @click.option(
     "--images-per-second",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     help="Rate of EMBED; skips the trial.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

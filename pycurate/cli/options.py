@@ -76,11 +76,11 @@ def _kind(one: Parameter) -> click.ParamType:
         "string": click.STRING,
         "boolean": click.BOOL,
         "integer": click.IntRange(one.minimum, one.maximum) if bounded else click.INT,  # type: ignore[arg-type]
-        "number": _Number(one.minimum, one.maximum),
+        "number": Number(one.minimum, one.maximum),
     }[one.type]
 
 
-class _Number(click.FloatRange):
+class Number(click.FloatRange):
     """A number within its bounds, if any: no infinity, which JSON cannot name, nor NaN, which no bound refuses."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:

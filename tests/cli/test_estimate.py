@@ -104,6 +104,8 @@ def test_wrong_use_leaves_with_2(shared_images: Path, tmp_path: Path) -> None:
         (["--input-path", shared_images, "--gpus", "0"], "--gpus is '0'"),
         (["--input-path", shared_images, "--preset", "heavy"], "'heavy' is not one of 'light', 'clip-b32'"),
         (["--input-path", shared_images, "--shards", "3"], "3 is not in the range"),
+        (["--input-path", shared_images, "--images-per-second", "inf"], "'inf' is not a finite number"),
+        (["--input-path", shared_images, "--seconds", "nan"], "'nan' is not a finite number"),
     ):
         done = call(*arguments)
         assert done.exit_code == 2 and said in done.stderr, arguments
