@@ -132,7 +132,8 @@ def test_a_nextflow_on_path_is_preferred_where_it_is_new_enough(
     assert ("parser v1, locale C.UTF-8" in result.stderr) is taken
     assert ("tests run 24.10" in result.stderr) is (taken and not found.startswith("24.10."))
     if taken:
-        assert "parser v2" in version(nextflow, PATH=own_path(tmp_path), NXF_SYNTAX_PARSER="v2").stderr
+        nowhere = {"LC_ALL": "xx_XX.UTF-8", "NXF_SYNTAX_PARSER": "v2"}  # a locale that is not installed
+        assert "parser v2, locale C.UTF-8" in version(nextflow, PATH=own_path(tmp_path), **nowhere).stderr
 
 
 def test_two_launchers_on_one_path_do_not_call_each_other_for_ever(nextflow: Path, tmp_path: Path) -> None:
