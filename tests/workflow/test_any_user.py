@@ -104,8 +104,10 @@ def disk(user: User) -> Iterator[Path]:
 
 
 def test_an_outdir_that_is_no_folder_or_closed(user: User) -> None:
+    (user.place / "lost").symlink_to(user.place / "gone")
     for outdir, cause in (
         (user.place / "file", f"{user.place}/file is a file"),
+        (user.place / "lost", f"{user.place}/lost is a link that leads nowhere"),
         (user.place / "closed" / "x", f"{user.place}/closed is not writable"),
     ):
         for words in (nextflow("--input", user.place), command("run", "--input-path", user.place)):
