@@ -108,6 +108,14 @@ def test_tasks_of_a_stage_go_as_arrays_no_larger_than_the_queue(jobs: list[str])
     assert sorted(re.findall(r"--array \S+", " ".join(jobs))) == ["--array 0-1", "--array 0-2"]
 
 
+def test_a_queue_of_one_has_no_arrays(tmp_path: Path) -> None:
+    (tmp_path / "main.nf").write_text("process ONE { script: 'true' }\nworkflow { ONE() }\n")
+    (tmp_path / "nextflow.config").write_text(f"includeConfig '{ROOT / 'conf' / 'slurm.config'}'\n")
+    command = ["nextflow", "run", "main.nf", "-preview", "--slurm_queue_size", "1"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_second_attempt_goes_alone_and_asks_for_more_up_to_the_limit(jobs: list[str]) -> None:
     more = [job for job in jobs if "-J nf-GPU" in job and "--mem 100M" not in job]
     assert len(more) == 1 and "--mem 150M" in more[0] and "--array" not in more[0]
