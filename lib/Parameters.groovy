@@ -2,12 +2,24 @@ import groovy.json.JsonOutput
 import java.nio.file.Files
 import java.nio.file.Path
 import nextflow.extension.Bolts
+import nextflow.util.Duration
+import nextflow.util.MemoryUnit
+import nextflow.util.RateUnit
 
 /**
  * The parameters, typed (Typing.groovy), as nextflow_schema.json describes them: checked before any task starts, and shown
  * by --help. The plugin nf-schema does as much, but is fetched at run time, and a run of pycurate needs no network.
  */
 class Parameters {
+
+    /** Text that Nextflow reads, but not before a task is submitted, and then it tells of a fault by a trace: by what, and an example. */
+    private static final Map<String, List> QUANTITIES = [
+        slurm_max_memory  : [MemoryUnit, '250.GB'],
+        slurm_max_time    : [Duration, '24.h'],
+        slurm_poll        : [Duration, '30sec'],
+        slurm_exit_timeout: [Duration, '270sec'],
+        slurm_submit_rate : [RateUnit, '10/1sec'],
+    ]
 
     /** Stop with every fault of the call, if there is one. `args` is what stood on the command line beside options. */
     static void check(Map params, List args) {
@@ -52,6 +64,12 @@ class Parameters {
         faults.addAll(Blocklists.faults(params))
         if (set.scratch && !(set.scratch ==~ /[\w\/.+=@,:\u0024{}-]+/)) {
             faults << "--scratch ${Paths.shown(set.scratch)}: is not a folder with a plain name, such as /local or '\$TMPDIR'"
+        }
+        set.subMap(QUANTITIES.keySet()).each { name, value ->
+            def (kind, example) = QUANTITIES[name]
+            if (!isRead(kind, value.toString())) {
+                faults << "--${name} ${Paths.shown(value)}: cannot be read; write it as ${example}"
+            }
         }
         def scores = known*.value.with.findAll().unique()
         if (params.encoder && !params.scorer && !params.pixel_scorer && scores.any { score -> params[score] }) {
@@ -191,6 +209,16 @@ class Parameters {
             case 'boolean': return value instanceof Boolean
             case 'integer': return value instanceof Integer || value instanceof Long
             default: return value instanceof Number
+        }
+    }
+
+    /** Whether a class of Nextflow's can be made of a text. */
+    private static boolean isRead(Class kind, String text) {
+        try {
+            kind.of(text) != null
+        }
+        catch (IllegalArgumentException ignored) {
+            false
         }
     }
 

@@ -241,7 +241,13 @@ def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
     assert "--input is missing" in said
     own = ("--filter", "m:C,own.py:C=3,/a/own.py:C", "--scorer", "a/own.py:C", "--min_score", "a=1,b,c=x,d=NaN")
     model = ("--dedup", "true", "--dedup_encoder", "torchscript:model.pt", "--encoder", "torchscript:/no/model.pt")
-    said = refused(tmp_path, "--input", "a.tar", "b.tar", *own, *model)
+    quantities = {"max_memory": "lots", "max_time": "1-00:00:00", "poll": "soon", "submit_rate": "fast"}
+    site = [word for name, value in quantities.items() for word in (f"--slurm_{name}", value)]
+    site += ["--slurm_exit_timeout", "5min"]
+    said = refused(tmp_path, "--input", "a.tar", "b.tar", *own, *model, *site)
+    for name, value in quantities.items():
+        assert f"--slurm_{name} '{value}': cannot be read; write it as " in said
+    assert "--slurm_exit_timeout" not in said
     assert "quote patterns" in said  # the shell has expanded one
     assert "--dedup_encoder torchscript:model.pt: write the absolute path" in said
     assert "--dedup_encoder torchscript:model.pt: has no threshold of its own; add --dedup_threshold" in said
