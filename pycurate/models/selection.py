@@ -168,7 +168,7 @@ def check_columns(scorers: Sequence[str]) -> None:
             if is_comparison(column):
                 owners[column] = "a comparison"
             if column in owners:
-                switches = ", ".join(f"--no-{score}" for score in optional_scores())
+                switches = ", ".join(f"--no-{score.replace('_', '-')}" for score in optional_scores())
                 raise UsageError(
                     f"The column {column!r} of {spec} is also that of {owners[column]}; give its class another `name`, "
                     f"or leave the other out (a preset's by {switches})."

@@ -58,7 +58,7 @@ class AestheticOfPixels(Aesthetic):
         (["Surrogate"], r"The name 'a\\udcff' of .*:Surrogate is not printable"),
         (["Loss"], "The column 's_clip_loss' of .*:Loss is also that of a comparison"),
         (["Concept"], "The column 'concept_cats' of .*:Concept is also that of a comparison"),
-        (["One", "Raw"], "The column 'one_raw' of .*:Raw is also that of .*:One;"),
+        (["One", "Raw"], "The column 'one_raw' of .*:Raw is also that of .*:One; .*--no-nsfw, --no-text-area"),
     ],
 )
 def test_scorers_whose_columns_collide_are_refused_at_once(tmp_path: Path, names: list[str], message: str) -> None:
