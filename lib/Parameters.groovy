@@ -189,7 +189,8 @@ class Parameters {
     /** What is wrong with a value, or null. */
     private static String fault(Object value, Map property) {
         if (!isOfType(value, property)) {
-            return "is not of type ${property.type}"
+            def remedy = property.type == 'string' && value instanceof Number ? "; write ./${value} if it is a path, '${value}' in a file of parameters" : ''
+            return "is not of type ${property.type}${remedy}"
         }
         if (property.enum && !(value.toString() in property.enum)) {
             return "is not one of ${property.enum.join(', ')}${nearest(value.toString(), property.enum)}"

@@ -290,8 +290,9 @@ def test_values_that_are_none_or_of_another_type_are_all_named(tmp_path: Path) -
         *("--outdir: is empty", "--preset: is empty"),
         *("--similar 5: is not", "--digests true: is not", "--encoder [a]: is not", "--dedup_encoder true: is not"),
     }
-    said = refused(tmp_path, "--input", "x", "--preset", "clip-l41", "--clip_score_threshold", "0.3")
+    said = refused(tmp_path, "--input", "2026", "--preset", "clip-l41", "--clip_score_threshold", "0.3")
     assert "--preset clip-l41: is not one of " in said and "requires a CLIP model" not in said
+    assert "--input 2026: is not of type string; write ./2026 if it is a path" in said and "is missing" not in said
 
 
 def test_results_that_a_configuration_would_have_elsewhere_are_refused(tmp_path: Path) -> None:
