@@ -16,7 +16,7 @@ MODULES = (
     "models", "partition", "embed", "score", "reference", "compare", "dedup", "decide", "write", "report", "upload",
 )  # fmt: skip
 PROCESS = re.compile(r"((?:^// [^\n]*\n)+)\n*^process (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
-LABEL = re.compile(r"withLabel: (\w+) \{\n(.*?)^    \}", re.MULTILINE | re.DOTALL)
+SELECTED = re.compile(r"with(?:Label|Name): '?([\w|]+)'? \{[^\n]*\n(.*?)^    \}", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(r"(\w+) *= (?:\{ *)?([\d.]+(?:GB|h)?)")
 
 
@@ -42,14 +42,15 @@ class Process:
 
 def processes() -> list[Process]:
     """Every process of modules/, in the order of the workflow, with the resources of conf/base.config."""
-    sizes = labels((root() / "conf" / "base.config").read_text(encoding="utf-8"))
+    asked = requests((root() / "conf" / "base.config").read_text(encoding="utf-8"))
     found = []
     for noun in MODULES:
         text = (root() / "modules" / f"{noun}.nf").read_text(encoding="utf-8")
         for comment, name, body in PROCESS.findall(text):
             label = re.search(r"label '(\w+)'", body)
             about = " ".join(line.removeprefix("// ") for line in comment.strip().splitlines())
-            found.append(Process(name, noun.upper(), about, sizes[label[1] if label else "process_single"]))
+            asks = asked[label[1] if label else "process_single"] | asked.get(name, {})
+            found.append(Process(name, noun.upper(), about, _resources(asks)))
     return found
 
 
@@ -58,7 +59,7 @@ def summed_up(found: list[Process]) -> list[Process]:
     stages = []
     for name in dict.fromkeys(one.stage for one in found):
         its = [one for one in found if one.stage == name]
-        most = max(its, key=lambda one: one.resources.cpus)
+        most = max(its, key=lambda one: (one.resources.cpus, float(one.resources.memory.split()[0])))
         asks = replace(most.resources, gpu=any(one.resources.gpu for one in its))
         script = root() / "bin" / f"{name.lower()}.py"
         about = most.about
@@ -70,14 +71,14 @@ def summed_up(found: list[Process]) -> list[Process]:
     return stages
 
 
-def labels(config: str) -> dict[str, Resources]:
-    """The resources of each label in a configuration file of ours."""
-    found = {}
-    for name, body in LABEL.findall(config):
-        values = dict(SETTING.findall(body))
-        memory, time = (values[key].replace(".", " ") for key in ("memory", "time"))
-        found[name] = Resources(int(values["cpus"]), memory, time, "accelerator" in values)
-    return found
+def requests(config: str) -> dict[str, dict[str, str]]:
+    """What a configuration file of ours sets for each label, and for each process that it names."""
+    return {name: dict(SETTING.findall(body)) for names, body in SELECTED.findall(config) for name in names.split("|")}
+
+
+def _resources(values: dict[str, str]) -> Resources:
+    memory, time = (values[key].replace(".", " ") for key in ("memory", "time"))
+    return Resources(int(values["cpus"]), memory, time, "accelerator" in values)
 
 
 def measured_costs(results: Path | None) -> tuple[str, list[Cost]]:

@@ -5,7 +5,7 @@ import subprocess
 
 from flows import ROOT, environment
 
-from pycurate.nextflow.processes import processes
+from pycurate.nextflow.processes import processes, summed_up
 
 
 def test_processes_are_those_of_the_modules_with_the_resources_of_the_configuration() -> None:
@@ -16,7 +16,11 @@ def test_processes_are_those_of_the_modules_with_the_resources_of_the_configurat
     done = subprocess.run(
         ["nextflow", "config", ROOT, "-flat"], env=environment(), capture_output=True, text=True, check=True
     )
-    configured = dict(line.split(" = ", 1) for line in done.stdout.splitlines() if "withLabel" in line)
+    configured = dict(line.split(" = ", 1) for line in done.stdout.splitlines() if ".'with" in line)
     gpu = known["EMBED"].resources
     assert configured["process.'withLabel:process_gpu'.cpus"] == str(gpu.cpus) and gpu.gpu
     assert gpu.memory.replace(" ", ".") in configured["process.'withLabel:process_gpu'.memory"]
+    own = {names: cpus for key, cpus in configured.items() for names in re.findall(r"withName:(.*)'\.cpus", key)}
+    assert own and all(str(known[name].resources.cpus) == cpus for key, cpus in own.items() for name in key.split("|"))
+    models = next(one for one in summed_up(processes()) if one.name == "MODELS")
+    assert models.resources == known["MODELS_VERIFY"].resources != known["MODELS"].resources
