@@ -70,6 +70,7 @@ class Progress:
     scored: bool = False
     _metadata: dict[str, Path] = field(default_factory=dict)  # tables that EMBED left, by the partition's number
     _read: int = 0  # bytes of the trace
+    _head: list[str] = field(default_factory=list)  # its columns, which a site may have chosen
     _inode: int = 0
     _earlier: int | None = None  # inode of a trace that is none of this run's
 
@@ -112,12 +113,15 @@ class Progress:
                 lines = file.read().split(b"\n")
         except (FileNotFoundError, NotADirectoryError):  # Nextflow has not begun, or will refuse the call
             return
+        fields = [line.decode(errors="replace").split("\t") for line in lines[:-1]]
+        if not self._read and fields:
+            self._head = fields.pop(0)
         self._read += sum(len(line) + 1 for line in lines[:-1])
-        for line in lines[:-1]:
-            columns = line.decode(errors="replace").split("\t")
-            if len(columns) < 5:
+        for values in fields:
+            row = dict(zip(self._head, values, strict=False))
+            if not {"hash", "name", "status"} <= row.keys():
                 continue
-            task, name, status = columns[1], columns[3], columns[4]
+            task, name, status = row["hash"], row["name"], row["status"]
             process = name.partition(" (")[0]
             if status == "COMPLETED":
                 self._finish(process, task, ran=True)

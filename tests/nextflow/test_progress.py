@@ -33,6 +33,19 @@ def test_a_trace_that_was_emptied_is_read_anew(tmp_path: Path) -> None:
     assert (len(progress.stages["EMBED"].done), len(progress.stages["WRITE"].done)) == (3, 1)
 
 
+def test_a_trace_has_the_columns_that_its_head_names(tmp_path: Path) -> None:
+    for head, row, done in (
+        ("name status hash", "WRITE COMPLETED aa/000001", 1),
+        ("name exit hash trss status", "WRITE 0 aa/000001 1GB COMPLETED", 1),
+        ("task_id name native_id exit status", "1 WRITE 7 0 COMPLETED", 0),  # no task can be told from another
+    ):
+        trace = tmp_path / "trace.txt"
+        trace.write_text(f"{head}\n{row}\n".replace(" ", "\t"))
+        progress = Progress(tmp_path / "work", trace, Filtering())
+        progress.look()
+        assert len(progress.stages["WRITE"].done) == done and progress.stages.keys() == STAGES.keys()
+
+
 def test_a_trace_of_an_earlier_run_is_not_read(tmp_path: Path) -> None:
     trace = tmp_path / "trace.txt"
     progress = Progress(tmp_path / "work", trace, Filtering())
