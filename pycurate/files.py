@@ -13,7 +13,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
@@ -128,16 +128,26 @@ def unchanging(path: Path) -> Iterator[tuple[Path, str]]:
     """A name for the bytes of `path`, which nobody else can change while the block runs, and their SHA-256.
 
     The name has the suffix of `path`. It leads to the opened file, whatever becomes of `path`, or, where another user
-    could write to that, to a copy that has no name. Raises OSError if the file cannot be read.
+    could write to that, to a copy that has no name. Raises OSError if the file cannot be read, and StorageError if
+    there is no room for the name.
     """
-    with (
-        open_regular(path) as file,
-        _private(file) as private,
-        TemporaryDirectory(prefix="pycurate-") as folder,
-    ):
-        name = Path(folder) / f"file{path.suffix}"
-        name.symlink_to(f"/proc/self/fd/{private.fileno()}")
+    with open_regular(path) as file, _private(file) as private, _named(private, path.suffix) as name:
         yield name, _sha256(private)
+
+
+@contextmanager
+def _named(file: BinaryIO, suffix: str) -> Iterator[Path]:
+    """A name with this suffix for an open file, in a folder for temporary files."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(TemporaryDirectory(prefix="pycurate-"))
+            name = Path(folder) / f"file{suffix}"
+            name.symlink_to(f"/proc/self/fd/{file.fileno()}")
+        except OSError as error:  # which must not pass for a fault of the file
+            raise StorageError(
+                f"Temporary files cannot be created ({error}); free some space, or set TMPDIR to another folder."
+            ) from error
+        yield name
 
 
 def _private(file: BinaryIO) -> BinaryIO:

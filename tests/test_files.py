@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from pycurate.errors import StorageError
 from pycurate.files import atomic, exclusive, link_from_sibling, unchanging, write_json
+from pycurate.models.builtin.opennsfw import OpenNSFW
 from pycurate.results.tables import write_array
 from scripts import started
 
@@ -51,6 +53,17 @@ def test_what_was_checked_is_what_is_used_though_the_file_is_replaced(tmp_path: 
         (tmp_path / "new").replace(path)
         assert sha256 == SHA256 and name.suffix == ".bin"
         assert name.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("folder", ["gone", "file/beneath"])
+def test_where_no_temporary_file_can_be_created_weights_are_not_blamed(
+    tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    assert OpenNSFW(tmp_path, "cpu").name == "nsfw"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / folder))
+    with pytest.raises(StorageError, match=r"^Temporary files cannot be created .* set TMPDIR to another folder\.$"):
+        OpenNSFW(tmp_path, "cpu")
 
 
 def test_a_temporary_file_is_written_to_though_its_name_is_taken_away(tmp_path: Path) -> None:
