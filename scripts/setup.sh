@@ -2,6 +2,7 @@
 # Make .venv complete: pinned, hashed Python packages, pycurate itself, Nextflow and its Java. Run through `make setup`.
 # Running it again repairs or updates what is there. PYTHON names the Python to use.
 set -euo pipefail
+unset CDPATH # in which cd would look first
 cd "$(dirname "$0")/.."
 export LC_ALL=C # one order of file names
 
