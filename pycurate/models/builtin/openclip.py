@@ -330,7 +330,8 @@ def _beginning(caption: str) -> str:
 
 def check_tokenizer(model: str) -> None:
     """Raise ModelError if the tokenizer of an architecture, by open_clip's name, is not at hand."""
-    if "hf_tokenizer_name" in _model_config(model)["text_cfg"] or "siglip" in model.lower():
+    listed_siglip = "siglip" in model.lower() and not model.startswith(LOCAL)  # the name of a folder says nothing
+    if _model_config(model)["text_cfg"].get("hf_tokenizer_name") or listed_siglip:
         raise ModelError(
             f"{model} has a tokenizer from the transformers library, which needs the network to load its vocabulary; "
             "this encoder has no CLIP score."

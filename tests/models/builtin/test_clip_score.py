@@ -8,7 +8,7 @@ import open_clip
 import pytest
 import torch
 from loaded import loaded
-from tiny_clip import save_tiny
+from tiny_clip import TEXT, save_tiny
 
 from pycurate.errors import ModelError, UsageError
 from pycurate.models.builtin.clip_score import ClipScore, check_text
@@ -46,3 +46,12 @@ def test_a_clip_score_needs_a_text_tower_that_is_at_hand(tmp_path: Path) -> None
     for encoder in (spec, "ViT-B-16-SigLIP/webli"):  # which is known before there are weights
         with pytest.raises(ModelError, match="no CLIP score"):
             check_text(encoder)
+
+
+def test_which_tokenizer_a_model_has_does_not_follow_from_its_folder_s_name(tmp_path: Path) -> None:
+    path = tmp_path / "siglip against clip"
+    spec = save_tiny(path, model={"text_cfg": TEXT | {"hf_tokenizer_name": ""}})  # none, as open_clip has it
+    texts = OpenClip(spec, NOWHERE, "cpu", "fp32").encode_text(["a cat"])
+    model = open_clip.create_model(spec).eval()
+    due = model.encode_text(open_clip.get_tokenizer(spec)(["a cat"]), normalize=True).detach().numpy()
+    np.testing.assert_allclose(texts, due, atol=1e-5)
