@@ -29,7 +29,7 @@ def main(results: Path, models: ModelSelection, partitions: tuple[str, ...], cli
     scorers = models.load_embedding_scorers()
     clip = models.load_clip_score() if clip_score or models.masked else None
     for number in partitions or numbers(results, "measures"):
-        score_partition(results, number, measured, scorers, clip, models.masked)
+        score_partition(results, number, measured, scorers, clip, models.masked, models.encoder)
         record(results, "SCORE", number, left(results, kinds_of("SCORE"), number))
 
 

@@ -35,6 +35,9 @@ _SEE = "see pycurate/models/protocols.py and pycurate/filters/protocol.py"
 TORCHSCRIPT = "torchscript:"
 """What a model in a file of torch.jit.save is named with, before its path."""
 
+LOCAL = "local-dir:"
+"""What an open_clip model in a folder is named with, before its path."""
+
 _PIN = re.compile(r"#([0-9a-f]{64})\Z")
 
 
@@ -74,7 +77,7 @@ def _place(error: BaseException) -> str:
 
 def is_class(spec: str) -> bool:
     """Whether `spec` names a class rather than an open_clip model or a file."""
-    return ":" in spec and not spec.startswith(("local-dir:", "hf-hub:", TORCHSCRIPT))
+    return ":" in spec and not spec.startswith((LOCAL, "hf-hub:", TORCHSCRIPT))
 
 
 def unpinned(spec: str) -> tuple[str, str | None]:

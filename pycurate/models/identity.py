@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pycurate.errors import ModelError
+from pycurate.errors import ModelError, TableError
 from pycurate.files import sha256_of
 from pycurate.models.protocols import Encoder
-from pycurate.results.encoder import EncoderIdentity
+from pycurate.plugins import LOCAL, TORCHSCRIPT, is_class, load_class, unpinned
+from pycurate.results.encoder import EncoderIdentity, read_encoder
 
 
 def identity_of(encoder: Encoder, views: int = 1) -> EncoderIdentity:
@@ -17,13 +18,48 @@ def identity_of(encoder: Encoder, views: int = 1) -> EncoderIdentity:
 
     For a class without `sha256`, the hashes of its published files in `weights` take its place.
     """
-    kind = type(encoder)
     published = "".join(weights.sha256 for weights in getattr(encoder, "weights", ()))
     sha256 = getattr(encoder, "sha256", "") or (hashlib.sha256(published.encode()).hexdigest() if published else "")
-    # A class in a file is identified by its name alone, since the file may be moved.
-    module = "" if "/" in kind.__module__ else f"{kind.__module__}:"
-    name = getattr(encoder, "identity", f"{module}{kind.__qualname__}")
+    name = getattr(encoder, "identity", _class_name(type(encoder)))
     return EncoderIdentity(str(name), str(sha256), asdict(encoder.view), views, getattr(encoder, "precision", ""))
+
+
+def _class_name(kind: type) -> str:
+    """A class in a file is identified by its name alone, since the file may be moved."""
+    return kind.__qualname__ if "/" in kind.__module__ else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def check_embedded(samples: Path, spec: str, tower: Encoder | None = None) -> None:
+    """Raise TableError if the table `samples` records that `img_emb` is by another encoder than that named `spec`.
+
+    As far as names tell, or all that identifies `tower`, which is that encoder where it has been made. Where there is
+    no such table or record, nothing is known.
+    """
+    stated = read_encoder(samples, "img_emb") if samples.exists() else None
+    if stated is None:
+        return
+    names = _names(spec)
+    if identity_of(tower) == stated if tower else not names or stated.name in names:
+        return
+    given = str(identity_of(tower)) if tower else unpinned(spec)[0]
+    raise TableError(
+        f"{samples} says that its embeddings are by {stated}, not by {given}; give score.py the --preset or --encoder "
+        "of embed.py."
+    )
+
+
+def _names(spec: str) -> set[str]:
+    """Those that `identity_of` may give an encoder which is named so; none where only the encoder itself knows it."""
+    spec, _ = unpinned(spec)
+    if is_class(spec):
+        kind = load_class(spec)
+        name = getattr(kind, "identity", _class_name(kind))
+        return set() if hasattr(name, "__get__") else {str(name)}
+    for own in (TORCHSCRIPT, LOCAL):
+        if spec.startswith(own):
+            return {own.rstrip(":")}
+    model, _, tag = spec.partition("/")
+    return {model, f"{model.removesuffix('-quickgelu')}/{tag}"}  # with a checkpoint of one's own, and with a tag
 
 
 def check_pin(shown: object, sha256: str, due: str | None) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pycurate.errors import ModelError, TableError
 from pycurate.models.builtin.clip_score import ClipScore
+from pycurate.models.identity import check_embedded
 from pycurate.models.protocols import EmbeddingScorer, PixelScorer
 from pycurate.plugins import called
 from pycurate.results.layout import EMBEDDING, path_of
@@ -24,12 +25,14 @@ def score_partition(
     scorers: Sequence[EmbeddingScorer],
     clip: ClipScore | None = None,
     masked: bool = False,
+    encoder: str | None = None,
 ) -> None:
     """Write the scores of one partition: a column for each scorer measured in EMBED, and for each on embeddings.
 
     With `clip` captions are scored too, out of `metadata`, and their embeddings written; with `masked` also against
-    `masked_emb`. Raises TableError if a measure or these embeddings are missing, ModelError if a scorer gives what its
-    protocol does not allow.
+    `masked_emb`. `encoder` names the one by which the embeddings must be, as far as `samples` are there and say it.
+    Raises TableError if they are by another, or a measure or embeddings are missing, ModelError if a scorer gives what
+    its protocol does not allow.
     """
     measures = read_table(path_of(results, "measures", number))
     columns = {"uid": measures["uid"]}
@@ -44,6 +47,8 @@ def score_partition(
     if scorers or clip:
         from pycurate.models.batching import checked_embedding_score  # here, since torch takes seconds to import
 
+        if encoder:
+            check_embedded(path_of(results, "samples", number), encoder, clip.tower if clip else None)
         embeddings = read_embeddings(path_of(results, "img_emb", number), measures.num_rows).astype(np.float32)
         for scorer in scorers:
             raw = checked_embedding_score(scorer, embeddings, number, uids)

@@ -3,15 +3,17 @@
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from by_hand import CLASSES
 from tiny_clip import save_tiny
 
-from pycurate.errors import ModelError
+from pycurate.errors import ModelError, TableError
 from pycurate.models.builtin.efficientnet import WEIGHTS_SHA256
-from pycurate.models.identity import identity_of
+from pycurate.models.identity import check_embedded, identity_of
 from pycurate.models.presets import PRESETS, load_encoder
 from pycurate.results.encoder import EncoderIdentity
+from pycurate.results.tables import write_table
 
 
 def identity(spec: str, folder: Path) -> EncoderIdentity:
@@ -41,3 +43,28 @@ def test_a_checkpoint_of_one_s_own_is_known_by_its_bytes(tmp_path: Path) -> None
     assert identity(f"{one}#{known.sha256}", tmp_path) == known
     with pytest.raises(ModelError, match="was changed after the run began"):
         load_encoder(f"{other}#{known.sha256}", tmp_path, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("spec", "stated"),
+    [
+        ("ViT-B-32-quickgelu/openai", "ViT-B-32/openai"),
+        ("ViT-B-32-quickgelu//data/mine.pt", "ViT-B-32-quickgelu"),
+        ("local-dir:/data/ViT-B-32/openai", "local-dir"),
+        ("torchscript:/data/mine.pt", "torchscript"),
+        (PRESETS["light"].encoder, PRESETS["light"].encoder),
+    ],
+)
+def test_embeddings_are_by_the_encoder_that_their_table_states(tmp_path: Path, spec: str, stated: str) -> None:
+    samples = tmp_path / "samples_00000.parquet"
+    check_embedded(samples, spec)  # which is not there
+    write_table(samples, pa.table({}))
+    check_embedded(samples, spec)
+    for name in (stated, "ViT-B-16/openai"):
+        metadata = EncoderIdentity(name, "", {}).to_metadata("img_emb")
+        write_table(samples, pa.table({}).replace_schema_metadata(metadata))
+        if name == stated:
+            check_embedded(samples, f"{spec}#{'0' * 64}")
+        else:
+            with pytest.raises(TableError, match="are by ViT-B-16/openai"):
+                check_embedded(samples, spec)

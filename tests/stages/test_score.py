@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from by_hand import CLASSES, MODELS, call, make_set
+from tiny_clip import save_tiny
 
 from pycurate.errors import ModelError
 from pycurate.results.layout import path_of
@@ -34,6 +35,25 @@ def test_a_scorer_that_was_not_measured_is_named(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(CLASSES.replace('"bright"', '"dark"'))
     other = [word.replace("own.py:Bright", "other.py:Bright") for word in MODELS]
     assert "dark" in call(tmp_path, "score", *other, code=1)
+
+
+def test_embeddings_by_another_encoder_are_not_scored(tmp_path: Path) -> None:
+    make_set(tmp_path, [[0]])
+    (tmp_path / "own.py").write_text(CLASSES + "class Sum(Mean): ...\n")
+    call(tmp_path, "embed", *MODELS)
+    other = [word.replace("own.py:Mean", "own.py:Sum") for word in MODELS]
+    said = call(tmp_path, "score", *other, "--scorer", "own.py:First", code=1)
+    assert "by Mean" in said and "own.py:Sum" in said and not (tmp_path / "scores").exists()
+
+
+def test_captions_are_scored_by_the_weights_that_embedded_the_images(tmp_path: Path) -> None:
+    make_set(tmp_path, [[0]])
+    save_tiny(tmp_path / "one")
+    save_tiny(tmp_path / "other", preparation={"mean": [0.1, 0.2, 0.3]})
+    call(tmp_path, "embed", "--encoder", "local-dir:one", "--device", "cpu")
+    call(tmp_path, "score", "--encoder", "local-dir:one", "--device", "cpu", "--clip-score")
+    said = call(tmp_path, "score", "--encoder", "local-dir:other", "--device", "cpu", "--clip-score", code=1)
+    assert "are by local-dir" in said
 
 
 class Halved:

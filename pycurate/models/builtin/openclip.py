@@ -30,11 +30,10 @@ from pycurate.models.identity import check_pin, sha256_of_files
 from pycurate.models.precision import AUTO, FORMATS, precision_on
 from pycurate.models.uninitialised import Uninitialised
 from pycurate.models.weights import HubWeights, fetch_pair, opened_pair
-from pycurate.plugins import unpinned
+from pycurate.plugins import LOCAL, unpinned
 
 log = logging.getLogger(__name__)
 
-LOCAL = "local-dir:"
 CONFIG = "open_clip_config.json"
 CHECKPOINTS = (".safetensors", ".bin", ".pt", ".pth")
 BLOCKS = (ResidualAttentionBlock, CustomResidualAttentionBlock, Block)  # of which the image towers are made
