@@ -10,6 +10,7 @@ from pycurate.cli.model_options import weights_folder
 from pycurate.cli.options import parameters, partition_option, results_option
 from pycurate.comparison.targets import Targets
 from pycurate.comparison.wanted import Wanted
+from pycurate.models.identity import check_embedded
 from pycurate.models.selection import select_models
 from pycurate.results.costs import record
 from pycurate.results.layout import kinds_of, numbers, path_of
@@ -41,7 +42,10 @@ def targets(
     wanted = Wanted.of(similar, concept, s_clip_loss)
     wanted.check()
     models = select_models(preset, weights_folder(model_dir), encoder=encoder, device=device, precision=precision)
-    gather_targets(results, wanted, models.load_clip_score().tower if wanted.words else None)
+    tower = models.load_clip_score().tower if wanted.words else None
+    for number in numbers(results, "samples") if tower else ():
+        check_embedded(path_of(results, "samples", number), models.encoder, tower)
+    gather_targets(results, wanted, tower)
     record(results, "COMPARE_TARGETS")
 
 

@@ -43,8 +43,8 @@ def check_embedded(samples: Path, spec: str, tower: Encoder | None = None) -> No
         return
     given = str(identity_of(tower)) if tower else unpinned(spec)[0]
     raise TableError(
-        f"{samples} says that its embeddings are by {stated}, not by {given}; give score.py the --preset or --encoder "
-        "of embed.py."
+        f"{samples} says that its embeddings are by {stated}, not by {given}; give the --preset or --encoder of "
+        "embed.py."
     )
 
 

@@ -195,3 +195,11 @@ def test_a_call_that_has_nothing_to_compare_fails(tmp_path: Path) -> None:
         assert "holds no samples files; run the stage that writes them first." in said
     assert not path_of(tmp_path / "empty", "targets").exists()
     assert "give --similar" in call(tmp_path / "striped", "compare", "targets", *models, code=2)
+
+
+def test_words_are_embedded_by_the_weights_that_embedded_the_images(tmp_path: Path) -> None:
+    make(tmp_path, ["stripes"] * 2, 0)
+    embed(tmp_path, "--encoder", save_tiny(tmp_path / "one"), "--device", "cpu")
+    other = save_tiny(tmp_path / "other", preparation={"mean": [0.1, 0.2, 0.3]})
+    said = call(tmp_path, "compare", "targets", "--encoder", other, "--device", "cpu", "--concept", "x=a|b", code=1)
+    assert "are by local-dir" in said and not path_of(tmp_path, "targets").exists()
