@@ -4,10 +4,12 @@ Models run on a CPU one image at a time, on every core: ONNX Runtime is as fast 
 it is with batches, and an image's result then cannot depend on which images came with it.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -72,5 +74,36 @@ def computes_bf16() -> bool:
 
 
 def cores() -> int:
-    """The cores that this process may use, which under Slurm or in a container are fewer than the machine's."""
-    return len(os.sched_getaffinity(0))
+    """The cores that this process may use: those that it may run on, which under Slurm are fewer than the machine's, or
+    as many as its control groups give it time of, which in a container with a limit are fewer still."""
+    return max(1, math.ceil(min(len(os.sched_getaffinity(0)), granted_cores())))
+
+
+def granted_cores(root: Path = Path("/")) -> float:
+    """Of how many cores the control groups of this process, and those above them, give it the time; inf for no limit.
+
+    `root` is the folder with `proc` and `sys`.
+    """
+    granted, groups = math.inf, root / "proc/self/cgroup"
+    for line in groups.read_text().splitlines() if groups.exists() else ():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")  # none are named in version 2
+        # A container may not see its group under the name that it has outside: what is not there sets no limit.
+        group = PurePosixPath(path.lstrip("/"))
+        granted = min(granted, *(_granted_by(mount / place) for place in (group, *group.parents)))
+    return granted
+
+
+def _granted_by(group: Path) -> float:
+    """The same of one control group."""
+    try:
+        if (group / "cpu.max").exists():
+            time, period = (group / "cpu.max").read_text().split()
+        else:
+            time, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        granted = int(time) / int(period)
+    except (OSError, ValueError):  # it is not there, or its time is `max`
+        return math.inf
+    return granted if granted > 0 else math.inf

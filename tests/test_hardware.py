@@ -1,5 +1,6 @@
 """A device is there, or is refused in one sentence; work in threads keeps its order."""
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pycurate.hardware import cores, start_in_turn, start_on_all_cores
+from pycurate.hardware import cores, granted_cores, start_in_turn, start_on_all_cores
 from scripts import called
 
 Start = Callable[[Callable[[int], object], Iterable[int]], Iterator[object]]
@@ -49,3 +50,27 @@ def test_what_is_many_short_calls_has_a_thread_of_its_own_for_every_four_cores()
     names = set(start_in_turn(lambda _: threading.current_thread().name, range(1000)))
     assert 1 <= len(names) <= max(1, cores() // 4)
     assert not names & set(start_on_all_cores(lambda _: threading.current_thread().name, range(1000)))
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits", "granted"),
+    [
+        ("0::/", {}, math.inf),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "350000 100000", "cpu.max": "max 100000"}, 3.5),
+        ("0::/outside/b", {"cpu.max": "50000 100000"}, 0.5),  # as a container may see its own
+        ("5:cpuset:/a\n4:cpu,cpuacct:/a:b\n0::/", {"cpu/a:b/cpu.cfs_quota_us": "-1"}, math.inf),
+        ("4:cpuacct,cpu:/a", {"cpu/a/cpu.cfs_quota_us": "200000", "cpu/a/cpu.cfs_period_us": "100000"}, 2),
+        ("4:cpu:/a", {"cpu/cpu.cfs_quota_us": "30000", "cpu/cpu.cfs_period_us": "10000"}, 3),
+        ("5:cpuset:/a", {"cpu/cpu.cfs_quota_us": "30000", "cpu/cpu.cfs_period_us": "10000"}, math.inf),
+    ],
+)
+def test_a_process_has_as_many_cores_as_its_groups_grant(
+    tmp_path: Path, groups: str, limits: dict[str, str], granted: float
+) -> None:
+    assert granted_cores(tmp_path) == math.inf  # of a system without control groups
+    files = {"proc/self/cgroup": groups} | {f"sys/fs/cgroup/{name}": text for name, text in limits.items()}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert granted_cores(tmp_path) == granted
+    assert 1 <= cores() <= max(1, granted_cores() + 1)
