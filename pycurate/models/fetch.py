@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,27 +37,36 @@ def fetch_models(models: ModelSelection, offline: bool) -> None:
     """Fetch the weights of the models that are not in the model folder yet, then make each model once, on the CPU.
 
     Making them shows that the weights fit, and is what leaves files that a model derives for itself. With `offline`
-    nothing is fetched. Who fetches to the same folder at once waits, and then changes nothing there. Raises ModelError,
-    naming the file, if weights are missing, altered or cannot be brought, or the folder cannot be written.
+    nothing is fetched, and a folder that others filled and this user cannot write to is only read. Who fetches to the
+    same folder at once waits, and then changes nothing there. Raises ModelError, naming the file, if weights are
+    missing, altered or cannot be brought, or the folder cannot be written.
     """
     folder = models.model_dir
-    with ExitStack() as stack:
-        with _writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            if folder.is_symlink() and folder.lstat().st_uid not in believed(folder.absolute().parent):
-                raise ModelError(f"{folder} is a link created by another user; use a folder of your own.")
-            stack.enter_context(exclusive(folder / ".lock"))
-            for spec in () if offline else (*models.encoders.values(), *models.scorers):
-                _fetch(spec, models)
-        for spec in models.encoders.values():
-            with models.fetched_by_preset(spec):
-                load_encoder(spec, folder, "cpu", models.precision)
-        for spec in models.scorers:
-            with models.fetched_by_preset(spec):
-                load_scorer(spec, folder, "cpu", models.encoder)
-        with _writing(folder):
-            _note(folder)
+    if offline and folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=True):
+        _make(models)
+    else:
+        with ExitStack() as stack:
+            with _writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                if folder.is_symlink() and folder.lstat().st_uid not in believed(folder.absolute().parent):
+                    raise ModelError(f"{folder} is a link created by another user; use a folder of your own.")
+                stack.enter_context(exclusive(folder / ".lock"))
+                for spec in () if offline else (*models.encoders.values(), *models.scorers):
+                    _fetch(spec, models)
+            _make(models)
+            with _writing(folder):
+                _note(folder)
     log.info("%s contains what %s needs", folder, ", ".join((*models.encoders.values(), *models.scorers)))
+
+
+def _make(models: ModelSelection) -> None:
+    """Make each model once. Raises as loading them does."""
+    for spec in models.encoders.values():
+        with models.fetched_by_preset(spec):
+            load_encoder(spec, models.model_dir, "cpu", models.precision)
+    for spec in models.scorers:
+        with models.fetched_by_preset(spec):
+            load_scorer(spec, models.model_dir, "cpu", models.encoder)
 
 
 @contextmanager

@@ -5,8 +5,10 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from by_hand import CLASSES
 from hub import DATA, OTHER, as_root, visible
 
 from pycurate.errors import ModelError
@@ -68,6 +70,31 @@ def test_a_folder_that_is_another_users_link_is_refused(tmp_path: Path) -> None:
     os.chown(link, OTHER, OTHER, follow_symlinks=False)
     with pytest.raises(ModelError, match="is a link created by another user"):
         fetch_models(select_models("light", link, device="cpu"), offline=False)
+
+
+@as_root
+def test_a_folder_that_can_only_be_read_is_looked_through() -> None:
+    """As that of a colleague, on a node without a network."""
+    with TemporaryDirectory() as name:  # unlike tmp_path, in none that other users may not enter
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "own.py").write_text(CLASSES)
+        own = select_models("light", folder, encoder=f"{folder}/own.py:Mean", device="cpu")
+        clip = select_models("clip-l14", folder, device="cpu")
+        fetch_models(own, offline=False)
+        before = sorted(folder.iterdir())
+        for user in (os.geteuid(), OTHER):  # what is imported by the way may be root's alone
+            os.seteuid(user)
+            try:
+                fetch_models(own, offline=True)
+                with pytest.raises(ModelError, match=r"ViT-L-14\.openai\.safetensors is missing"):
+                    fetch_models(clip, offline=True)
+                if user == OTHER:
+                    with pytest.raises(ModelError, match="cannot be written"):
+                        fetch_models(own, offline=False)
+            finally:
+                os.seteuid(0)
+        assert sorted(folder.iterdir()) == before
 
 
 def test_a_run_finds_the_folder_that_the_workflow_fills(tmp_path: Path) -> None:
