@@ -21,6 +21,7 @@ from pycurate.images.views import View
 from pycurate.models.batching import GPU_BATCH, start_encode
 from pycurate.models.builtin.efficientnet import EfficientNetLite0
 from pycurate.models.builtin.openclip import OpenClip
+from pycurate.models.golden import RINGS, golden_pixels
 
 NOWHERE = Path("/nonexistent")  # a local checkpoint needs no model folder
 NAMES = [str(number) for number in range(GPU_BATCH)]
@@ -118,6 +119,16 @@ def test_lite0_is_never_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = [weight for weight in encoder._model.parameters() if weight.dim() == 4]
     assert kernels and all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
     assert calls.copies() == [("cuda", "cpu", torch.float32, True)]
+
+
+def test_lite0_takes_the_pixels_of_the_self_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which are made on the CPU."""
+    with fake_gpu(monkeypatch):
+        encoder = EfficientNetLite0(NOWHERE, "cuda")
+        with watched(monkeypatch) as calls:
+            rows = encoder.encode(golden_pixels(encoder.view.height, encoder.view.width))
+    assert (rows.shape, rows.device.type) == ((len(RINGS), encoder.dim), "cuda")
+    assert calls.copies() == [("cpu", "cuda", torch.uint8, True)]
 
 
 def test_an_encoder_that_waits_for_the_gpu_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,3 +67,9 @@ def test_the_self_test_passes_where_loader_and_encoder_work_as_they_should(tmp_p
     passed = {(f["check"], f["subject"].rpartition(", ")[2]) for f in report["findings"] if f["state"] == "passed"}
     assert passed >= {("preparation", "cpu"), ("preparation", "dali")}
     assert {check for check, _ in passed} == {"weights", "batches", "preparation"} and report["device"] == device
+
+
+@pytest.mark.gpu
+def test_the_default_models_pass_on_a_gpu(tmp_path: Path) -> None:
+    found = called("models", "verify", "--preset", "light", "--device", "cuda", "--model-dir", str(tmp_path))
+    assert found.exit_code == 0, found.output

@@ -72,10 +72,10 @@ class EfficientNetLite0:
             self._session = session(graph)
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8 (n, 3, 224, 224), RGB -> float32 (n, 1280), not of unit length, on the device of `pixels`."""
+        """uint8 (n, 3, 224, 224), RGB -> float32 (n, 1280), not of unit length, on the model's device."""
         if self._device.type == "cuda":
             with torch.inference_mode():
-                return self._model(pixels)
+                return self._model(pixels.to(self._device, non_blocking=True))
         rows = on_all_cores(self._encode_one, pixels.numpy())
         return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, self.dim)
 
