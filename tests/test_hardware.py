@@ -17,7 +17,8 @@ Start = Callable[[Callable[[int], object], Iterable[int]], Iterator[object]]
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("gpu", "'gpu' is not a device; give cpu, cuda"),
+        ("gpu", "'gpu' is not a device for pycurate; give cpu, cuda"),
+        ("xpu", "'xpu' is not a device for pycurate; give cpu, cuda"),  # though torch knows it
         ("cuda:64", "There is no device cuda:64 here"),
         pytest.param(
             "cuda",

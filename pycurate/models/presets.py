@@ -12,6 +12,7 @@ A model is named by
 
 import inspect
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,17 +168,16 @@ def check_scorer(spec: str) -> None:
 
 
 def check_device(device: str) -> None:
-    """Raise UsageError unless this is a torch device name, and where it names a GPU, that GPU is there."""
+    """Raise UsageError unless this is what torch calls the CPU or a GPU for CUDA, and that GPU is there."""
+    named = re.fullmatch(r"cpu|cuda(?::(0|[1-9]\d*))?", device)
+    if named is None:
+        raise UsageError(f"{device!r} is not a device for pycurate; give cpu, cuda, or a specific GPU such as cuda:1.")
     if device == "cpu":
         return
     import torch  # here, since it takes seconds
 
-    try:
-        wanted = torch.device(device)
-    except RuntimeError as error:
-        raise UsageError(f"{device!r} is not a device; give cpu, cuda, or a specific GPU such as cuda:1.") from error
     found = torch.cuda.device_count()
-    if wanted.type == "cuda" and (wanted.index or 0) >= found:
+    if int(named[1] or 0) >= found:
         raise UsageError(f"There is no device {device} here: torch finds {found} GPUs. See nvidia-smi, or use cpu.")
 
 
