@@ -1,5 +1,6 @@
 """The shards of an input, found and named."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -59,7 +60,7 @@ def search(text: str, outdir: Path | None = None, work: Path | None = None, uplo
     given = Path(text)
     if is_address(text):
         return _with(named_at(text), upload, Found([], []))
-    if not (text and given.is_file() and given.suffix.lower() != ".tar"):
+    if not (text and _is_list(given)):
         return _local(text, *named(text), outdir, work)
     entries = list(_entries(given))
     addresses = [entry for entry in entries if is_address(entry)]
@@ -68,6 +69,16 @@ def search(text: str, outdir: Path | None = None, work: Path | None = None, uplo
         return _local(text, *_listed(given, paths), outdir, work)
     local = _local(text, *_listed(given, paths), outdir, work) if paths else Found([], [])
     return _with(named_by(addresses, mixed=bool(paths)), upload, local)
+
+
+def _is_list(given: Path) -> bool:
+    """Whether this is a text file with shards' names. Raises OSError if it cannot be told."""
+    try:
+        return given.suffix.lower() != ".tar" and given.is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # a pattern may be longer than any name
+            return False
+        raise
 
 
 def _with(remote: Sequence[Named], upload: str | None, local: Found) -> Found:

@@ -27,6 +27,13 @@ def test_every_form_of_input(four_shards: Path, monkeypatch: pytest.MonkeyPatch)
     assert names("in put/*/*0.tar") == ["a/00000.tar", "b/00000.tar", "b/00010.tar"]
 
 
+def test_a_pattern_may_be_longer_than_any_name(four_shards: Path) -> None:
+    there = ",".join(["00000.tar", "00001.tar"] * 30)
+    assert names(f"{four_shards}/a/{{{there}}}") == ["00000.tar", "00001.tar"]
+    with pytest.raises(UsageError, match="matches no file"):
+        find_shards(f"{four_shards}/a/{{{there},00002.tar}}")
+
+
 def test_a_path_may_lead_up(four_shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (four_shards / "list.txt").write_text("a/00000.tar\n")
     monkeypatch.chdir(four_shards / "b")
