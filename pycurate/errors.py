@@ -5,6 +5,7 @@ Every message is one sentence with the cause and what to do about it. Scripts pr
 """
 
 import errno
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class WeightsError(ModelError):
     """
 
     def __init__(self, fault: str, options: str, folder: "Path", otherwise: str = "") -> None:
-        call = f"`bin/models.py fetch {options} --model-dir {folder}`"
+        call = f"`bin/models.py fetch {options} --model-dir {shlex.quote(str(folder))}`"
         super().__init__(f"{fault} on a machine with network access, run {call}{otherwise}.")
         self.fault, self.folder, self.otherwise = fault, folder, otherwise
 
