@@ -22,10 +22,9 @@ from pycurate.images.decode import ImageInfo
 from pycurate.images.loader import Loader
 from pycurate.models.batching import batch_of, checked_encode
 from pycurate.models.golden import GOLDEN, answers
-from pycurate.models.presets import is_open_clip, load_encoder
+from pycurate.models.presets import is_open_clip, load_encoder, load_scorer
 from pycurate.models.protocols import Encoder
 from pycurate.models.selection import ModelSelection
-from pycurate.plugins import load_class
 
 PIXELS = 0.5  # of 255: the largest mean difference between the loader's pixels and open_clip's, for each image
 COSINE = 0.999  # the smallest between embeddings of the two
@@ -75,14 +74,13 @@ def _encoder(spec: str, models: ModelSelection, photographs: dict[str, bytes]) -
 
 
 def _scorer(spec: str, models: ModelSelection) -> Iterator[Difference]:
-    kind = load_class(spec)
     try:
         with models.fetched_by_preset(spec):
-            scorer = kind(models.model_dir, models.device)
+            scorer = load_scorer(spec, models.model_dir, models.device, models.encoder)
     except ModelError as error:
         yield Difference("weights", spec, "failed", str(error))
         return
-    published = [weight.file for weight in getattr(kind, "weights", ())]
+    published = [weight.file for weight in getattr(scorer, "weights", ())]
     yield Difference("weights", spec, "passed", ", ".join(published) or "has no files in the model folder")
     yield from _golden(spec, scorer)
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from by_hand import CLASSES
 from tiny_clip import save_tiny
 
 from pycurate.models.findings import findings_path
@@ -67,6 +68,15 @@ def test_the_self_test_passes_where_loader_and_encoder_work_as_they_should(tmp_p
     passed = {(f["check"], f["subject"].rpartition(", ")[2]) for f in report["findings"] if f["state"] == "passed"}
     assert passed >= {("preparation", "cpu"), ("preparation", "dali")}
     assert {check for check, _ in passed} == {"weights", "batches", "preparation"} and report["device"] == device
+
+
+def test_a_scorer_of_ones_own_that_cannot_be_created_fails_a_check(tmp_path: Path) -> None:
+    bad = "class Bad(First):\n    def __init__(self, model_dir, device): {}['x']\n"
+    (tmp_path / "own.py").write_text(CLASSES + bad)
+    words = [f"{option}={tmp_path}/own.py:{name}" for option, name in (("--encoder", "Mean"), ("--scorer", "Bad"))]
+    found = called("models", "verify", *words, "--device", "cpu", "--model-dir", str(tmp_path))
+    *_, last = found.output.splitlines()
+    assert found.exit_code == 1 and last.startswith("failed  weights") and "raised KeyError: 'x'" in last
 
 
 @pytest.mark.gpu
