@@ -112,7 +112,9 @@ class Dropped:
 
 def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Recall) -> None:
     """Leave duplicates.parquet (the groups) and dedup.json (how they were sought, how many are found) in `results`."""
-    if search.reach < 1:
+    if search.reach < 1 and not recall.probes:
+        log.warning("How many duplicate pairs the fast search found is not known: none of its probes has a duplicate.")
+    elif search.reach < 1:
         log.warning(
             "The fast search found %.2f %% of the duplicate pairs (95 %% interval %.2f to %.2f, from %d images).",
             *(100 * recall.recall, 100 * recall.low, 100 * recall.high, recall.probes),

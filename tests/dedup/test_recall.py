@@ -1,6 +1,7 @@
 """Fast mode loses few pairs, and says how many."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,18 @@ def test_fast_mode_loses_few_and_says_how_many(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="both kept"):
         sources = sources_of(tmp_path / "fast")
         check_decisions(sources, decide(tmp_path / "fast", sources, Filtering(), None, dedup=True), 0.97)
+
+
+def test_without_duplicates_the_recall_of_fast_mode_is_not_known(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    vectors = np.random.default_rng(0).normal(size=(200, 32))
+    samples = Samples.of((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16))
+    with caplog.at_level(logging.WARNING):
+        run(tmp_path, samples, Settings(0.97, "best", False, 4))
+    told = json.loads((tmp_path / "dedup.json").read_text())
+    assert (told["low"], told["high"], told["probes"]) == (0, 1, 0)
+    assert "is not known" in caplog.text and "100.00 %" not in caplog.text
 
 
 def _pairs(results: Path) -> set[tuple[int, int]]:
