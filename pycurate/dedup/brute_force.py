@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import torch
 
 from pycurate.dedup.partitions import Source, embeddings_of
+from pycurate.dedup.products import product_device
 from pycurate.dedup.vectors import sample_numbers
 from pycurate.errors import LedgerError
-from pycurate.hardware import default_device
 from pycurate.results.reasons import EXACT, REFERENCE
 
 BLOCK = 4096
@@ -107,7 +107,7 @@ def _samples(sources: Sequence[Source]) -> tuple[pa.ChunkedArray, np.ndarray, np
 
 def _alike(vectors: np.ndarray, threshold: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs i < j of float16 (n, views, dim) of which a float32 product is about the threshold or above."""
-    wide = torch.nn.functional.normalize(torch.from_numpy(vectors).to(default_device()).float(), dim=2)
+    wide = torch.nn.functional.normalize(torch.from_numpy(vectors).to(product_device()).float(), dim=2)
     for view in range(wide.shape[1]):
         for start in range(0, len(wide), BLOCK):
             rows = wide[start : start + BLOCK, 0]

@@ -20,12 +20,12 @@ be the nearest centre, so a home chosen by rounding, or centres of any quality, 
 
 **Rounding.** h(x) <= w is asked as x.cB - |cB|^2/2 + w |cA - cB| >= x.cA - |cA|^2/2, in float32. A product of n
 numbers, summed in any order, with or without fused multiplication, is off by at most n u |x| |y|, u = 2^-24 (Higham,
-Accuracy and Stability of Numerical Algorithms, 2002, 3.1; torch makes no TF32 of it unless asked). Keys and centres are
-no longer than 1.01, so the two sides are off by 1.5 n u each, and |cA - cB|^2, computed from products, by 4 n u.
-`rounding` is more than either sum: added to the one side and to the square of the distance, it has every cell visited
-that exact arithmetic would visit. That holds for whatever centre was taken for A. Which of two is nearer by less than
-the rounding may be answered otherwise by another processor, library or block size; but each key is assigned once, the
-answer is stored with its visits, and the proof asks for no more. Centres are computed once, too, and stored.
+Accuracy and Stability of Numerical Algorithms, 2002, 3.1; `products.product_device` has torch make no TF32 of it). Keys
+and centres are no longer than 1.01, so the two sides are off by 1.5 n u each, and |cA - cB|^2, computed from products,
+by 4 n u. `rounding` is more than either sum: added to the one side and to the square of the distance, it has every cell
+visited that exact arithmetic would visit. That holds for whatever centre was taken for A. Which of two is nearer by
+less than the rounding may be answered otherwise by another processor, library or block size; but each key is assigned
+once, the answer is stored with its visits, and the proof asks for no more. Centres are computed once, too, and stored.
 
 Keys are made in float32, too, and stored in float16, with an error below 2^-11 of each number. Their coordinates and
 the square of what these leave out are off by less than 1e-5. The length left out may be off by more, as the root of a

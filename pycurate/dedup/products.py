@@ -34,7 +34,19 @@ def torch_pays(cost: float) -> bool:
 
 def device_for(products: float, numbers: int) -> str | None:
     """Where so many products of keys of so many numbers are made: a device of torch, or None for numpy."""
-    return default_device() if torch_pays(products * pair_cost(numbers)) else None
+    return product_device() if torch_pays(products * pair_cost(numbers)) else None
+
+
+def product_device() -> str:
+    """A device of torch, which from here on makes products of float32 as such.
+
+    An environment may have it make TF32 of them on a GPU, whose error is far beyond what the search allows for: that of
+    NVIDIA's images sets TORCH_ALLOW_TF32_CUBLAS_OVERRIDE.
+    """
+    import torch
+
+    torch.set_float32_matmul_precision("highest")
+    return default_device()
 
 
 def threads_for(device: str | None) -> ThreadPoolExecutor:

@@ -21,7 +21,7 @@ from pycurate.dedup.match import Query, match_cell
 from pycurate.dedup.members import members_of
 from pycurate.dedup.pairs import LIMIT, PAIRS, Search, references_metadata
 from pycurate.dedup.partitions import Source, aesthetic_of, embeddings_of, references_of, sources_of
-from pycurate.dedup.products import device_for, threads_for
+from pycurate.dedup.products import device_for, product_device, threads_for
 from pycurate.dedup.rank import COLUMNS, checked_keep, order_of, scattered
 from pycurate.dedup.sets import check_folder
 from pycurate.dedup.settings import Settings
@@ -29,7 +29,7 @@ from pycurate.dedup.train import train
 from pycurate.dedup.vectors import Embeddings, sample_numbers
 from pycurate.dedup.visits import member_dtype
 from pycurate.errors import UsageError
-from pycurate.hardware import cores, default_device, one_blas_thread
+from pycurate.hardware import cores, one_blas_thread
 from pycurate.results.layout import path_of
 from pycurate.results.tables import SAMPLES, read_views, write_array, write_table
 from pycurate.results.uids import uid_numbers
@@ -87,15 +87,16 @@ def _visiting(one: np.ndarray, chosen: np.ndarray, blocks: Blocks, cells: Cells)
     """The visits of the chosen ones of member_dtype (n,), sorted by cell."""
     import torch  # here and below, since it takes seconds, and one cell does not need it
 
-    centres = torch.from_numpy(cells.centres).to(default_device())
-    searched = torch.from_numpy(chosen).to(default_device())
+    device = product_device()
+    centres = torch.from_numpy(cells.centres).to(device)
+    searched = torch.from_numpy(chosen).to(device)
     distance = distance_at(cells.threshold)
     found: list[np.ndarray] = [np.zeros((0, 4), np.int64)]
     for here, block in blocks:
-        keys = torch.from_numpy(keys_of(block, cells.directions)).to(default_device())
+        keys = torch.from_numpy(keys_of(block, cells.directions)).to(device)
         home, seen = visits(keys, centres, cells.reach * distance / 2)
         if cells.reach < 1:
-            probes = torch.from_numpy(one["probe"][here] > 0).to(default_device())
+            probes = torch.from_numpy(one["probe"][here] > 0).to(device)
             extra = visits(keys, centres, distance)[1] & probes[:, None] & ~seen
             seen |= extra
         else:

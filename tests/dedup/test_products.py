@@ -1,5 +1,8 @@
 """A small set, which numpy searches, has the pairs that torch finds, byte for byte."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +70,18 @@ def test_bf16_misses_no_pair(seed: int, dim: int, rank: int, monkeypatch: pytest
     found[near, close] = True
     assert found[exact >= floor].all()
     assert (exact[found] >= floor - 2 * BF16_SLACK).all()
+
+
+@pytest.mark.parametrize("asked", ["products.device_for(1e12, 64)", "fit.centres_of(np.eye(8, dtype=np.float32), 2)"])
+def test_whatever_the_environment_asks_products_are_those_of_float32(asked: str) -> None:
+    """NVIDIA's images ask for TF32, which a GPU makes of float32."""
+    program = f"""
+import numpy as np, torch
+from pycurate.dedup import fit, products
+before = torch.backends.cuda.matmul.allow_tf32
+{asked}
+print(before, torch.backends.cuda.matmul.allow_tf32)
+"""
+    environment = os.environ | {"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"
