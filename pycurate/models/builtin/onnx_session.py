@@ -26,14 +26,15 @@ def session(graph: bytes | str) -> onnxruntime.InferenceSession:
 
 def published_session(path: Path, sha256: str, package: str) -> onnxruntime.InferenceSession:
     """The network in the file of a package. Raises ModelError where that is not the one with this hash."""
-    altered = ModelError(f"{path} is not the published file; reinstall {package}.")
     try:
         with unchanging(path) as (name, found):
             if found != sha256:
-                raise altered
+                raise ModelError(f"{path} is not the published file; reinstall {package}.")
             return session(str(name))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing; reinstall {package}.") from error
     except OSError as error:
-        raise altered from error
+        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
 
 
 def run_one(network: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:
