@@ -40,8 +40,8 @@ def device_for(products: float, numbers: int) -> str | None:
 def product_device() -> str:
     """A device of torch, which from here on makes products of float32 as such.
 
-    An environment may have it make TF32 of them on a GPU, whose error is far beyond what the search allows for: that of
-    NVIDIA's images sets TORCH_ALLOW_TF32_CUBLAS_OVERRIDE.
+    An environment may have it make TF32 of them on a GPU (TORCH_ALLOW_TF32_CUBLAS_OVERRIDE), whose error is far beyond
+    what the search allows for.
     """
     import torch
 
