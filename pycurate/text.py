@@ -58,6 +58,11 @@ def shortest(score: "np.float32") -> float:
     return float(str(score))
 
 
+def exactly(threshold: float) -> str:
+    """A threshold with as many digits as float32 tells apart."""
+    return f"{threshold:.9g}"
+
+
 def share(part: float, whole: float) -> str:
     """A part in per cent, such as 12.5 %; a dash where there is no whole."""
     return f"{100 * part / whole:.1f} %" if whole else "–"

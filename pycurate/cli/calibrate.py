@@ -8,7 +8,7 @@ import click
 
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
-from pycurate.text import number
+from pycurate.text import exactly, number
 
 if TYPE_CHECKING:
     from pycurate.review.calibration.precision import Point
@@ -96,8 +96,6 @@ def _evaluate(results: Path, path: Path, precision: float) -> None:
 
 
 def _table(sheet: "Sheet", points: Sequence["Point"]) -> Iterator[str]:
-    from pycurate.review.calibration.precision import exactly
-
     side = f"{sheet.score} {sheet.keeps}" if sheet.score else f"cosine {sheet.keeps}"
     yield f"{side:>20} {'images':>12} {'yes':>12} {'added':>12} {'precision':>10}   95 % interval"
     stricter = [None, *points] if not sheet.keeps.above else [*points[1:], None]
@@ -114,7 +112,7 @@ def _table(sheet: "Sheet", points: Sequence["Point"]) -> Iterator[str]:
 
 
 def _choice(sheet: "Sheet", points: Sequence["Point"], precision: float) -> Iterator[str]:
-    from pycurate.review.calibration.precision import exactly, loosest
+    from pycurate.review.calibration.precision import loosest
     from pycurate.review.calibration.scores import option_of
 
     which = "smallest" if sheet.keeps.above else "largest"

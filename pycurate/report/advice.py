@@ -6,7 +6,7 @@ import numpy as np
 
 from pycurate.report.summary import Histogram
 from pycurate.results.criteria import Rule
-from pycurate.text import shortest
+from pycurate.text import exactly, shortest
 
 MOST = 0.9  # of all samples, from which on a threshold is worth a word
 USUAL = (0.1, 0.3, 0.5, 0.7, 0.9)  # thresholds that people try, on a scale from 0 to 1
@@ -29,7 +29,7 @@ def advice(
         if rule.column and rule.keeps and not rule.top and rule.column in spread and lost > MOST * inputs:
             shares = {at: share(spread[rule.column], at, rule.keeps.above) for at in _others(spread[rule.column])}
             others = ", ".join(
-                f"{at:.9g} keeps {100 * kept:.3g} %" for at, kept in shares.items() if at != rule.threshold
+                f"{exactly(at)} keeps {100 * kept:.3g} %" for at, kept in shares.items() if at != rule.threshold
             )
             found.append(
                 f"The threshold {rule.threshold:g} on {rule.column} dropped {100 * lost / inputs:.3g} % of all "

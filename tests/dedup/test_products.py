@@ -74,7 +74,7 @@ def test_bf16_misses_no_pair(seed: int, dim: int, rank: int, monkeypatch: pytest
 
 @pytest.mark.parametrize("asked", ["products.device_for(1e12, 64)", "fit.centres_of(np.eye(8, dtype=np.float32), 2)"])
 def test_whatever_the_environment_asks_products_are_those_of_float32(asked: str) -> None:
-    """NVIDIA's images ask for TF32, which a GPU makes of float32."""
+    """Here for TF32, which a GPU then makes of float32."""
     program = f"""
 import numpy as np, torch
 from pycurate.dedup import fit, products

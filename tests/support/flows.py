@@ -178,6 +178,20 @@ def pycurate(*words: object, cwd: Path | None = None) -> "subprocess.CompletedPr
     return subprocess.run(command, cwd=cwd, env=environment() | {"COLUMNS": "100"}, capture_output=True, text=True)
 
 
+def refused(launch: Path, *options: str) -> str:
+    """What a call of Nextflow says that ends before any task."""
+    done = subprocess.run(
+        ["nextflow", "run", str(ROOT / "main.nf"), *options],
+        cwd=launch,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert done.returncode != 0 and "Submitted process" not in done.stdout
+    return done.stdout + done.stderr
+
+
 def tasks(flow: Flow, status: str) -> set[str]:
     """The stages of which the last run had a task with this status (COMPLETED, CACHED)."""
     with open(flow.out / "pipeline_info" / "trace.txt", newline="") as file:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from flows import ROOT, Flow, environment
+from flows import ROOT, Flow, environment, refused
 from tars import jpeg, read_tar, write_tar
 
 from pycurate.errors import UsageError
@@ -118,21 +118,6 @@ def test_no_name_runs_a_command_or_hides_a_shard(folder: Path) -> None:
     assert states.count("COMPLETED") == 1 and "CACHED" in states
 
 
-def refused(launch: Path, *options: str) -> str:
-    """What a call says that ends before any task."""
-    launch.mkdir(exist_ok=True)
-    done = subprocess.run(
-        ["nextflow", "run", str(ROOT / "main.nf"), *options],
-        cwd=launch,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode != 0 and "Submitted process" not in done.stdout
-    return done.stdout + done.stderr
-
-
 def test_paths_that_nextflow_gives_to_a_shell_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("ref$(touch PWN30)", "models`touch PWN31`"):
@@ -147,6 +132,7 @@ def test_paths_that_nextflow_gives_to_a_shell_are_refused_by_name(tmp_path: Path
         "-work-dir",
         str(tmp_path / "work*$(touch PWN32)"),
     ]
+    (tmp_path / "launch").mkdir()
     said = refused(tmp_path / "launch", *options)
     assert "the work folder '" in said and "contains '*' '$'" in said and "choose another with -work-dir" in said
     said = refused(tmp_path / "launch", *options[:-2], "--outdir", "out")

@@ -72,11 +72,6 @@ def thresholds_of(sheet: Sheet) -> list[float]:
     return [threshold for threshold in every if sheet.inside(threshold).any()]
 
 
-def exactly(threshold: float) -> str:
-    """A threshold with as many digits as float32 tells apart."""
-    return f"{threshold:.9g}"
-
-
 def _point(sheet: Sheet, answers: np.ndarray, threshold: float) -> Point:
     random = np.random.default_rng(SEED)
     inside, band = sheet.inside(threshold), np.array([item.band for item in sheet.items])

@@ -13,9 +13,9 @@ from pycurate.results.criteria import Side
 from pycurate.results.layout import path_of
 from pycurate.results.reasons import BLOCKED
 from pycurate.results.tables import score_columns, stream
-from pycurate.review.calibration.precision import exactly
 from pycurate.review.calibration.sheet import SEED, Band, Item, Sheet, shuffled, systematic
 from pycurate.review.earlier import criteria_of
+from pycurate.text import exactly
 
 SHARES = (0.25, 0.25, 0.5)
 """Of the images in each band, the strictest first: a third of the questions are about the quarter that scores best."""
