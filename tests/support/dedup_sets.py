@@ -110,7 +110,8 @@ def write_set(folder: Path, samples: Samples, parts: list[np.ndarray], kind: str
             "nsfw": samples.nsfw[part].astype(np.float32),
         }
         write_table(path_of(folder, "scores", name), pa.table(scores))
-        write_array(path_of(folder, "img_emb", name), np.eye(len(samples), dtype=np.float16)[part])
+        if kind != "img_emb":
+            write_array(path_of(folder, "img_emb", name), np.eye(len(samples), dtype=np.float16)[part])
         write_array(path_of(folder, kind, name), samples.vectors[part])
     return folder
 
