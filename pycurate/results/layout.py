@@ -186,6 +186,15 @@ def numbers(results: Path, kind: str) -> list[str]:
     return there
 
 
+def forget_derived(results: Path, number: str) -> None:
+    """Remove what SCORE, COMPARE and DEDUP made of a partition that is embedded anew: it would fit, row by row."""
+    for kind in KINDS.values():
+        if kind.stage in ("SCORE", "COMPARE", "DEDUP"):
+            of_all = kind.per is not Per.PARTITION
+            for path in paths_of(results, kind.name).values() if of_all else [kind.path(results, number)]:
+                path.unlink(missing_ok=True)
+
+
 def kinds_of(stage: str) -> list[str]:
     """The names of the kinds of files that a stage leaves for good."""
     return [kind.name for kind in KINDS.values() if kind.stage == stage and kind.stays]

@@ -236,7 +236,7 @@ def read_array(path: Path) -> np.ndarray:
             raise ValueError("it is an archive")
         return array
     except (OSError, ValueError, EOFError) as error:
-        raise TableError(f"{path} cannot be read as an array ({error}); run the stage that writes it again.") from error
+        raise _unreadable(path, "an array", error) from error
 
 
 def read_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
@@ -275,7 +275,13 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(path) as file:
             yield file
     except (OSError, pa.ArrowException) as error:
-        raise TableError(f"{path} cannot be read as a table ({error}); run the stage that writes it again.") from error
+        raise _unreadable(path, "a table", error) from error
+
+
+def _unreadable(path: Path, kind: str, error: Exception) -> TableError:
+    if isinstance(error, FileNotFoundError):
+        return TableError(f"{path} is missing; run the stage that writes it.")
+    return TableError(f"{path} cannot be read as {kind} ({error}); run the stage that writes it again.")
 
 
 def check_columns(path: Path, file: pq.ParquetFile, columns: Sequence[str]) -> None:

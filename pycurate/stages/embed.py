@@ -25,7 +25,7 @@ from pycurate.models.builtin.text_area import areas
 from pycurate.models.identity import identity_of
 from pycurate.models.masking import Masking
 from pycurate.models.protocols import Encoder, PixelScorer
-from pycurate.results.layout import EMBEDDING, EMBEDDINGS, path_of
+from pycurate.results.layout import EMBEDDING, EMBEDDINGS, forget_derived, path_of
 from pycurate.results.partitions import read_partition
 from pycurate.results.tables import DIGESTS, METADATA, SAMPLES, write_array, write_table
 from pycurate.shards.captions import CAPTION_KEY
@@ -90,8 +90,8 @@ def embed_partition(
     `digests` are columns of DIGESTS that `samples` gets, too. With `pdq` among them images are decoded by the CPU.
 
     Every sample of the shards gets one row in `samples`, in the order of the shards; the table's metadata states the
-    encoders (see `pycurate.results.encoder`). Raises ShardError if a shard is gone or changed, ModelError if a model
-    gives what its protocol does not allow.
+    encoders (see `pycurate.results.encoder`). What later stages made of an earlier call's embeddings is removed. Raises
+    ShardError if a shard is gone or changed, ModelError if a model gives what its protocol does not allow.
     """
     began = time.monotonic()
     shards = read_partition(results, number)
@@ -151,6 +151,7 @@ def embed_partition(
 
     samples = with_digests(samples_table(rows, infos, told), rows, hashes, digests)
     readable_samples = samples.filter(pc.is_valid(samples["row"]))
+    forget_derived(results, number)
     whole = map(np.concatenate, embeddings)
     for kind in encoders:
         each = [next(whole) for _ in range(per_image[kind])]

@@ -120,3 +120,18 @@ def test_whatever_its_scale_a_row_has_unit_length_and_zero_stays_zero(scale: flo
 
 def test_no_rows_are_normalised() -> None:
     assert normalised(np.zeros((0, 12), np.float32)).shape == (0, 12)
+
+
+def test_what_later_stages_made_of_other_embeddings_is_removed(tmp_path: Path) -> None:
+    """Its rows would fit, and decide about images that they do not show."""
+    make_set(tmp_path, SHARDS)
+    call(tmp_path, "embed", *MODELS)
+    call(tmp_path, "score", *MODELS)
+    call(tmp_path, "dedup", "pairs", "--dedup-threshold", "0.9", "--dedup-cells", "2")
+    call(tmp_path, "embed", *MODELS, "--partition", "00001")
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*_0000*")}
+    assert {name for name in left if name.startswith(("scores", "cells", "assigned", "pairs"))} == {
+        "scores/scores_00000.parquet",
+        "assigned/assigned_00000.npy",
+    }
+    assert "scores_00001.parquet is missing; run the stage" in call(tmp_path, "decide", "--no-dedup", code=1)
