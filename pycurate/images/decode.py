@@ -45,7 +45,7 @@ CODES = {
     "empty": "the file has no bytes",
     "not_an_image": "the bytes do not begin like any image format",
     "unsupported": "an image format that pycurate does not decode, or an image with implausibly many parts",
-    "too_large": "more pixels than allowed, or too many scans for them; never decoded",
+    "too_large": "more pixels than allowed, in all or along a side, or too many scans for them; never decoded",
     "truncated": "the file ends before the image does",
     "corrupt": "damaged in a way that the decoder cannot handle",
 }
@@ -233,6 +233,10 @@ def _allow(data: bytes, width: int, height: int, name: str, max_pixels: int) -> 
     if width * height > limit:
         slow = f" for {name}" if limit < max_pixels else ""
         raise UnreadableError("too_large", f"{width} x {height} pixels exceed the limit of {limit}{slow}")
+    if max(width, height) > limits.LONGEST_SIDE:
+        raise UnreadableError(
+            "too_large", f"{width} x {height} pixels exceed the limit of {limits.LONGEST_SIDE} a side"
+        )
     if len(data) > size:
         raise UnreadableError("too_large", f"{len(data)} bytes exceed the limit of {size} for {name}")
 

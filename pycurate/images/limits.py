@@ -14,7 +14,12 @@ from pycurate.images.formats import FORMATS
 PARTS = 10_000
 """Chunks, blocks, boxes or markers before the pixels, more than ten times what any known file has."""
 
-STRIPS = 100_000
+LONGEST_SIDE = 100_000
+"""Pixels of a side. Pillow takes twelve bytes for a row of one pixel, and a view that squashes the image takes as many
+rows of its own width at first: of a hundred million rows, which fit into a few kilobytes of a PNG, that is all memory.
+"""
+
+STRIPS = LONGEST_SIDE
 """Strips or tiles of a TIFF: one for each row of the tallest image."""
 
 SAMPLES = 4096

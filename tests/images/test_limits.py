@@ -10,7 +10,9 @@ from PIL import Image
 
 from pycurate.images.decode import decode, inspect
 from pycurate.images.formats import FORMATS
-from pycurate.images.limits import PARTS, SCANS, STRIPS
+from pycurate.images.limits import LONGEST_SIDE, PARTS, SCANS, STRIPS
+from pycurate.images.render import render
+from pycurate.images.views import PDQ, TILES, View
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
@@ -27,6 +29,8 @@ def asking() -> dict[str, tuple[bytes, str, str]]:
     header = struct.pack("<IH", 8, 2) + struct.pack("<HHIIHHII", 256, 4, 1, 9, 324, 4, STRIPS + 1, 8) + b"\0" * 4
     text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 << 20)))
     return {
+        "rows of a PNG": (png_of(1, LONGEST_SIDE + 1), "too_large", "side"),
+        "columns of a PNG": (png_of(LONGEST_SIDE + 1, 1), "too_large", "side"),
         "scans of a JPEG": (progressive[:-2] + scan * SCANS + b"\xff\xd9", "too_large", "scans"),
         "segments of a JPEG": (photo[:2] + b"\xff\xe5\0\2" * (PARTS + 1) + photo[2:], "corrupt", "segments"),
         "chunks of a PNG": (png[:33] + chunk(b"abCd", b"") * 2 * PARTS + png[33:], "unsupported", "chunks"),
@@ -49,6 +53,11 @@ def asking() -> dict[str, tuple[bytes, str, str]]:
         "a large lossless WebP": (large_webp(), "too_large", "webp"),
         "canvas of a WebP": (b"RIFF\x16\0\0\0WEBPVP8X\n\0\0\0\0\0\0\0" + b"\xff" * 6, "too_large", "pixels"),
     }
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A white PNG of this size."""
+    return encode(Image.new("1", (width, height), 1), "PNG")
 
 
 def tiff_of_scans(count: int, strips: int) -> bytes:
@@ -106,6 +115,14 @@ def test_what_asks_for_too_much_is_refused_before_it_is_decoded(case: str) -> No
     info, pixels = decode(data)
     assert (info.error, pixels) == (code, None) and word in str(info.message)
     assert case == "text of a PNG" or inspect(data) == info
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, LONGEST_SIDE), (LONGEST_SIDE, 1)])
+def test_the_longest_strip_is_rendered_in_each_view(width: int, height: int) -> None:
+    pixels = decode(png_of(width, height))[1]
+    assert pixels is not None
+    for view in (View(256, 256, "squash", "bilinear"), View(256, 256, "longest"), View(256, 256), TILES, PDQ):
+        assert render(pixels, view).max() == 255
 
 
 def test_a_jpeg_2000_that_is_cut_as_finely_as_encoders_do_is_read() -> None:
