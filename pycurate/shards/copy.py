@@ -17,7 +17,7 @@ from pycurate.shards.intact import ImagePlace, Images
 from pycurate.shards.links import Links
 from pycurate.shards.listing import Shard, check_size
 from pycurate.shards.membernames import key_of, readable
-from pycurate.shards.opening import open_shard
+from pycurate.shards.opening import open_shard, reading
 from pycurate.shards.tar import Damage, walk_tar
 from pycurate.stores.file import RemoteFile
 from pycurate.stores.spans import Span
@@ -33,14 +33,15 @@ class Source:
     the bytes of the samples, which are fetched ahead if the shard is in a store.
 
     Its modification time may have changed, since its images are compared with those that were embedded. Raises
-    ShardError if the shard is gone or its size has changed.
+    ShardError if the shard is gone or its size has changed; its methods do if a disk fails.
     """
 
     def __init__(self, shard: Shard, wanted: Iterable[Span]) -> None:
         check_size(shard)
         self.name = shard.name
-        self.file = open_shard(shard.path, wanted)
-        self.links = Links(self.file)
+        with reading(self.name):
+            self.file = open_shard(shard.path, wanted)
+            self.links = Links(self.file)
         self.images = Images(self.name)
 
     def __enter__(self) -> "Source":
@@ -54,7 +55,8 @@ class Source:
         if isinstance(self.file, RemoteFile):
             self.file.seek(start)
             return self.file.readinto(room)
-        return os.preadv(self.file.fileno(), [room], start)
+        with reading(self.name):
+            return os.preadv(self.file.fileno(), [room], start)
 
     def pieces(self, start: int, size: int, image: ImagePlace | None) -> Iterator[Stretch | bytes]:
         """What makes the sample that lies at `start` in so many bytes, in its order.
@@ -66,35 +68,36 @@ class Source:
         if image:
             self.images.expect(image)
         at, members = start, 0
-        for part in walk_tar(self.file, start, start + size):
-            if part.start != at:
-                break
-            at = part.end
-            if passed_over(part):
-                continue
-            if isinstance(part, Damage):
-                break
-            split = key_of(part.name) if belongs(part) else None
-            if split is None:
-                continue
-            own = split[0] if own is None else own
-            key = readable(own) if key is None else key
-            if split[0] != own and not part.regular:
-                continue  # a sample of its own
-            if split[0] != own or readable(own) != key or not (part.regular or part.type == LINK):
-                break
-            members += 1
-            if part.type == LINK:
-                target = self.links.follow(part)
-                if target is None:
+        with reading(self.name):
+            for part in walk_tar(self.file, start, start + size):
+                if part.start != at:
                     break
-                yield as_file(_read(self.file, part.start, part.data), target.size)
-                yield target.data, target.data + padded(target.size)
+                at = part.end
+                if passed_over(part):
+                    continue
+                if isinstance(part, Damage):
+                    break
+                split = key_of(part.name) if belongs(part) else None
+                if split is None:
+                    continue
+                own = split[0] if own is None else own
+                key = readable(own) if key is None else key
+                if split[0] != own and not part.regular:
+                    continue  # a sample of its own
+                if split[0] != own or readable(own) != key or not (part.regular or part.type == LINK):
+                    break
+                members += 1
+                if part.type == LINK:
+                    target = self.links.follow(part)
+                    if target is None:
+                        break
+                    yield as_file(_read(self.file, part.start, part.data), target.size)
+                    yield target.data, target.data + padded(target.size)
+                else:
+                    yield part.start, part.end
             else:
-                yield part.start, part.end
-        else:
-            if members and at == start + size:
-                return
+                if members and at == start + size:
+                    return
         raise ShardError(
             f"Shard {self.name} no longer holds the sample {key!r} at byte {start}; it changed: run again."
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pycurate.errors import ShardError, UsageError
 from pycurate.shards.intact import ImagePlace, check_image
-from pycurate.shards.opening import open_shard
+from pycurate.shards.opening import open_shard, reading
 from pycurate.shards.outputs import without_outputs
 from pycurate.shards.patterns import absolute, also_named, named
 from pycurate.shards.remote import Named, check_names, named_at, named_by, without_upload
@@ -225,7 +225,7 @@ def _checked(path: Path) -> os.stat_result:
 def read_image(shard: Shard, image: ImagePlace) -> bytes:
     """The bytes of an image. Raises ShardError if the shard is gone or truncated, or the image has changed."""
     check_size(shard)
-    with open_shard(shard.path, [(image.offset, image.offset + image.size)]) as file:
+    with reading(shard.name), open_shard(shard.path, [(image.offset, image.offset + image.size)]) as file:
         file.seek(image.offset)
         data = file.read(image.size)
     check_image(shard.name, image, hashlib.sha256(data).hexdigest())

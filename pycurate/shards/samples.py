@@ -23,7 +23,7 @@ from pycurate.shards.grouping import Fault, Group, OpenGroups, belongs, passed_o
 from pycurate.shards.header import BLOCK, Member
 from pycurate.shards.links import Links
 from pycurate.shards.membernames import key_of, readable
-from pycurate.shards.opening import open_shard
+from pycurate.shards.opening import open_shard, reading
 from pycurate.shards.tar import Damage, walk_tar
 from pycurate.stores.store import Object
 
@@ -86,25 +86,20 @@ def read_samples(
         file = open_shard(path)
     except OSError as error:
         raise ShardError(f"Shard {shard} cannot be opened ({error}); check that it exists and is readable.") from error
-    with file:
-        repeats: dict[bytes, int] = {}  # of each key, which is kept as its hash
-        try:
-            for sample in _Reader(file, shard, most, digests, caption_key).samples():
-                repeat = _counted(repeats, sample.key)
-                sample.uid = sample_uid(shard, sample.key, repeat)
-                if "\\" in sample.key:  # another key may be written in the same way
-                    repeat = _counted(repeats, f"\0{sample.raw_key}")
-                if repeat and sample.key:
-                    sample.error = None  # a sidecar that came too late lacks an image too, but this tells more
-                    sample.fail(
-                        "duplicate_key",
-                        f"The key {sample.key!r} occurred earlier in the shard; only adjacent members are grouped.",
-                    )
-                yield sample
-        except OSError as error:
-            raise ShardError(
-                f"Shard {shard} cannot be read to its end ({error}); check its disk, or leave the shard out."
-            ) from error
+    repeats: dict[bytes, int] = {}  # of each key, which is kept as its hash
+    with file, reading(shard):
+        for sample in _Reader(file, shard, most, digests, caption_key).samples():
+            repeat = _counted(repeats, sample.key)
+            sample.uid = sample_uid(shard, sample.key, repeat)
+            if "\\" in sample.key:  # another key may be written in the same way
+                repeat = _counted(repeats, f"\0{sample.raw_key}")
+            if repeat and sample.key:
+                sample.error = None  # a sidecar that came too late lacks an image too, but this tells more
+                sample.fail(
+                    "duplicate_key",
+                    f"The key {sample.key!r} occurred earlier in the shard; only adjacent members are grouped.",
+                )
+            yield sample
 
 
 class _Reader:

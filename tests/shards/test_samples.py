@@ -8,8 +8,19 @@ from odd_tars import part
 from tars import errors, jpeg, read_shard, readable, write_tar
 
 from pycurate.errors import ShardError
+from pycurate.shards.intact import ImagePlace
+from pycurate.shards.listing import Shard, read_image
+from pycurate.shards.samples import read_samples
 
 BLOCK = 512
+
+
+def test_a_shard_whose_disk_fails_is_named() -> None:
+    memory = Path("/proc/self/mem")  # at whose beginning there is none to read
+    with pytest.raises(ShardError, match=r"Shard s\.tar cannot be read to its end"):
+        next(read_samples(memory, "s.tar"))
+    with pytest.raises(ShardError, match=r"Shard s\.tar cannot be read to its end"):
+        read_image(Shard("s.tar", memory, 0), ImagePlace("k", 0, 8, ""))
 
 
 def test_samples_carry_image_place_and_caption(tmp_path: Path) -> None:

@@ -24,10 +24,15 @@ from tars import jpeg, read_tar, write_tar
 
 from pycurate.errors import ShardError, TableError
 from pycurate.results.layout import numbers, path_of
+from pycurate.results.partitions import write_partitions
 from pycurate.results.tables import read_table, write_table
+from pycurate.shards.copy import Source
+from pycurate.shards.listing import Shard, find_shards
 from pycurate.shards.samples import read_samples
 from pycurate.stages.write import write_curated
 from scripts import started
+
+UNREADABLE = Path("/proc/self/mem")  # at whose beginning the system finds no memory, and reports an I/O error
 
 
 @pytest.fixture
@@ -158,6 +163,25 @@ def test_a_changed_shard_is_refused_and_leaves_no_tar(root: Path, tmp_path: Path
         write_curated(tmp_path / "r")
     left = sorted(path.name for path in (tmp_path / "r" / "curated").iterdir())
     assert left == ["00000.parquet", "00000.tar", "00000_stats.json"]  # the first tar needs only the other shard
+
+
+def test_a_shard_whose_disk_fails_is_named_and_not_the_tar_that_is_written(root: Path, tmp_path: Path) -> None:
+    plan_output(tmp_path / "r", finished(root, tmp_path / "r", {("a/00000.tar", "k0")}), 100, 100)
+    write_partitions(tmp_path / "r", [[Shard("a/00000.tar", UNREADABLE, 0)]])
+    with pytest.raises(ShardError, match=r"Shard a/00000\.tar cannot be read to its end .*; check its disk"):
+        write_curated(tmp_path / "r")
+
+
+@pytest.mark.parametrize("part", ["headers", "bytes"])
+def test_a_disk_that_fails_within_a_shard_names_the_shard(root: Path, part: str) -> None:
+    shard = find_shards(str(root))[0]
+    with Source(shard, []) as source, open(UNREADABLE, "rb") as unreadable:
+        source.file, whole = unreadable, source.file
+        with whole, pytest.raises(ShardError, match=r"Shard a/00000\.tar cannot .* Input/output error"):
+            if part == "headers":
+                next(source.pieces(0, 1024, None))
+            else:
+                source.read_into(memoryview(bytearray(8)), 0)
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
