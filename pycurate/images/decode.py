@@ -178,8 +178,11 @@ def decode(
 
 
 def jpeg_header(data: bytes) -> jpeg.JpegHeader | None:
-    """The header of a JPEG that any libjpeg reads to its end without an error (`jpegwalk.regular`), else None."""
-    if sniff(data) != "jpeg":
+    """The header of a JPEG that any libjpeg reads to its end without an error (`jpegwalk.regular`), else None.
+
+    None, too, if it has more bytes or scans than are read; its pixels are not limited here.
+    """
+    if sniff(data) != "jpeg" or len(data) > limits.most(data, "jpeg")[1]:
         return None
     try:
         header = jpeg.read_header(data)

@@ -8,7 +8,7 @@ import pytest
 from pictures import encode, photograph
 from PIL import Image
 
-from pycurate.images.decode import decode, inspect
+from pycurate.images.decode import decode, inspect, jpeg_header
 from pycurate.images.formats import FORMATS
 from pycurate.images.limits import LONGEST_SIDE, PARTS, SCANS, STRIPS
 from pycurate.images.render import render
@@ -115,6 +115,13 @@ def test_what_asks_for_too_much_is_refused_before_it_is_decoded(case: str) -> No
     info, pixels = decode(data)
     assert (info.error, pixels) == (code, None) and word in str(info.message)
     assert case == "text of a PNG" or inspect(data) == info
+
+
+def test_no_backend_reads_a_jpeg_of_too_many_bytes() -> None:
+    data = encode(photograph().resize((60, 40)), "JPEG")
+    data += bytes((FORMATS["jpeg"].most_bytes or 0) - len(data) - 2) + b"\xff\xd9"
+    assert jpeg_header(data) and jpeg_header(data + b"\0") is None
+    assert inspect(data + b"\0").error == "too_large"
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, LONGEST_SIDE), (LONGEST_SIDE, 1)])
