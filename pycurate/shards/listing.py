@@ -4,7 +4,6 @@ import errno
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,16 +196,22 @@ def _listed(listing: Path, lines: list[str]) -> tuple[list[Path], Path]:
 
 def _entries(listing: Path) -> Iterator[str]:
     """The lines of a list that name shards. White space around one counts only where a file is called so."""
-    try:
-        text = listing.read_bytes().decode("utf-8-sig")
-        if "\0" in text:  # as UTF-16 has without a mark
-            raise ValueError("a NUL is no text")
-    except ValueError as error:
-        raise UsageError(f"{listing} is neither a .tar shard nor a text file (in UTF-8) that lists shards.") from error
-    for line in re.split("\r\n|\r|\n", text):
+    for line in _lines(listing):
         entry = line.strip(" \t")
         if entry and not entry.startswith("#"):
             yield line if os.path.isfile(listing.parent / line) else entry
+
+
+def _lines(listing: Path) -> Iterator[str]:
+    """The lines of a text. Raises UsageError for what is none, at its beginning: it may be a compressed shard."""
+    try:
+        with open(listing, encoding="utf-8-sig") as text:
+            for line in text:
+                if "\0" in line:  # as UTF-16 has without a mark
+                    raise ValueError("a NUL is no text")
+                yield line.removesuffix("\n")
+    except ValueError as error:
+        raise UsageError(f"{listing} is neither a .tar shard nor a text file (in UTF-8) that lists shards.") from error
 
 
 def _checked(path: Path) -> os.stat_result:

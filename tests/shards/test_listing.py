@@ -70,6 +70,15 @@ def test_a_list_that_is_no_text_is_refused(four_shards: Path, content: bytes) ->
         find_shards(str(four_shards / "list.txt"))
 
 
+def test_a_large_file_that_is_no_list_is_refused_by_its_beginning(tmp_path: Path) -> None:
+    packed = tmp_path / "a.tar.gz"
+    with packed.open("wb") as file:
+        file.write(b"\x1f\x8b\x08\0")
+        file.truncate(1 << 40)
+    with pytest.raises(UsageError, match=r"neither a \.tar shard nor a text file"):
+        find_shards(str(packed))
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"contains no \.tar shard"):
         find_shards(str(tmp_path))
