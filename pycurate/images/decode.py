@@ -55,6 +55,9 @@ CODES = {
 _UNKNOWN = ("Unsupported BMP", "unknown pixel mode", "cannot handle", "unable to determine J2K", "conversion from")
 """Of Pillow's sentences on images that may be sound, and which it cannot read all the same."""
 
+_CUT = ("truncated", "not enough image data")
+"""Of those on files that end before the image does; the latter is on what it decodes in Python."""
+
 
 @dataclass(frozen=True)
 class ImageInfo:
@@ -218,7 +221,7 @@ def _judge(
         return ImageInfo(width, height, name, "too_large", _sentence(error)), None
     except Exception as error:  # noqa: BLE001 - on hostile bytes a decoder may raise anything; the row keeps the cause
         message = _sentence(error)
-        code = "truncated" if "truncated" in message.lower() else "corrupt"
+        code = "truncated" if any(words in message.lower() for words in _CUT) else "corrupt"
         if "MAX_TEXT" in message:
             code, message = "unsupported", f"a PNG whose text or colour profile exceeds Pillow's limit ({message})"
         elif any(words in message for words in _UNKNOWN):

@@ -148,11 +148,9 @@ def _tiff(data: bytes) -> None:
     Parts are strips or tiles. libtiff reads up to 100 scans of each that is a JPEG.
     """
     order = "<" if data[:2] == b"II" else ">"
-    if len(data) < 10:
-        return
-    (directory,) = struct.unpack_from(order + "I", data, 4)
-    if directory + 2 > len(data):
-        return
+    (directory,) = struct.unpack_from(order + "I", data, 4) if len(data) >= 8 else (8,)
+    if directory + 2 > len(data):  # many writers put it behind the pixels
+        raise UnreadableError("truncated", "the TIFF ends before its directory")
     (entries,) = struct.unpack_from(order + "H", data, directory)
     tags: dict[int, tuple[int, ...]] = {}
     for at in range(directory + 2, min(directory + 2 + 12 * entries, len(data) - 11), 12):
@@ -226,9 +224,11 @@ def _jp2_tiles(data: bytes, at: int, tiles: int) -> None:
     found = set()
     while data[at : at + 2] == b"\xff\x90" and at + 12 <= len(data):
         found.add(data[at + 4 : at + 6])
-        at += max(12, int.from_bytes(data[at + 6 : at + 10], "big") or len(data))
+        at += max(12, int.from_bytes(data[at + 6 : at + 10], "big") or len(data) - at)
     if len(found) < tiles:
         raise UnreadableError("truncated", f"the JPEG 2000 file has {len(found)} of its {tiles} tiles")
+    if at > len(data):
+        raise UnreadableError("truncated", "the JPEG 2000 file ends within a tile")
 
 
 def _jp2_parts(data: bytes, start: int) -> int:

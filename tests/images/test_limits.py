@@ -117,6 +117,25 @@ def test_what_asks_for_too_much_is_refused_before_it_is_decoded(case: str) -> No
     assert case == "text of a PNG" or inspect(data) == info
 
 
+def ending_early() -> dict[str, bytes]:
+    image = photograph().resize((60, 40))
+    ascii = " ".join(map(str, np.asarray(image).ravel())).encode()
+    return {
+        "TIFF, its directory behind the pixels": encode(image, "TIFF", compression="tiff_lzw"),
+        "PPM in ASCII": b"P3\n60 40\n255\n" + ascii,
+        "PPM of 101 levels": b"P6\n60 40\n100\n" + bytes(60 * 40 * 3),
+        "JPEG 2000": encode(image, "JPEG2000"),
+        "JPEG 2000 in tiles": encode(image, "JPEG2000", tile_size=(32, 32), no_jp2=True),
+    }
+
+
+@pytest.mark.parametrize("kind", list(ending_early()))
+def test_what_ends_within_its_pixels_is_truncated(kind: str) -> None:
+    data = ending_early()[kind]
+    assert decode(data)[0].error is None
+    assert {decode(data[: len(data) * tenths // 10])[0].error for tenths in range(4, 10)} == {"truncated"}
+
+
 def test_no_backend_reads_a_jpeg_of_too_many_bytes() -> None:
     data = encode(photograph().resize((60, 40)), "JPEG")
     data += bytes((FORMATS["jpeg"].most_bytes or 0) - len(data) - 2) + b"\xff\xd9"
