@@ -83,8 +83,8 @@ def read_header(data: bytes) -> JpegHeader:
     beyond number.
     """
     frame: tuple[int, int, int, int, int] | None = None  # marker, bits, height, width, components
-    samplings = b""
-    quality = None
+    samplings = luminance = b""
+    tables: dict[int, bytes] = {}
     exifs, packet = [], b""  # as Pillow has them: all blocks of EXIF in a row, the last packet of XMP
     parts = []
     at = 2
@@ -108,9 +108,9 @@ def read_header(data: bytes) -> JpegHeader:
             if at + 10 > len(data):
                 raise EOFError("the JPEG ends before its image data")
             frame = (marker, *struct.unpack_from(">BHHB", data, at + 4))
-            samplings = data[at + 11 : end : 3]
-        elif marker == _DQT and data[at + 4 : at + 5] in (b"\x00", b"\x10"):  # of luminance, in 8 or 16 bits
-            quality = _quality(data[at + 5 : at + 5 + 64 * (1 + (data[at + 4] >> 4))])
+            samplings, luminance = data[at + 11 : end : 3], data[at + 12 : at + 13]
+        elif marker == _DQT:
+            tables |= _tables(data[at + 4 : end])
         elif marker == _APP1 and data.startswith(b"Exif", at + 4):
             exifs.append(data[at + 4 : end])
         elif marker == _APP1 and data.startswith(_XMP, at + 4):
@@ -132,6 +132,7 @@ def read_header(data: bytes) -> JpegHeader:
     scans = (
         1 if kind not in PROGRESSIVE and data[at + 4 : at + 5] == bytes((components,)) else data.count(b"\xff\xda", at)
     )
+    quality = _quality(tables.get(luminance[0], b"")) if luminance else None
     parts.append(slice(at, len(data)))
     header = JpegHeader(
         width, height, components, bits, kind, orientation, samplings, scans, bool(exifs), tuple(parts), quality
@@ -162,6 +163,17 @@ def quality_of(step: float) -> float:
     """The quality, 1 to 100, that scales LUMINANCE to this mean."""
     scale = 100 * step / MEAN_STEP
     return float(np.clip(5000 / scale if scale > 100 else 100 - scale / 2, 1, 100))
+
+
+def _tables(body: bytes) -> dict[int, bytes]:
+    """The steps of each table in the body of a DQT segment, in one byte each or in two, by its number, 0 to 3."""
+    found: dict[int, bytes] = {}
+    at = 0
+    while at < min(len(body), 4 * 129):  # no encoder writes more
+        size = 128 if body[at] >> 4 else 64
+        found[body[at] & 15] = body[at + 1 : at + 1 + size]
+        at += 1 + size
+    return found
 
 
 def _quality(table: bytes) -> float | None:

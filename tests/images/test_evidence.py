@@ -125,6 +125,20 @@ def test_a_table_s_quality_is_what_pillow_was_asked_for() -> None:
     assert inspect(encode(photograph(), "PNG")).quality is None
 
 
+def test_the_quality_is_that_of_the_table_to_which_luminance_refers() -> None:
+    data = encode(photograph(), "JPEG", quality=30)
+    first, second, frame = (data.find(marker) for marker in (b"\xff\xdb\0\x43\0", b"\xff\xdb\0\x43\1", b"\xff\xc0"))
+    ends = [first + 69, second + 69]
+    luma, chroma = data[first + 4 : ends[0]], data[second + 4 : ends[1]]
+    turned = data[:first] + b"\xff\xdb\0\x84" + chroma + luma + data[ends[1] :]
+    numbered = bytearray(data)
+    numbered[first + 4], numbered[second + 4] = 1, 0
+    numbered[frame + 12], numbered[frame + 15], numbered[frame + 18] = 1, 0, 0
+    for other in (turned, bytes(numbered)):
+        np.testing.assert_array_equal(decode(other)[1], decode(data)[1])
+        assert inspect(other).quality == inspect(data).quality
+
+
 def test_pixels_show_the_jpeg_they_were() -> None:
     source = Image.open(Path(skimage.__file__).parent / "data" / "chelsea.png").convert("RGB")
     assert evidence_of(encode(source, "PNG")).jpeg_quality is None
