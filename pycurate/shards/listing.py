@@ -12,7 +12,7 @@ from pycurate.errors import ShardError, UsageError
 from pycurate.shards.intact import ImagePlace, check_image
 from pycurate.shards.opening import open_shard, reading
 from pycurate.shards.outputs import without_outputs
-from pycurate.shards.patterns import absolute, also_named, named
+from pycurate.shards.patterns import absolute, also_named, deepest, named
 from pycurate.shards.remote import Named, check_names, named_at, named_by, without_upload
 from pycurate.stores.address import is_address
 from pycurate.stores.store import Object
@@ -50,8 +50,8 @@ def search(text: str, outdir: Path | None = None, work: Path | None = None, uplo
     `text` is a folder (every `.tar` beneath it), one `.tar` file, a glob (`shards/**/*.tar`), a brace range
     (`shards/{00000..00099}.tar`), an address of the same in a store (shards/remote.py), or a text file with one of
     these a line (empty lines and `#` comments aside; relative lines start from the file's folder). Names are relative
-    to the input root: the folder that was named, the folder before the first wildcard or brace, or for a text file its
-    folder if that holds every shard, else the deepest folder that does. What exists under the name that is given is
+    to the input root: the folder that was named, or the folder before the first wildcard or brace, or that of the text
+    file; if it does not hold every shard, the deepest folder that does. What exists under the name that is given is
     meant by it, pattern or not. `upload` is where in a store the run's results go.
 
     Raises UsageError if a shard is missing or its name cannot be handed on, or there is none.
@@ -190,7 +190,7 @@ def _listed(listing: Path, lines: list[str]) -> tuple[list[Path], Path]:
             )
     root = absolute(str(listing.parent))
     if not all(path.is_relative_to(root) for path in paths):
-        root = Path(os.path.commonpath([path.parent for path in paths]))
+        root = deepest(paths)
     return paths, root
 
 

@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -45,21 +45,31 @@ def absolute(name: str) -> Path:
     return Path(os.path.normpath(os.path.abspath(name)))
 
 
+def deepest(paths: Iterable[Path]) -> Path:
+    """The deepest folder that holds all of these files."""
+    return Path(os.path.commonpath([path.parent for path in paths]))
+
+
 def _matching(text: str) -> tuple[list[Path], Path]:
-    """The files that the pattern names, and the folder before its first wildcard or range.
+    """The files that the pattern names, and the folder before its first wildcard or range, if all of them lie in it.
+
+    Else it is the deepest folder of all; where a range is of whole paths, too, before which there is no folder.
 
     Raises UsageError if there is none, or none of a part of a range.
     """
     folder, pattern = _split(text)
+    pieces = ranges(pattern)
     paths = []
-    for piece in ranges(pattern):
+    for piece in pieces:
         whole = folder + piece
         exact = os.path.lexists(whole) and not _wild(piece)
         found = [whole] if exact else _globbed(folder, piece)
         if not found:
             raise UsageError(f"The input {whole!r} matches no file; check the path and the braces.")
         paths += [absolute(name) for name in found if not os.path.isdir(name)]
-    return paths, absolute(folder)
+    root = absolute(folder)
+    within = not any(map(os.path.isabs, pieces)) and all(path.is_relative_to(root) for path in paths)
+    return paths, root if within or not paths else deepest(paths)
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -42,6 +42,16 @@ def test_a_path_may_lead_up(four_shards: Path, monkeypatch: pytest.MonkeyPatch) 
     assert names("../list.txt") == ["a/00000.tar"]
 
 
+def test_a_pattern_may_lead_out_of_its_folder(four_shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert names(f"{four_shards}/a/{{00000,../b/00010}}.tar") == ["a/00000.tar", "b/00010.tar"]
+    assert names(f"{four_shards}/*/../b/*.tar") == ["b/00000.tar", "b/00010.tar"]
+    for place in (four_shards / "a", Path("/")):  # whose names do not depend on where the run is started
+        monkeypatch.chdir(place)
+        assert names(f"{{{four_shards}/a,{four_shards}/b}}/00000.tar") == ["a/00000.tar", "b/00000.tar"]
+    with pytest.raises(UsageError, match=r"contains no \.tar shard"):
+        find_shards(f"{{{four_shards}/a,{four_shards}/b}}")
+
+
 def test_a_list_names_shards_from_its_own_folder(four_shards: Path) -> None:
     listing = four_shards / "list.txt"
     listing.write_text(f"# mine\n\nb/00010.tar\n{four_shards}/a/00001.tar\na/{{00000..00001}}.tar\n")
