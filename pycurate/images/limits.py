@@ -22,6 +22,9 @@ rows of its own width at first: of a hundred million rows, which fit into a few 
 STRIPS = LONGEST_SIDE
 """Strips or tiles of a TIFF: one for each row of the tallest image."""
 
+LZMA_BYTES = 96 << 20
+"""Bytes of a TIFF in LZMA, each of which takes 25 to 50 ns to decode; those of its other compressions 15 at most."""
+
 SAMPLES = 4096
 """Values of a TIFF's tags that have one for each sample of a pixel."""
 
@@ -165,6 +168,8 @@ def _tiff(data: bytes) -> None:
     width, height, across, down, coding, rows = (tags.get(tag, (0,))[0] for tag in _TIFF_SINGLE)
     if across * down > max(TILE, 4 * width * height):
         raise UnreadableError("unsupported", f"a TIFF of {width} x {height} pixels in tiles of {across} x {down}")
+    if coding == _TIFF_LZMA and len(data) > LZMA_BYTES:
+        raise UnreadableError("too_large", f"{len(data)} bytes exceed the limit of {LZMA_BYTES} for a TIFF in LZMA")
     if coding == _TIFF_JPEG:
         pixels = across * down or width * min(rows or height, height)
         pair = tuple(tag for tag in TIFF_PARTS if tags.get(tag))
@@ -193,7 +198,7 @@ _TIFF_SINGLE = (256, 257, 322, 323, 259, 278)  # width and height, those of a ti
 TIFF_PARTS = (273, 279, 324, 325)  # strips: where they begin, how many bytes they have; tiles
 _TIFF_NUMBERS = frozenset(_TIFF_SINGLE + TIFF_PARTS)
 _TIFF_TAGS = {258: SAMPLES, 338: SAMPLES, 339: SAMPLES, 320: 3 << 16} | dict.fromkeys(TIFF_PARTS, STRIPS)
-_TIFF_JPEG = 7
+_TIFF_JPEG, _TIFF_LZMA = 7, 34925
 
 
 def _jp2(data: bytes) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pycurate.images.decode import decode, inspect, jpeg_header
 from pycurate.images.formats import FORMATS
-from pycurate.images.limits import LONGEST_SIDE, PARTS, SCANS, STRIPS
+from pycurate.images.limits import LONGEST_SIDE, LZMA_BYTES, PARTS, SCANS, STRIPS
 from pycurate.images.render import render
 from pycurate.images.views import PDQ, TILES, View
 
@@ -136,11 +136,18 @@ def test_what_ends_within_its_pixels_is_truncated(kind: str) -> None:
     assert {decode(data[: len(data) * tenths // 10])[0].error for tenths in range(4, 10)} == {"truncated"}
 
 
+def test_a_tiff_in_lzma_may_have_fewer_bytes() -> None:
+    data = encode(photograph().resize((60, 40)), "TIFF", compression="lzma")
+    assert decode(data)[0].error is None
+    info = inspect(data + bytes(LZMA_BYTES))
+    assert info.error == "too_large" and "LZMA" in str(info.message)
+
+
 def test_no_backend_reads_a_jpeg_of_too_many_bytes() -> None:
     data = encode(photograph().resize((60, 40)), "JPEG")
-    data += bytes((FORMATS["jpeg"].most_bytes or 0) - len(data) - 2) + b"\xff\xd9"
-    assert jpeg_header(data) and jpeg_header(data + b"\0") is None
-    assert inspect(data + b"\0").error == "too_large"
+    longer = data.ljust((FORMATS["jpeg"].most_bytes or 0) - 1, b"\0") + b"\xff\xd9"
+    assert jpeg_header(data) and jpeg_header(longer) is None
+    assert inspect(longer).error == "too_large"
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, LONGEST_SIDE), (LONGEST_SIDE, 1)])
