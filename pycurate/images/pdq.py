@@ -71,6 +71,7 @@ def _windows(length: int) -> list[tuple[int, np.ndarray]]:
         return range(max(0, stop - size), min(length, stop))
 
     found = []
+    kept: dict[bytes, np.ndarray] = {}  # two or three, which all places share
     for at in range(SIDE):
         middle = box(int((at + 0.5) * length / SIDE))
         start, stop = box(middle[0])[0], box(middle[-1])[-1] + 1
@@ -78,5 +79,6 @@ def _windows(length: int) -> list[tuple[int, np.ndarray]]:
         for place in middle:
             inner = box(place)
             weights[inner[0] - start : inner[-1] + 1 - start] += 1 / (len(inner) * len(middle))
-        found.append((start, weights.astype(np.float32)))
+        rounded = weights.astype(np.float32)
+        found.append((start, kept.setdefault(rounded.tobytes(), rounded)))
     return found

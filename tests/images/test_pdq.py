@@ -1,6 +1,7 @@
 """PDQ as published, against its steps one by one; what it takes for one image, and what for another."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -71,6 +72,17 @@ def test_copies_are_near_and_other_images_are_not() -> None:
     known = bits(*(one.hash for one in originals))
     assert (known[:, None] != others).sum(axis=2).min() > 31
     assert min(distance(a, b) for at, a in enumerate(originals) for b in originals[:at]) > 31
+
+
+def test_what_is_kept_of_each_length_is_little() -> None:
+    lengths = range(20_000, 20_004)
+    tracemalloc.start()
+    try:
+        for length in lengths:
+            samples(np.zeros((length, 1, 3), np.uint8))
+        assert tracemalloc.get_traced_memory()[0] < len(lengths) * 20_000  # hostile images choose a thousand lengths
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_plain_image_has_no_quality() -> None:
