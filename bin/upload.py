@@ -42,7 +42,7 @@ def main() -> None:
 @main.command("begin", context_settings=WIDE)
 @to
 def begin_command(address: str) -> None:
-    """Remove the summary and the manifest of an earlier run at ADDRESS."""
+    """Remove the summary, the manifest and the parameters of an earlier run at ADDRESS."""
     begin(address)
 
 

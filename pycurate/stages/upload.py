@@ -21,11 +21,12 @@ THREADS = 8  # files on their way at once
 # The first its owner alone may read: who may read a bucket is not known here. Without the others nobody takes what is
 # there for the results of a run.
 PRIVATE, MANIFEST, SUMMARY = (path_of(Path(), kind).name for kind in ("blocked", "manifest", "summary"))
+PARAMETERS = f"{INFO}/parameters.yaml"  # of `pycurate run`
 
 
 def begin(address: str) -> None:
-    """Remove from the store what says that all of a run is there. Raises StoreError."""
-    delete([_in(address, SUMMARY), _in(address, MANIFEST)])
+    """Remove from the store what says that all of a run is there, and by which parameters. Raises StoreError."""
+    delete([_in(address, SUMMARY), _in(address, MANIFEST), _in(address, PARAMETERS)])
 
 
 def upload_task(record: Path, address: str) -> list[Entry]:
@@ -52,9 +53,9 @@ def finish(results: Path, address: str) -> list[Entry]:
     uploaded = _upload(results, list(entries.values()), address, lambda entry: there.get(entry.name))
     old = [name for name in there if TEMPORARY.fullmatch(name.rpartition("/")[2]) or listed(name)]
     delete(_in(address, name) for name in old if name not in entries.keys() - {PRIVATE} and name != SUMMARY)
-    notes = results / INFO / "parameters.yaml"
+    notes = results / PARAMETERS
     if notes.exists():
-        put(notes, _in(address, f"{INFO}/{notes.name}"), sha256_of(notes))
+        put(notes, _in(address, PARAMETERS), sha256_of(notes))
     for entry in (manifest, last):
         put(results / entry.name, _in(address, entry.name), entry.sha256)
     return uploaded

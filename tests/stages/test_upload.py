@@ -67,7 +67,10 @@ def test_a_store_gets_what_the_manifest_lists_once(results: Path, address: str, 
 
 
 def test_until_all_is_there_nothing_says_so(results: Path, address: str, s3: S3) -> None:
+    (results / "pipeline_info").mkdir()
+    (results / "pipeline_info" / "parameters.yaml").write_text("of an earlier run")
     finish(results, address)
+    assert "pipeline_info/parameters.yaml" in there(s3, address)
     begin(address)
     assert set(there(s3, address)) == FILES.keys() - {"summary.json"}
     (results / "report.html").write_bytes(b"epag")  # after the manifest was written
