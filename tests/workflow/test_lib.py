@@ -1,0 +1,87 @@
+"""Classes of lib/ by themselves: what would take a run of its own to see, and rules that the package has, too."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flows import ROOT
+
+from pycurate.models.fetch import run_folder
+from pycurate.nextflow.parameters import READ, results_folder
+from pycurate.parameters import all_parameters, recipes, with_recipe
+
+TEXTS = (
+    *("1", "-7", "007", "1.0", "0.50", "-0", "1.", ".5", "1e3", "+1", " 1", "1\n", "٣", "99999999999"),
+    *("", "nan", "True", "fALSE", "yes"),
+)
+OF_TYPE = {"boolean": "dedup", "integer": "max_pixels", "number": "max_aspect", "string": "language"}
+NAMES = (
+    ["light", None, None, None],
+    ["ViT-B-16/openai", "", "sscd", "a:B,/ü o.py:C"],
+    ["light", "x" * 200, None, None],
+)
+FOLDERS = ("results", "/a/b", "s3://bucket/path/", "a://b://c")
+
+
+class Lib:
+    """Questions to the classes of lib/, all of them asked in one start of Java, and their answers by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked: dict[str, tuple[dict[str, Any], str]] = {}
+
+    def ask(self, name: str, expression: str, given: dict[str, Any] | None = None, **settings: Any) -> None:
+        """`expression` of Groovy, in a run with the parameters `given` and these settings of Nextflow."""
+        params = {one.name: one.default for one in all_parameters().values()} | {"model_dir": "/m"} | (given or {})
+        self.asked[name] = ({"params": params, "workDir": str(self.folder / "work"), **settings}, expression)
+
+    def answers(self) -> dict[str, Any]:
+        (self.folder / "asked.json").write_text(json.dumps(list(self.asked.values())))
+        share = Path(sys.executable).parents[1] / "share"
+        words = ["-XX:TieredStopAtLevel=1", f"-XX:SharedArchiveFile={share}/nextflow/classes.jsa", "-Xlog:cds*=off"]
+        words += ["-cp", f"{share}/nextflow/*:{ROOT}/lib", "groovy.ui.GroovyMain", f"{ROOT}/tests/support/lib.groovy"]
+        call = [f"{share}/java/bin/java", *words, f"{self.folder}/asked.json"]
+        done = subprocess.run(call, cwd=self.folder, capture_output=True, text=True)
+        lines = [line.removeprefix("= ") for line in done.stdout.splitlines() if line.startswith("= ")]
+        assert len(lines) == len(self.asked), done.stdout + done.stderr
+        return dict(zip(self.asked, map(json.loads, lines), strict=True))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lib")
+
+
+@pytest.fixture(scope="module")
+def said(place: Path) -> dict[str, Any]:
+    lib = Lib(place)
+    for kind, name in OF_TYPE.items():
+        lib.ask(kind, f"{json.dumps(TEXTS)}.collect {{ text -> Typing.typed('{name}', text) }}")
+    for name in recipes():
+        lib.ask(name, "Recipes.applied(nextflow.Global.session.params)", {"recipe": name, "min_side": 7})
+    folders = [f"Models.folderName(*{json.dumps(names, ensure_ascii=False)})" for names in NAMES]
+    lib.ask("folders", f"[{', '.join(folders)}]")
+    lib.ask("local", f"{json.dumps(FOLDERS)}.collect {{ text -> Paths.local(text) }}")
+
+    return lib.answers()
+
+
+@pytest.mark.parametrize("kind", OF_TYPE)
+def test_text_is_read_as_the_command_pycurate_reads_it(kind: str, said: dict[str, Any]) -> None:
+    pattern, read = READ.get(kind, ("", str))
+    assert said[kind] == [read(text) if pattern and re.fullmatch(pattern, text, re.ASCII) else text for text in TEXTS]
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_a_recipe_sets_what_it_sets_in_the_package(name: str, said: dict[str, Any]) -> None:
+    every = {one.name: one.default for one in all_parameters().values()} | {"model_dir": "/m"}
+    assert said[name] == with_recipe(every | {"recipe": name, "min_side": 7})
+
+
+def test_folders_have_the_names_that_they_have_in_the_package(said: dict[str, Any]) -> None:
+    assert said["folders"] == [run_folder(Path(), *names).name for names in NAMES]
+    assert list(map(Path, said["local"])) == list(map(results_folder, FOLDERS))
