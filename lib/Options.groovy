@@ -21,6 +21,11 @@ class Options {
             return value ? "--${words}" : "--no-${words}"
         }
         def text = name in ['encoder', 'dedup_encoder'] ? Checkpoints.pinned(value.toString()) : value.toString()
-        "--${words} ${value instanceof Number ? value : Shell.quote(text)}"
+        "--${words} ${value instanceof Number ? plain(value) : Shell.quote(text)}"
+    }
+
+    /** A number as it is written shortest. `pycurate run` makes 1.0 of a 1, and Nextflow's cache knows tasks by their options. */
+    private static String plain(Number value) {
+        new BigDecimal(value.toString()).stripTrailingZeros().toPlainString()
     }
 }

@@ -66,6 +66,8 @@ def said(place: Path) -> dict[str, Any]:
     folders = [f"Models.folderName(*{json.dumps(names, ensure_ascii=False)})" for names in NAMES]
     lib.ask("folders", f"[{', '.join(folders)}]")
     lib.ask("local", f"{json.dumps(FOLDERS)}.collect {{ text -> Paths.local(text) }}")
+    for value in (1, 1.0, "1", "1.00"):
+        lib.ask(f"options {value!r}", "Options.of('DECIDE')", {"max_aspect": value, "min_side": 100})
 
     return lib.answers()
 
@@ -85,3 +87,9 @@ def test_a_recipe_sets_what_it_sets_in_the_package(name: str, said: dict[str, An
 def test_folders_have_the_names_that_they_have_in_the_package(said: dict[str, Any]) -> None:
     assert said["folders"] == [run_folder(Path(), *names).name for names in NAMES]
     assert list(map(Path, said["local"])) == list(map(results_folder, FOLDERS))
+
+
+def test_a_number_is_one_option_however_it_is_written(said: dict[str, Any]) -> None:
+    """`pycurate run` makes 1.0 of --max-aspect 1; a task that is told so is the same to the cache."""
+    told = {said[f"options {value!r}"] for value in (1, 1.0, "1", "1.00")}
+    assert len(told) == 1 and "--min-side 100 --max-aspect 1" in told.pop()
