@@ -1,3 +1,4 @@
+import groovy.json.JsonException
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 import java.nio.ByteBuffer
@@ -116,7 +117,7 @@ class Lock {
         if (held == null) {
             return false
         }
-        def holder = held ? (Map) new JsonSlurper().parse(held) : [:] // empty: just made
+        def holder = named(held)
         def here = holder.system == SYSTEM
         def left = here ? null : DEATH - age()
         if (here ? !isAlive(holder) : left.negative) {
@@ -125,6 +126,16 @@ class Lock {
         def whose = holder ? "a run on ${holder.host} (process ${holder.process}, started ${local(Instant.parse(holder.since))})" : 'another run'
         def free = here ? '' : "; if that run is dead, the folder is free in ${left.toSeconds()} s"
         throw new AbortOperationException("${folder} is in use by ${whose}; wait for its end, or ${remedy}${free}")
+    }
+
+    /** Whom it names: nobody where it was just made, or where its machine lost power before its disk had it. */
+    private static Map named(byte[] held) {
+        try {
+            held ? (Map) new JsonSlurper().parse(held) : [:]
+        }
+        catch (JsonException ignored) {
+            [:]
+        }
     }
 
     /** What the file holds; null where there is none. */

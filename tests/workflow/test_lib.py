@@ -1,9 +1,11 @@
 """Classes of lib/ by themselves: what would take a run of its own to see, and rules that the package has, too."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,13 @@ class Lib:
         return dict(zip(self.asked, map(json.loads, lines), strict=True))
 
 
+def damaged(lock: Path, age: float) -> Path:
+    """The lock of a run whose machine lost power before the disk had what it holds, and which lived so long ago."""
+    lock.write_bytes(bytes(100))
+    os.utime(lock, (time.time() - age,) * 2)
+    return lock
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lib")
@@ -69,6 +78,9 @@ def said(place: Path) -> dict[str, Any]:
     for value in (1, 1.0, "1", "1.00"):
         lib.ask(f"options {value!r}", "Options.of('DECIDE')", {"max_aspect": value, "min_side": 100})
 
+    for name, age in (("old lock", 400), ("new lock", 100)):
+        take = f"new Lock(java.nio.file.Path.of('{damaged(place / name, age)}'), 'the folder', 'x').take().release()"
+        lib.ask(name, take)
     return lib.answers()
 
 
@@ -93,3 +105,8 @@ def test_a_number_is_one_option_however_it_is_written(said: dict[str, Any]) -> N
     """`pycurate run` makes 1.0 of --max-aspect 1; a task that is told so is the same to the cache."""
     told = {said[f"options {value!r}"] for value in (1, 1.0, "1", "1.00")}
     assert len(told) == 1 and "--min-side 100 --max-aspect 1" in told.pop()
+
+
+def test_a_lock_that_holds_nothing_readable_is_free_after_a_while(said: dict[str, Any]) -> None:
+    assert said["old lock"] is None
+    assert re.search("^the folder is in use by another run; .*is free in (1|2)\\d\\d s$", said["new lock"]["fault"])
