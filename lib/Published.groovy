@@ -88,10 +88,13 @@ class Published {
         folderOf(source).relativize(source.toRealPath()).toString()
     }
 
-    /** The task's folder that a file lies in, two levels below the work folder. */
+    /** The folder of the task that left a file. That of a cached one may lie in another work folder than this run's. */
     private static Path folderOf(Path source) {
-        def work = nextflow.Global.session.workDir.toRealPath()
-        work.resolve(work.relativize(source.toRealPath()).subpath(0, 2))
+        def folder = source.toRealPath().parent
+        while (!Files.exists(folder.resolve('.exitcode'))) {
+            folder = folder.parent
+        }
+        folder
     }
 
     private static List<Map> entries(Path record) {
