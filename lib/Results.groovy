@@ -11,7 +11,9 @@ class Results {
      * of a run. A stub leaves nothing, so they stay. Gives `found`, for which the run has waited.
      */
     static Object begin(String outdir, Object found) {
-        def old = nextflow.Global.session.stubRun ? [] : ['summary.json', 'manifest.tsv', 'pipeline_info/parameters.yaml']
+        // Notes that this run may not leave, and reports that Nextflow leaves at its end, if at all; Call.accept replaces the trace.
+        def notes = ['parameters.yaml', 'report.html', 'timeline.html'].collect { name -> "pipeline_info/${name}".toString() }
+        def old = nextflow.Global.session.stubRun ? [] : ['summary.json', 'manifest.tsv', *notes]
         old.each { name -> Files.deleteIfExists(Paths.of(outdir).resolve(name)) }
         Call.accept(outdir)
         found

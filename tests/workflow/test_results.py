@@ -60,15 +60,20 @@ def test_going_back_to_earlier_settings_leaves_what_they_left(undisturbed: Flow)
         path.write_text("old")
     for folder in ("", "curated", "pipeline_info"):  # of a run that was killed
         (flow.out / folder / f".pycurate-{0:016x}.tmp").write_text("half")
+    notes = [flow.out / "pipeline_info" / name for name in ("parameters.yaml", "report.html", "timeline.html")]
+    for path in notes:
+        path.write_text("old")
 
     listed = pq.read_table(undisturbed.out / "samples" / "samples_00000.parquet")["sha256"][0].as_py()
     known = flow.out.parent / "known.txt"
     known.write_text(f"# known\n{listed}\n")
     block = ("--blocklist", f"sha256:{known}")
     more = ("--aesthetic_threshold", "0", "--images_per_tar", "5", "--publish_dir_mode", "copy", "-resume")
-    flow.succeed(*more, *block)
+    site = flow.out.parent / "site.config"
+    site.write_text("report.enabled = false\ntimeline.enabled = false\n")
+    flow.succeed(*more, *block, "-c", str(site))
     assert "EMBED" not in tasks(flow, "COMPLETED")
-    assert not list(flow.out.rglob(".pycurate*"))
+    assert not list(flow.out.rglob(".pycurate*")) and not any(path.exists() for path in notes)
     copies = list(flow.out.glob("curated/*.tar"))
     assert len(copies) > len(list(undisturbed.out.glob("curated/*.tar")))
     assert is_sound(flow.out) and all(path.stat().st_nlink == 1 for path in copies)
