@@ -1,3 +1,4 @@
+import groovy.json.JsonException
 import groovy.json.JsonSlurper
 import java.nio.file.FileSystemException
 import java.nio.file.Files
@@ -98,7 +99,17 @@ class Published {
     }
 
     private static List<Map> entries(Path record) {
-        (List<Map>) ((Map) new JsonSlurper().parse(record)).files
+        (List<Map>) ((Map) read(record)).files
+    }
+
+    /** What a task left as JSON. Stop if the file was cut since, which no hash tells of a record. */
+    static Object read(Path source) {
+        try {
+            new JsonSlurper().parse(source)
+        }
+        catch (JsonException ignored) {
+            refuse(source, folderOf(source), ': it is no JSON')
+        }
     }
 
     private static Map entryOf(Path source) {

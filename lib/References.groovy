@@ -1,3 +1,4 @@
+import groovy.json.JsonException
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 import java.nio.file.Files
@@ -189,7 +190,7 @@ class References {
                     'let it finish, or copy all of it'
             )
         }
-        def count = Files.exists(summary) ? new JsonSlurper().parse(summary).partitions : null
+        def count = Files.exists(summary) ? stated(option, folder, summary) : null
         def expected = numbers(folder, 'partitions', 'tsv')*.toInteger() ?: (0..<(count ?: 1)).toList()
         [samples: 'parquet', img_emb: 'npy'].each { kind, extension ->
             def missing = expected - numbers(folder, kind, extension)*.toInteger()
@@ -200,6 +201,16 @@ class References {
                         'let the run that writes it finish, or copy all of it'
                 )
             }
+        }
+    }
+
+    /** How many partitions a summary says that there are; null for one of an earlier version, which does not say it. */
+    private static Integer stated(String option, Path folder, Path summary) {
+        try {
+            new JsonSlurper().parse(summary).partitions
+        }
+        catch (JsonException ignored) {
+            throw new AbortOperationException("--${option} ${Paths.shown(folder)}: its summary.json is no JSON, so it was cut or changed; copy it again")
         }
     }
 

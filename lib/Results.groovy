@@ -33,7 +33,7 @@ class Results {
             .mix(files.flatten().map { file -> published.file(file) })
             .count()
         last.combine(kinds).combine(handed).map { file, json, _count ->
-            published.finish(file, (List<String>) new JsonSlurper().parse(json))
+            published.finish(file, (List<String>) Published.read(json))
         }
     }
 

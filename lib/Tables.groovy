@@ -1,4 +1,3 @@
-import groovy.json.JsonSlurper
 import java.nio.file.Path
 
 /** Tables gathered for a task that reads all of them. */
@@ -24,6 +23,6 @@ class Tables {
 
     /** How many readable samples EMBED's stats count. */
     static long readable(Path stats) {
-        new JsonSlurper().parse(stats).readable
+        Published.read(stats).readable
     }
 }

@@ -53,6 +53,15 @@ class Lib:
         return dict(zip(self.asked, map(json.loads, lines), strict=True))
 
 
+def task_folder(folder: Path, name: str, text: str) -> Path:
+    """A file that a task left."""
+    path = folder / "ab" / "c" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (folder / "ab" / "c" / ".exitcode").write_text("0")
+    path.write_text(text)
+    return path
+
+
 def damaged(lock: Path, age: float) -> Path:
     """The lock of a run whose machine lost power before the disk had what it holds, and which lived so long ago."""
     lock.write_bytes(bytes(100))
@@ -78,6 +87,15 @@ def said(place: Path) -> dict[str, Any]:
     for value in (1, 1.0, "1", "1.00"):
         lib.ask(f"options {value!r}", "Options.of('DECIDE')", {"max_aspect": value, "min_side": 100})
 
+    whole = task_folder(place, "stats.json", '{"readable": 3}')
+    cut = task_folder(place, "times/SCORE_00000.json", '{"files": [{"name": "a"')
+    lib.ask("whole", f"Tables.readable(java.nio.file.Path.of('{whole}'))")
+    lib.ask("cut", f"new Published('x', null).task(java.nio.file.Path.of('{cut}'))")
+    reference = place / "reference"
+    for kind in ("samples", "img_emb"):
+        (reference / kind).mkdir(parents=True)
+    (reference / "summary.json").write_text('{"partitions": 2')
+    lib.ask("cut summary", f"References.checkWhole('similar', java.nio.file.Path.of('{reference}'))")
     for name, age in (("old lock", 400), ("new lock", 100)):
         take = f"new Lock(java.nio.file.Path.of('{damaged(place / name, age)}'), 'the folder', 'x').take().release()"
         lib.ask(name, take)
@@ -105,6 +123,15 @@ def test_a_number_is_one_option_however_it_is_written(said: dict[str, Any]) -> N
     """`pycurate run` makes 1.0 of --max-aspect 1; a task that is told so is the same to the cache."""
     told = {said[f"options {value!r}"] for value in (1, 1.0, "1", "1.00")}
     assert len(told) == 1 and "--min-side 100 --max-aspect 1" in told.pop()
+
+
+def test_what_was_cut_is_named(place: Path, said: dict[str, Any]) -> None:
+    assert said["whole"] == 3
+    folder = place / "ab" / "c"
+    cut = f"{folder}/times/SCORE_00000.json was changed after its task ended: it is no JSON; remove the folder {folder}"
+    assert said["cut"] == {"fault": f"{cut} and run again with -resume"}
+    reference = f"--similar '{place}/reference': its summary.json is no JSON, so it was cut or changed; copy it again"
+    assert said["cut summary"] == {"fault": reference}
 
 
 def test_a_lock_that_holds_nothing_readable_is_free_after_a_while(said: dict[str, Any]) -> None:
