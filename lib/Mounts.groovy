@@ -68,8 +68,7 @@ class Mounts {
 
     private static boolean onTheWay(Path folder) {
         def session = nextflow.Global.session
-        def own = [session.workDir, session.baseDir, Paths.of(session.params.model_dir), *References.folders(session.params)]
-        own.any { place -> place.startsWith(folder) }
+        [session.workDir, session.baseDir, Paths.of(session.params.model_dir)].any { place -> place.startsWith(folder) }
     }
 
     /** The file, and what it is when links are followed. */

@@ -87,6 +87,12 @@ def said(place: Path) -> dict[str, Any]:
     for value in (1, 1.0, "1", "1.00"):
         lib.ask(f"options {value!r}", "Options.of('DECIDE')", {"max_aspect": value, "min_side": 100})
 
+    inside = place / "links" / "reference"
+    inside.mkdir(parents=True)
+    shard = f"1.tar\\t{place}/links/1.tar\\t1\\t2\\n"
+    for name, given in (("alone", {}), ("beside a reference", {"dedup": True, "reference": str(inside)})):
+        lib.ask(name, f"Mounts.ofShards('{shard}')", given, podman={"enabled": True})
+
     whole = task_folder(place, "stats.json", '{"readable": 3}')
     cut = task_folder(place, "times/SCORE_00000.json", '{"files": [{"name": "a"')
     lib.ask("whole", f"Tables.readable(java.nio.file.Path.of('{whole}'))")
@@ -123,6 +129,10 @@ def test_a_number_is_one_option_however_it_is_written(said: dict[str, Any]) -> N
     """`pycurate run` makes 1.0 of --max-aspect 1; a task that is told so is the same to the cache."""
     told = {said[f"options {value!r}"] for value in (1, 1.0, "1", "1.00")}
     assert len(told) == 1 and "--min-side 100 --max-aspect 1" in told.pop()
+
+
+def test_a_reference_changes_nothing_of_what_embed_is_told(place: Path, said: dict[str, Any]) -> None:
+    assert said["alone"] == said["beside a reference"] == f"-v '{place}/links':'{place}/links':ro"
 
 
 def test_what_was_cut_is_named(place: Path, said: dict[str, Any]) -> None:
