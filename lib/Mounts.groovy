@@ -71,9 +71,13 @@ class Mounts {
         [session.workDir, session.baseDir, Paths.of(session.params.model_dir)].any { place -> place.startsWith(folder) }
     }
 
-    /** The file, and what it is when links are followed. */
+    /** The file, what each link on the way from it names, and what it is in the end: a container follows them one by one. */
     private static List<Path> places(Path file) {
-        Files.exists(file) ? [file, file.toRealPath()] : [file] // PARTITION and check_unchanged say what is missing
+        if (!Files.exists(file)) { // PARTITION and check_unchanged say so
+            return [file]
+        }
+        def next = Files.isSymbolicLink(file) ? file.parent.toRealPath().resolve(Files.readSymbolicLink(file)).normalize() : file.toRealPath()
+        file == next ? [file] : [file, *places(next)]
     }
 
     /** The folders that hold what a path or pattern names, and those to which links within lead. */
@@ -88,13 +92,15 @@ class Mounts {
         def deep = top == path || path.toString().contains('**')
         def depth = deep ? Integer.MAX_VALUE : path.nameCount - top.nameCount
         def found = new LinkedHashSet<Path>(places(top))
-        def ahead = [top] as ArrayDeque<Path>
+        def ahead = new ArrayDeque<Path>(found)
         while (ahead) {
-            def links = Files.find(ahead.pop(), depth, { one, about -> about.symbolicLink && Files.exists(one) })
-            links.map { link -> link.toRealPath() }.toList().findAll { real -> !found.any { one -> real.startsWith(one) } }.each { real ->
-                found << (Files.isDirectory(real) ? real : real.parent)
-                if (Files.isDirectory(real)) {
-                    ahead << real
+            def links = Files.find(ahead.pop(), depth, { one, about -> about.symbolicLink && Files.exists(one) }).toList()
+            links.collectMany { link -> places(link).tail() }.each { place ->
+                if (!found.any { one -> place.startsWith(one) }) {
+                    found << (Files.isDirectory(place) ? place : place.parent)
+                    if (Files.isDirectory(place)) {
+                        ahead << place
+                    }
                 }
             }
         }

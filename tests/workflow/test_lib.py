@@ -69,6 +69,18 @@ def damaged(lock: Path, age: float) -> Path:
     return lock
 
 
+def links(top: Path) -> Path:
+    """A folder of shards whose names are links: to links, by way of folders that are links, and itself one."""
+    for folder in ("real", "middle", "snapshot"):
+        (top / folder).mkdir(parents=True)
+    (top / "real" / "0.tar").touch()
+    (top / "way").symlink_to("real")
+    (top / "middle" / "0.tar").symlink_to(top / "way" / "0.tar")
+    (top / "snapshot" / "0.tar").symlink_to("../middle/0.tar")
+    (top / "current").symlink_to("snapshot")
+    return top / "current"
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lib")
@@ -87,6 +99,10 @@ def said(place: Path) -> dict[str, Any]:
     for value in (1, 1.0, "1", "1.00"):
         lib.ask(f"options {value!r}", "Options.of('DECIDE')", {"max_aspect": value, "min_side": 100})
 
+    current = links(place / "links")
+    lib.ask("mounted input", f"Mounts.ofInput('{current}')", apptainer={"enabled": True})
+    shard = f"0.tar\\t{current}/0.tar\\t1\\t2\\n"
+    lib.ask("mounted shard", f"Mounts.ofShards('{shard}')", apptainer={"enabled": True})
     inside = place / "links" / "reference"
     inside.mkdir(parents=True)
     shard = f"1.tar\\t{place}/links/1.tar\\t1\\t2\\n"
@@ -129,6 +145,14 @@ def test_a_number_is_one_option_however_it_is_written(said: dict[str, Any]) -> N
     """`pycurate run` makes 1.0 of --max-aspect 1; a task that is told so is the same to the cache."""
     told = {said[f"options {value!r}"] for value in (1, 1.0, "1", "1.00")}
     assert len(told) == 1 and "--min-side 100 --max-aspect 1" in told.pop()
+
+
+def test_a_container_sees_every_link_on_the_way_to_a_shard(place: Path, said: dict[str, Any]) -> None:
+    top = place / "links"
+    for name in ("mounted input", "mounted shard"):
+        mounts = said[name].split("-B ")
+        for folder in ("current", "middle", "way", "real"):
+            assert any(mount.startswith(f"'{top}/{folder}':") for mount in mounts), (name, folder)
 
 
 def test_a_reference_changes_nothing_of_what_embed_is_told(place: Path, said: dict[str, Any]) -> None:
