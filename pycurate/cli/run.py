@@ -72,7 +72,9 @@ def run(
         raise UsageError("Give the input shards, for example --input-path 'shards/*.tar'.")
     work_dir = Path(expanded(str(work_dir)))
     every = {one.name: one.default for one in run_parameters()} | chosen
-    trace = results_folder(every["outdir"] or default_of("outdir")) / "pipeline_info" / "trace.txt"
+    notes = results_folder(every["outdir"] or default_of("outdir")) / "pipeline_info"
+    saved = notes / "parameters.yaml"  # once the call was good, those of this run, wherever Nextflow's own notes are
+    earlier = _identity(saved)
     with TemporaryDirectory(prefix="pycurate-") as folder:
         file = Path(folder) / "parameters.yaml"
         file.write_text(parameter_file(chosen), encoding="utf-8")
@@ -84,13 +86,22 @@ def run(
         command += ["-profile", profile] if profile else []
         command += ["-resume"] if resume else []
         # Filters of the user's own may need what only DECIDE has; what they drop is counted when it has ended.
-        progress = Progress(work_dir, trace, Filtering.of(every | {"filter": None}), bool(every["dedup"]))
+        progress = Progress(work_dir, notes / "trace.txt", Filtering.of(every | {"filter": None}), bool(every["dedup"]))
         progress.disregard()
         status = _followed(command, {"PYCURATE_PARAMETERS": str(file)}, progress, ansi_log)
     if status:
-        again = "with --resume" if progress.accepted() else "again"
+        again = "again" if _identity(saved) in (None, earlier) else "with --resume"
         echo(f"The run stopped early; fix the cause, then run the same command {again}.")
         sys.exit(status)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What another file in its place does not have; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _followed(command: list[str], env: dict[str, str], progress: "Progress", ansi_log: bool | None) -> int:

@@ -78,13 +78,6 @@ class Progress:
         """Take the trace that lies there now for an earlier run's: this one's replaces it when its call was good."""
         self._earlier = self.trace.stat().st_ino if self.trace.exists() else None
 
-    def accepted(self) -> bool:
-        """Whether the call was good: then its trace is in place, and -resume goes on with what this run has done."""
-        try:
-            return self.trace.stat().st_ino != self._earlier
-        except OSError:
-            return False
-
     def hear(self, line: str) -> bool:
         """Take in a line that Nextflow said; False if it was about something else than the start of a task."""
         if not (match := LINE.match(line)):

@@ -98,12 +98,13 @@ class Broken:
 
 def test_a_run_that_fails_says_how_to_go_on(place: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
+    (tmp_path / "site.config").write_text("trace.file = 'notes/trace.txt'\n")  # which tells of refused calls, too
     own = ["--pixel-scorer", f"{tmp_path}/broken.py:Broken", "--no-aesthetic", "--no-nsfw"]
     for words, cause, again in (
         (["--input-path", "nowhere/*.tar"], f"there is no '{tmp_path}/nowhere'", "command again."),  # it did nothing
         (["--input-path", f"{place}/shards", *own], "no score today", "command with --resume."),
     ):
-        command = [PYCURATE, "run", *words, "--model-dir", str(place / "models")]
+        command = [PYCURATE, "run", *words, "--model-dir", str(place / "models"), "--site", "site.config"]
         done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
         assert done.returncode == 1
         assert cause in done.stdout and done.stdout.rstrip().endswith(again), done.stdout
