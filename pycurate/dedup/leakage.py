@@ -72,6 +72,7 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
     thresholds = thresholds_around(threshold)
     own = source.readable(["uid", "sha256"])
     contents = own["sha256"].to_numpy().astype("S64")
+    by_uid = pc.rank(own["uid"]).to_numpy()
     keys = _unit(embeddings.block(source.number, 0, own.num_rows))
     products = own.num_rows * keys.shape[1] * sum(embeddings.rows(other.number) for other in others)
     device = device_for(products, keys.shape[2])
@@ -93,6 +94,8 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
                     numbers = sample_numbers(other.number, rows[image]), sample_numbers(source.number, match)
                     similarity = embeddings.similarity(*numbers)
                     similarity[same[image] == contents[match]] = 1
+                    counts = _counting(image, similarity, by_uid[match], np.float32(thresholds[0]))
+                    image, match, similarity = image[counts], match[counts], similarity[counts]
                     matches = own["uid"].take(pa.array(match))
                 else:
                     image = np.arange(len(rows))
@@ -101,6 +104,21 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
                 columns = [pa.array([name] * len(image), pa.string()), *found, matches, similarity]
                 tables.append(pa.table(dict(zip(LEAKS.names, columns, strict=True))).cast(LEAKS))
     return pa.concat_tables(tables).replace_schema_metadata({"thresholds": json.dumps(thresholds)})
+
+
+def _counting(image: np.ndarray, similarity: np.ndarray, by_uid: np.ndarray, lowest: np.float32) -> np.ndarray:
+    """bool (n,): which matches are leaks: those of at least `lowest`, and the best of each image, whatever it is.
+
+    Args:
+        image: int64 (n,), ascending.
+        similarity: float32 (n,), of the image and its match.
+        by_uid: int (n,), the place of the match in the order of the uids, by which one of several as similar is chosen.
+        lowest: of the thresholds.
+    """
+    counts = similarity >= lowest
+    best_first = np.lexsort((by_uid, -similarity, image))
+    counts[best_first[np.diff(image, prepend=-1) > 0]] = True
+    return counts
 
 
 def write_leakage(results: Path) -> None:

@@ -94,6 +94,20 @@ def test_an_image_without_a_direction_leaks_at_no_threshold(tmp_path: Path, thre
     assert [one["leaked"] for one in counted(results)[0]["at"]] == [0, 0, 0]
 
 
+@pytest.mark.parametrize(("threshold", "rows"), [(0.9, 50), (0.5, 1 + 49 * 40)])
+def test_of_many_equally_like_below_all_thresholds_one_is_written(tmp_path: Path, threshold: float, rows: int) -> None:
+    """Where blank images are the nearest, or an image has no direction, which is as near to all."""
+    vectors = np.zeros((50 + 40, 2), np.float16)
+    vectors[1:50], vectors[50:] = [0.8, 0.6], [1, 0]
+    samples = Samples.of(vectors)
+    samples.content = np.arange(90)
+    old = write_set(tmp_path / "old", samples, [np.arange(50)])
+    source = Source(write_set(tmp_path / "new", samples, [np.arange(50, 90)]), "00000")
+    found = find_leaks(source, {"a": [Source(old, "00000", 1)]}, threshold)
+    first = min(samples.uid(i) for i in range(50, 90))
+    assert found.num_rows == rows and found["match"].to_pylist().count(first) == 50
+
+
 def test_an_input_without_readable_images_leaks_none(tmp_path: Path) -> None:
     samples = Samples.of(clustered(5, 8, 0), 0)
     old = write_set(tmp_path / "old", samples, [np.arange(5)])
