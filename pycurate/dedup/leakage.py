@@ -6,6 +6,7 @@ and SHA-256, so that none is missed. Float32 products find what may be near; wha
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -223,8 +224,8 @@ def _cosines(a: np.ndarray, b: np.ndarray, device: str | None) -> np.ndarray:
     """float32 (n, m) of unit vectors (n, views, dim) and (m, views, dim): see pycurate.dedup.vectors."""
     pairs = views_compared(a.shape[1], b.shape[1])
     if device is None:
-        return np.maximum.reduce([a[:, one] @ b[:, other].T for one, other in pairs])
+        return reduce(np.maximum, (a[:, one] @ b[:, other].T for one, other in pairs))  # a few at a time, not all
     import torch  # here, since it takes seconds to import
 
     x, y = (torch.from_numpy(vectors).to(device) for vectors in (a, b))
-    return torch.stack([x[:, one] @ y[:, other].T for one, other in pairs]).amax(dim=0).cpu().numpy()
+    return reduce(torch.maximum, (x[:, one] @ y[:, other].T for one, other in pairs)).cpu().numpy()

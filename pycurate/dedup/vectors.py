@@ -19,7 +19,7 @@ IEEE 754 leaves no choice in the product, root and quotient that follow.
 
 import resource
 from collections.abc import Mapping
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial, reduce
 from pathlib import Path
 from threading import Lock
 
@@ -167,7 +167,7 @@ class Embeddings:
         if max(len(rows), len(columns)) <= most and len(rows) * len(columns) <= SPARSE * len(a):
             x, y = self.take(rows), self.take(columns)
             views = views_compared(x.shape[1], y.shape[1])
-            best: np.ndarray = np.maximum.reduce([similarities(x[:, one], y[:, other]) for one, other in views])
+            best = reduce(np.maximum, (similarities(x[:, one], y[:, other]) for one, other in views))
             return best[i, j]
         result = np.empty(len(a), np.float32)
         for start in range(0, len(a), most):

@@ -1,6 +1,7 @@
 """Leakage is what a comparison of everything with everything finds, and joined with what was decided."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,20 @@ def test_of_many_equally_like_below_all_thresholds_one_is_written(tmp_path: Path
     found = find_leaks(source, {"a": [Source(old, "00000", 1)]}, threshold)
     first = min(samples.uid(i) for i in range(50, 90))
     assert found.num_rows == rows and found["match"].to_pylist().count(first) == 50
+
+
+def test_memory_does_not_grow_with_the_views(tmp_path: Path) -> None:
+    peaks = []
+    for views in (2, 8):
+        samples = Samples.of(np.random.default_rng(0).normal(size=(100 + 1500, views, 4)).astype(np.float16))
+        old = write_set(tmp_path / f"old{views}", samples, [np.arange(100)], "dedup_emb")
+        new = write_set(tmp_path / f"new{views}", samples, [np.arange(100, 1600)], "dedup_emb")
+        sets = {"a": [Source(old, "00000", 1, "dedup_emb")]}
+        tracemalloc.start()
+        find_leaks(Source(new, "00000", kind="dedup_emb"), sets, 1)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 def test_an_input_without_readable_images_leaks_none(tmp_path: Path) -> None:

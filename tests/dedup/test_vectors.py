@@ -1,6 +1,7 @@
 """Vectors as they are compared: of unit length, with cosines that are exact in any order."""
 
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -54,6 +55,19 @@ def test_vectors_that_recur_in_many_pairs_are_read_once(
     of_all = np.concatenate([similarity(vectors[a][:, :1], vectors[b]), similarity(vectors[a], vectors[b][:, :1])], 1)
     assert np.array_equal(embeddings.similarity(a, b), of_all.max(axis=1))
     assert sum(taken) == read
+
+
+def test_the_memory_of_a_comparison_does_not_grow_with_the_views(tmp_path: Path) -> None:
+    a, b = np.divmod(np.arange(200 * 200), 200)
+    peaks = []
+    for views in (2, 8):
+        np.save(tmp_path / "img_emb.npy", np.random.default_rng(0).normal(size=(200, views, 4)).astype(np.float16))
+        embeddings = Embeddings({0: tmp_path / "img_emb.npy"})
+        tracemalloc.start()
+        embeddings.similarity(a, b)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 @given(st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=8), max_size=5), st.integers(0, 20))
