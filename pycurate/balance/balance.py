@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from pycurate.balance.draw import drawn
 from pycurate.balance.words import read_words
@@ -95,5 +96,8 @@ def _by_captions(balance: Balance, sources: Sequence[Source], candidates: Candid
 
 
 def _captions(source: Source, rows: np.ndarray) -> list[str | None]:
-    captions: list[str | None] = source.readable(["caption"])["caption"].take(rows).to_pylist()
-    return captions
+    captions = source.readable(["caption"])["caption"]
+    wanted = np.zeros(len(captions), bool)
+    wanted[rows] = True
+    found: list[str | None] = captions.filter(pa.array(wanted)).to_pylist()  # to take them ends at 2 GiB
+    return found

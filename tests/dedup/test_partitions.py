@@ -1,6 +1,7 @@
 """The partitions of a set and of its references fit together, or are named."""
 
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -99,6 +100,24 @@ def write_decisions(folder: Path, samples: pa.Table, kept: np.ndarray, others: i
             uids = [f"{which:032x}" for which in range(10**6 + 5000 * other, 10**6 + 5000 * (other + 1))]
             shards = [shard.format(other)] * 5000
             decisions.add(pa.table({"uid": uids, "shard": shards, "kept": [True] * 5000}))
+
+
+def test_samples_in_order_are_not_sorted(tmp_path: Path) -> None:
+    """Which would copy them once more, and end the run where their captions take more than 2 GiB."""
+    write_set(tmp_path, Samples.of(np.eye(200, dtype=np.float16)), [np.arange(200)])
+    path, captions = path_of(tmp_path, "samples", "00000"), [None, *(f"{i:050000}" for i in range(200))]
+    set_columns(path, caption=captions)
+    source = Source(tmp_path, "00000")
+
+    def took(work: Callable[[], pa.Table]) -> int:
+        before = pa.default_memory_pool().total_bytes_allocated()
+        work()
+        return pa.default_memory_pool().total_bytes_allocated() - before
+
+    read, readable = partial(source.samples, ["caption", "row"]), partial(source.readable, ["caption"])
+    assert took(readable) - took(read) < 2.5 * 200 * 50_000  # 2 to leave out what is unreadable
+    write_table(path, read_table(path).take(np.random.default_rng(0).permutation(201)))
+    assert readable()["caption"].to_pylist() == captions[1:]
 
 
 def test_what_a_reference_kept_is_not_read_at_once(tmp_path: Path) -> None:
