@@ -19,7 +19,7 @@ from pycurate.dedup.vectors import sample_numbers, views_compared
 from pycurate.errors import TableError
 from pycurate.hardware import one_blas_thread
 from pycurate.results.layout import path_of, paths_of
-from pycurate.results.tables import DECISIONS, read_table, read_tables, stream, write_table
+from pycurate.results.tables import DECISIONS, read_table, read_tables, read_views, stream, write_table
 
 ROUNDING = 1e-4  # of float32 products of unit vectors, generously
 IMAGES = 256  # of a set that are compared at a time
@@ -65,22 +65,26 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
     """LEAKS of one partition: of each image of each set, all matches that reach the lowest threshold, and the best.
 
     `sets` names their partitions, each set with another `reference`. The table's metadata states the thresholds.
-    Raises TableError if the sets were embedded by another encoder.
+    Raises TableError if the sets were embedded by another encoder, have embeddings of another shape, or not one per
+    readable sample.
     """
     others = [other for those in sets.values() for other in those]
     check_encoder([source, *others])
     embeddings = embeddings_of([source, *others])
+    views, dim = embeddings.shape
     thresholds = thresholds_around(threshold)
     own = source.readable(["uid", "sha256"])
     contents = own["sha256"].to_numpy().astype("S64")
     by_uid = pc.rank(own["uid"]).to_numpy()
+    read_views(source.embeddings, own.num_rows)  # of each of them
     keys = _unit(embeddings.block(source.number, 0, own.num_rows))
-    products = own.num_rows * keys.shape[1] * sum(embeddings.rows(other.number) for other in others)
-    device = device_for(products, keys.shape[2])
+    products = own.num_rows * views * sum(embeddings.rows(other.number) for other in others)
+    device = device_for(products, dim)
     tables = [LEAKS.empty_table()]
     for name, those in sets.items():
         for other in those:
             images = other.readable(["uid", "shard", "key", "sha256"])
+            read_views(other.embeddings, images.num_rows)
             for start in range(0, images.num_rows, IMAGES):
                 block = images.slice(start, IMAGES)
                 rows = np.arange(start, start + block.num_rows)

@@ -109,6 +109,14 @@ def test_of_many_equally_like_below_all_thresholds_one_is_written(tmp_path: Path
     assert found.num_rows == rows and found["match"].to_pylist().count(first) == 50
 
 
+def test_a_set_of_other_embeddings_is_refused(tmp_path: Path) -> None:
+    """Though no table says by which encoder they were made."""
+    old = write_set(tmp_path / "old", Samples.of(clustered(5, 16, 0)), [np.arange(5)])
+    new = write_set(tmp_path / "new", Samples.of(clustered(5, 8, 0)), [np.arange(5)])
+    with pytest.raises(TableError, match=r"different dimensions \(\[8, 16\]\)"):
+        find_leaks(Source(new, "00000"), {"a": [Source(old, "00000", 1)]}, 0.9)
+
+
 def test_memory_does_not_grow_with_the_views(tmp_path: Path) -> None:
     peaks = []
     for views in (2, 8):

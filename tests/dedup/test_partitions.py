@@ -83,6 +83,10 @@ def test_embeddings_that_do_not_fit_their_samples_are_named(kind: str, tmp_path:
         np.save(file, BAD[kind](rows), allow_pickle=True)
     told = said("dedup", "pairs", "--results", tmp_path, "--dedup-threshold", "0.9", code=1)
     assert str(path) in told and "Traceback" not in told
+    other = write_set(tmp_path / "other", samples, [np.arange(60)])
+    for results, named in ((tmp_path, other), (other, tmp_path)):
+        told = said("dedup", "leakage", "--results", results, "--leakage", f"a={named}", code=1)
+        assert str(path) in told and "Traceback" not in told
     table = read_table(path_of(tmp_path, "samples", "00001"))
     uids = table.filter(table["row"].is_valid())["uid"].to_pylist()
     with pytest.raises(TableError, match="img_emb_00001"):
