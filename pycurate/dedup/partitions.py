@@ -124,19 +124,23 @@ class Source:
 
 
 def sources_of(
-    results: Path, references: Sequence[Path] = (), by: str = "samples", kind: str | None = None
+    results: Path,
+    references: Sequence[Path] = (),
+    by: str = "samples",
+    kind: str | None = None,
+    option: str = "--reference",
 ) -> list[Source]:
     """The partitions of a folder that stages share, then those of its reference sets, in order.
 
     `by` names the files that tell which there are, `kind` the embeddings that are compared, in the references too: by
-    default what `results` holds (pycurate.results.layout.compared).
+    default what `results` holds (pycurate.results.layout.compared). `option` is the one that names the references.
 
     Raises UsageError if `results` are among their own references, or these are too many; TableError if one of the
     folders has no partitions, or not all of them (see `pycurate.dedup.sets`).
     """
     for folder in references:
         if folder.resolve() == results.resolve():
-            raise UsageError(f"--reference {folder}: these are the results themselves; give those of another run.")
+            raise UsageError(f"{option}: {folder} holds the results themselves; give those of another run.")
     check_count(len(references), "reference")
     kind = kind or compared(results)
     folders = enumerate([results, *references])

@@ -42,7 +42,8 @@ def gather_targets(results: Path, wanted: Wanted, tower: TextTower | None) -> No
 
     `tower` embeds the prompts of concepts by words. Of a folder with decisions the kept images count, of another all
     readable ones. Raises TableError if `results` has no samples; a folder has no image, lacks tables, or was embedded
-    by another encoder than the input; or captions are to be compared and none has an embedding.
+    by another encoder than the input; or captions are to be compared and none has an embedding; UsageError if a folder
+    is `results` itself.
     """
     numbers(results, "samples")  # prompts by themselves would not look for them
     similar = {name: _images(results, "--similar", name, folder) for name, folder in wanted.similar.items()}
@@ -79,21 +80,20 @@ def compare_partition(results: Path, number: str, targets: Targets) -> None:
 
 def _images(results: Path, option: str, name: str, folder: str) -> np.ndarray:
     """float (n, dim): the embeddings of a set's images that count, each once."""
+    option = f"{option} {name}"
     try:
-        sources = [source for source in sources_of(results, [Path(folder)], kind="img_emb") if source.reference]
-        one_encoder(
-            [(one.results, one.name, one.reference > 0) for one in (*sources_of(results, kind="img_emb"), *sources)],
-            "img_emb",
-        )
+        both = sources_of(results, [Path(folder)], kind="img_emb", option=option)
+        sources = [source for source in both if source.reference]
+        one_encoder([(one.results, one.name, one.reference > 0) for one in both], "img_emb")
     except TableError as error:
-        raise TableError(f"{option} {name}: {error}") from error
+        raise TableError(f"{option}: {error}") from error
     parts = []
     for source in sources:
         samples = source.readable(["uid", "shard"])
         parts.append(np.asarray(read_embeddings(source.embeddings, samples.num_rows))[source.chosen(samples)])
     vectors = np.concatenate(parts)
     if not len(vectors):
-        raise TableError(f"{option} {name}: {folder} has no readable image that counts; name a folder with images.")
+        raise TableError(f"{option}: {folder} has no readable image that counts; name a folder with images.")
     return vectors
 
 

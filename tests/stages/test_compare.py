@@ -195,6 +195,9 @@ def test_a_call_that_has_nothing_to_compare_fails(tmp_path: Path) -> None:
         assert "holds no samples files; run the stage that writes them first." in said
     assert not path_of(tmp_path / "empty", "targets").exists()
     assert "give --similar" in call(tmp_path / "striped", "compare", "targets", *models, code=2)
+    for option in ("--similar", "--concept"):
+        said = call(tmp_path / "striped", "compare", "targets", *models, option, "x=../striped", code=2)
+        assert f"{option} x: ../striped holds the results themselves" in said and "--reference" not in said
 
 
 def test_words_are_embedded_by_the_weights_that_embedded_the_images(tmp_path: Path) -> None:
