@@ -126,32 +126,46 @@ def _counting(image: np.ndarray, similarity: np.ndarray, by_uid: np.ndarray, low
     return counts
 
 
-def write_leakage(results: Path) -> None:
+def write_leakage(results: Path, partitions: Sequence[str]) -> None:
     """Leave leakage.parquet (LEAKAGE) in `results`, a row per image of the sets, from what DEDUP and DECIDE left.
 
-    Without leaks there is none. Its metadata states the thresholds. Raises TableError if leaks name images that the
-    decisions do not.
+    `partitions` are the numbers of those of the input. Without leaks there is none. Its metadata states the thresholds.
+    Raises TableError if leaks of a partition are missing, were sought at other thresholds than those of another, or
+    name images that the decisions do not.
     """
     path_of(results, "leakage").unlink(missing_ok=True)
     if not (numbers := paths_of(results, "leaks")):
         return
+    if missing := [number for number in partitions if number not in numbers]:
+        raise TableError(
+            f"Leaks were not sought in {len(missing)} of {len(partitions)} partitions, the first of which is "
+            f"{missing[0]}; run dedup.py leakage for all of them."
+        )
     metadata = read_table(next(iter(numbers.values()))).schema.metadata
-    best, kept = _gathered(results, np.float32(json.loads(metadata[b"thresholds"])[0]))
+    best, kept = _gathered(results, metadata)
     of = pc.index_in(_name(best), value_set=_name(kept))
     best = best.append_column("kept_match", kept["match"].take(of))
     best = best.append_column("kept_similarity", kept["similarity"].take(of))
     write_table(path_of(results, "leakage"), best.select(LEAKAGE.names).cast(LEAKAGE).replace_schema_metadata(metadata))
 
 
-def _gathered(results: Path, lowest: np.float32) -> tuple[pa.Table, pa.Table]:
-    """Of each image the best leak, with what was decided about it; and the best that was kept, of at least `lowest`.
+def _gathered(results: Path, metadata: Mapping[bytes, bytes]) -> tuple[pa.Table, pa.Table]:
+    """Of each image the best leak, with what was decided about it; and the best that was kept, if it is like enough.
+
+    `metadata`, which each table has to have, state from which similarity on it is.
 
     Partitions come one after the other, and what is no better than what came before is let go. Each has a leak of
     each image, so they are many; where a set and the input have many images that are alike, they are the product.
     """
+    lowest = np.float32(json.loads(metadata[b"thresholds"])[0])
     decisions = _Decisions(results)
     best, kept = _Best(), _Best()
     for number, table in read_tables(results, "leaks"):
+        if table.schema.metadata != metadata:
+            raise TableError(
+                f"Leaks were sought in partition {number} at other thresholds than in those before it; "
+                "run dedup.py leakage again for all of them."
+            )
         table = table.cast(LEAKS)
         known = decisions.about(pc.unique(table["match"]).drop_null(), number)
         place = pc.index_in(table["match"], value_set=known["uid"])

@@ -129,7 +129,7 @@ def decide(results: Path, sources: Sequence[Source], filtering: Filtering, layou
             part = plan.add(part, samples) if plan else part
             decisions.add(part)
             uids.add(samples, part["kept"])
-    write_leakage(results)
+    write_leakage(results, [source.name for source in new])
     references = {source.reference: str(source.results.resolve()) for source in sources if found and source.reference}
     search = found[1].facts() if found else None
     combined = tuple(scored.made)

@@ -117,6 +117,22 @@ def test_a_set_of_other_embeddings_is_refused(tmp_path: Path) -> None:
         find_leaks(Source(new, "00000"), {"a": [Source(old, "00000", 1)]}, 0.9)
 
 
+def test_leaks_of_some_partitions_or_of_two_thresholds_are_refused(tmp_path: Path) -> None:
+    """As where one of several tasks failed, or was not run again with the others."""
+    samples = Samples.of(clustered(15, 8, 0))
+    sets = {"a": [Source(write_set(tmp_path / "old", samples, [np.arange(5)]), "00000", 1)]}
+    results = write_set(tmp_path / "new", samples, [np.arange(5, 10), np.arange(10, 15)])
+    first, second = sources_of(results)
+    write_table(path_of(results, "leaks", "00000"), find_leaks(first, sets, 0.9))
+    with pytest.raises(TableError, match="not sought in 1 of 2 partitions, the first of which is 00001"):
+        decide(results, [first, second], Filtering(), None, dedup=False)
+    write_table(path_of(results, "leaks", "00001"), find_leaks(second, sets, 0.8))
+    with pytest.raises(TableError, match="in partition 00001 at other thresholds"):
+        decide(results, [first, second], Filtering(), None, dedup=False)
+    write_table(path_of(results, "leaks", "00001"), find_leaks(second, sets, 0.9))
+    assert decide(results, [first, second], Filtering(), None, dedup=False).num_rows == 12
+
+
 def test_memory_does_not_grow_with_the_views(tmp_path: Path) -> None:
     peaks = []
     for views in (2, 8):
@@ -168,7 +184,7 @@ def test_memory_does_not_grow_with_the_partitions(tmp_path: Path, monkeypatch: p
         decisions.append(pa.table([facts.get(name, nothing[at]) for at, name in enumerate(DECISIONS.names)], DECISIONS))
         if partition in (5, 23):
             write_parts(path_of(tmp_path, "decisions"), decisions)
-            peaks.append(peak(lambda: write_leakage(tmp_path)))
+            peaks.append(peak(lambda: write_leakage(tmp_path, [])))
     table = read_table(path_of(tmp_path, "leakage"))
     assert table["image"].to_pylist() == uids[0]
     assert np.array_equal(table["similarity"].to_numpy(), best)
@@ -177,4 +193,4 @@ def test_memory_does_not_grow_with_the_partitions(tmp_path: Path, monkeypatch: p
 
     write_parts(path_of(tmp_path, "decisions"), decisions[:-1])
     with pytest.raises(TableError, match="3000 images that leaked from partition 00023 are in no decision"):
-        write_leakage(tmp_path)
+        write_leakage(tmp_path, [])
