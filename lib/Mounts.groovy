@@ -42,11 +42,17 @@ class Mounts {
         config?.isEnabled() ? config.engine : null
     }
 
-    /** The paths in a list of shards, as pycurate/shards/listing.py reads it, which says what is wrong with a list. */
+    /** The paths in a list of shards, as pycurate/shards/listing.py reads it, which says what is wrong with a list; none of what is no text. */
     private static List<Path> listed(Path listing) {
-        def text = new String(Files.readAllBytes(listing), 'UTF-8') - ~/^\uFEFF/ // without a byte order mark
-        def lines = text.readLines()*.trim()
-        lines.findAll { line -> line && !line.startsWith('#') && !Stores.isAddress(line) }.collect { line -> listing.resolveSibling(line) }
+        try {
+            Files.lines(listing).withCloseable { lines ->
+                def entries = lines.toList()*.replaceFirst(/^\uFEFF/, '')*.trim() // without a byte order mark
+                entries.findAll { line -> line && !line.startsWith('#') && !Stores.isAddress(line) }.collect { line -> listing.resolveSibling(line) }
+            }
+        }
+        catch (UncheckedIOException ignored) {
+            []
+        }
     }
 
     private static boolean strict() {

@@ -109,6 +109,10 @@ def said(place: Path) -> dict[str, Any]:
     for name, given in (("alone", {}), ("beside a reference", {"dedup": True, "reference": str(inside)})):
         lib.ask(name, f"Mounts.ofShards('{shard}')", given, podman={"enabled": True})
 
+    (place / "list.txt").write_text(f"\ufeff# mine\n{current}/0.tar\n\ns3://a/b.tar\n")
+    (place / "shard.tar.gz").write_bytes(b"\x1f\x8b\xff" * 99)
+    for name in ("list.txt", "shard.tar.gz"):
+        lib.ask(name, f"Mounts.ofInput('{place}/{name}')", apptainer={"enabled": True})
     whole = task_folder(place, "stats.json", '{"readable": 3}')
     cut = task_folder(place, "times/SCORE_00000.json", '{"files": [{"name": "a"')
     lib.ask("whole", f"Tables.readable(java.nio.file.Path.of('{whole}'))")
@@ -149,10 +153,11 @@ def test_a_number_is_one_option_however_it_is_written(said: dict[str, Any]) -> N
 
 def test_a_container_sees_every_link_on_the_way_to_a_shard(place: Path, said: dict[str, Any]) -> None:
     top = place / "links"
-    for name in ("mounted input", "mounted shard"):
+    for name in ("mounted input", "mounted shard", "list.txt"):
         mounts = said[name].split("-B ")
         for folder in ("current", "middle", "way", "real"):
             assert any(mount.startswith(f"'{top}/{folder}':") for mount in mounts), (name, folder)
+    assert said["shard.tar.gz"] == f"-B '{place}':'{place}':ro"  # it is no list, as PARTITION says
 
 
 def test_a_reference_changes_nothing_of_what_embed_is_told(place: Path, said: dict[str, Any]) -> None:
