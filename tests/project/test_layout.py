@@ -65,7 +65,6 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     # Parts of the copy of a shard, which must be byte-equal as a whole.
     "shards/copy.py": "stages/test_write.py",
     "shards/intact.py": "stages/test_write.py",
-    "shards/output.py": "stages/test_write.py",
 }
 MIRRORED = {
     path.relative_to(TESTS).as_posix()

@@ -3,11 +3,13 @@
 import functools
 import hashlib
 import io
+import json
 import os
 import resource
 import shutil
 import subprocess
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +103,14 @@ def test_tars_open_with_webdataset_and_fill_in_order(root: Path, tmp_path: Path)
     rows = pq.read_table(tars[1].with_suffix(".parquet"))
     assert rows.column_names == ["uid", "shard", "key", "aesthetic"]
     assert list(zip(rows["shard"].to_pylist(), rows["key"].to_pylist(), strict=True)) == ALL[3:]
-    assert (tars[1].parent / "00001_stats.json").is_file()
+    written = tars[1].read_bytes()
+    assert len(written) % 10240 == 0  # as tar pads it
+    assert json.loads((tars[1].parent / "00001_stats.json").read_text()) == {
+        "samples": 4,
+        "bytes": len(written),
+        "sha256": hashlib.sha256(written).hexdigest(),
+        "from_shards": Counter(shard for shard, _ in ALL[3:]),
+    }
 
 
 def test_equal_input_gives_equal_bytes_however_the_work_is_split(root: Path, tmp_path: Path) -> None:
