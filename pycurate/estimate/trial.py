@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -279,7 +280,7 @@ def tops(scores: pa.Table) -> dict[str, dict[str, float]]:
     for score in (score for score in scores.column_names if score != "uid" and not score.endswith("_raw")):
         values = scores[score].to_numpy()
         values = np.sort(values[~np.isnan(values)])[::-1]
-        counts = {share: Top.of(f"{score}={share}").count(len(values)) for share in SHARES}
+        counts = {share: Top(score, Decimal(share)).count(len(values)) for share in SHARES}
         levels = {share: shortest(values[count - 1]) for share, count in counts.items() if count}
         found |= {score: levels} if levels else {}
     return found

@@ -84,6 +84,13 @@ def test_what_the_usual_thresholds_keep() -> None:
 def test_what_a_share_of_the_best_comes_to() -> None:
     values = np.random.default_rng(0).permutation(1000).astype(np.float32) / 1000
     scores = pa.table(
-        {"uid": ["x"] * 1000, "aesthetic": values, "aesthetic_raw": values, "none": np.full(1000, np.nan)}
+        {
+            "uid": ["x"] * 1000,
+            "aesthetic": values,
+            "aesthetic_raw": values,
+            "none": np.full(1000, np.nan),
+            "a=b": values,
+        }
     )
-    assert tops(scores) == {"aesthetic": {"0.1": 0.9, "0.3": 0.7, "0.5": 0.5}}
+    levels = {"0.1": 0.9, "0.3": 0.7, "0.5": 0.5}
+    assert tops(scores) == {"aesthetic": levels, "a=b": levels}
