@@ -1,7 +1,7 @@
 """Precision by threshold, with its interval, from the answers to a sheet."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,15 +61,27 @@ def thresholds_of(sheet: Sheet) -> list[float]:
     None of them reaches beyond the items: of images further down nothing was asked.
     """
     values = np.sort(sheet.values.astype(np.float64))
-    spread = max(values[-1] - values[0], 1e-9)
-    decimals = max(2, math.ceil(1 - math.log10(spread)))  # ten steps at least between the lowest and the highest
-    stricter = np.ceil if sheet.keeps.above else np.floor
-    rounded = (stricter(values * 10**decimals) / 10**decimals).round(decimals)
+    rounded = _rounded(values, np.ceil if sheet.keeps.above else np.floor)
     by_count = np.linspace(0, len(rounded) - 1, ROWS).round().astype(int)
     by_value = np.searchsorted(rounded, np.linspace(rounded[0], rounded[-1], ROWS))
     own = [] if sheet.threshold is None else [sheet.threshold]
     every = sorted({*rounded[by_count].tolist(), *rounded[by_value].tolist(), *own})
     return [threshold for threshold in every if sheet.inside(threshold).any()]
+
+
+def _rounded(values: np.ndarray, stricter: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Round numbers for float64 (n,), ascending and of float32: the nearest where it is the same in float32, else the
+    next that is `stricter`.
+
+    They make ten steps at least between the lowest and the highest, and are 0 for none but 0: of some scores, such as
+    probabilities, most are less than a thousandth of the highest.
+    """
+    spread = max(values[-1] - values[0], 1e-9)
+    sizes = np.abs(np.where(values, values, 1))
+    scale = 10 ** np.ceil(-np.log10(sizes)).clip(min=max(2, math.ceil(1 - math.log10(spread))))
+    nearest = np.rint(values * scale) / scale
+    same = nearest.astype(np.float32) == values.astype(np.float32)
+    return np.where(same, nearest, stricter(values * scale) / scale)
 
 
 def _point(sheet: Sheet, answers: np.ndarray, threshold: float) -> Point:

@@ -11,6 +11,7 @@ from pycurate.review.calibration.pairs import pair_bands
 from pycurate.review.calibration.precision import Point, curve, loosest, thresholds_of
 from pycurate.review.calibration.scores import score_bands
 from pycurate.review.calibration.sheet import Band, Item, Sheet
+from pycurate.text import exactly
 
 SEEDS = 100
 COVERED = 93  # of them, at least
@@ -149,6 +150,24 @@ def test_thresholds_reach_no_further_than_the_items(keeps: Side, spread: float) 
     assert 5 < len(found) <= 21 and found == sorted(found) and run in found
     assert all(sheet.inside(threshold).any() for threshold in found)
     assert all(sheet.values.min() <= threshold <= sheet.values.max() for threshold in set(found) - {run})
+
+
+@pytest.mark.parametrize("keeps", [Side.AT_LEAST, Side.BELOW])
+@pytest.mark.parametrize("scale", [1.0, 1e-12])
+def test_thresholds_are_closest_where_most_items_are_however_small_these(keeps: Side, scale: float) -> None:
+    """Scores such as probabilities, most of which are far below the highest."""
+    values = scale * np.exp(-12 * np.random.default_rng(2).random(200))
+    sheet = Sheet("", "s", keeps, None, (Band(200, 200, 200),), tuple(Item(("a",), one, 0) for one in values.tolist()))
+    found = thresholds_of(sheet)
+    assert len(exactly(found[0])) < 8 and found == sorted(found)
+    shares = [0.0, *sorted(sheet.inside(threshold).mean() for threshold in found), 1.0]
+    assert max(np.diff(shares)) < 0.2
+
+
+def test_each_of_a_few_scores_is_a_threshold() -> None:
+    """As a person would write it, though float32 has a number just above it."""
+    items = tuple(Item(("a",), float(np.float32(level / 10)), 0) for level in range(1, 6))
+    assert thresholds_of(Sheet("", "s", Side.AT_LEAST, None, (Band(5, 5, 5),), items)) == [0.1, 0.2, 0.3, 0.4, 0.5]
 
 
 def test_a_precision_that_is_just_reached_is_reached() -> None:
