@@ -68,6 +68,11 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
+def rate(per_second: float) -> str:
+    """How many of something a second, such as 4,120, 28.5 or 0.012."""
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them, such as 3 h 05 min, 2 min 10 s or 4.2 s."""
     if seconds < 59.95:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from terminals import ALL, harmless
 
-from pycurate.text import duration, pad, printable, shortest
+from pycurate.text import duration, pad, printable, rate, shortest
 
 
 def test_every_code_point_that_steers_or_is_not_seen_is_escaped() -> None:
@@ -30,6 +30,11 @@ def test_a_text_is_escaped_once_and_on_one_line(text: str) -> None:
 def test_seconds_are_rounded_before_their_unit_is_chosen() -> None:
     spans = {4.24: "4.2 s", 59.94: "59.9 s", 59.96: "1 min 00 s", 119.6: "2 min 00 s", 3599.6: "1 h 00 min"}
     assert {seconds: duration(seconds) for seconds in spans} == spans
+
+
+def test_a_rate_has_no_exponent() -> None:
+    rates = {0.0123: "0.0123", 28.51: "28.5", 99.96: "100", 412.3: "412", 4123.4: "4,123", 1234567.8: "1,234,568"}
+    assert {each: rate(each) for each in rates} == rates
 
 
 @given(st.floats(width=32, allow_nan=False))

@@ -13,7 +13,7 @@ from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.hardware import cores
 from pycurate.models.selection import ModelSelection
-from pycurate.text import duration, size
+from pycurate.text import duration, rate, size
 
 if TYPE_CHECKING:  # what these import takes seconds, and --help does without
     from pycurate.estimate.plan import Disk, Estimate, Times, Workload
@@ -71,8 +71,8 @@ def estimate(
     each = cores() / _gpus_here()
     threshold = dedup_threshold_of(models.encoders.get("dedup_emb", models.encoders["img_emb"])) or 0.0
     if images_per_second is not None:
-        rate = Interval(images_per_second, images_per_second, images_per_second)
-        machine = Machine(rate, dim_of(models), each, models.dedup_views, threshold=threshold)
+        given = Interval(images_per_second, images_per_second, images_per_second)
+        machine = Machine(given, dim_of(models), each, models.dedup_views, threshold=threshold)
     else:
         try:
             trial = try_out(held.counts, models, defaults.batch_size, seconds)
@@ -129,16 +129,16 @@ def _input(plan: "Estimate") -> Iterator[str]:
 
 
 def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
-    trial, rate = plan.machine.trial, plan.machine.rate
+    trial, pace = plan.machine.trial, plan.machine.rate
     if missing:
         yield f"No trial: {missing}"
-    elif rate and not trial:
-        yield f"Rate: {rate.value:g} images/s, as given; without a trial, so task start-up is not included"
-    if rate and trial:
+    elif pace and not trial:
+        yield f"Rate: {pace.value:g} images/s, as given; without a trial, so task start-up is not included"
+    if pace and trial:
         yield f"Trial of {trial.images:,} images on {trial.device}"
         yield (
-            f"  EMBED     {rate.value:.3g} images/s ({rate.low:.3g} to {rate.high:.3g} in {len(trial.rates)} runs), "
-            f"{trial.embed_start:.1f} s to start a task"
+            f"  EMBED     {rate(pace.value)} images/s ({rate(pace.low)} to {rate(pace.high)} in "
+            f"{len(trial.rates)} runs), {trial.embed_start:.1f} s to start a task"
         )
         gpu = size(trial.gpu_memory) + " (torch)" if trial.gpu_memory is not None else "not measured, no GPU found"
         yield f"  memory    {size(trial.memory)} peak; GPU: {gpu}"
@@ -157,7 +157,7 @@ def _tasks(plan: "Estimate") -> Iterator[str]:
 
     yield f"EMBED tasks: {_task(plan.tasks)}"
     if plan.minutes_tasks and plan.machine.rate:
-        option = f"--partition_minutes {MINUTES} --images_per_second {plan.machine.rate.value:.3g}"
+        option = f"--partition_minutes {MINUTES} --images_per_second {float(f'{plan.machine.rate.value:.3g}'):g}"
         yield f"  {option} would give {_task(plan.minutes_tasks)}"
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from pycurate.errors import PycurateError
 from pycurate.nextflow.progress import Progress, Tasks
 from pycurate.results.reasons import KEPT, in_order
-from pycurate.text import duration, printable
+from pycurate.text import duration, printable, rate
 
 EVERY = 60.0  # seconds between two plain lines about a stage that is at work
 
@@ -154,8 +154,8 @@ def remarks(name: str, tasks: Tasks, progress: Progress) -> list[str]:
     """What else is to be said of a stage, the most important first."""
     left = tasks.seconds_left()
     found = [f"{duration(left)} left"] if left else []
-    if name == "EMBED" and (rate := progress.rate()) and not tasks.finished:
-        found.append(f"{rate:.3g} images/s")
+    if name == "EMBED" and (images := progress.rate()) and not tasks.finished:
+        found.append(f"{rate(images)} images/s")
     return found + ([f"{tasks.cached} cached"] if tasks.cached else [])
 
 

@@ -14,7 +14,7 @@ from pycurate.report.sliders import Axis, Sliders
 from pycurate.report.summary import Histogram
 from pycurate.results.criteria import Criteria
 from pycurate.results.reasons import in_order, label, title
-from pycurate.text import duration, number, share, size
+from pycurate.text import duration, number, rate, share, size
 
 VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
 CAPTION = 300  # characters shown
@@ -69,7 +69,8 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "share": share, "duration": duration, "size": size, "score": score}
+    said = {"number": number, "share": share, "duration": duration, "rate": rate, "size": size, "score": score}
+    environment.filters |= said
     style, script = ((TEMPLATE / f"report.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js"))
     return environment.get_template("report.html").render(
         facts=facts,

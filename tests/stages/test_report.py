@@ -74,6 +74,7 @@ def test_examples_of_an_earlier_decision_are_refused(tmp_path: Path) -> None:
 def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> None:
     write_cost(results, "EMBED", "00000", 58.0, 2 << 30)
     write_cost(results, "EMBED", "00001", 62.0, 1 << 30)
+    write_cost(results, "SCORE", "00000", 0.01, 1 << 30)
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "head.pth").write_bytes(b"abc")
     decide_by(results, Filtering(aesthetic_threshold=0.5))
@@ -82,8 +83,10 @@ def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> No
     facts = json.loads((results / "summary.json").read_text())
     assert facts["thresholds"] == {"aesthetic": 0.5, "dedup": 0.9}
     assert facts["weights"] == {"head.pth": hashlib.sha256(b"abc").hexdigest()}
-    assert [stage["name"] for stage in facts["stages"]] == ["EMBED"]
+    assert [stage["name"] for stage in facts["stages"]] == ["EMBED", "SCORE"]
     page = (results / "report.html").read_text()
-    for text in ("60 inputs = 30 kept + 30 dropped", "2 min 00 s", hashlib.sha256(b"abc").hexdigest(), "not_an_image"):
+    digest = hashlib.sha256(b"abc").hexdigest()
+    rates = "<td>0.5</td>", "<td>6,000</td>"  # of 60 samples in 120 and in 0.01 seconds
+    for text in ("60 inputs = 30 kept + 30 dropped", "2 min 00 s", digest, "not_an_image", *rates):
         assert text in page
     assert "No images" in page and "data:image" not in page  # nothing was chosen
