@@ -126,5 +126,5 @@ def _choice(sheet: "Sheet", points: Sequence["Point"], precision: float) -> Iter
     else:
         yield f"No threshold has its whole interval at or above {precision:g}; that takes more answers (--pairs)."
     chosen = (sure or likely).threshold
-    option = option_of(sheet.score, chosen) if sheet.score else f"--dedup_threshold {exactly(chosen)}"
+    option = option_of(sheet.score, sheet.keeps, chosen) if sheet.score else f"--dedup_threshold {exactly(chosen)}"
     yield f"To use {exactly(chosen)}, repeat the run with {option} and -resume; nothing is embedded again."

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from report_run import THRESHOLDS, make_run, standard_rows
+from report_run import THRESHOLDS, decide_by, make_run, standard_rows
 
 from pycurate.cli.main import main
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
+from pycurate.filters.filtering import Filtering
 from pycurate.stages.dedup import find_pairs
 from pycurate.stages.report import Setup, write_report
 
@@ -77,6 +78,17 @@ def test_scores(searched: Path, tmp_path: Path, score: str, above: bool, option:
     for threshold, cells in table.items():
         kept = sum((value >= threshold) if above else (value < threshold) for value in values)
         assert abs(int(cells[0]) - kept) <= 1
+
+
+def test_the_option_keeps_the_side_that_was_judged(tmp_path: Path) -> None:
+    """Of a score that the run kept the upper side of, by an option beside its own."""
+    results = make_run(tmp_path, standard_rows())
+    decide_by(results, Filtering(min_score=("nsfw=0.2",)))
+    write_report(results, Setup())
+    page = tmp_path / "page.html"
+    call(results, "--score", "nsfw", "--page", page)
+    done = call(results, "--answers", answered(page, 0.6), "--precision", 1)
+    assert "nsfw at least" in done.output and "with --min_score nsfw=0." in done.output, done.output
 
 
 def test_what_it_refuses(searched: Path, tmp_path: Path) -> None:

@@ -62,9 +62,9 @@ def side_of(score: str) -> Side:
     return next((kind.keeps for kind in FILTERS.values() if kind.column == score), Side.AT_LEAST)
 
 
-def option_of(score: str, threshold: float) -> str:
-    """The parameter of the workflow that filters by the score, with this threshold."""
-    name = next((name for name, kind in FILTERS.items() if kind.column == score), None)
+def option_of(score: str, keeps: Side, threshold: float) -> str:
+    """The parameter of the workflow that keeps this side of the threshold on the score."""
+    name = next((name for name, kind in FILTERS.items() if (kind.column, kind.keeps) == (score, keeps)), None)
     return f"--{name} {exactly(threshold)}" if name else f"--min_score {score}={exactly(threshold)}"
 
 
