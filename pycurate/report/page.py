@@ -93,7 +93,8 @@ class Examples:
     def __init__(self, facts: dict[str, Any], rows: list[dict[str, Any]], pictures: dict[str, str]) -> None:
         self.pictures = pictures
         self.filters = [rule["reason"] for rule in facts["filters"]]
-        self.veiled_from = min(VEILED, facts["thresholds"].get("nsfw", VEILED))
+        self.thresholds = facts["thresholds"]
+        self.veiled_from = min(VEILED, self.thresholds.get("nsfw", VEILED))
         self.parts: dict[tuple[str, str], dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
             self.parts[row["section"], row["name"]][row["part"]].append(row)
@@ -107,7 +108,8 @@ class Examples:
 
     def sides(self, score: str) -> list[Row]:
         """The pictures nearest to the score's threshold, below it and from it on."""
-        titles = {0: "Just below the threshold", 1: "At the threshold and just above"}
+        threshold = self.thresholds.get(score)
+        titles = {0: f"Just below the threshold of {threshold}", 1: f"At the threshold of {threshold} and just above"}
         return [
             Row(titles[side], [self._picture(row, score) for row in rows])
             for side, rows in self.parts["threshold", score].items()

@@ -1,5 +1,6 @@
 """The report shows what became of each concept, and whether it was shifted."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def test_a_concept_that_a_filter_shifts_is_seen(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"dogs=1.*low, even, none|'low.*NUMBER"):
             decide(tmp_path, sources_of(tmp_path), replace(again, concept_threshold=(text,)), None, dedup=False)
     page = (tmp_path / "report.html").read_text()
-    assert "<h2" in page and "Concepts" in page and "14.2 % to 40.2 %" in page
+    assert "14.2 % to 40.2 %" in page and "At the threshold of 0.234375 and just above" in page
+    assert {*re.findall(r'<section id="(\w+)"', page)} == {*re.findall(r'<a href="#(\w+)"', page)} - {"main"}
 
 
 @pytest.mark.parametrize("kept", [0, 1])

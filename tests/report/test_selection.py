@@ -44,7 +44,7 @@ def test_the_threshold_that_the_best_came_to_is_stated(tmp_path: Path, least: fl
     assert facts["advice"] == []  # that a rank drops much is what was asked for
     page = (tmp_path / "report.html").read_text()
     assert all(sentence in page for sentence in (by_aesthetic, by_mix))
-    assert f"At the threshold of {facts['thresholds']['mix']}" in page or "Just below the threshold of" in page
+    assert f"At the threshold of {facts['thresholds']['mix']} and just above" in page
     # The slider stands where the run's own threshold is, not at what a rank came to.
     assert ("this run: 0.25" in page) == (least is not None) and f"this run: {lowest}" not in page
 
