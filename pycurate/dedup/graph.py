@@ -238,7 +238,7 @@ class Graph:
                 "The pairs do not match the ranks of the samples, whose scores changed; run dedup.py train again."
             )
         exact = pairs["exact"].to_numpy()
-        self.leader = _leaders(len(self.samples), later[exact], earlier[exact])
+        self.leader = leaders(len(self.samples), later[exact], earlier[exact])
         passing = np.flatnonzero(self.passes)
         self.stand_in = np.full(len(self.samples), -1, kind)  # of byte-equal ones, the best that passes, by leader
         self.stand_in[self.leader[passing][::-1]] = passing[::-1]
@@ -280,7 +280,7 @@ class Graph:
         return result
 
 
-def _leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarray:
+def leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """int64 (count,): for each node the best of those that it is byte-equal to, through any number of steps."""
     leader = np.arange(count, dtype=np.min_scalar_type(-count - 1))
     leader[copies] = originals

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup.graph import Index
+from pycurate.dedup.graph import Index, leaders
 from pycurate.dedup.pairs import Search, read_pairs
 from pycurate.dedup.partitions import REFERENCE, Source, embeddings_of, sources_of
 from pycurate.dedup.rank import best_first, checked_keep
@@ -55,7 +55,7 @@ class Compared:
         search: that found the pairs.
         numbers: int64 (n,), of the images, ascending.
         uids: uint64 (n, 2).
-        rank: int64 (n,), 0 for the best.
+        rank: int64 (n,), ascending from the best.
         listed: of the images with a better one at or above the threshold, the nearest.
         embeddings: of all images.
     """
@@ -148,14 +148,21 @@ def compared_images(results: Path) -> Compared:
     pairs = pairs.filter(pc.and_(own, pc.less(pairs["probe"], 2)))
     masks = [(source.number, np.flatnonzero(passes[source.number])) for source in sources]
     numbers = np.concatenate([np.zeros(0, np.int64), *(sample_numbers(number, rows) for number, rows in masks)])
-    copies = pairs.filter(pairs["exact"])["later"].to_numpy()
-    numbers = numbers[~np.isin(numbers, copies)]
-    places = index.places(numbers)
+    later, earlier, similarity, exact = (pairs[name].to_numpy() for name in ("later", "earlier", "similarity", "exact"))
+    every = np.unique(np.concatenate([numbers, later, earlier]))
+    later, earlier = np.searchsorted(every, later), np.searchsorted(every, earlier)
+    places = index.places(every)
     order = index.order[places]
     rank = np.empty(len(order), np.int64)
     rank[best_first(order)] = np.arange(len(order))
-    listed = _listed(pairs.filter(pc.invert(pairs["exact"])), numbers)
-    return Compared(search, numbers, order["uid"], rank, listed, embeddings_of(sources))
+    leader = leaders(len(every), later[exact], earlier[exact])
+    stand_in = _stand_ins(np.searchsorted(every, numbers), leader, rank)
+    compared = np.unique(stand_in[stand_in >= 0])
+    image, other = stand_in[later[~exact]], stand_in[earlier[~exact]]
+    both = (image >= 0) & (other >= 0)
+    listed = _nearest(every[image[both]], every[other[both]], similarity[~exact][both])
+    numbers, uids, ranks = every[compared], order["uid"][compared], rank[leader[compared]]
+    return Compared(search, numbers, uids, ranks, listed, embeddings_of(sources))
 
 
 def nearest_better(found: Compared, places: np.ndarray) -> Nearest:
@@ -190,12 +197,19 @@ def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return result
 
 
-def _listed(pairs: pa.Table, numbers: np.ndarray) -> Nearest:
-    """Of each image its nearest better one, both among the `numbers`."""
-    image, other = pairs["later"].to_numpy(), pairs["earlier"].to_numpy()
-    similarity = pairs["similarity"].to_numpy()
-    both = np.isin(image, numbers) & np.isin(other, numbers)
-    image, other, similarity = image[both], other[both], similarity[both]
+def _stand_ins(passing: np.ndarray, leader: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Of each image, int64 (n,), the best of those byte-equal to it that pass; -1 where none does.
+
+    As in DECIDE it stands for all of them, at the rank of their `leader`, the best of them.
+    """
+    best_last = passing[np.argsort(-rank[passing])]
+    found = np.full(len(leader), -1)
+    found[leader[best_last]] = best_last
+    return found[leader]
+
+
+def _nearest(image: np.ndarray, other: np.ndarray, similarity: np.ndarray) -> Nearest:
+    """Of each image its nearest better one, by all these pairs."""
     by = np.lexsort((other, -similarity, image))
     first = by[np.unique(image[by], return_index=True)[1]]
     return Nearest(image[first], other[first], similarity[first])

@@ -20,10 +20,10 @@ from pycurate.review.calibration.pairs import pair_bands, pair_identity, pair_sh
 THRESHOLD = 0.9
 
 
-def truth(samples: Samples, aesthetic: float) -> dict[str, tuple[set[str], float]]:
+def truth(samples: Samples, aesthetic: float, nsfw: float = 2.0) -> dict[str, tuple[set[str], float]]:
     """By uid, the nearest better images (all that are equally near) and their similarity; byte-equal ones once."""
-    passing = [i for i in range(len(samples)) if samples.aesthetic[i] >= aesthetic]
-    ranked = samples.rank("best", passing)
+    every = samples.rank("best", range(len(samples)))
+    ranked = [i for i in every if samples.aesthetic[i] >= aesthetic and samples.nsfw[i] < nsfw]
     firsts = [i for at, i in enumerate(ranked) if samples.content[i] not in samples.content[ranked[:at]]]
     vectors = as_compared(samples.vectors)
     found = {}
@@ -47,8 +47,8 @@ def results(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_each_image_stands_with_the_better_one_most_like_it(samples: Samples, results: Path) -> None:
-    known = truth(samples, 0.25)
+def check_sheet(samples: Samples, results: Path, known: dict[str, tuple[set[str], float]]) -> None:
+    """That all the pairs of a run are those of `truth`."""
     vectors = as_compared(samples.vectors).astype(np.float32)
     alike = dict(
         zip(map(samples.uid, range(len(samples))), (vectors @ vectors.T >= THRESHOLD).sum(axis=1), strict=True)
@@ -70,6 +70,18 @@ def test_each_image_stands_with_the_better_one_most_like_it(samples: Samples, re
     below = sorted((value for _, value in known.values() if 0 < value < np.float32(THRESHOLD)), reverse=True)
     missed = [value for uid, (_, value) in known.items() if uid not in asked and value > 0]
     assert max(missed, default=0) <= below[lower.found - 1]  # what is left out lies below what is asked
+
+
+def test_each_image_stands_with_the_better_one_most_like_it(samples: Samples, results: Path) -> None:
+    check_sheet(samples, results, truth(samples, 0.25))
+
+
+def test_a_copy_that_passes_the_filters_stands_for_a_better_one_that_does_not(tmp_path: Path) -> None:
+    """As where they have other captions, which a filter looks at."""
+    samples = Samples.of(clustered(300, 24, seed=5))
+    samples.nsfw = np.random.default_rng(0).random(len(samples))
+    run(tmp_path, samples, Settings(THRESHOLD), nsfw=0.5)
+    check_sheet(samples, tmp_path, truth(samples, 0.0, 0.5))
 
 
 def test_a_random_part_of_the_images_stands_for_all(
