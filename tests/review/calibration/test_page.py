@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,19 @@ def test_a_reload_loses_nothing_and_undo_goes_back(browser: webdriver.Chrome, sh
     _, answers = read_answers(path)
     path.unlink()
     assert np.array_equal(answers, [0] + [np.nan] * (COUNT - 1), equal_nan=True)
+
+
+def test_answers_to_other_questions_about_the_run_are_not_taken_up(
+    browser: webdriver.Chrome, searched: Path, sheet: Sheet, tmp_path: Path
+) -> None:
+    """As where a score is judged for the other side of a threshold, or was by another version."""
+    press(browser, "j", "f")
+    other = tmp_path / "other.html"
+    other.write_text(render(searched, replace(sheet, items=sheet.items[::-1])).html, encoding="utf-8")
+    browser.get(other.as_uri())
+    assert text(browser, "progress") == f"0 of {COUNT} answered"
+    browser.get((tmp_path / "calibrate.html").as_uri())
+    assert text(browser, "progress") == f"2 of {COUNT} answered"
 
 
 def test_blurred_images_are_shown_on_demand(chromium: webdriver.Chrome, searched: Path, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ const sheet = JSON.parse(document.getElementById("data").textContent);
 const element = (id) => document.getElementById(id);
 const questions = [...document.querySelectorAll(".item")];
 const number = (question) => Number(question.dataset.number);
-const place = `pycurate ${sheet.run} ${sheet.items.length}`;
+// Of these questions: a run may be asked others, as for the other side of a threshold.
+const place = `pycurate ${sheet.run} ${sheet.items.map(({ uids }) => uids)}`;
 const answers = new Array(sheet.items.length).fill(null);
 let order = []; // the answered questions, the last one at the end
 
