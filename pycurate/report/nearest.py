@@ -23,7 +23,7 @@ def nearest_pairs(results: Path, uids: Collection[str], threshold: float, count:
     these do not go together.
     """
     names, vectors = _vectors(results, uids)
-    candidates = []  # the nearest partner of each image
+    candidates = []  # the nearest partners of each image
     for start in range(0, len(names) - 1, BLOCK):
         rows, others = vectors[start : start + BLOCK], vectors[start:]
         products = [rows[:, 0] @ others[:, view].T for view in range(vectors.shape[1])]
@@ -31,11 +31,13 @@ def nearest_pairs(results: Path, uids: Collection[str], threshold: float, count:
         cosines = functools.reduce(np.maximum, products)
         cosines[np.tril_indices(len(cosines), m=len(vectors) - start)] = -2  # each pair once, and none with itself
         cosines[cosines >= threshold] = -2  # a search that is allowed to miss some leaves such pairs
-        partner = cosines.argmax(axis=1)
-        nearest = cosines[np.arange(len(cosines)), partner]
+        most = min(2 * count - 1, cosines.shape[1])  # one of which is in none of the pairs before
+        partners = np.argpartition(cosines, -most)[:, -most:]
+        nearest = np.take_along_axis(cosines, partners, axis=1)
         candidates += [
-            (-float(cosine), names[start + row], names[start + int(partner[row])])
-            for row, cosine in enumerate(nearest)
+            (-cosine, names[start + row], names[start + partner])
+            for row, those in enumerate(zip(nearest.tolist(), partners.tolist(), strict=True))
+            for cosine, partner in zip(*those, strict=True)
             if cosine > -2
         ]
     pairs: list[tuple[str, str, float]] = []
