@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -77,7 +78,7 @@ def _ask(results: Path, count: int, score: str | None, page: Path) -> None:
     echo(
         f"{page} asks about {number(made.asked)} {'images' if score else 'pairs'}. "
         "Open it in a browser, answer, and save the answers; then:",
-        f"  pycurate calibrate {results} --answers answers.json",
+        f"  pycurate calibrate {quote(str(results))} --answers answers.json",
     )
 
 

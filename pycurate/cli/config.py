@@ -1,6 +1,7 @@
 """`pycurate config`: a commented parameter file."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -40,4 +41,4 @@ def config(given: dict[str, Any], output_file: Path, force: bool) -> None:
         raise UsageError(f"{output_file} exists; give another --output-file, or --force to replace it.")
     with atomic(output_file) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    echo(f"Wrote {output_file}. Next: pycurate run --params-file {output_file}")
+    echo(f"Wrote {output_file}. Next: pycurate run --params-file {quote(str(output_file))}")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -121,4 +122,4 @@ def _told(score: float, rules: Sequence["Rule"]) -> str:
 def _whole(summary: dict[str, Any], results: Path) -> None:
     for name, count in {"inputs": summary["inputs"], "kept": summary["kept"], **summary["dropped"]}.items():
         echo(f"{pad(name, 20)} {count:>12,}")
-    echo(f"For one sample: pycurate inspect {results} UID. Report: {path_of(results, 'page')}")
+    echo(f"For one sample: pycurate inspect {quote(str(results))} UID. Report: {path_of(results, 'page')}")

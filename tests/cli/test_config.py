@@ -1,5 +1,6 @@
 """`pycurate config` writes parameter files that say what was given."""
 
+import shlex
 from pathlib import Path
 
 import yaml
@@ -41,7 +42,7 @@ def test_a_parameter_file_sets_what_was_given(tmp_path: Path) -> None:
 
 
 def test_a_file_that_exists_is_replaced_by_force_only(tmp_path: Path) -> None:
-    file = tmp_path / "run.yaml"
+    file = tmp_path / "my run.yaml"
     file.write_text("dedup: true\n")
     words = ("config", "--input-path", "shards", "--output-file", file)
     done = pycurate(*words)
@@ -49,3 +50,4 @@ def test_a_file_that_exists_is_replaced_by_force_only(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1 and file.read_text() == "dedup: true\n"
     done = pycurate(*words, "--force")
     assert done.returncode == 0 and yaml.safe_load(file.read_text()) == {"input": "shards"}, done.stderr
+    assert shlex.split(done.stdout)[-5:] == ["Next:", "pycurate", "run", "--params-file", str(file)]

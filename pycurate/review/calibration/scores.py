@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pyarrow as pa
@@ -63,9 +64,9 @@ def side_of(score: str) -> Side:
 
 
 def option_of(score: str, keeps: Side, threshold: float) -> str:
-    """The parameter of the workflow that keeps this side of the threshold on the score."""
+    """The parameter of the workflow that keeps this side of the threshold on the score, as a shell takes it."""
     name = next((name for name, kind in FILTERS.items() if (kind.column, kind.keeps) == (score, keeps)), None)
-    return f"--{name} {exactly(threshold)}" if name else f"--min_score {score}={exactly(threshold)}"
+    return f"--{name} {exactly(threshold)}" if name else f"--min_score {quote(f'{score}={exactly(threshold)}')}"
 
 
 def _scored(results: Path, score: str) -> tuple[pa.ChunkedArray, np.ndarray, str]:

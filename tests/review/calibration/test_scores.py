@@ -60,6 +60,7 @@ def test_a_threshold_is_told_as_a_parameter() -> None:
     assert option_of("own", Side.AT_LEAST, 1234567.25) == "--min_score own=1234567.25"
     assert option_of("aesthetic", Side.AT_LEAST, 0.5) == "--aesthetic_threshold 0.5"
     assert option_of("clip_score", Side.AT_LEAST, 0.28) == "--clip_score_threshold 0.28"
+    assert option_of("a score", Side.AT_LEAST, 4) == "--min_score 'a score=4'"
     # Whoever looks for text keeps the side that the score's own threshold drops.
     assert option_of("text_area", Side.BELOW, 0.1) == "--text_area_threshold 0.1"
     assert option_of("text_area", Side.AT_LEAST, 0.1) == "--min_score text_area=0.1"
