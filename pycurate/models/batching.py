@@ -66,10 +66,8 @@ def start_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, samples
     value that is not finite.
     """
 
-    pixels = _unshared(encoder, pixels)
-
     def encode(start: int, stop: int, size: int) -> torch.Tensor:
-        return encoder.encode(_filled(pixels[start:stop], size))
+        return encoder.encode(_filled(_unshared(encoder, pixels[start:stop]), size))
 
     batch = batch_of(encoder, pixels)
     return _beside(encoder, pixels, batch, lambda: _start(encode, encoder, (encoder.dim,), partition, samples, batch))
@@ -80,11 +78,9 @@ def start_score(
 ) -> Rows:
     """uint8 (n, 3, h, w), and what is known of each image -> float32 (n,), raw scale. Raises as start_encode does."""
 
-    pixels = _unshared(scorer, pixels)
-
     def score(start: int, stop: int, size: int) -> np.ndarray:
         known = [*images[start:stop], *[images[stop - 1]] * (size - (stop - start))]
-        return scorer.score(_filled(pixels[start:stop], size), known)
+        return scorer.score(_filled(_unshared(scorer, pixels[start:stop]), size), known)
 
     batch = batch_of(scorer, pixels)
     return _beside(scorer, pixels, batch, lambda: _start(score, scorer, (), partition, samples, batch))
@@ -220,7 +216,8 @@ def raised(model: object, error: BaseException, partition: str, samples: Sequenc
 
 
 def _unshared(model: object, pixels: torch.Tensor) -> torch.Tensor:
-    """Pixels that a class of the user's own may write to, since models of one view are given the same ones."""
+    """Pixels that a class of the user's own may write to: models of one view are given the same ones, and where memory
+    is short a model is given them again."""
     return pixels if type(model).__module__.startswith("pycurate.") else pixels.clone()
 
 

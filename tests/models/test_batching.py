@@ -264,6 +264,17 @@ def test_what_a_model_does_to_its_pixels_is_not_seen_by_another(batch: int | Non
     assert torch.equal(shared, pixels())
 
 
+def test_a_model_that_changes_its_pixels_gets_them_whole_again_where_memory_was_short() -> None:
+    class Inverting(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            pixels.copy_(255 - pixels)
+            if len(pixels) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return super().encode(pixels)
+
+    assert np.array_equal(encode(Inverting())[:, 0], 255 - np.arange(25))
+
+
 @pytest.mark.parametrize("at", [0, 13, 24])
 def test_an_exception_names_the_sample_that_raises_it(at: int) -> None:
     class Picky(Brightness):
