@@ -168,17 +168,19 @@ def _start(
 
 
 def _sent(rows: object) -> Callable[[], object]:
-    """Begin to bring a model's rows to main memory; what comes back waits until they are there.
+    """Begin to copy a model's rows to main memory; what comes back waits until they are there.
 
-    From a GPU they go to pinned memory, in the order of its work, so that nobody waits meanwhile.
+    They are copied in any case, since a model may write those of its next batch to the same place. From a GPU they go
+    to pinned memory, in the order of its work, so that nobody waits meanwhile.
     """
     if not isinstance(rows, torch.Tensor):
-        return lambda: rows
+        kept = rows.copy() if isinstance(rows, np.ndarray) else rows
+        return lambda: kept
     rows = rows.detach()
     if rows.dtype == torch.bfloat16:  # which numpy does not know
         rows = rows.float()
     if not rows.is_cuda:
-        here = rows.cpu().numpy()
+        here = rows.cpu().numpy().copy()
         return lambda: here
     copy = rows.to("cpu", non_blocking=True)
     arrival = torch.cuda.Event(blocking=True)  # who waits for it sleeps, and leaves the core to the decoder

@@ -275,6 +275,24 @@ def test_a_model_that_changes_its_pixels_gets_them_whole_again_where_memory_was_
     assert np.array_equal(encode(Inverting())[:, 0], 255 - np.arange(25))
 
 
+@pytest.mark.parametrize("kind", [torch.Tensor, np.ndarray])
+def test_a_model_may_write_all_batches_to_one_place(kind: type) -> None:
+    class Reusing(Brightness):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = torch.zeros(BATCH, 2)
+
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            self.rows.copy_(super().encode(pixels))
+            return self.rows if kind is torch.Tensor else self.rows.numpy()  # type: ignore[return-value]
+
+        def score(self, pixels: torch.Tensor, images: Sequence[ImageInfo]) -> np.ndarray:
+            return self.encode(pixels)[:, 0]  # type: ignore[return-value]
+
+    assert np.array_equal(encode(Reusing()), encode(Brightness()))
+    assert np.array_equal(checked_score(Reusing(), pixels(), IMAGES, "0", NAMES), np.arange(25))
+
+
 @pytest.mark.parametrize("at", [0, 13, 24])
 def test_an_exception_names_the_sample_that_raises_it(at: int) -> None:
     class Picky(Brightness):
