@@ -40,6 +40,8 @@ LOCAL = "local-dir:"
 
 _PIN = re.compile(r"#([0-9a-f]{64})\Z")
 
+_PAIR = re.compile(r"([\w.-]+?)(?:-quickgelu)?/([\w-]+)", re.ASCII)
+
 
 @contextmanager
 def called(what: str, wrong: type[PycurateError], remedy: str = "fix it there") -> Iterator[None]:
@@ -87,6 +89,16 @@ def unpinned(spec: str) -> tuple[str, str | None]:
     """
     pin = _PIN.search(spec)
     return (spec[: pin.start()], pin[1]) if pin else (spec, None)
+
+
+def one_name(spec: str) -> str:
+    """The name, of all by which open_clip knows one model of its list, that stands for it; any other as it is.
+
+    QuickGELU comes with the tag, so `ViT-B-32/openai` and `ViT-B-32-quickgelu/openai` are one encoder. In a tag neither
+    capitals nor hyphens count: `laion2B-s34B-b79K`, as repositories are called, is `laion2b_s34b_b79k`.
+    """
+    pair = _PAIR.fullmatch(spec)
+    return f"{pair[1]}/{pair[2].lower().replace('-', '_')}" if pair else spec
 
 
 def load_class(spec: str) -> type[Any]:

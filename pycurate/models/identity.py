@@ -8,7 +8,7 @@ from pathlib import Path
 from pycurate.errors import ModelError, TableError
 from pycurate.files import sha256_of
 from pycurate.models.protocols import Encoder
-from pycurate.plugins import LOCAL, TORCHSCRIPT, is_class, load_class, unpinned
+from pycurate.plugins import LOCAL, TORCHSCRIPT, is_class, load_class, one_name, unpinned
 from pycurate.results.encoder import EncoderIdentity, read_encoder
 
 
@@ -58,8 +58,7 @@ def _names(spec: str) -> set[str]:
     for own in (TORCHSCRIPT, LOCAL):
         if spec.startswith(own):
             return {own.rstrip(":")}
-    model, _, tag = spec.partition("/")
-    return {model, f"{model.removesuffix('-quickgelu')}/{tag}"}  # with a checkpoint of one's own, and with a tag
+    return {spec.partition("/")[0], one_name(spec)}  # with a checkpoint of one's own, and with a tag
 
 
 def check_pin(shown: object, sha256: str, due: str | None) -> None:

@@ -22,7 +22,17 @@ from pycurate.errors import ModelError, UsageError
 from pycurate.images.views import View
 from pycurate.models.protocols import EmbeddingScorer, Encoder, PixelScorer
 from pycurate.parameters import default_of
-from pycurate.plugins import TORCHSCRIPT, called, check_arguments, check_method, is_class, load_class, nearest, unpinned
+from pycurate.plugins import (
+    TORCHSCRIPT,
+    called,
+    check_arguments,
+    check_method,
+    is_class,
+    load_class,
+    nearest,
+    one_name,
+    unpinned,
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ def find_descriptor(name: str) -> str | None:
 def dedup_threshold_of(encoder: str) -> float | None:
     """The cosine of duplicates among the embeddings of the encoder that says this of itself; None if none is known."""
     presets = {one.encoder: one.dedup_threshold for one in PRESETS.values()}
-    return (presets | {one.encoder: one.dedup_threshold for one in DESCRIPTORS.values()}).get(encoder)
+    return (presets | {one.encoder: one.dedup_threshold for one in DESCRIPTORS.values()}).get(one_name(encoder))
 
 
 def is_open_clip(spec: str) -> bool:
@@ -246,8 +256,7 @@ def check_fit(spec: str, encoder: str) -> None:
     of_names = isinstance(encoders, (list, tuple, set, frozenset)) and all(isinstance(name, str) for name in encoders)
     if encoders is not None and not of_names:  # one name alone would be taken for its letters
         raise UsageError(f"The `encoders` of {spec} are {encoders!r}; they are names, such as ('ViT-L-14/openai',).")
-    # QuickGELU follows from the tag, so both names of an open_clip model mean the same encoder.
-    if encoders is not None and encoder.replace("-quickgelu/", "/") not in encoders:
+    if encoders is not None and one_name(encoder) not in map(one_name, encoders):
         raise UsageError(
             f"{spec} was trained on embeddings of {' or '.join(encoders)} and cannot score those of {encoder}; "
             f"pairs that fit: {'; '.join(fitting_pairs())}."

@@ -49,6 +49,7 @@ def test_a_checkpoint_of_one_s_own_is_known_by_its_bytes(tmp_path: Path) -> None
     ("spec", "stated"),
     [
         ("ViT-B-32-quickgelu/openai", "ViT-B-32/openai"),
+        ("ViT-B-32/laion2B-s34B-b79K", "ViT-B-32/laion2b_s34b_b79k"),
         ("ViT-B-32-quickgelu//data/mine.pt", "ViT-B-32-quickgelu"),
         ("local-dir:/data/ViT-B-32/openai", "local-dir"),
         ("torchscript:/data/mine.pt", "torchscript"),

@@ -51,6 +51,7 @@ def test_each_descriptor_is_an_encoder_with_a_threshold() -> None:
     for preset in PRESETS.values():
         assert preset.dedup_encoder in (SAME, *DESCRIPTORS)
         assert dedup_threshold_of(preset.encoder) == preset.dedup_threshold
+    assert dedup_threshold_of("ViT-B-32-quickgelu/OpenAI") == PRESETS["clip-b32"].dedup_threshold
     assert dedup_threshold_of("own:Encoder") is None
 
 
@@ -83,6 +84,17 @@ def test_a_scorer_fits_its_encoder_as_the_workflow_names_it(tmp_path: Path) -> N
     check_fit(f"{tmp_path}/own.py:Own", "ViT-B-32//mine.pt#" + "0" * 64)
     with pytest.raises(UsageError, match="was trained on embeddings of"):
         check_fit(f"{tmp_path}/own.py:Own", "ViT-B-32//other.pt#" + "0" * 64)
+
+
+def test_a_scorer_fits_its_encoder_by_any_of_its_names_and_a_checkpoint_by_one(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "class Listed: encoders = ('ViT-B-32/laion2B-s34B-b79K', 'ViT-B-16-quickgelu//Mine.pt')\n"
+    )
+    for encoder in ("ViT-B-32/laion2b_s34b_b79k", "ViT-B-32/laion2B-s34B-b79K", "ViT-B-16-quickgelu//Mine.pt"):
+        check_fit(f"{tmp_path}/own.py:Listed", encoder)
+    for encoder in ("ViT-B-32/laion400m_e31", "ViT-B-16//Mine.pt", "ViT-B-16-quickgelu//mine.pt"):
+        with pytest.raises(UsageError, match="was trained on embeddings of"):
+            check_fit(f"{tmp_path}/own.py:Listed", encoder)
 
 
 def test_what_is_no_scorer_and_no_filter_is_refused_when_it_is_made(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from pycurate.models.identity import check_pin, sha256_of_files
 from pycurate.models.precision import AUTO, FORMATS, precision_on
 from pycurate.models.uninitialised import Uninitialised
 from pycurate.models.weights import HubWeights, fetch_pair, opened_pair
-from pycurate.plugins import LOCAL, unpinned
+from pycurate.plugins import LOCAL, one_name, unpinned
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,7 @@ def find_source(spec: str) -> ClipSource:
     model, _, tag = spec.partition("/")
     config = open_clip.get_pretrained_cfg(model, tag)
     if config:
-        # QuickGELU comes with the tag, so `ViT-B-32/openai` and `ViT-B-32-quickgelu/openai` are one encoder.
-        name = f"{model.removesuffix('-quickgelu')}/{tag}"
+        name = one_name(spec)
         repository, _, file = config["hf_hub"].rpartition("/")
         names = (file,) if file else (HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME)
         return ClipSource(name, model, config, hub=HubWeights(name, repository, names))

@@ -147,8 +147,10 @@ def test_openai_weights_get_quick_gelu(fetched: Path, b32: OpenClip) -> None:
     assert np.abs(b32.encode_text(["a cat"]) - wrong.encode_text(["a cat"])).max() > 1e-4
 
 
-def test_both_names_of_a_model_are_one_encoder(fetched: Path) -> None:
-    assert find_source("ViT-B-32-quickgelu/openai").name == find_source("ViT-B-32/openai").name == "ViT-B-32/openai"
+def test_all_names_of_a_model_are_one_encoder(fetched: Path) -> None:
+    for spec in ("ViT-B-32-quickgelu/openai", "ViT-B-32/openai", "ViT-B-32/OpenAI"):
+        source = find_source(spec)
+        assert source.hub and source.name == source.hub.pair == "ViT-B-32/openai"
     before = sorted(fetched.iterdir())
     openclip.fetch("ViT-B-32-quickgelu/openai", fetched)  # it is there; no hub is asked
     assert sorted(fetched.iterdir()) == before
