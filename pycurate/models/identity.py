@@ -13,15 +13,19 @@ from pycurate.results.encoder import EncoderIdentity, read_encoder
 
 
 def identity_of(encoder: Encoder, views: int = 1) -> EncoderIdentity:
-    """Identity of an encoder: its `identity` or else its class, its `sha256`, its view, how many views it embeds, and
-    its `precision`.
+    """Identity of an encoder: its class, its `sha256`, its view, how many views it embeds, and its `precision`.
 
-    For a class without `sha256`, the hashes of its published files in `weights` take its place.
+    Of pycurate's own that run a model by name, `identity` takes the place of the class. A class derived from one of
+    those has inherited it, but may compute something else. For a class without `sha256`, the hashes of its published
+    files in `weights` take its place.
     """
+    kind = type(encoder)
     published = "".join(weights.sha256 for weights in getattr(encoder, "weights", ()))
     sha256 = getattr(encoder, "sha256", "") or (hashlib.sha256(published.encode()).hexdigest() if published else "")
-    name = getattr(encoder, "identity", _class_name(type(encoder)))
-    return EncoderIdentity(str(name), str(sha256), asdict(encoder.view), views, getattr(encoder, "precision", ""))
+    own = getattr(encoder, "identity", None) if kind.__module__.startswith("pycurate.") else None
+    return EncoderIdentity(
+        own or _class_name(kind), str(sha256), asdict(encoder.view), views, getattr(encoder, "precision", "")
+    )
 
 
 def _class_name(kind: type) -> str:
@@ -38,8 +42,7 @@ def check_embedded(samples: Path, spec: str, tower: Encoder | None = None) -> No
     stated = read_encoder(samples, "img_emb") if samples.exists() else None
     if stated is None:
         return
-    names = _names(spec)
-    if identity_of(tower) == stated if tower else not names or stated.name in names:
+    if identity_of(tower) == stated if tower else stated.name in _names(spec):
         return
     given = str(identity_of(tower)) if tower else unpinned(spec)[0]
     raise TableError(
@@ -49,12 +52,10 @@ def check_embedded(samples: Path, spec: str, tower: Encoder | None = None) -> No
 
 
 def _names(spec: str) -> set[str]:
-    """Those that `identity_of` may give an encoder which is named so; none where only the encoder itself knows it."""
+    """Those that `identity_of` may give an encoder which is named so."""
     spec, _ = unpinned(spec)
     if is_class(spec):
-        kind = load_class(spec)
-        name = getattr(kind, "identity", _class_name(kind))
-        return set() if hasattr(name, "__get__") else {str(name)}
+        return {_class_name(load_class(spec))}
     for own in (TORCHSCRIPT, LOCAL):
         if spec.startswith(own):
             return {own.rstrip(":")}

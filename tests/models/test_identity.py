@@ -45,6 +45,23 @@ def test_a_checkpoint_of_one_s_own_is_known_by_its_bytes(tmp_path: Path) -> None
         load_encoder(f"{other}#{known.sha256}", tmp_path, "cpu")
 
 
+def test_a_class_derived_from_one_of_pycurate_s_is_known_by_its_own_name(tmp_path: Path) -> None:
+    tiny = save_tiny(tmp_path / "tiny")
+    (tmp_path / "own.py").write_text(
+        "from pycurate.models.builtin.openclip import OpenClip\n"
+        "class Inverted(OpenClip):\n"
+        f"    def __init__(self, *given): super().__init__({tiny!r}, *given)\n"
+        "    def encode(self, pixels): return super().encode(255 - pixels)\n"
+    )
+    own, base = identity(f"{tmp_path}/own.py:Inverted", tmp_path), identity(tiny, tmp_path)
+    assert (own.name, own.sha256) == ("Inverted", base.sha256) and own != base
+    samples = tmp_path / "samples_00000.parquet"
+    write_table(samples, pa.table({}).replace_schema_metadata(own.to_metadata("img_emb")))
+    check_embedded(samples, f"{tmp_path}/own.py:Inverted")
+    with pytest.raises(TableError, match="are by Inverted"):
+        check_embedded(samples, tiny)
+
+
 @pytest.mark.parametrize(
     ("spec", "stated"),
     [
