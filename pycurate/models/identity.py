@@ -23,9 +23,8 @@ def identity_of(encoder: Encoder, views: int = 1) -> EncoderIdentity:
     published = "".join(weights.sha256 for weights in getattr(encoder, "weights", ()))
     sha256 = getattr(encoder, "sha256", "") or (hashlib.sha256(published.encode()).hexdigest() if published else "")
     own = getattr(encoder, "identity", None) if kind.__module__.startswith("pycurate.") else None
-    return EncoderIdentity(
-        own or _class_name(kind), str(sha256), asdict(encoder.view), views, getattr(encoder, "precision", "")
-    )
+    precision = str(getattr(encoder, "precision", ""))  # of a class of the user's own, say, torch.float16
+    return EncoderIdentity(own or _class_name(kind), str(sha256), asdict(encoder.view), views, precision)
 
 
 def _class_name(kind: type) -> str:

@@ -161,15 +161,16 @@ def embed_partition(
     write_table(path_of(results, "metadata", number), metadata_table(readable_samples))
     columns = {scorer.name: np.concatenate(values) for scorer, values in zip(scorers, measures, strict=True)}
     write_table(path_of(results, "measures", number), pa.table({"uid": readable_samples["uid"], **columns}))
+    identities = {kind: identity_of(encoder, per_image[kind]) for kind, encoder in encoders.items()}
     stated: dict[bytes, bytes] = {}
-    for kind, encoder in encoders.items():
-        stated |= identity_of(encoder, per_image[kind]).to_metadata(kind)
+    for kind, identity in identities.items():
+        stated |= identity.to_metadata(kind)
     write_table(path_of(results, "samples", number), samples.replace_schema_metadata(stated))
     seconds = time.monotonic() - began
     counts = {"samples": samples.num_rows, "readable": readable_samples.num_rows, "seconds": round(seconds, 3)}
     # by torch.compile, which changes last bits
     compiled = any(getattr(encoder, "compiled", False) for encoder in encoders.values())
-    precision = {kind: encoder.precision for kind, encoder in encoders.items() if hasattr(encoder, "precision")}
+    precision = {kind: identity.precision for kind, identity in identities.items() if identity.precision}
     write_json(path_of(results, "stats", number), counts | {"compiled": compiled, "precision": precision})
     log.info(
         "partition %s: %d samples, %d readable, %.1f s, %.1f images/s",

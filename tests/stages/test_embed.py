@@ -1,6 +1,7 @@
 """EMBED: a row for every sample; for each readable one an embedding of unit length, and its measures."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,15 @@ def test_one_partition_alone_gives_the_same_files(tmp_path: Path) -> None:
     for kind in ("samples", "measures", "img_emb", "metadata"):
         files = [path_of(tmp_path / name, kind, "00001").read_bytes() for name in ("all", "one")]
         assert files[0] == files[1], kind
+
+
+def test_an_encoder_of_one_s_own_may_say_its_precision_as_torch_does(tmp_path: Path) -> None:
+    make_set(tmp_path, [[0, 1]])
+    (tmp_path / "half.py").write_text(f"import torch\n{CLASSES}class Half(Mean): precision = torch.float16\n")
+    call(tmp_path, "embed", "--encoder", "half.py:Half")
+    stated = read_encoder(path_of(tmp_path, "samples", "00000"), "img_emb")
+    assert stated and stated.precision == "torch.float16"
+    assert json.loads(path_of(tmp_path, "stats", "00000").read_text())["precision"] == {"img_emb": "torch.float16"}
 
 
 def test_a_shard_that_is_gone_is_named(tmp_path: Path) -> None:
