@@ -92,12 +92,17 @@ def _fetch(spec: str, models: ModelSelection) -> None:
 
 
 def _note(folder: Path) -> None:
-    # No links: what another user's may lead to is none of the folder's, and may be a secret of this one.
-    files = sorted(
-        path for path in folder.glob("[!.]*") if path.is_file() and not path.is_symlink() and path.suffix != ".sha256"
-    )
-    text = "".join(f"{sha256_of(path)}  {path.name}\n" for path in files)
+    files = sorted(path for path in folder.glob("[!.]*") if path.suffix != ".sha256" and _is_own(path))
+    text = "".join(f"{sha256_of(path)}  {path.name}\n" for path in files).encode()
     place = folder / FETCHED
-    if not place.is_file() or place.read_text() != text:  # a folder that changes embeds again
+    if not place.is_file() or place.read_bytes() != text:  # a folder that changes embeds again
         with atomic(place) as written:
-            written.write_text(text)
+            written.write_bytes(text)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a file of the folder itself, whose name fits in a line of text, as those of all weights do.
+
+    What another user's link may lead to is none of the folder's, and may be a secret of this one.
+    """
+    return path.is_file() and not path.is_symlink() and path.name.isprintable()

@@ -61,6 +61,15 @@ def test_the_list_of_a_folder_tells_nothing_of_what_a_link_leads_to(tmp_path: Pa
     assert (folder / FETCHED).read_text() == ""
 
 
+def test_neither_the_list_of_a_folder_nor_a_name_in_it_need_be_text(tmp_path: Path) -> None:
+    for name in (b"\xff", b"two\nlines", "gewichte-\u00e4".encode()):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"1234")
+    (tmp_path / FETCHED).write_bytes(b"\xff")
+    fetch_models(select_models("light", tmp_path, device="cpu"), offline=False)
+    found = subprocess.run(["sha256sum", "-c", FETCHED], cwd=tmp_path, capture_output=True, check=True)
+    assert found.stdout.decode() == "gewichte-\u00e4: OK\n"
+
+
 @as_root
 def test_a_folder_that_is_another_users_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
