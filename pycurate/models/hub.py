@@ -60,8 +60,7 @@ class HubFile:
             yield Path(path)
 
     def _download(self, anew: bool) -> str:
-        endpoint = os.environ.get("HF_ENDPOINT")
-        return hf_hub_download(self.repository, self.name, endpoint=endpoint, force_download=anew)
+        return hf_hub_download(self.repository, self.name, endpoint=_endpoint(), force_download=anew)
 
 
 def find(repository: str, names: tuple[str, ...]) -> HubFile:
@@ -70,7 +69,7 @@ def find(repository: str, names: tuple[str, ...]) -> HubFile:
     Raises ModelError if there is none, or no hub answers and the cache is of no help.
     """
     for name in names:
-        url = hf_hub_url(repository, name, endpoint=os.environ.get("HF_ENDPOINT"))
+        url = hf_hub_url(repository, name, endpoint=_endpoint())
         try:
             stated = _patiently(partial(get_hf_file_metadata, url))
         except EntryNotFoundError:
@@ -107,6 +106,11 @@ def _cached(repository: str, name: str) -> HubFile | None:
         log.warning("%s is not used, since no trusted source states its hash", link)
         return None
     return HubFile(repository, name, sha256, link.stat().st_size, link)
+
+
+def _endpoint() -> str | None:
+    """HF_ENDPOINT as the library takes it; what has a slash at its end leads to no file there."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
 
 
 def _patiently(ask: Callable[[], T]) -> T:

@@ -92,6 +92,14 @@ def test_the_hubs_own_switch_is_heeded(hub: Hub, source: Path, tmp_path: Path) -
     assert gets(hub) == []
 
 
+def test_the_address_of_a_hub_may_end_with_a_slash(
+    hub: Hub, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.store("mirror/someone/model", PAIR.names[1], source)
+    monkeypatch.setenv("HF_ENDPOINT", f"{hub.url}/mirror/")
+    assert fetch_pair(PAIR, tmp_path / "models").read_bytes() == DATA
+
+
 def test_a_hub_without_the_files(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     with pytest.raises(ModelError, match=r"has none of open_clip_model\.safetensors, open_clip_pytorch_model\.bin"):
