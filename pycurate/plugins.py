@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -110,7 +110,8 @@ def load_class(spec: str) -> type[Any]:
     module_name, _, class_name = spec.rpartition(":")
     if not module_name or not class_name:
         raise UsageError(f"{spec!r} does not name a class; write it as module:Class or path/to/file.py:Class.")
-    with called(f"{module_name} cannot be imported: it", UsageError):
+    # What it prints meanwhile must not get into what a command prints, JSON say.
+    with called(f"{module_name} cannot be imported: it", UsageError), redirect_stdout(sys.stderr):
         module = _module_of_file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
     classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
     if class_name not in classes:

@@ -139,7 +139,9 @@ def try_out(counts: Sequence[ShardCount], models: ModelSelection, batch_size: in
     UsageError for an unknown model, and PycurateError if the process is killed.
     """
     options = LoaderOptions.fill(None, models.device, batch_size, MAX_PIXELS, None)
-    with TemporaryDirectory(prefix="pycurate-") as name, ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    # What the user's own classes print must not get into the JSON of the command.
+    own_process = ProcessPoolExecutor(1, get_context("spawn"), initializer=os.dup2, initargs=(2, 1))
+    with TemporaryDirectory(prefix="pycurate-") as name, own_process as pool:
         try:
             pieces = make_pieces(counts, Path(name), options.batch_size)
             began = time.monotonic()

@@ -23,9 +23,20 @@ def call(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def tried(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    """The whole command on the demo's shards, as a process, with a short trial."""
+    """The whole command on the demo's shards, as a process, with a short trial and a scorer that prints."""
     temporary = tmp_path_factory.mktemp("tried")
+    (temporary / "loud.py").write_text(
+        "from pycurate.images.views import View\n"
+        "print('loud.py is imported')\n"
+        "class Loud:\n"
+        "    name, view = 'loud', View(8, 8)\n"
+        "    def __init__(self, *given): print('Loud is made')\n"
+        "    def score(self, pixels, images):\n"
+        "        print('Loud scores')\n"
+        "        return pixels.float().mean((1, 2, 3)).numpy()\n"
+    )
     options = ["--input-path", str(demo), "--seconds", "2", "--gpus", "1,4", "--device", "cpu", "--json"]
+    options += ["--pixel-scorer", f"{temporary}/loud.py:Loud"]
     command = [sys.executable, "-m", "pycurate.cli.main", "estimate", *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(temporary)})
     assert done.returncode == 0, done.stderr
