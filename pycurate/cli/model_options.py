@@ -67,4 +67,7 @@ def weights_folder(folder: str) -> Path:
     """The folder of weights. Raises UsageError where it lies in a home that is not there."""
     if folder.startswith("~/") and not os.environ.get("HOME"):
         raise UsageError(f"HOME is not set, so there is no {folder}; give a folder for weights by --model-dir.")
-    return Path(folder).expanduser()
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"There is no user whose home {folder} could lie in; give another --model-dir.") from error

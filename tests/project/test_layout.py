@@ -35,7 +35,6 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     # The options of the scripts and the workflow, held against all of both.
     "parameters.py": "project/test_parameters.py",
     "cli/options.py": "project/test_parameters.py",
-    "cli/model_options.py": "project/test_parameters.py",
     "cli/filter_options.py": "project/test_parameters.py",
     # Commands that print what the package below them finds; they are called there.
     "cli/inspect.py": "review/test_lookup.py",
