@@ -245,6 +245,7 @@ def _checked(rows: object, shape: tuple[int, ...], model: object, partition: str
         )
     with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is found here
         rows = rows.astype(np.float32, copy=False)
+    rows = np.ma.filled(rows, np.nan)  # what stands behind a mask is no value
     finite = np.isfinite(rows[: len(samples)].reshape(len(samples), -1)).all(axis=1)
     if not finite.all():
         raise ModelError(

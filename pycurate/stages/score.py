@@ -80,13 +80,14 @@ def columns_of(
         return {kind.name: raw}
     name = f"{kind.__module__}:{kind.__qualname__}.calibrate"
     with called(f"{name} (partition {partition})", ModelError):
-        scores = np.asarray(calibrate(raw.copy()))
+        scores = np.asanyarray(calibrate(raw.copy()))
     if scores.dtype.kind not in "fiu":
         raise ModelError(f"{name} gave {scores.dtype} instead of float32 (partition {partition}).")
     if scores.shape != raw.shape:
         raise ModelError(f"{name} gave shape {scores.shape} instead of {raw.shape} (partition {partition}).")
     with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is found here
         scores = scores.astype(np.float32)
+    scores = np.ma.filled(scores, np.nan)  # what stands behind a mask is no value
     if not np.isfinite(scores).all():
         sample = samples[int(np.argmin(np.isfinite(scores)))]
         raise ModelError(f"{name} gave a value that is not finite (partition {partition}, sample {sample}).")

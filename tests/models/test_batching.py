@@ -226,6 +226,20 @@ def test_a_value_that_is_not_finite_names_its_sample(value: float, at: int) -> N
         encode(Hole())
 
 
+def test_a_value_behind_a_mask_is_none() -> None:
+    class Masked:
+        name = "masked"
+
+        def score(self, embeddings: np.ndarray) -> np.ndarray:
+            return np.ma.masked_less(embeddings, 0.5).mean(axis=1)
+
+    embeddings = np.ones((25, 3), np.float32)
+    assert np.array_equal(checked_embedding_score(Masked(), embeddings, "00007", NAMES), np.ones(25))
+    embeddings[13] = 0
+    with pytest.raises(ModelError, match=r"Masked gave a value that is not finite .* sample sample-13\)"):
+        checked_embedding_score(Masked(), embeddings, "00007", NAMES)
+
+
 @pytest.mark.parametrize("value", [1e60, -1e60])
 def test_a_value_that_float32_does_not_hold_is_not_finite(value: float) -> None:
     class Wide(Brightness):

@@ -80,6 +80,7 @@ def test_a_raw_score_is_stored_as_it_was_whatever_its_calibration_does() -> None
         (np.array([0.5, 0.6], object), "gave object instead of float32"),
         (np.array([[0.5, 0.6]]), r"gave shape \(1, 2\) instead of \(2,\)"),
         (np.array([0.5, np.nan]), r"gave a value that is not finite \(partition 00007, sample two\)"),
+        (np.ma.masked_equal([0.5, 0], 0), r"gave a value that is not finite \(partition 00007, sample two\)"),
         (np.array([1e60, 0.5]), r"gave a value that is not finite \(partition 00007, sample one\)"),
     ],
 )
