@@ -47,10 +47,14 @@ _PAIR = re.compile(r"([\w.-]+?)(?:-quickgelu)?/([\w-]+)", re.ASCII)
 def called(what: str, wrong: type[PycurateError], remedy: str = "fix it there") -> Iterator[None]:
     """Raise `wrong` with `what`, the cause and the remedy for whatever the block raises, a call of sys.exit too.
 
-    Errors of pycurate and Ctrl-C pass.
+    Errors of pycurate and Ctrl-C pass. How numpy is to take an underflow, say, is afterwards as it was: what a class
+    chooses for itself would stop pycurate where it rounds.
     """
+    import numpy as np  # here, since --help does without
+
     try:
-        yield
+        with np.errstate():
+            yield
     except (PycurateError, KeyboardInterrupt):
         raise
     except BaseException as error:

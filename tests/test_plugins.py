@@ -110,6 +110,18 @@ def test_a_users_method_that_ends_the_process_is_an_error_with_its_line(body: st
         columns_of(own, np.zeros(2, np.float32), "00000", ["one", "two"])
 
 
+def test_how_a_class_wants_numpy_to_take_an_underflow_concerns_nobody_else(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import numpy as np\nnp.seterr(all='raise')\nclass Own:\n    name = 'own'\n"
+        "    def __init__(self, *_): np.seterr(all='raise')\n    def score(self, embeddings): ...\n"
+        "    @staticmethod\n    def calibrate(raw):\n        np.seterr(all='raise')\n        return raw\n"
+    )
+    before = np.geterr()
+    load_scorer(f"{tmp_path}/own.py:Own", tmp_path, "cpu", "any")
+    columns_of(load_class(f"{tmp_path}/own.py:Own"), np.zeros(1, np.float32), "00000", ["one"])
+    assert np.geterr() == before
+
+
 def test_a_class_in_a_file_is_loaded_once(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("class Thing: ...\n")
     assert load_class(f"{tmp_path}/own.py:Thing") is load_class(f"{tmp_path}/own.py:Thing")
