@@ -61,7 +61,7 @@ class TorchScript:
             self._mean, self._std = (torch.tensor(three, device=self._device).float().reshape(3) for three in values)
             probe = torch.zeros(1, 3, self.view.height, self.view.width, dtype=torch.uint8, device=self._device)
             _, self.dim = self._run(probe).shape
-        except (AttributeError, TypeError, ValueError, *FAILURES) as error:
+        except (AttributeError, TypeError, ValueError, UsageError, *FAILURES) as error:  # UsageError: of the View
             raise ModelError(
                 f"{shown} is no TorchScript model that makes rows of numbers from images ({_gist(error)}); see "
                 "TorchScript in docs/models.md."
