@@ -96,6 +96,7 @@ def _by_captions(balance: Balance, sources: Sequence[Source], candidates: Candid
 
 
 def _captions(source: Source, rows: np.ndarray) -> list[str | None]:
+    """The captions of these rows, which ascend."""
     captions = source.readable(["caption"])["caption"]
     wanted = np.zeros(len(captions), bool)
     wanted[rows] = True

@@ -239,9 +239,7 @@ class Graph:
             )
         exact = pairs["exact"].to_numpy()
         self.leader = leaders(len(self.samples), later[exact], earlier[exact])
-        passing = np.flatnonzero(self.passes)
-        self.stand_in = np.full(len(self.samples), -1, kind)  # of byte-equal ones, the best that passes, by leader
-        self.stand_in[self.leader[passing][::-1]] = passing[::-1]
+        self.stand_in = stand_ins(np.flatnonzero(self.passes), self.leader)
         near = np.flatnonzero(~exact)
         later, earlier = self.leader[later[near]], self.leader[earlier[near]]
         sort = np.lexsort((earlier, later))
@@ -287,6 +285,16 @@ def leaders(count: int, copies: np.ndarray, originals: np.ndarray) -> np.ndarray
     while not np.array_equal(further := leader[leader], leader):
         leader = further
     return leader
+
+
+def stand_ins(passing: np.ndarray, leader: np.ndarray) -> np.ndarray:
+    """Of byte-equal nodes the one that comes first in `passing`, at the place of their leader; -1 elsewhere.
+
+    `passing` are the nodes that pass, the best first; `leader` is as `leaders` gives it, and so is the result's type.
+    """
+    found = np.full_like(leader, -1)
+    found[leader[passing][::-1]] = passing[::-1]
+    return found
 
 
 # Lists of duplicates that were cut too early, made longer: their cells are matched again, among what may be kept.

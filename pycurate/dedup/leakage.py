@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
 from pycurate.dedup.products import device_for
-from pycurate.dedup.vectors import sample_numbers, views_compared
+from pycurate.dedup.vectors import cosines, sample_numbers, unit, views_compared
 from pycurate.errors import TableError
 from pycurate.hardware import one_blas_thread
 from pycurate.results.layout import path_of, paths_of
@@ -76,8 +76,8 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
     own = source.readable(["uid", "sha256"])
     contents = own["sha256"].to_numpy().astype("S64")
     by_uid = pc.rank(own["uid"]).to_numpy()
-    read_views(source.embeddings, own.num_rows)  # of each of them
-    keys = _unit(embeddings.block(source.number, 0, own.num_rows))
+    read_views(source.embeddings, own.num_rows)  # which raises if there is not one for each
+    keys = unit(embeddings.block(source.number, 0, own.num_rows))
     products = own.num_rows * views * sum(embeddings.rows(other.number) for other in others)
     device = device_for(products, dim)
     tables = [LEAKS.empty_table()]
@@ -89,7 +89,7 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
                 block = images.slice(start, IMAGES)
                 rows = np.arange(start, start + block.num_rows)
                 if own.num_rows:
-                    products = _cosines(_unit(embeddings.block(other.number, start, start + len(rows))), keys, device)
+                    products = _cosines(unit(embeddings.block(other.number, start, start + len(rows))), keys, device)
                     best = products.max(axis=1) - 2 * ROUNDING
                     near = products >= np.minimum(best, np.float32(thresholds[0]) - ROUNDING)[:, None]
                     same = block["sha256"].to_numpy().astype("S64")
@@ -231,19 +231,12 @@ def _name(leaks: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(leaks["set"], leaks["image"], " ")
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """float16 (n, views, dim) -> float32 (n, views, dim), of unit length or zero."""
-    wide = vectors.astype(np.float32)
-    lengths = np.linalg.norm(wide, axis=2, keepdims=True)
-    return wide / np.where(lengths > 0, lengths, 1)
-
-
 def _cosines(a: np.ndarray, b: np.ndarray, device: str | None) -> np.ndarray:
-    """float32 (n, m) of unit vectors (n, views, dim) and (m, views, dim): see pycurate.dedup.vectors."""
-    pairs = views_compared(a.shape[1], b.shape[1])
+    """`cosines`, by a device of torch if one is given."""
     if device is None:
-        return reduce(np.maximum, (a[:, one] @ b[:, other].T for one, other in pairs))  # a few at a time, not all
+        return cosines(a, b)
     import torch  # here, since it takes seconds to import
 
+    pairs = views_compared(a.shape[1], b.shape[1])
     x, y = (torch.from_numpy(vectors).to(device) for vectors in (a, b))
     return reduce(torch.maximum, (x[:, one] @ y[:, other].T for one, other in pairs)).cpu().numpy()

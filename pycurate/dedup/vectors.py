@@ -100,6 +100,19 @@ def views_compared(a: int, b: int) -> list[tuple[int, int]]:
     return [(0, view) for view in range(b)] + [(view, 0) for view in range(1, a)]
 
 
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """float16 (n, views, dim) -> float32 (n, views, dim), of unit length or zero."""
+    wide = vectors.astype(np.float32)
+    lengths = np.linalg.norm(wide, axis=2, keepdims=True)
+    return wide / np.where(lengths > 0, lengths, 1)
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """float32 (n, m) of unit vectors (n, views, dim) and (m, views, dim), as `similarity` but for rounding."""
+    views = views_compared(a.shape[1], b.shape[1])
+    return reduce(np.maximum, (a[:, one] @ b[:, other].T for one, other in views))  # a few at a time, not all
+
+
 class Embeddings:
     """The embeddings of several partitions, read where they lie.
 

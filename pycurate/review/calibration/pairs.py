@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup.graph import Index, leaders
+from pycurate.dedup.graph import Index, leaders, stand_ins
 from pycurate.dedup.pairs import Search, read_pairs
 from pycurate.dedup.partitions import REFERENCE, Source, embeddings_of, sources_of
 from pycurate.dedup.rank import best_first, checked_keep
-from pycurate.dedup.vectors import ROW_BITS, Embeddings, sample_numbers
+from pycurate.dedup.vectors import ROW_BITS, Embeddings, cosines, sample_numbers, unit
 from pycurate.errors import TableError, UsageError
 from pycurate.results.criteria import Side
 from pycurate.results.layout import path_of, paths_of
@@ -156,7 +156,9 @@ def compared_images(results: Path) -> Compared:
     rank = np.empty(len(order), np.int64)
     rank[best_first(order)] = np.arange(len(order))
     leader = leaders(len(every), later[exact], earlier[exact])
-    stand_in = _stand_ins(np.searchsorted(every, numbers), leader, rank)
+    passing = np.searchsorted(every, numbers)
+    # As in DECIDE, the best copy that passes stands for all of them, at the rank of the best of all.
+    stand_in = stand_ins(passing[np.argsort(rank[passing])], leader)[leader]
     compared = np.unique(stand_in[stand_in >= 0])
     image, other = stand_in[later[~exact]], stand_in[earlier[~exact]]
     both = (image >= 0) & (other >= 0)
@@ -173,39 +175,19 @@ def nearest_better(found: Compared, places: np.ndarray) -> Nearest:
     best = np.full(len(places), -2, np.float32)
     other = np.zeros(len(places), np.int64)
     for start in range(0, len(found.numbers), BLOCK):
-        columns = _unit(found.embeddings.take(found.numbers[start : start + BLOCK]))
+        columns = unit(found.embeddings.take(found.numbers[start : start + BLOCK]))
         for first in range(0, len(places), BLOCK):
             rows = places[first : first + BLOCK]
-            cosines = _cosines(_unit(found.embeddings.take(found.numbers[rows])), columns)
-            cosines[found.rank[rows][:, None] <= found.rank[None, start : start + BLOCK]] = -2
-            nearest = cosines.argmax(axis=1)
-            value = cosines[np.arange(len(rows)), nearest]
+            products = cosines(unit(found.embeddings.take(found.numbers[rows])), columns)
+            products[found.rank[rows][:, None] <= found.rank[None, start : start + BLOCK]] = -2
+            nearest = products.argmax(axis=1)
+            value = products[np.arange(len(rows)), nearest]
             better = value > best[first : first + BLOCK]
             best[first : first + BLOCK][better] = value[better]
             other[first : first + BLOCK][better] = found.numbers[start + nearest[better]]
     there = best > -2
     image, other = found.numbers[places[there]], other[there]
     return Nearest(image, other, found.embeddings.similarity(image, other))
-
-
-def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """float32 (n, views, dim) and (m, views, dim), unit vectors -> float32 (n, m): see `Embeddings.similarity`."""
-    result: np.ndarray = a[:, 0] @ b[:, 0].T
-    for view in range(1, a.shape[1]):
-        for product in (a[:, 0] @ b[:, view].T, a[:, view] @ b[:, 0].T):
-            np.maximum(result, product, out=result)
-    return result
-
-
-def _stand_ins(passing: np.ndarray, leader: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Of each image, int64 (n,), the best of those byte-equal to it that pass; -1 where none does.
-
-    As in DECIDE it stands for all of them, at the rank of their `leader`, the best of them.
-    """
-    best_last = passing[np.argsort(-rank[passing])]
-    found = np.full(len(leader), -1)
-    found[leader[best_last]] = best_last
-    return found[leader]
 
 
 def _nearest(image: np.ndarray, other: np.ndarray, similarity: np.ndarray) -> Nearest:
@@ -228,10 +210,3 @@ def _passes(results: Path, sources: Sequence[Source]) -> dict[int, np.ndarray]:
 def _names(found: Compared, numbers: Sequence[int]) -> tuple[str, ...]:
     places = np.searchsorted(found.numbers, np.array(numbers))
     return tuple(hex_digits(found.uids[places]).to_pylist())
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """float16 (..., dim) -> float32 (..., dim) of unit length; what has no direction stays zero."""
-    wide = vectors.astype(np.float32)
-    length = np.linalg.norm(wide, axis=-1, keepdims=True)
-    return wide / np.where(length > 0, length, 1)
