@@ -2,8 +2,17 @@ import groovy.transform.Memoized
 import java.nio.file.Files
 import java.nio.file.Path
 
-/** Encoders in files of the user's own: torchscript:FILE, local-dir:FOLDER and MODEL/FILE, the latter two of open_clip. */
+/**
+ * What options name in files of the user's own: encoders as torchscript:FILE, local-dir:FOLDER and MODEL/FILE, the latter
+ * two of open_clip, and classes as FILE:CLASS.
+ */
 class Checkpoints {
+
+    /** The options that name an encoder each. */
+    static final List<String> ENCODERS = ['encoder', 'dedup_encoder']
+
+    /** The options that name classes, separated by commas. */
+    static final List<String> CLASSES = [*ENCODERS, 'scorer', 'pixel_scorer', 'filter']
 
     private static final String SCRIPT = 'torchscript:'
     private static final String FOLDER = 'local-dir:'
@@ -26,6 +35,15 @@ class Checkpoints {
     static String pinned(String encoder) {
         def files = files(encoder)
         files ? "${encoder}#${hash(files)}" : encoder
+    }
+
+    /** The files of all encoders and classes that options name. */
+    static List<Path> named(Map options) {
+        def classes = options.subMap(CLASSES).values().findAll()*.toString()*.tokenize(',').flatten()
+            .collect { part -> part =~ /(\/.*\.py):[^:]*/ }
+            .findAll { found -> found.matches() }
+            .collect { found -> Paths.of(found.group(1)) }
+        classes + options.subMap(ENCODERS).values().findAll().collectMany { encoder -> files(encoder.toString()) }
     }
 
     /** The files that say what an encoder is, as ClipSource.files of pycurate/models/builtin/openclip.py has them. */

@@ -3,7 +3,7 @@ import java.nio.file.Path
 import nextflow.exception.AbortOperationException
 import nextflow.util.PathTrie
 
-/** The folders of shards, for tasks in a container: shards are values, so that Nextflow mounts nothing for them. */
+/** What tasks in a container read that is a value to Nextflow, which mounts nothing for it: shards, and files of the user's own. */
 class Mounts {
 
     /** What an engine's option cannot carry in a path. */
@@ -36,6 +36,17 @@ class Mounts {
         options((named + Blocklists.files(nextflow.Global.session.params)).collectMany { path -> folders(path) }.unique().findAll { folder -> !(folder.toString() in taken) })
     }
 
+    /** Options that mount the user's own checkpoints and files of classes. */
+    static String ofOwn() {
+        if (!engine()) {
+            return ''
+        }
+        def named = Checkpoints.named(Recipes.applied(Typing.typed(nextflow.Global.session.params)))
+        def files = named.findAll { file -> Files.exists(file) }.collectMany { file -> places(file) }
+        // Charliecloud makes a folder of a file that the image lacks. A whole folder, a home say, docker would close to writing.
+        options((engine() == 'charliecloud' ? files*.parent : files).unique())
+    }
+
     /** The container engine of this run, or null. */
     static String engine() {
         def config = nextflow.Global.session.containerConfig
@@ -64,7 +75,7 @@ class Mounts {
             def found = MEANING[engine()]?.toList()?.findAll { one -> place.contains(one) }
             if (found) {
                 throw new AbortOperationException(
-                    "the folder of shards ${Paths.shown(place)} contains ${found.join(' ')}, which ${engine()} cannot mount; rename it"
+                    "${Paths.shown(place)}: contains ${found.join(' ')}, which ${engine()} cannot mount; rename it"
                 )
             }
             def text = Shell.quote(place)

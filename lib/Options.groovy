@@ -20,7 +20,7 @@ class Options {
         if (value instanceof Boolean) {
             return value ? "--${words}" : "--no-${words}"
         }
-        def text = name in ['encoder', 'dedup_encoder'] ? Checkpoints.pinned(value.toString()) : value.toString()
+        def text = name in Checkpoints.ENCODERS ? Checkpoints.pinned(value.toString()) : value.toString()
         "--${words} ${value instanceof Number ? plain(value) : Shell.quote(text)}"
     }
 

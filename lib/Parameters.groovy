@@ -81,7 +81,7 @@ class Parameters {
         } else if ((params.dedup || params.leakage) && params.dedup_threshold == null && !Presets.hasThreshold(named)) {
             faults << "--dedup_encoder ${named}: has no threshold of its own; add --dedup_threshold 0.9, say"
         }
-        set.subMap(['encoder', 'dedup_encoder']).findAll { _name, value -> Checkpoints.isScript(value) }.each { name, value ->
+        set.subMap(Checkpoints.ENCODERS).findAll { _name, value -> Checkpoints.isScript(value) }.each { name, value ->
             if (!(value ==~ /torchscript:\/.*/)) {
                 faults << "--${name} ${value}: write the absolute path, since tasks run in their own folders"
             } else if (!Files.isRegularFile(Checkpoints.script(value))) {
@@ -106,7 +106,7 @@ class Parameters {
             faults << '--reference has no effect without --dedup true'
         }
         faults.addAll(balance(params))
-        ['encoder', 'dedup_encoder', 'scorer', 'pixel_scorer', 'filter'].each { name ->
+        Checkpoints.CLASSES.each { name ->
             parts(set[name]).findAll { part -> part ==~ /[^\/].*\.py:[^:]*/ }.each { part ->
                 faults << "--${name} ${part}: write the absolute path, since tasks run in their own folders"
             }

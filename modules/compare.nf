@@ -3,7 +3,7 @@
 // Gather what all samples are compared with: captions drawn from the input, embeddings of sets, of prompts.
 process COMPARE_TARGETS {
     label 'process_medium'
-    ext(options: { Options.of('COMPARE') })
+    ext(mounts: { Mounts.ofOwn() }, options: { Options.of('COMPARE') })
 
     input:
     val captions // whether captions are compared; if not, samples of one partition tell the encoder

@@ -1,7 +1,7 @@
 // Apply the filters, drop duplicates by rank, decide about every sample, and plan the output.
 process DECIDE {
     label 'process_medium'
-    ext(options: { Options.of('DECIDE') })
+    ext(mounts: { Mounts.ofOwn() }, options: { Options.of('DECIDE') })
 
     input:
     tuple path(cells, stageAs: 'cells/*', arity: '0..*'), path(assigned, stageAs: 'assigned/*', arity: '0..*'), path(pairs, stageAs: 'pairs/*', arity: '0..*')

@@ -2,7 +2,7 @@
 process EMBED {
     tag "${number}"
     label 'process_gpu'
-    ext(mounts: { mounts }, options: { Options.of('EMBED', References.unread(number)) }) // of the shards, in a container
+    ext(mounts: { "${mounts} ${Mounts.ofOwn()}" }, options: { Options.of('EMBED', References.unread(number)) }) // in a container
 
     input:
     tuple val(number), stdin, val(mounts) // 00000, or KEY:00000 of another set; stdin: the partition file, which no shell reads

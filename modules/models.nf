@@ -3,7 +3,7 @@
 process MODELS {
     tag "${name}"
     label 'process_single'
-    ext(options: { Options.of('MODELS') })
+    ext(mounts: { Mounts.ofOwn() }, options: { Options.of('MODELS') })
 
     input:
     val name
@@ -29,7 +29,7 @@ process MODELS {
 // Test that the models give the published results; the findings go to pipeline_info, and to --model_dir for the next run.
 process MODELS_VERIFY {
     label 'process_low'
-    ext(options: { Options.of('MODELS') })
+    ext(mounts: { Mounts.ofOwn() }, options: { Options.of('MODELS') })
 
     input:
     path models

@@ -2,7 +2,7 @@
 // and scores; what is wrong with them is printed as one sentence instead of as a failed task.
 process PARTITION {
     label 'process_single'
-    ext(mounts: { Mounts.ofInput(input.toString()) }, options: { Options.of('PARTITION') }) // in a container
+    ext(mounts: { "${Mounts.ofInput(input.toString())} ${Mounts.ofOwn()}" }, options: { Options.of('PARTITION') }) // in a container
     scratch false // every file may be missing, so one that was lost on the way would not be missed
     cache false // what the folder holds may have changed; the stages behind know a partition by its content
 

@@ -2,7 +2,7 @@
 process SCORE {
     tag "${number}"
     label 'process_low'
-    ext(options: { Options.of('SCORE') })
+    ext(mounts: { Mounts.ofOwn() }, options: { Options.of('SCORE') })
 
     input:
     tuple val(number), path(measures, stageAs: 'measures/*'), path(embeddings, stageAs: 'img_emb/*'), path(metadata, stageAs: 'metadata/*'), path(masked, stageAs: 'masked_emb/*', arity: '0..*')

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +115,25 @@ def test_a_run_in_the_image_leaves_the_bytes_of_a_run_without(
     assert all("ch-run --unset-env" in text and str(image) in text for text in scripts)
     assert flow.results() == undisturbed.results()
     assert not list(tmp_path.rglob("PWN*")) and not list(image.glob("*/PWN*"))
+
+
+@pytest.fixture
+def unseen() -> Iterator[Path]:
+    """A folder that Charliecloud does not mount by itself, as it does /tmp."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
+def test_a_class_of_ones_own_is_read_in_the_image(image: Path, shards: Path, tmp_path: Path, unseen: Path) -> None:
+    """Seen by what PARTITION, the first of all tasks, finds in the file."""
+    own = unseen / "own $(touch PWN4).py"
+    own.write_text("class Mine: pass\n")
+    (tmp_path / "site.config").write_text("charliecloud.writeFake = false\n")  # for Charliecloud before 0.32
+    options = ("--input", str(shards), "--filter", f"{own}:Mien", "--model_dir", str(tmp_path / "models"))
+    flow = Flow(tmp_path / "flow", options, environment() | {"USER": "curate"})
+    assert flow.run("-profile", "charliecloud", "--container", str(image), "-c", str(tmp_path / "site.config")) == 1
+    assert "has no class 'Mien'; did you mean 'Mine'?" in flow.text
+    assert not list(tmp_path.rglob("PWN*"))
 
 
 def test_scripts_of_another_version_than_the_image_say_so(image: Path) -> None:

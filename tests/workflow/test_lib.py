@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ NAMES = (
     ["ViT-B-16/openai", "", "sscd", "a:B,/ü o.py:C"],
     ["light", "x" * 200, None, None],
 )
+ENGINES = ("docker", "podman", "apptainer", "singularity", "charliecloud")
+OPTION = {"docker": "-v", "podman": "-v", "charliecloud": "-b"}
 FOLDERS = ("results", "/a/b", "s3://bucket/path/", "a://b://c")
 
 
@@ -81,6 +84,22 @@ def links(top: Path) -> Path:
     return top / "current"
 
 
+def own(top: Path) -> dict[str, Any]:
+    """Parameters that name files of one's own in every way, some as links, some twice or not there."""
+    names = ("a b.py", "it's.py", "mine.pt", "blobs/0", "local/open_clip_config.json", "script.pt")
+    for name in names:
+        (top / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / "own" / name).touch()
+    (top / "own" / "local" / "model.bin").symlink_to("../blobs/0")
+    return {
+        "encoder": f"local-dir:{top}/own/local",
+        "dedup_encoder": f"torchscript:{top}/own/script.pt",
+        "scorer": f"{top}/own/a b.py:A,module:Class,{top}/own/a b.py:B",
+        "pixel_scorer": f"{top}/own/missing.py:Class",
+        "filter": f"{top}/own/it's.py:Filter=3",
+    }
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lib")
@@ -108,6 +127,10 @@ def said(place: Path) -> dict[str, Any]:
     shard = f"1.tar\\t{place}/links/1.tar\\t1\\t2\\n"
     for name, given in (("alone", {}), ("beside a reference", {"dedup": True, "reference": str(inside)})):
         lib.ask(name, f"Mounts.ofShards('{shard}')", given, podman={"enabled": True})
+
+    given = own(place)
+    for engine in ENGINES:
+        lib.ask(f"own of {engine}", "Mounts.ofOwn()", given, **{engine: {"enabled": True}})
 
     (place / "list.txt").write_text(f"\ufeff# mine\n{current}/0.tar\n\ns3://a/b.tar\n")
     (place / "shard.tar.gz").write_bytes(b"\x1f\x8b\xff" * 99)
@@ -162,6 +185,21 @@ def test_a_container_sees_every_link_on_the_way_to_a_shard(place: Path, said: di
 
 def test_a_reference_changes_nothing_of_what_embed_is_told(place: Path, said: dict[str, Any]) -> None:
     assert said["alone"] == said["beside a reference"] == f"-v '{place}/links':'{place}/links':ro"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_container_sees_the_checkpoints_and_classes_of_ones_own(
+    engine: str, place: Path, said: dict[str, Any]
+) -> None:
+    top = place / "own"
+    names = ("a b.py", "it's.py", "local/open_clip_config.json", "local/model.bin", "blobs/0", "script.pt")
+    if engine == "charliecloud":
+        wanted = [str(folder) for folder in {(top / name).parent for name in names}]
+    else:
+        wanted = [f"{top / name}:{top / name}:ro" for name in names]
+    words = shlex.split(said[f"own of {engine}"])
+    assert set(words[::2]) == {OPTION.get(engine, "-B")}
+    assert sorted(words[1::2]) == sorted(wanted)
 
 
 def test_what_was_cut_is_named(place: Path, said: dict[str, Any]) -> None:
