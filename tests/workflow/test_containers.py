@@ -1,4 +1,4 @@
-"""The image of containers/, built by podman and run by podman and Charliecloud: the results are those of a run without it.
+"""The image of containers/, built by podman, run by podman and Charliecloud: the results are those of a run without it.
 
 The image is the one that users build, whole. Three things differ, since not every test machine has the base image or
 may do all that an engine does by default: the base is made by mmdebstrap under the name that the Containerfile asks
@@ -25,7 +25,7 @@ from pycurate.fingerprint import content_hash
 CONTAINERFILE = (ROOT / "containers" / "Containerfile").read_text()
 APPTAINER = (ROOT / "containers" / "apptainer.def").read_text()
 IMAGE = "localhost/pycurate-test"
-# What podman does by default takes rights that root lacks inside of many a sandbox: raising limits, a network of its own.
+# What podman does by default takes rights that root lacks in many a sandbox: raising limits, a network of its own.
 PODMAN = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
