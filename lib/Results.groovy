@@ -11,9 +11,11 @@ class Results {
      * of a run. A stub leaves nothing, so they stay. Gives `found`, for which the run has waited.
      */
     static Object begin(String outdir, Object found) {
-        // Notes that this run may not leave, and reports that Nextflow leaves at its end, if at all; Call.accept replaces the trace.
-        def notes = ['parameters.yaml', 'report.html', 'timeline.html'].collect { name -> "pipeline_info/${name}".toString() }
-        def old = nextflow.Global.session.stubRun ? [] : ['summary.json', 'manifest.tsv', *notes]
+        // Notes that this run may not leave, and reports that Nextflow leaves at its end, if at all; Call.accept replaces a trace.
+        def session = nextflow.Global.session
+        def names = ['parameters.yaml', 'report.html', 'timeline.html'] + (session.config.navigate('trace.enabled') ? [] : ['trace.txt'])
+        def notes = names.collect { name -> "pipeline_info/${name}".toString() }
+        def old = session.stubRun ? [] : ['summary.json', 'manifest.tsv', *notes]
         old.each { name -> Files.deleteIfExists(Paths.of(outdir).resolve(name)) }
         Call.accept(outdir)
         found

@@ -81,7 +81,9 @@ def test_going_back_to_earlier_settings_leaves_what_they_left(undisturbed: Flow)
     assert pq.read_table(blocked)["hash"].to_pylist() == [listed] and blocked.stat().st_mode & 0o777 == 0o600
     assert counts(flow.out)["dropped"]["blocked"] == 1  # type: ignore[index]
     off = (*block, "--dedup", "false", "--write", "false", "--publish_dir_mode", "rellink")
-    flow.succeed(*off, "--aesthetic_threshold", "1", "-resume")
+    site.write_text("trace.enabled = false\n")
+    flow.succeed(*off, "--aesthetic_threshold", "1", "-resume", "-c", str(site))
+    assert not (flow.out / "pipeline_info" / "trace.txt").exists()
     assert counts(flow.out)["kept"] == 0 and "Nothing was kept: aesthetic dropped most, " in flow.text
     assert not list(flow.out.glob("curated/*.tar")) and not (flow.out / "pairs").exists()
     assert blocked.is_symlink() and blocked.stat().st_mode & 0o777 == 0o600
