@@ -33,7 +33,8 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
 @click.option("--all", "everything", is_flag=True, help="Read the headers of all shards.")
 @click.option(
     "--images-per-second",
-    type=Number(0, 1e6, min_open=True),
+    type=Number(0, 10**6, min_open=True),
+    metavar="NUMBER",
     help="Rate of EMBED; skips the trial.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

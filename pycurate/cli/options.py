@@ -84,9 +84,9 @@ class Number(click.FloatRange):
     """A number within its bounds, if any: no infinity, which JSON cannot name, nor NaN, which no bound refuses."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
+        if not math.isfinite(click.FLOAT.convert(value, param, ctx)):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
+        number: float = super().convert(value, param, ctx)
         return number
 
 
