@@ -4,15 +4,24 @@ Models run on a CPU one image at a time, on every core: ONNX Runtime is as fast 
 it is with batches, and an image's result then cannot depend on which images came with it.
 """
 
+import fcntl
+import logging
 import math
 import os
+import re
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -60,10 +69,49 @@ wait for each other, which on a busy machine takes several times the CPU time of
 
 
 def default_device() -> str:
-    """cuda where there is a GPU, else cpu."""
+    """cuda where there is a GPU, else cpu. Of several GPUs this process takes one."""
+    take_gpu(Path(tempfile.gettempdir()))
     import torch  # here, since it takes seconds
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def take_gpu(locks: Path) -> None:
+    """Of several GPUs let CUDA, which must not have begun, see one only: the first that no other process has taken.
+
+    Slurm gives each task a GPU of its own; the tasks of one machine see all of them, and CUDA takes the first. Whoever
+    takes a GPU holds a file in the folder `locks` until it ends. If all are taken, processes share them.
+    """
+    seen = _visible_gpus()
+    if len(seen) > 1:
+        free = (gpu for gpu in seen if _hold(locks / f"pycurate-{gpu}.lock"))
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu = next(free, seen[os.getpid() % len(seen)])
+        log.info("of %d GPUs this process uses %s", len(seen), gpu)
+
+
+def _visible_gpus() -> list[str]:
+    """The GPUs that CUDA sees here, by index or UUID; none where one is divided by MIG, of which CUDA sees one part."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return list(takewhile(lambda gpu: gpu != "-1", given.split(",")))  # as CUDA reads it
+    command = shutil.which("nvidia-smi")
+    told = subprocess.run([command, "-L"], capture_output=True, text=True).stdout if command else ""
+    return [] if "MIG-" in told else re.findall(r"\(UUID: (GPU-[\w-]+)\)", told)
+
+
+def _hold(lock: Path) -> bool:
+    """Whether this process, until it ends, holds the lock for which a file in a folder of all users stands."""
+    new = 0 if lock.exists() else os.O_CREAT  # which Linux refuses for another user's file in /tmp
+    try:
+        file = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | new, 0o644)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return False
+    return True
 
 
 def computes_bf16() -> bool:

@@ -1,6 +1,9 @@
 """A device is there, or is refused in one sentence; work in threads keeps its order."""
 
 import math
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -31,6 +34,73 @@ def test_a_device_that_is_not_there_leaves_with_2(tmp_path: Path, device: str, m
     found = called("models", "verify", "--preset", "light", "--device", device, "--model-dir", str(tmp_path))
     assert (found.exit_code, found.output.count("\n")) == (2, 1), found.output
     assert message in found.output
+
+
+SMI = """#!/bin/sh
+echo 'GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-0a-1)'
+echo 'GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-0b-1)'
+"""
+TAKE = """
+import os, sys
+from pathlib import Path
+from pycurate.hardware import take_gpu
+take_gpu(Path(sys.argv[1]))
+print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+sys.stdin.read()
+"""
+
+
+class Taking:
+    """Processes that take a GPU and hold it until they are told to end, on a machine of a driver with two."""
+
+    def __init__(self, folder: Path, smi: str = SMI) -> None:
+        (folder / "nvidia-smi").write_text(smi)
+        (folder / "nvidia-smi").chmod(0o755)
+        self.folder = folder
+        self.env = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+        self.env["PATH"] = f"{folder}{os.pathsep}{self.env['PATH']}"
+        self.running: list[subprocess.Popen[str]] = []
+
+    def start(self, **more: str) -> str:
+        """Start one more; what it shows CUDA."""
+        command = [sys.executable, "-c", TAKE, str(self.folder)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, env=self.env | more, **pipes)  # type: ignore[call-overload]
+        self.running.append(process)
+        return str(process.stdout.readline().strip())
+
+    def end(self, number: int) -> None:
+        self.running[number].kill()
+        self.running[number].communicate()
+
+
+@pytest.fixture
+def taking(tmp_path: Path) -> Iterator[Taking]:
+    taking = Taking(tmp_path)
+    yield taking
+    for number in range(len(taking.running)):
+        taking.end(number)
+
+
+def test_each_process_of_a_machine_takes_a_gpu_that_none_has(taking: Taking) -> None:
+    assert [taking.start() for _ in range(2)] == ["GPU-0a-1", "GPU-0b-1"]
+    assert taking.start() in {"GPU-0a-1", "GPU-0b-1"}  # more tasks than GPUs share them
+    taking.end(1)
+    assert taking.start() == "GPU-0b-1"  # also of one that was killed
+
+
+@pytest.mark.parametrize(("given", "taken"), [("5,6", "56"), ("5,-1,6", "5,-1,6"), ("5", "5"), ("", ""), ("-1", "-1")])
+def test_a_process_takes_a_gpu_of_those_that_it_is_given(taking: Taking, given: str, taken: str) -> None:
+    got = [taking.start(CUDA_VISIBLE_DEVICES=given) for _ in range(2)]
+    assert got == (list(taken) if taken == "56" else [taken] * 2)
+
+
+def test_parts_of_a_gpu_and_a_driver_that_is_not_there_change_nothing(tmp_path: Path) -> None:
+    divided = SMI + "echo '  MIG 1g.10gb     Device  0: (UUID: MIG-0c-1)'\n"
+    for smi in (divided, "#!/bin/sh\necho 'NVIDIA-SMI has failed'; exit 9\n", "#!/bin/sh\necho 'No devices found.'\n"):
+        taking = Taking(tmp_path, smi)
+        assert taking.start() == "None"
+        taking.end(0)
 
 
 @pytest.mark.parametrize("start", [start_on_all_cores, start_in_turn])
