@@ -228,4 +228,4 @@ def test_apptainer_starts_from_the_same_base_with_the_same_environment() -> None
     engine = {each for each in variables if each.startswith("NVIDIA_")}  # apptainer has --nv instead
     assert len(variables) == 4
     assert variables - engine == set(re.findall(r"export (\S+)", APPTAINER))
-    assert not re.search(r"^ +\S+ +/opt", APPTAINER.partition("%post")[0], re.MULTILINE)  # which install.sh must find empty
+    assert not re.search(r"^ +\S+ +/opt", APPTAINER.partition("%post")[0], re.MULTILINE)  # install.sh makes it
