@@ -6,9 +6,44 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from odd_tars import END, A, Z, part
 from tars import errors, jpeg, read_shard, readable, write_tar
 
+from pycurate.shards.header import Member, read_member, records
+
 BLOCK = 512
+TEXT = st.one_of(st.binary(min_size=1, max_size=9), st.binary(min_size=100, max_size=100)).map(
+    lambda text: text.replace(b"\0", b"\x7f").replace(b"/", b"\x80")
+)
+
+
+@given(
+    name=TEXT,
+    target=TEXT,
+    kind=st.sampled_from([b"0", b"1", b"2"]),
+    size=st.integers(0, 3 * BLOCK),
+    binary=st.booleans(),
+    signed=st.booleans(),
+)
+def test_the_fields_of_a_header_are_those_that_tarfile_reads(
+    name: bytes, target: bytes, kind: bytes, size: int, binary: bool, signed: bool
+) -> None:
+    """Also where a text fills its field, a number is binary, or the checksum is that of signed bytes."""
+    header = bytearray(BLOCK)
+    header[:100], header[157:257] = name.ljust(100, b"\0"), target.ljust(100, b"\0")
+    header[124:136] = b"\x80" + size.to_bytes(11, "big") if binary else b"%011o\0" % size
+    header[156:157], header[257:265], header[148:156] = kind, b"ustar\00000", b" " * 8
+    total = sum(header) - (256 * sum(byte > 127 for byte in header) if signed else 0)
+    if total <= 0:  # no field can say so
+        return
+    header[148:156] = b"%06o\0 " % total
+    expected = tarfile.TarInfo.frombuf(bytes(header), "utf-8", "surrogateescape")
+    found = read_member(io.BytesIO(bytes(header) + bytes(4 * BLOCK)), 0, 5 * BLOCK)
+    assert isinstance(found, Member)
+    assert (found.name, found.target, found.type) == (expected.name, expected.linkname, expected.type)
+    assert found.size == (expected.size if expected.isreg() else 0)
 
 
 @pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -50,6 +85,27 @@ def test_nonsense_in_a_pax_header_ends_and_costs_only_itself(tmp_path: Path, rec
     samples = read_shard(path)
     assert len(samples) <= 3
     assert all(sample.error for sample in samples if sample.key != "b")
+
+
+def test_digits_without_an_end_are_no_record() -> None:
+    assert records(b"9" * 5000) is None and records(b"8 a=bcd\n") == [(b"a", b"bcd", b"8 a=bcd\n")]
+
+
+@pytest.mark.parametrize("kind", [b"x", b"L"])
+def test_an_extension_header_that_ends_beyond_the_file_costs_its_neighbours(tmp_path: Path, kind: bytes) -> None:
+    path, odd = tmp_path / "s.tar", bytearray(part(("x", b""), type=kind))
+    odd[124:136], odd[148:156] = b"%011o\0" % (1 << 30), b" " * 8
+    odd[148:156] = b"%06o\0 " % sum(odd)
+    path.write_bytes(A + odd + part(("b.jpg", jpeg(1))) + Z + END)
+    assert readable(path) == ["z"] and errors(path) == dict.fromkeys(["a", "", "b"], "shard_corrupt")
+
+
+def test_the_path_in_a_pax_header_is_that_which_tarfile_reads(tmp_path: Path) -> None:
+    path = tmp_path / "s.tar"
+    path.write_bytes(part(("//x/a.jpg", jpeg(0)), format=tarfile.PAX_FORMAT, pax_headers={"path": "//x/a.jpg/"}) + END)
+    with tarfile.open(path) as tar, open(path, "rb") as file:
+        found = read_member(file, 0, path.stat().st_size)
+        assert isinstance(found, Member) and [found.name] == tar.getnames()
 
 
 def test_damage_behind_a_header_for_the_whole_archive_is_seen(tmp_path: Path) -> None:

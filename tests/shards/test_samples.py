@@ -1,5 +1,6 @@
 """Shards are read whatever is damaged in them, and damage costs only itself."""
 
+import hashlib
 import tarfile
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def test_samples_carry_image_place_and_caption(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "s.tar", [("x/k.jpg", image), ("x/k.txt", b" a cat \n"), ("x/k.seg.png", b"mask")])
     (sample,) = read_shard(path)
     assert (sample.key, sample.ext, sample.data, sample.caption) == ("x/k", "jpg", image, "a cat")
+    assert sample.uid == hashlib.blake2b(b"a/00000.tar\0x/k", digest_size=16).hexdigest()  # as docs/output.md says
     whole = path.read_bytes()
     assert whole[sample.offset : sample.offset + sample.size] == image
     assert (sample.tar_offset, sample.tar_size % BLOCK) == (0, 0)
