@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pytest
 from coin import Coin
 from curated import decide
-from dedup_sets import Samples, chains, clustered, decided, set_columns, stars, write_set
+from dedup_sets import Samples, brute_force, chains, clustered, decided, set_columns, stars, write_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -143,7 +143,51 @@ def test_what_decided_is_written_down(tmp_path: Path) -> None:
         assert left == {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     decide(results, sources, Filtering(), None, dedup=False)
     assert read_criteria(results) == Criteria()
-    assert not (results / "dedup.json").exists() and not (results / "duplicates.parquet").exists()
+    for kind in ("dedup", "duplicates", "plan", "plan_shards"):
+        assert not paths_of(results, kind)
+
+
+def test_a_decision_that_fails_half_way_is_not_described_by_an_earlier_one(tmp_path: Path) -> None:
+    samples = Samples.of(clustered(20, 16, seed=5))
+    write_set(tmp_path, samples, [np.arange(10), np.arange(10, 20)])
+    before = decide(tmp_path, sources_of(tmp_path), Filtering(), None, dedup=False)
+    path = path_of(tmp_path, "samples", "00001")
+    set_columns(path, row=[*read_table(path)["row"].to_pylist()[:-1], None])
+    with pytest.raises(TableError, match="00001 has readable samples without an embedding; embed it again"):
+        decide(tmp_path, sources_of(tmp_path), Filtering(0.5), None, dedup=False)
+    assert not path_of(tmp_path, "criteria").exists()
+    assert read_table(path_of(tmp_path, "decisions")).equals(before)
+
+
+@pytest.mark.parametrize("dedup", [False, True])
+def test_what_is_blocked_is_neither_among_the_best_nor_any_ones_original(tmp_path: Path, dedup: bool) -> None:
+    """Whatever it fails besides, and whether its image can be read or not."""
+    n = 200
+    samples = Samples.of(clustered(n, 16, seed=4))
+    listed = samples.content < 0.2 * n
+    for parts in (1, 3):
+        results = write_set(tmp_path / str(parts), samples, np.array_split(np.arange(n), parts))
+        bad = path_of(results, "samples", "00000")
+        set_columns(bad, sha256=["f" * 64, *read_table(bad)["sha256"].to_pylist()[1:]])
+        sources = sources_of(results)
+        images = pa.concat_tables([source.samples(["uid", "sha256"]) for source in sources])
+        known = dict(zip(images["uid"].to_pylist(), images["sha256"].to_pylist(), strict=True))
+        hashes = sorted({known[samples.uid(i)] for i in np.flatnonzero(listed)})
+        (tmp_path / "list.txt").write_text("\n".join([*hashes, "f" * 64]))
+        find_pairs(results, sources, Settings(0.9, cells=4, exact=True))
+        chosen = Filtering(0.25, blocklist=[f"sha256:{tmp_path}/list.txt"], keep_top=["nsfw=0.5"])
+        decisions = decide(results, sources, chosen, None, dedup)
+        assert decisions["reason"].to_pylist().count("unreadable") == parts - 1
+        passes = ~listed & (samples.aesthetic >= 0.25)
+        top = numpy_top(samples, samples.nsfw.astype(np.float32), passes, int(passes.sum()) // 2)
+        left = brute_force(samples, 0.9, members=np.flatnonzero(top).tolist()) if dedup else {}
+        got = decided(decisions)
+        for i in range(n):
+            due = left.get(samples.uid(i), ("kept", None, None)) if top[i] else ("top_nsfw", None, None)
+            due = due if passes[i] else ("aesthetic", None, None)
+            assert got[samples.uid(i)] == (("blocked", None, None) if listed[i] else due)
+        blocked, top_rule = read_criteria(results).filters[0], read_criteria(results).filters[2]
+        assert blocked.hashes == len(hashes) + 1 and (top_rule.among, top_rule.chosen) == (passes.sum(), top.sum())
 
 
 @pytest.mark.parametrize("name", FILTERS)
