@@ -1,11 +1,15 @@
 """The input's shards: every form of --input names each file once, and nothing that a run made."""
 
+import hashlib
+import os
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from pycurate.errors import UsageError
-from pycurate.shards.listing import find_shards
+from pycurate.errors import ShardError, UsageError
+from pycurate.shards.intact import ImagePlace
+from pycurate.shards.listing import Shard, find_shards, read_image, search, touched
 
 
 def names(text: object) -> list[str]:
@@ -94,9 +98,13 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         find_shards(str(tmp_path))
 
 
-def test_a_name_that_no_table_line_can_hold_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a\tb.tar").write_bytes(b"")
-    with pytest.raises(UsageError, match="tab"):
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [("\t", "a tab or a line"), ("\r", "a tab or a line"), ("\n", "a tab or a line"), ("\udcff", "UTF-8")],
+)
+def test_a_name_that_no_table_line_can_hold_is_refused(tmp_path: Path, odd: str, said: str) -> None:
+    (tmp_path / f"a{odd}b.tar").write_bytes(b"")
+    with pytest.raises(UsageError, match=f"{said}.* in its path; rename it"):
         find_shards(str(tmp_path))
 
 
@@ -106,6 +114,62 @@ def test_every_way_to_name_a_shard_names_it_once(four_shards: Path, monkeypatch:
     listing = four_shards / "list.txt"
     listing.write_text("\ufeffa/00000.tar\nb/../a/00000.tar\n", encoding="utf-8")
     assert names(listing) == ["a/00000.tar"]
+
+
+def test_of_several_names_of_a_file_its_own_comes_before_links_and_the_shortest_first(four_shards: Path) -> None:
+    assert search(str(four_shards)).remarks == []
+    (four_shards / "a" / "0.tar").symlink_to("00000.tar")
+    (four_shards / "b" / "zz.tar").hardlink_to(four_shards / "b" / "00010.tar")
+    (four_shards / "zzz.tar").hardlink_to(four_shards / "b" / "00000.tar")
+    found = search(str(four_shards))
+    assert [shard.name for shard in found.shards] == ["a/00000.tar", "a/00001.tar", "b/00010.tar", "zzz.tar"]
+    assert found.remarks == ["Files listed or linked several times are used once (names left out: 3)."]
+
+
+def test_an_entry_of_a_list_is_the_name_of_a_file_before_it_is_a_pattern_or_has_white_space_around_it(
+    tmp_path: Path,
+) -> None:
+    for name in ("*.tar", "1.tar", " 2.tar"):
+        (tmp_path / name).write_bytes(b"x")
+    listing = tmp_path / "list.txt"
+    for lines, due in (("[*].tar", ["*.tar"]), ("\t1.tar ", ["1.tar"]), (" 2.tar", [" 2.tar"])):
+        listing.write_text(lines)
+        assert names(listing) == due
+    listing.write_text("*.tar\n1.tar")
+    with pytest.raises(UsageError, match="also a pattern that matches 1 more; escape the name"):
+        find_shards(str(listing))
+    listing.write_text("*.tar\n1.tar\n 2.tar")
+    assert names(listing) == [" 2.tar", "*.tar", "1.tar"]
+
+
+def test_a_file_system_may_keep_only_the_whole_seconds_of_a_time_stamp(tmp_path: Path) -> None:
+    path, second = tmp_path / "s.tar", 10**9
+    path.touch()
+    times = [5 * second + more for more in (0, 1, second - 1, second, second + 1, 2 * second)]
+    for one, other in product(times, times):
+        os.utime(path, ns=(other, other))
+        same = one == other or one == other - other % second or other == one - one % second
+        assert touched(Shard("s.tar", path, 0, one)) == (not same)
+        assert not touched(Shard("s.tar", path, 0))
+    path.unlink()
+    assert not touched(Shard("s.tar", path, 0, times[0]))
+
+
+def test_an_image_is_read_only_where_it_is_the_one_that_was_embedded(tmp_path: Path) -> None:
+    path = tmp_path / "s.tar"
+    path.write_bytes(b"0123456789")
+    shard, image = Shard("s.tar", path, 10), ImagePlace("k", 3, 4, hashlib.sha256(b"3456").hexdigest())
+    assert read_image(shard, image) == b"3456"
+    for content, said in (
+        (b"012345x789", "the image of 'k' is not the one"),
+        (b"01234567891", "10 bytes and now has 11"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ShardError, match=said):
+            read_image(shard, image)
+    path.unlink()
+    with pytest.raises(ShardError, match=r"s\.tar is gone"):
+        read_image(shard, image)
 
 
 def test_what_cannot_be_read_is_refused_and_not_passed_over(four_shards: Path) -> None:

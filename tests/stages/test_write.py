@@ -137,7 +137,8 @@ def test_one_shard_is_open_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_new_decision_leaves_nothing_of_the_old_one(root: Path, tmp_path: Path) -> None:
-    curate(root, tmp_path / "r", set(ALL), images_per_tar=1)
+    plan_output(tmp_path / "r", finished(root, tmp_path / "r", set(ALL)), 1, 2)
+    write_curated(tmp_path / "r", dali_index=True)
     (tmp_path / "r" / "curated" / "mine.txt").write_text("a note")
     curate(root, tmp_path / "r", set(ALL[:1]), images_per_tar=1)
     left = sorted(path.name for path in (tmp_path / "r" / "curated").iterdir())
@@ -238,6 +239,25 @@ def test_a_shard_whose_samples_moved_at_equal_size_is_refused(root: Path, tmp_pa
     path.write_bytes(whole[1024:] + whole[:1024])
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # else the time would tell
     with pytest.raises(ShardError, match=r"b/00000\.tar no longer holds"):
+        write_curated(tmp_path / "r")
+
+
+def test_a_sample_whose_image_is_no_member_any_more_is_refused(tmp_path: Path) -> None:
+    """At equal size and time: then a file of macOS, which is left out, stands in its place."""
+    write_tar(tmp_path / "in" / "s.tar", [("k.jpg", jpeg(0)), ("k.txt", b"text"), ("l.jpg", jpeg(1))])
+    plan_output(tmp_path / "r", finished(tmp_path / "in", tmp_path / "r", {("s.tar", "k"), ("s.tar", "l")}), 9, 9)
+    path = tmp_path / "in" / "s.tar"
+    whole, times = path.read_bytes(), path.stat()
+    path.write_bytes(patched(whole, 0, b"._k.jpg"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(ShardError, match="the image of 'k' is not the one that was embedded"):
+        write_curated(tmp_path / "r")
+
+
+def test_a_plan_of_a_shard_that_no_partition_has_is_refused(root: Path, tmp_path: Path) -> None:
+    plan_output(tmp_path / "r", finished(root, tmp_path / "r", set(ALL)), 100, 100)
+    write_partitions(tmp_path / "r", [find_shards(str(root))[:1]])
+    with pytest.raises(TableError, match=r"No partition contains the shard b/00000\.tar"):
         write_curated(tmp_path / "r")
 
 
