@@ -68,8 +68,16 @@ def check_address(address: str) -> None:
             f"{without_secrets(address)} contains a password or a query, which would be written to tables and logs; "
             "give credentials by environment variables (docs/stores.md)."
         )
-    if not host or not urlsplit(f"//{host}").hostname:
-        raise UsageError(f"{address!r} names no {'host' if is_web(scheme) else 'bucket'}.")
+    if not _is_host(host):
+        kind = "host" if is_web(scheme) else "bucket"
+        raise UsageError(f"{address!r} names no {kind}; write {scheme}://{kind.upper()}/PATH.")
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return bool(urlsplit(f"//{text}").hostname)
+    except ValueError:  # for brackets around anything but an IPv6 address, and for signs that stand for a slash
+        return False
 
 
 def without_secrets(text: str) -> str:

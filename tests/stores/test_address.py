@@ -10,6 +10,8 @@ def test_the_parts_of_an_address() -> None:
     assert place_of("s3://b/a b/%20.tar") == Place("s3", "s3://b/", "a b/%20.tar")
     assert place_of("gs://b/x.tar") == Place("gs", "gs://b/", "x.tar")
     assert place_of("https://h:8/a%20b/x.tar") == Place("https", "https://h:8/", "a b/x.tar")
+    assert place_of("https://[::1]:8/x.tar") == Place("https", "https://[::1]:8/", "x.tar")
+    assert normalised("https://h/a%20b.tar") == "https://h/a%20b.tar"
     assert place_of("hf://datasets/o/n/d/x.tar") == Place("hf", "hf://datasets/o/n@main/", "d/x.tar")
     assert place_of("hf://datasets/o/n@v2/x.tar") == Place("hf", "hf://datasets/o/n@v2/", "x.tar")
     assert normalised("hf://datasets/o/n/d/") == "hf://datasets/o/n@main/d/"
@@ -22,7 +24,11 @@ def test_the_parts_of_an_address() -> None:
         ("ftp://h/x.tar", "ftp:// are not read"),
         ("S3://b/x.tar", "S3:// are not read"),
         ("s3:///x.tar", "names no bucket"),
+        ("s3://b[12]/x.tar", "names no bucket; write s3://BUCKET/PATH"),
         ("https:///x.tar", "names no host"),
+        ("https://:80/x.tar", "names no host"),
+        ("https://[::1/x.tar", "names no host; write https://HOST/PATH"),
+        ("https://a\u2100b/x.tar", "names no host"),
         ("https://me:s3cret@h/x.tar", "password or a query"),
         ("https://h/x.tar?X-Amz-Signature=s3cret", "password or a query"),
         ("s3://key:s3cret@b/x.tar", "password or a query"),
