@@ -61,7 +61,9 @@ def test_decisions_state_how_many_as_it_is_read(amount: str) -> None:
     assert again == top and again.count(10**12) == top.count(10**12)  # 1 and 1.0 are equal
 
 
-@pytest.mark.parametrize("text", ["a", "a=", "=3", "a=0", "a=0.0", "a=1.5", "a=-1", "a=30%", "a=1e3", "a=nan", "a=١"])
+@pytest.mark.parametrize(
+    "text", ["a", "a=", "=3", "=0.3", "a=0", "a=0.0", "a=1.5", "a=-1", "a=30%", "a=1e3", "a=nan", "a=١"]
+)
 def test_what_says_not_how_many(text: str) -> None:
     with pytest.raises(UsageError, match="does not say how many to keep"):
         Top.of(text)

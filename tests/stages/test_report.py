@@ -7,13 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dedup_sets import Samples, clustered, write_set
-from report_run import Row, decide_by, lose_a_kept_sample_from_a_tar, make_run, write_cost
+from report_run import (
+    Row,
+    change_column,
+    change_decisions,
+    decide_by,
+    lose_a_kept_sample_from_a_tar,
+    make_run,
+    write_cost,
+)
 
 from pycurate.errors import TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.report.examples import select_examples
 from pycurate.results.tables import read_table, write_table
-from pycurate.stages.report import Setup, write_report
+from pycurate.stages.report import NAMED, Setup, unreadable_rows, weights_in, write_report
 from scripts import said, started
 
 
@@ -22,6 +30,23 @@ def test_a_run_without_any_sample(tmp_path: Path) -> None:
     assert select_examples(results).num_rows == 0
     facts = write_report(results, Setup())
     assert (facts["inputs"], facts["kept"], facts["dropped"]) == (1, 0, {"unreadable": 1})
+
+
+def test_the_first_unreadable_samples_of_each_code_are_named_and_none_that_is_blocked(tmp_path: Path) -> None:
+    rows = [Row(f"{code[0]}{i}", b"", error=code) for i in range(NAMED + 3) for code in ("truncated", "empty")]
+    results = make_run(tmp_path, [*rows, Row("a", b"", error="not_an_image")])
+    change_decisions(results, lambda table: change_column(table, "reason", 3, "blocked"))
+    named = [(row["error"], row["key"], row["error_message"]) for row in unreadable_rows(results)]
+    due = [("empty", f"e{i}") for i in range(NAMED + 1) if i != 1] + [("not_an_image", "a")]
+    due += [("truncated", f"t{i}") for i in range(NAMED)]
+    assert named == [(code, key, f"The file {key} cannot be read.") for code, key in due]
+
+
+def test_weights_are_files_that_are_neither_hidden_nor_checksums(tmp_path: Path) -> None:
+    for name in ("b/x.pt", "a.pth", "a.pth.sha256", ".lock", "b/.x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    assert weights_in(tmp_path) == {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.pth", "b/x.pt")}
 
 
 def test_missing_tables_are_named(tmp_path: Path) -> None:

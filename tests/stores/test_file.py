@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from web import Web
 
@@ -49,6 +49,7 @@ def test_only_what_is_wanted_is_fetched(known: Object, web: Web) -> None:
     st.lists(st.tuples(st.integers(0, len(DATA)), st.integers(0, 200_000)), max_size=12),
     st.lists(st.tuples(st.integers(0, len(DATA) + 10), st.integers(0, 100_000)), max_size=5) | st.none(),
 )
+@example([(len(DATA) - 10, 5), (len(DATA) - 10, 50), (len(DATA) + 1, 1)], None)
 def test_it_reads_as_a_file_in_memory_does(
     known: Object, reads: list[tuple[int, int]], wanted: list[tuple[int, int]] | None
 ) -> None:
@@ -57,4 +58,6 @@ def test_it_reads_as_a_file_in_memory_does(
     for start, size in reads:
         assert file.seek(start) == oracle.seek(start)
         assert file.read(size) == oracle.read(size)
-        assert file.tell() == oracle.tell()
+        assert file.tell() == oracle.tell() == file.seek(0, io.SEEK_CUR)
+        room, same = bytearray(min(size, 4096)), bytearray(min(size, 4096))
+        assert file.readinto(room) == oracle.readinto(same) and room == same
