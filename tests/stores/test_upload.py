@@ -36,6 +36,17 @@ def test_a_file_arrives_byte_for_byte_with_its_hash(
     assert size_of(place) == size and hash_of(place) == sha256
 
 
+def test_a_file_comes_in_no_more_parts_than_a_store_takes(
+    bucket: str, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "PART", 5 << 20)
+    monkeypatch.setattr(upload, "PARTS", 2)
+    data = DATA + DATA + b"x"
+    (tmp_path / "x").write_bytes(data)
+    put(tmp_path / "x", f"s3://{bucket}/x", hashlib.sha256(data).hexdigest())
+    assert s3.client.head_object(Bucket=bucket, Key="x")["ETag"].endswith('-2"')  # as S3 names what came in two parts
+
+
 @pytest.mark.parametrize("size", [1000, len(DATA)])
 def test_a_file_that_is_not_what_it_should_be_leaves_what_was_there(
     bucket: str, s3: S3, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
