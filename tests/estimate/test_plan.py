@@ -26,6 +26,7 @@ from pycurate.estimate.plan import (
 )
 from pycurate.estimate.sampling import Interval
 from pycurate.estimate.survey import Survey
+from pycurate.estimate.trial import Trial
 from pycurate.models.selection import select_models
 from pycurate.shards.count import ShardCount
 from pycurate.shards.listing import Shard
@@ -43,12 +44,15 @@ def test_tasks_end_no_sooner_than_their_work_allows_and_no_later_than_needed(
     assert end <= sum(seconds) / workers + longest + 1e-6
 
 
-def planned(shards: int, gpus: list[int], machine: Machine) -> Any:
-    """The plan of so many shards of 1 GB and 10,000 images, of which the number is known to a tenth."""
+def planned(shards: int, gpus: list[int], machine: Machine, bad: float = 0) -> Any:
+    """The plan of so many shards of 1 GB and 10,000 images, of which the number is known to a tenth.
+
+    Beside them are so many times as many samples that are `bad`.
+    """
     held = [Shard(f"{at:05}.tar", Path("x"), 10**9) for at in range(shards)]
     images = Interval(shards * 1e4, shards * 0.9e4, shards * 1.1e4)
     read = [ShardCount(held[0], 10_000, 10_000, formats=Counter({"jpeg": 9_000, "png": 1_000}))]
-    return make_estimate(Survey(held, 0, read, images, images), machine, gpus, DEFAULTS)
+    return make_estimate(Survey(held, 0, read, images.scaled(1 + bad), images), machine, gpus, DEFAULTS)
 
 
 def test_the_bytes_of_every_encoder_count(tmp_path: Path) -> None:
@@ -63,6 +67,23 @@ def test_what_views_cost_is_part_of_the_plan(tmp_path: Path) -> None:
     one, eight = (planned(8, [1], Machine(None, 512, cores=8, views=views)) for views in (1, 8))
     assert eight.times[0].dedup.value == pytest.approx(15 * one.times[0].dedup.value)
     assert eight.disk.dedup.value == pytest.approx(8**1.45 * one.disk.dedup.value)
+
+
+def test_what_a_trial_measured_is_part_of_the_plan() -> None:
+    tables = {"samples": 100.0, "scores": 20.0}
+    trial = Trial("cpu", 99, (200.0, 300.0), 1.0, 0.5, 10.0, 2.0, 1e-3, 1e8, 512, tables, 0, None, {}, {})
+    plan = planned(8, [1, 4], Machine.of(trial, 8, 1, 0.95), bad=0.5)  # two EMBED tasks, six tasks of WRITE
+    one, four = plan.times
+    assert one.embed.value == pytest.approx(2 * 10 + 80_000 / 250) and plan.tasks.seconds == pytest.approx(10 + 160)
+    assert (one.embed.low, one.embed.high) == pytest.approx((2 * 10 + 72_000 / 300, 2 * 10 + 88_000 / 200))
+    assert one.score.value == pytest.approx(2 * 2 + 80) and four.score.value == pytest.approx(2 + 40)
+    assert one.write.value == pytest.approx(6 * 0.5 + 80) and four.write.value == pytest.approx(2 * (0.5 + 80 / 6))
+    # A search among so few is one task, however many GPUs there are.
+    assert one.dedup.value == four.dedup.value == pytest.approx(1 + 80_000 * dedup_seconds(80_000, 0.95) / 8)
+    parts = (one.embed, one.score, one.dedup, one.write)
+    assert one.all.value == pytest.approx(sum(part.value for part in parts)) and one.complete
+    assert plan.disk.tables.value == pytest.approx(120_000 * 120)
+    assert not planned(8, [1], Machine(Interval(250, 200, 300), 512, cores=8)).times[0].complete
 
 
 def test_a_plan_adds_up() -> None:

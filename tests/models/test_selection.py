@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pycurate.errors import UsageError
+from pycurate.errors import UsageError, WeightsError
 from pycurate.images.symmetries import VIEWS
 from pycurate.models.presets import DESCRIPTORS, PRESETS, SAME
 from pycurate.models.selection import TAKEN, select_models
@@ -108,6 +108,13 @@ def test_views_of_images_have_a_file_of_their_own(tmp_path: Path, views: str) ->
     found = select_models("light", tmp_path, dedup_encoder=SAME, dedup_views=views, device="cpu")
     assert found.views == ({"img_emb": 1, "dedup_emb": VIEWS[views]} if VIEWS[views] > 1 else {"img_emb": 1})
     assert len(set(map(id, found.load_encoders().values()))) == 1  # of two kinds, but made once
+
+
+def test_only_what_a_preset_has_is_fetched_by_its_name(tmp_path: Path) -> None:
+    models = select_models("clip-b32", tmp_path)
+    for spec, advice in ((models.encoder, "--preset clip-b32"), ("own:Scorer", "--scorer own:Scorer")):
+        with pytest.raises(WeightsError, match=f"models.py fetch {advice} "), models.fetched_by_preset(spec):
+            raise WeightsError("x is missing;", f"--scorer {spec}", tmp_path)
 
 
 def test_every_column_that_scores_stand_beside_is_taken() -> None:

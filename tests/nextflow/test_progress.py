@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 from flows import HEAD
 
+from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
 from pycurate.nextflow.progress import STAGES, Progress
+from pycurate.results.layout import path_of
+from pycurate.results.tables import write_table
 
 
 def test_a_task_that_is_tried_again_counts_once(tmp_path: Path) -> None:
@@ -56,3 +60,30 @@ def test_a_trace_of_an_earlier_run_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "new").rename(trace)
     progress.look()
     assert (len(progress.stages["EMBED"].done), len(progress.stages["WRITE"].done)) == (0, 1)
+
+
+def test_what_tasks_left_is_counted_once_and_only_what_this_run_embedded_makes_its_rate(tmp_path: Path) -> None:
+    work, trace = tmp_path / "work", tmp_path / "trace.txt"
+    folders = {task: work / f"{task}99" for task in ("aa/000001", "bb/000002", "cc/000003", "dd/000004")}
+    for number, (task, samples) in enumerate((("aa/000001", 10), ("bb/000002", 20))):
+        write_json(path_of(folders[task], "stats", f"{number:05}"), {"samples": samples, "readable": samples - 2})
+    folders["cc/000003"].mkdir(parents=True)
+    (folders["cc/000003"] / ".command.out").write_text("5\n")
+    decisions = pa.table({"reason": ["kept"] * 26 + ["unreadable"] * 4})
+    write_table(path_of(folders["dd/000004"], "decisions"), decisions)
+    for plan in ("00000", "00001"):
+        write_table(path_of(folders["dd/000004"], "plan", plan), decisions)
+    progress = Progress(work, trace, Filtering())
+    progress.stages["EMBED"].total = 2
+    assert progress.hear("[aa/000001] Cached process > EMBED (00000)")
+    rows = f"{HEAD}1\tbb/000002\t7\tEMBED (00001)\tCOMPLETED\n2\tcc/000003\t8\tDEDUP:DEDUP_TRAIN\tCOMPLETED\n"
+    for _ in range(2):  # the second time it is another file, which Nextflow wrote anew
+        (tmp_path / "new").write_text(rows)
+        (tmp_path / "new").rename(trace)
+        progress.look()
+        assert (progress.counts, progress.images) == ({"unreadable": 4}, 18)
+    assert progress.stages["DEDUP"].total == 1 + 2 + 5 and not progress.stages["DEDUP"].finished
+    trace.write_text(f"{rows}3\tdd/000004\t9\tDECIDE\tCOMPLETED\n")
+    progress.look()
+    assert progress.counts == {"kept": 26, "unreadable": 4} and progress.stages["WRITE"].total == 2
+    assert progress.stages["DEDUP"].finished  # however many tasks were thought to follow

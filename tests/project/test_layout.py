@@ -58,7 +58,6 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     "models/builtin/onnx_session.py": "models/builtin/test_opennsfw.py",
     "models/findings.py": "models/test_selftest.py",
     "models/builtin/sscd.py": "models/builtin/test_torchscript.py",
-    "results/tables.py": "dedup/test_partitions.py",
     "shards/links.py": "shards/test_odd_tars.py",
     "shards/testset.py": "workflow/test_pipeline.py",
     # Parts of the copy of a shard, which must be byte-equal as a whole.
