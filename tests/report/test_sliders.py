@@ -18,7 +18,12 @@ from pycurate.results.criteria import Criteria, Side
 from pycurate.results.tables import write_table
 
 NAMES = ("aesthetic", "nsfw", "clip_score", "s3", "s4", "s5", "s6", "s7", *(f"s{i}" for i in range(8, 14)))
-LATER = Criteria(tuple(Filtering(keep_top=["s9=0.5"]).rules())).later()
+LATER = ["top_s9", "duplicate_exact", "duplicate_near", "duplicate_reference", "balanced"]
+
+
+def test_what_looks_at_all_samples_acts_after_every_filter() -> None:
+    filtering = Filtering(aesthetic_threshold=0.5, min_side=9, blocklist=["md5:x"], keep_top=["s9=0.5"])
+    assert sorted(Criteria(tuple(filtering.rules())).later()) == sorted(LATER)
 
 
 def decide(folder: Path, scores: dict[str, np.ndarray], thresholds: dict[str, float], seed: int) -> pa.Table:
