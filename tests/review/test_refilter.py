@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -47,24 +48,33 @@ def test_a_table_that_is_cut_is_named_where_it_is(tmp_path: Path) -> None:
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_replacement_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """And wherever a summary stands on the way, all of its results stand beside it."""
     target, work = tmp_path / "target", tmp_path / "target" / "work"
+    names = ("decisions.parquet", "report.html", "summary.json", "curated/00000.tar")
     for folder, text in ((target, "old"), (work, "new")):
         (folder / "curated").mkdir(parents=True)
-        for name in ("decisions.parquet", "report.html", "summary.json", "curated/00000.tar"):
+        for name in names:
             (folder / name).write_text(text)
     rename = Path.rename
 
+    def texts() -> list[str]:
+        return [(target / name).read_text() for name in names if (target / name).exists()]
+
     def full(self: Path, to: Path) -> Path:
-        if self == work / "report.html":
+        if fails and self == work / "report.html":
             raise OSError("the disk is full")
-        return rename(self, to)
+        moved = rename(self, to)
+        assert not (target / "summary.json").exists() or texts() in (["old"] * 4, ["new"] * 4)
+        return moved
 
     monkeypatch.setattr(Path, "rename", full)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OSError, match="full") if fails else nullcontext():
         put_in_place(work, target)
-    assert {path.read_text() for path in target.glob("*.*")} == {"old"}
-    assert (target / "curated" / "00000.tar").read_text() == "old"
+    assert texts() == ["old" if fails else "new"] * 4
 
 
 def test_a_copy_that_fails_leaves_a_folder_that_can_be_named_again(tmp_path: Path) -> None:

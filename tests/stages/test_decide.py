@@ -172,7 +172,7 @@ def test_what_is_blocked_is_neither_among_the_best_nor_any_ones_original(tmp_pat
         sources = sources_of(results)
         images = pa.concat_tables([source.samples(["uid", "sha256"]) for source in sources])
         known = dict(zip(images["uid"].to_pylist(), images["sha256"].to_pylist(), strict=True))
-        hashes = sorted({known[samples.uid(i)] for i in np.flatnonzero(listed)})
+        hashes = sorted({known[samples.uid(i)] for i in np.flatnonzero(listed).tolist()})
         (tmp_path / "list.txt").write_text("\n".join([*hashes, "f" * 64]))
         find_pairs(results, sources, Settings(0.9, cells=4, exact=True))
         chosen = Filtering(0.25, blocklist=[f"sha256:{tmp_path}/list.txt"], keep_top=["nsfw=0.5"])
