@@ -9,16 +9,18 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 from flows import pycurate
-from report_run import decide_by, make_run, standard_rows
+from report_run import change_column, change_decisions, decide_by, make_run, standard_rows
 
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
+from pycurate.errors import TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import path_of
+from pycurate.results.manifest import read_manifest
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, read_table, write_table
-from pycurate.review.refilter import put_in_place
+from pycurate.review.refilter import Wanted, preview, put_in_place
 from pycurate.stages.decide import decide
 from pycurate.stages.dedup import find_pairs
 from pycurate.stages.report import Setup, write_report
@@ -143,6 +145,7 @@ def test_a_list_that_is_emptied_is_no_parameter_any_more(tmp_path: Path) -> None
     write_report(results, Setup({"aesthetic_threshold": 0.5, "min_score": "nsfw=0.1"}))
     done = pycurate("refilter", results, "--min-score", "", "--write", tmp_path / "new")
     assert done.returncode == 0, done.stderr
+    assert all((tmp_path / "new" / name).is_file() for name in read_manifest(tmp_path / "new"))
     summary = read_summary(tmp_path / "new")
     assert {one["parameter"] for one in summary["filters"]} == {"aesthetic_threshold"}
     assert summary["parameters"]["aesthetic_threshold"] == 0.5 and "min_score" not in summary["parameters"]
@@ -171,6 +174,17 @@ def test_what_was_not_written_is_laid_out_as_the_run_says(tmp_path: Path) -> Non
     done = pycurate("refilter", results, "--write", tmp_path / "new")
     assert done.returncode == 0, done.stderr
     assert read_criteria(tmp_path / "new").layout == Layout(7, 3)
+
+
+@pytest.mark.parametrize("fault", ["another sample", "a sample less"])
+def test_decisions_of_other_samples_are_not_compared(tmp_path: Path, fault: str) -> None:
+    results = scored_run(tmp_path)
+    if fault == "a sample less":
+        change_decisions(results, lambda table: table.slice(0, 59))
+    else:
+        change_decisions(results, lambda table: change_column(table, "uid", 31, "0" * 32))
+    with pytest.raises(TableError, match="do not match its samples; run the workflow again"):
+        preview(results, Wanted(Filtering(), False, Layout()))
 
 
 def test_a_comma_in_the_path_of_a_blocklist_parts_nothing(tmp_path: Path) -> None:
