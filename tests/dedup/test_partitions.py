@@ -96,6 +96,26 @@ def test_embeddings_that_do_not_fit_their_samples_are_named(kind: str, tmp_path:
         score_partition(tmp_path, "00001", [], [object()])  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize("rows", [[0, 2, 2], [1, 2, 3], [0, 1, 3]])
+def test_samples_that_do_not_refer_to_each_embedding_once_are_refused(tmp_path: Path, rows: list[int]) -> None:
+    write_set(tmp_path, Samples.of(np.eye(3, dtype=np.float16)), [np.arange(3)])
+    set_columns(path_of(tmp_path, "samples", "00000"), row=[None, *rows])
+    with pytest.raises(TableError, match="do not refer to each embedding once; embed it again"):
+        Source(tmp_path, "00000").readable(["uid"])
+
+
+def test_a_score_and_a_comparison_of_one_name_are_refused(tmp_path: Path) -> None:
+    write_set(tmp_path, Samples.of(np.eye(3, dtype=np.float16)), [np.arange(3)])
+    scores = read_table(path_of(tmp_path, "scores", "00000"))
+    source = Source(tmp_path, "00000")
+    write_table(path_of(tmp_path, "comparisons", "00000"), scores.rename_columns(["uid", "fit", "similar"]))
+    found = source.scores(scores["uid"])
+    assert found.column_names == ["aesthetic", "nsfw", "fit", "similar"]
+    write_table(path_of(tmp_path, "comparisons", "00000"), scores.select(["uid", "nsfw"]))
+    with pytest.raises(TableError, match="has a score nsfw, as others have"):
+        source.scores(scores["uid"])
+
+
 def write_decisions(folder: Path, samples: pa.Table, kept: np.ndarray, others: int, shard: str) -> None:
     """The decisions about these samples, then about 5,000 in each of so many other partitions."""
     with written(path_of(folder, "decisions")) as decisions:
