@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
-from importlib.resources import files as package_files
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -18,9 +18,6 @@ from pycurate.text import duration, number, rate, share, size
 
 VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
 CAPTION = 300  # characters shown
-
-
-TEMPLATE = package_files("pycurate.report") / "template"
 
 
 @dataclass(frozen=True)
@@ -62,17 +59,8 @@ def page(
     """
     axes = {axis.name: axis for axis in sliders.axes}
     shown = Examples(facts, examples, pictures)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(TEMPLATE)),
-        autoescape=True,  # everything that is put in: captions and keys are a stranger's text
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    said = {"number": number, "share": share, "duration": duration, "rate": rate, "size": size, "score": score}
-    environment.filters |= said
-    style, script = ((TEMPLATE / f"report.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js"))
-    return environment.get_template("report.html").render(
+    return rendered(
+        Path(__file__).parent / "template" / "report.html",
         facts=facts,
         funnel=funnel(facts),
         axes=[chart(name, spread[name], axis) for name, axis in axes.items()],
@@ -80,11 +68,23 @@ def page(
         data=slider_data(facts, criteria, sliders),
         shown=shown,
         unreadable=unreadable,
-        style=style,
-        script=script,
-        style_hash=source_hash(style),
-        script_hash=source_hash(script),
     )
+
+
+def rendered(template: Path, **shown: Any) -> str:
+    """A page as HTML, in one file: the style and the script, which lie beside the template, are part of it."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,  # everything that is put in: captions and keys are a stranger's text
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    said = {"number": number, "share": share, "duration": duration, "rate": rate, "size": size, "score": score}
+    environment.filters |= said
+    style, script = (template.with_suffix(kind).read_text(encoding="utf-8").strip() for kind in (".css", ".js"))
+    hashes = {"style_hash": _source_hash(style), "script_hash": _source_hash(script)}
+    return environment.get_template(template.name).render(style=style, script=script, **hashes, **shown)
 
 
 class Examples:
@@ -223,6 +223,6 @@ def score(value: float) -> str:
     return f"{value:.3f}" if not 0 < abs(value) < 0.001 else f"{value:.2g}"
 
 
-def source_hash(text: str) -> str:
+def _source_hash(text: str) -> str:
     """A source expression by which the page's policy allows one inline element and no other."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.errors import PycurateError, ShardError, StoreError, TableError
-from pycurate.report.page import VEILED, source_hash
+from pycurate.report.page import VEILED, rendered
 from pycurate.report.thumbnails import data_uri
 from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
@@ -24,7 +23,6 @@ from pycurate.text import number
 
 log = logging.getLogger(__name__)
 
-TEMPLATE = Path(__file__).parent / "template"
 SIDE, QUALITY = 480, 80  # pixels of a picture's longer side at most, and of its JPEG
 BUDGET = 200_000_000  # characters of all pictures, which a browser still opens
 
@@ -74,23 +72,12 @@ def render(results: Path, sheet: Sheet) -> Page:
     if not shown:
         raise TableError(f"None of the images can be read from the shards of {results}; put these back in their place.")
     _warn(sheet, pictures, len(shown))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(TEMPLATE)),
-        autoescape=True,  # keys are a stranger's text
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, script = ((TEMPLATE / f"calibrate.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js"))
-    html = environment.get_template("calibrate.html").render(
+    html = rendered(
+        Path(__file__).parent / "template" / "calibrate.html",
         score=sheet.score,
         shown=shown,
         veiled=any(picture.veiled for _, row in shown for picture in row),
         sheet=to_json(sheet),
-        style=style,
-        script=script,
-        style_hash=source_hash(style),
-        script_hash=source_hash(script),
     )
     return Page(html, len(shown))
 
