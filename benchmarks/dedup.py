@@ -25,7 +25,7 @@ from dedup_data import clip_like, write_results
 from dedup_ways import WAYS, homes_by_faiss, k_means_by_torch
 
 from pycurate.dedup.brute_force import check_decisions
-from pycurate.dedup.cells import Cells, cells_path, distance_at, visits
+from pycurate.dedup.cells import Cells, distance_at, visits
 from pycurate.dedup.fit import most_cells
 from pycurate.dedup.keys import directions_of, keys_of
 from pycurate.dedup.kmeans import k_means
@@ -93,7 +93,7 @@ def search(folder: Path, threshold: float, way: str) -> None:
         steps[name] = {"s": wall, "cpu": cpu, "peak_gib": memory}
 
     step("train", lambda: train(folder, sources, Settings(threshold, exact=True)))
-    cells = Cells.load(cells_path(folder))
+    cells = Cells.load(path_of(folder, "cells"))
     embeddings = embeddings_of(sources)
 
     def assign() -> None:

@@ -1,8 +1,5 @@
 #!/usr/bin/env python3
-"""DEDUP: find the duplicates among all readable samples, whatever the filters say.
-
-What searches is imported by the commands that do, since torch, which it needs, takes seconds to import.
-"""
+"""DEDUP: find the duplicates among all readable samples, whatever the filters say."""
 
 import functools
 from collections.abc import Callable
@@ -15,11 +12,14 @@ import click
 from pycurate.cli.command import Group
 from pycurate.cli.options import parameters, partition_option, reference_option, results_option
 from pycurate.cli.terminal import echo
+from pycurate.dedup.cells import Cells
+from pycurate.dedup.leakage import find_leaks
 from pycurate.dedup.pairs import read_pairs
 from pycurate.dedup.partitions import Source, check_count, embeddings_of, references_of, source_named, sources_of
 from pycurate.dedup.rank import checked_keep
 from pycurate.dedup.sets import whole
 from pycurate.dedup.settings import Settings
+from pycurate.dedup.train import train as choose_cells
 from pycurate.errors import UsageError
 from pycurate.models.presets import dedup_threshold_of, find_preset
 from pycurate.results.costs import record
@@ -27,6 +27,7 @@ from pycurate.results.encoder import read_encoder
 from pycurate.results.layout import compared, kinds_of, numbers, path_of
 from pycurate.results.manifest import left
 from pycurate.results.tables import read_table, write_table
+from pycurate.stages import dedup
 
 
 def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,8 +88,6 @@ def main() -> None:
 @reference_option
 def train(results: Path, settings: Settings, references: tuple[Path, ...]) -> None:
     """Compute cells from a sample of the embeddings; writes RESULTS/cells and prints the number of buckets."""
-    from pycurate.dedup.train import train as choose_cells
-
     cells = choose_cells(results, sources_of(results, references), settings)
     record(results, "DEDUP_TRAIN", left=left(results, ["cells"]))
     echo(str(len(cells.buckets) - 1))
@@ -103,10 +102,7 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 
     Partitions of the first reference set are numbered 1:00000, 1:00001, ...
     """
-    from pycurate.dedup.cells import Cells, cells_path
-    from pycurate.stages import dedup
-
-    cells = Cells.load(cells_path(results))
+    cells = Cells.load(path_of(results, "cells"))
     named = [source_named(results, references, name, cells.kind) for name in partitions]
     for source in named or sources_of(results, references, kind=cells.kind):
         dedup.assign(source, results, cells)
@@ -121,10 +117,7 @@ def assign(results: Path, partitions: tuple[str, ...], references: tuple[Path, .
 @reference_option
 def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...]) -> None:
     """Find the duplicates within a bucket of cells; writes RESULTS/pairs. Reads assigned, cells, embeddings."""
-    from pycurate.dedup.cells import Cells, cells_path
-    from pycurate.stages import dedup
-
-    cells = Cells.load(cells_path(results))
+    cells = Cells.load(path_of(results, "cells"))
     sources = sources_of(results, references, cells.kind, cells.kind)
     embeddings, searched = embeddings_of(sources), references_of(sources)
     for bucket in buckets or range(len(cells.buckets) - 1):
@@ -138,9 +131,7 @@ def match(results: Path, buckets: tuple[int, ...], references: tuple[Path, ...])
 @reference_option
 def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> None:
     """Find all duplicates in one process; writes RESULTS/pairs, cells and assigned."""
-    from pycurate.stages.dedup import find_pairs
-
-    find_pairs(results, sources_of(results, references), settings)
+    dedup.find_pairs(results, sources_of(results, references), settings)
     record(results, "DEDUP_PAIRS", left=left(results, kinds_of("DEDUP")))
 
 
@@ -158,8 +149,6 @@ def pairs(results: Path, settings: Settings, references: tuple[Path, ...]) -> No
 )
 def leakage(results: Path, settings: Settings, partitions: tuple[str, ...], named: tuple[str, ...]) -> None:
     """Compare partitions with evaluation sets; writes RESULTS/leaks, from which decide.py makes leakage.parquet."""
-    from pycurate.dedup.leakage import find_leaks
-
     kind = compared(results)
     check_count(len(named), "leakage")
     sets: dict[str, list[Source]] = {}
@@ -193,9 +182,7 @@ def all_steps(settings: Settings, embeddings: Path, out: Path) -> None:
     Without scores and image sizes, the earlier of two duplicates is kept. OUT/decisions.parquet has one row per
     vector, in order: kept, duplicate_of (a row number) and similarity.
     """
-    from pycurate.stages.dedup import dedup_embeddings
-
-    dedup_embeddings(embeddings, settings, out)
+    dedup.dedup_embeddings(embeddings, settings, out)
 
 
 @main.command()
@@ -206,7 +193,7 @@ def all_steps(settings: Settings, embeddings: Path, out: Path) -> None:
 )
 def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | None) -> None:
     """Compare all kept samples, and each duplicate with the sample that it names; fails if a decision is wrong."""
-    from pycurate.dedup.brute_force import check_decisions
+    from pycurate.dedup.brute_force import check_decisions  # here, since torch takes seconds to import
 
     threshold = read_pairs(results)[0].threshold if dedup_threshold is None else Settings(dedup_threshold).threshold
     done = check_decisions(sources_of(results, references), read_table(results / "decisions.parquet"), threshold)

@@ -48,7 +48,6 @@ import numpy as np
 
 from pycurate.errors import TableError
 from pycurate.files import atomic
-from pycurate.results.layout import path_of
 
 if TYPE_CHECKING:  # it takes seconds to import, and one cell needs no more than Cells
     import torch
@@ -102,11 +101,6 @@ class Cells:
             return cls(**plain, **arrays)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TableError(f"{path} cannot be read as cells ({error}); run dedup.py train again.") from error
-
-
-def cells_path(results: Path) -> Path:
-    """Where `train` leaves what it decided."""
-    return path_of(results, "cells")
 
 
 def distance_at(threshold: float) -> float:

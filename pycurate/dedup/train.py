@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pycurate.dedup.cells import Cells, cells_path
+from pycurate.dedup.cells import Cells
 from pycurate.dedup.fit import Fit, Size, centres_of, choose_cells, most_cells, one_cell
 from pycurate.dedup.keys import LEARN, choose_directions, directions_of, keys_of, pair_cost
 from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
@@ -16,7 +16,7 @@ from pycurate.dedup.rank import scattered, shard_names
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.vectors import Smallest, sample_numbers
 from pycurate.hardware import one_blas_thread
-from pycurate.results.layout import paths_of
+from pycurate.results.layout import path_of, paths_of
 from pycurate.results.uids import uid_numbers
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def train(results: Path, sources: Sequence[Source], settings: Settings) -> Cells
         sources[0].kind,
     )
     _forget_search(results)
-    cells.save(cells_path(results))
+    cells.save(path_of(results, "cells"))
     log.info(
         "%d vectors of %d numbers: keys of %d, %d cells, %d buckets; %.1f visits per vector, %s",
         *(count, dim, centres.shape[1], fit.cells, len(cells.buckets) - 1, fit.visits),

@@ -14,7 +14,7 @@ from pycurate.results.tables import read_array
 
 
 def member_dtype(dim: int) -> np.dtype:
-    """One visit of a sample's vector to a cell, with its key of `dim` numbers (see `pycurate.dedup.cells.keys_of`)."""
+    """One visit of a sample's vector to a cell, with its key of `dim` numbers (see `pycurate.dedup.keys.keys_of`)."""
     return np.dtype(
         [
             ("cell", "<i4"),

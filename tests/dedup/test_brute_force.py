@@ -19,7 +19,7 @@ from PIL import Image
 
 from pycurate.dedup import products
 from pycurate.dedup.brute_force import check_decisions
-from pycurate.dedup.cells import Cells, cells_path
+from pycurate.dedup.cells import Cells
 from pycurate.dedup.pairs import read_pairs
 from pycurate.dedup.partitions import embeddings_of, sources_of
 from pycurate.dedup.settings import Settings
@@ -253,7 +253,7 @@ def test_a_missing_task_is_not_overlooked(tmp_path: Path) -> None:
         decide(tmp_path, sources, Filtering(), None, dedup=True)
     path_of(tmp_path, "assigned", "00001").unlink()
     with pytest.raises(TableError, match="assigned_00001"):
-        dedup.match(tmp_path, 0, Cells.load(cells_path(tmp_path)), embeddings_of(sources), ())
+        dedup.match(tmp_path, 0, Cells.load(path_of(tmp_path, "cells")), embeddings_of(sources), ())
 
 
 def test_check_passes_what_is_right_and_finds_each_kind_of_fault(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycurate.dedup import cells as module
-from pycurate.dedup.cells import Cells, cells_path, distance_at, visits
+from pycurate.dedup.cells import Cells, distance_at, visits
 from pycurate.dedup.partitions import embeddings_of, sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.train import train
 from pycurate.filters.filtering import Filtering
+from pycurate.results.layout import path_of
 from pycurate.stages import dedup
 
 OTHER_NODE = {
@@ -33,15 +34,16 @@ OTHER_NODE = {
 ON_ANOTHER_NODE = """
 import sys
 from pathlib import Path
-from pycurate.dedup.cells import Cells, cells_path
+from pycurate.dedup.cells import Cells
 from pycurate.stages.dedup import assign
+from pycurate.results.layout import path_of
 from pycurate.dedup.settings import Settings
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.train import train
 folder, step = Path(sys.argv[1]), sys.argv[2]
 if step == "train":
     train(folder, sources_of(folder), Settings(0.95, cells=64, buckets=3, exact=True))
-assign(sources_of(folder)[1], folder, Cells.load(cells_path(folder)))
+assign(sources_of(folder)[1], folder, Cells.load(path_of(folder, "cells")))
 """
 
 
@@ -88,7 +90,7 @@ def test_nodes_that_round_differently_lose_no_duplicate(tmp_path: Path, step: st
         train(tmp_path, sources, Settings(0.95, cells=64, buckets=3, exact=True))
     command = [sys.executable, "-c", ON_ANOTHER_NODE, str(tmp_path), step]
     subprocess.run(command, check=True, env=os.environ | OTHER_NODE, timeout=120)
-    cells = Cells.load(cells_path(tmp_path))
+    cells = Cells.load(path_of(tmp_path, "cells"))
     for number in (0, 2):
         dedup.assign(sources[number], tmp_path, cells)
     for bucket in range(3):

@@ -214,6 +214,7 @@ workflow { WHO(Channel.fromPath("${launchDir}/*.in")) | view { file -> "it was "
     [
         "stages.partition",
         "stages.score",
+        "stages.dedup",
         "stages.decide",
         "stages.write",
         "stages.report",
