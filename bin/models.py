@@ -15,6 +15,9 @@ from pycurate.cli.model_options import model_options
 from pycurate.cli.terminal import echo
 from pycurate.errors import PycurateError
 from pycurate.files import write_json
+from pycurate.models.fetch import fetch_models
+from pycurate.models.findings import findings_path, keep_findings, read_findings
+from pycurate.models.presets import DESCRIPTORS, PRESETS
 from pycurate.models.selection import ModelSelection
 from pycurate.text import pad
 
@@ -39,7 +42,6 @@ def main() -> None:
 def list_models(text: str | None) -> None:
     """List presets, duplicate descriptors and heads, or with --encoders [TEXT] open_clip encoders as MODEL/TAG."""
     from pycurate.models.builtin.laion import HEADS
-    from pycurate.models.presets import DESCRIPTORS, PRESETS
 
     if text is not None:
         import open_clip
@@ -79,8 +81,6 @@ def list_models(text: str | None) -> None:
 @click.option("--offline", is_flag=True, help="Download nothing; name what is missing and how to get it.")
 def fetch(models: ModelSelection, offline: bool) -> None:
     """Download the weights of a preset, encoders or scorers to --model-dir, and load each model once."""
-    from pycurate.models.fetch import fetch_models
-
     fetch_models(models, offline)
 
 
@@ -97,8 +97,6 @@ def fetch(models: ModelSelection, offline: bool) -> None:
 )
 def verify(models: ModelSelection, report: Path | None, keep: bool) -> None:
     """Test the models in --model-dir: hashes, known scores, preparation, batches. Exits with 1 if a check fails."""
-    from pycurate.models.findings import findings_path, keep_findings, read_findings
-
     place = findings_path(models) if keep else None
     told = read_findings(place) if place else None
     if told:

@@ -11,13 +11,14 @@ from pycurate.cli.model_options import run_model_options
 from pycurate.cli.options import Number
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
+from pycurate.estimate.sampling import Interval
 from pycurate.hardware import cores
+from pycurate.models.presets import dedup_threshold_of
 from pycurate.models.selection import ModelSelection
 from pycurate.text import duration, rate, size
 
 if TYPE_CHECKING:  # what these import takes seconds, and --help does without
     from pycurate.estimate.plan import Disk, Estimate, Times, Workload
-    from pycurate.estimate.sampling import Interval
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -52,12 +53,9 @@ def estimate(
 
     Reads the shards' headers and tries the models on this machine. On a cluster, run it on a node with a GPU.
     """
-    from pycurate.estimate.plan import Defaults, Machine, dim_of
-    from pycurate.estimate.plan import make_estimate as put_together
-    from pycurate.estimate.sampling import Interval
+    from pycurate.estimate.plan import Defaults, Machine, dim_of, make_estimate
     from pycurate.estimate.survey import survey
     from pycurate.estimate.trial import NotLoadedError, try_out
-    from pycurate.models.presets import dedup_threshold_of
     from pycurate.shards.listing import find_shards
 
     numbers = _numbers(gpus)
@@ -81,7 +79,7 @@ def estimate(
         except NotLoadedError as error:
             missing = str(error)
             machine = Machine(None, dim_of(models), each, models.dedup_views, threshold=threshold)
-    plan = put_together(held, machine, numbers, defaults)
+    plan = make_estimate(held, machine, numbers, defaults)
     if as_json:
         echo(*json.dumps(asdict(plan) | {"no_trial": missing}, indent=2).split("\n"))
     else:
@@ -227,14 +225,14 @@ def _disk(disk: "Disk") -> Iterator[str]:
     yield f"              DEDUP needs about {size(disk.dedup.value)} more"
 
 
-def _count(number: "Interval", estimated: bool) -> str:
+def _count(number: Interval, estimated: bool) -> str:
     if not estimated:
         return f"{number.value:,.0f}"
     value, low, high = (f"{float(f'{bound:.4g}'):,.0f}" for bound in (number.value, number.low, number.high))
     return f"about {value} (95 % interval {low} to {high})"
 
 
-def _span(time: "Interval") -> str:
+def _span(time: Interval) -> str:
     value, low, high = (duration(bound) for bound in (time.value, time.low, time.high))
     return value if low == high else f"{value} ({low} to {high})"
 

@@ -7,11 +7,13 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 from rich.cells import cell_len
 
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.results.layout import path_of
+from pycurate.results.reasons import UNREADABLE, label, title
 from pycurate.text import number, pad, printable, shortest, size
 
 if TYPE_CHECKING:
@@ -85,8 +87,6 @@ def described(found: "Lookup", criteria: "Criteria") -> list[tuple[str, str]]:
 
 
 def _why(found: "Lookup", criteria: "Criteria") -> str:
-    from pycurate.results.reasons import UNREADABLE, label, title
-
     sample, reason = found.sample, found.decision["reason"]
     if reason == UNREADABLE:
         return f"{label(reason)}, {sample['error']}: {sample['error_message']}"
@@ -111,8 +111,6 @@ def _scored(value: float | str | None, rules: Sequence["Rule"]) -> str:
 
 def _told(score: float, rules: Sequence["Rule"]) -> str:
     """A score in four decimals, or with all digits if these seem to be on another side of a threshold."""
-    import numpy as np
-
     told = f"{score:.4f}"
     limits = np.array([rule.threshold for rule in rules if rule.threshold is not None], np.float32)
     same = np.sign(np.float32(told) - limits) == np.sign(np.float32(score) - limits)

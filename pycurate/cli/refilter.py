@@ -1,5 +1,6 @@
 """`pycurate refilter`: other thresholds for a finished run."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,12 @@ from pycurate.cli.filter_options import filter_options, recipe_option
 from pycurate.cli.options import parameters
 from pycurate.cli.terminal import echo
 from pycurate.results.layout import path_of
+from pycurate.results.reasons import in_order
 from pycurate.text import pad
 
 
 def _from_run(context: click.Context, _parameter: click.Parameter, results: Path) -> Path:
     """Make what decided the run the defaults of the options."""
-    from dataclasses import asdict
-
     from pycurate.filters.filtering import Filtering
     from pycurate.results.tables import read_summary
     from pycurate.review.earlier import criteria_of, layout_by
@@ -57,7 +57,6 @@ def refilter(
     Nothing is embedded, scored or compared again. Options that are not given keep the values of the run.
     """
     from pycurate.results.plan import Layout
-    from pycurate.results.reasons import in_order
     from pycurate.review.refilter import Wanted, preview, remake
 
     wanted = Wanted(filtering, dedup, Layout(images_per_tar, tars_per_task))

@@ -91,5 +91,5 @@ def _begins_like_tar(shard: Shard) -> bool:
 def _workers() -> ProcessPoolExecutor:
     """A process for each core. They are quiet: what they would warn of is counted."""
     context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # it imports torch, which takes seconds, once for all
+    context.set_forkserver_preload([__name__])  # what it imports is imported once for all
     return ProcessPoolExecutor(cores(), context, initializer=logging.disable, initargs=(logging.CRITICAL,))

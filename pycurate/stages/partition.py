@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pycurate.errors import UsageError
+from pycurate.shards.count import count
 from pycurate.shards.listing import Shard
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ def bytes_in(minutes: float, images_per_second: float, shards: Sequence[Shard]) 
     The bytes of an image are those of three shards of the input (first, middle, last), whose headers are read.
     Raises UsageError if they hold no image.
     """
-    from pycurate.shards.count import count  # here, since it brings torch, which takes seconds
-
     probes = {shards[at] for at in (0, len(shards) // 2, -1)}
     images = sum(count(shard).images for shard in probes)
     if not images:

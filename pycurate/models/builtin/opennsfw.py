@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import simplejpeg
+from PIL import Image
 
 from pycurate.hardware import on_all_cores
 from pycurate.images.decode import ImageInfo
@@ -56,9 +58,6 @@ class OpenNSFW:
 
 def prepared(view: np.ndarray) -> np.ndarray:
     """uint8 (3, 256, 256), RGB -> float32 (224, 224, 3), BGR less the mean: the centre, as it is after JPEG."""
-    import simplejpeg
-    from PIL import Image
-
     margin = (view.shape[1] - SIDE) // 2
     inner = slice(margin, margin + SIDE)
     with io.BytesIO() as file:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from pycurate.errors import ModelError
 from pycurate.hardware import on_all_cores
@@ -88,8 +89,6 @@ class TextArea:
 
     def _readable(self, picture: np.ndarray, box: Rectangle) -> bool:
         """Whether there are characters in a box of uint8 (h, w, 3), upright or not."""
-        from PIL import Image
-
         image = Image.fromarray(picture)
         for turn in range(4):
             corners = np.roll(box.corners(), turn, axis=0)
