@@ -28,7 +28,7 @@ from pycurate.files import atomic
 from pycurate.images.decode import ImageInfo
 from pycurate.images.evidence import Evidence
 from pycurate.images.loader import Loader
-from pycurate.models.batching import checked_encode, checked_score
+from pycurate.models.batching import checked_encode, start_score
 from pycurate.models.protocols import Encoder, PixelScorer
 from pycurate.models.selection import ModelSelection, select_models
 from pycurate.results.layout import path_of
@@ -83,7 +83,7 @@ def bench_embed(folder: Path, models: ModelSelection, files: list[bytes], rounds
 
         def score(place: int, scorer: PixelScorer) -> None:
             for batch in batches:
-                checked_score(scorer, batch.pixels[place], batch.images, "bench", ["x"] * len(batch.items))
+                start_score(scorer, batch.pixels[place], batch.images, "bench", ["x"] * len(batch.items))()
 
         parts: dict[str, Callable[[], None]] = {"loader": load}
         for place, encoder in enumerate(encoders.values()):

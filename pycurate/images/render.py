@@ -99,12 +99,10 @@ def _window(pixels: np.ndarray, view: View, at: Placement) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.asarray(window).transpose(2, 0, 1)))
 
 
-def normalise(
-    pixels: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, dtype: torch.dtype = torch.float32
-) -> torch.Tensor:
-    """uint8 (n, 3, h, w) -> `dtype` (n, 3, h, w): (pixels / 255 - mean) / std by channel, computed in float32.
+def normalise(pixels: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """uint8 (n, 3, h, w) -> float32 (n, 3, h, w): (pixels / 255 - mean) / std by channel.
 
     `mean` and `std`: float32 (3,), on the device of `pixels`.
     """
     shape = (1, 3, 1, 1)
-    return pixels.float().div_(255).sub_(mean.view(shape)).div_(std.view(shape)).to(dtype)
+    return pixels.float().div_(255).sub_(mean.view(shape)).div_(std.view(shape))

@@ -91,13 +91,6 @@ def checked_encode(encoder: Encoder, pixels: torch.Tensor, partition: str, sampl
     return start_encode(encoder, pixels, partition, samples)()
 
 
-def checked_score(
-    scorer: PixelScorer, pixels: torch.Tensor, images: Sequence[ImageInfo], partition: str, samples: Sequence[str]
-) -> np.ndarray:
-    """The result of start_score, waited for."""
-    return start_score(scorer, pixels, images, partition, samples)()
-
-
 def checked_embedding_score(
     scorer: EmbeddingScorer, embeddings: np.ndarray, partition: str, samples: Sequence[str]
 ) -> np.ndarray:

@@ -47,7 +47,7 @@ def watch(process: "subprocess.Popen[bytes]", progress: Progress, view: RunView)
     with view:
         over, following = False, True
         while not over:
-            lines = [_next(said, 0.5)]
+            lines = [_next(said)]
             while not said.empty():
                 lines.append(said.get())
             for line in lines:
@@ -71,9 +71,9 @@ def _follow(progress: Progress, view: RunView) -> bool:
     return True
 
 
-def _next(said: "queue.SimpleQueue[str | None]", seconds: float) -> str | None:
+def _next(said: "queue.SimpleQueue[str | None]") -> str | None:
     try:
-        return said.get(timeout=seconds)
+        return said.get(timeout=0.5)
     except queue.Empty:
         return ""
 

@@ -239,11 +239,11 @@ def read_array(path: Path) -> np.ndarray:
         raise _unreadable(path, "an array", error) from error
 
 
-def read_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
+def read_embeddings(path: Path, rows: int) -> np.ndarray:
     """float (rows, dim), mapped: the embeddings of a partition, one for each of its readable samples.
 
-    `rows` is how many samples its tables tell of, where that is known. Raises TableError if the file is missing, cut,
-    holds anything else, or another number of rows.
+    `rows` is how many samples its tables tell of. Raises TableError if the file is missing, cut, holds anything else,
+    or another number of rows.
     """
     return _read_vectors(path, rows, (2,))
 
@@ -251,7 +251,7 @@ def read_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
 def read_views(path: Path, rows: int | None = None) -> np.ndarray:
     """float (rows, views, dim), mapped: the embeddings of a partition, of one or more views of each readable sample.
 
-    The first view is the image as it is. `rows` and errors as in read_embeddings.
+    The first view is the image as it is. `rows`, where it is known, and errors as in read_embeddings.
     """
     array = _read_vectors(path, rows, (2, 3))
     return array if array.ndim == 3 else array[:, np.newaxis]

@@ -38,7 +38,7 @@ def json_record(data: bytes) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def chosen_caption(text: str | None, record: dict[str, Any], key: str = CAPTION_KEY) -> str | None:
+def chosen_caption(text: str | None, record: dict[str, Any], key: str) -> str | None:
     """The caption of a sample whose .txt holds `text` (None without one) and whose .json is `record`.
 
     That is the .txt, or else the field `key` of the .json; if another key than CAPTION_KEY is named, the other way
@@ -49,7 +49,7 @@ def chosen_caption(text: str | None, record: dict[str, Any], key: str = CAPTION_
     return first or second or (first if second is None else second)
 
 
-def record_caption(record: dict[str, Any], key: str = CAPTION_KEY) -> str | None:
+def record_caption(record: dict[str, Any], key: str) -> str | None:
     """The field `key`, stripped of white space and cut to MAX_CAPTION_BYTES of UTF-8; None if it is no text."""
     caption = record.get(key)
     if not isinstance(caption, str):

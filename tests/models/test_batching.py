@@ -10,7 +10,7 @@ import torch
 from pycurate.errors import ModelError
 from pycurate.images.decode import ImageInfo
 from pycurate.images.views import View
-from pycurate.models.batching import checked_embedding_score, checked_encode, checked_score, one_behind, start_encode
+from pycurate.models.batching import checked_embedding_score, checked_encode, one_behind, start_encode, start_score
 
 BATCH = 10
 NAMES = [f"sample-{number}" for number in range(25)]
@@ -274,7 +274,7 @@ def test_what_a_model_does_to_its_pixels_is_not_seen_by_another(batch: int | Non
     Wiping.batch = batch
     shared = pixels().clone()
     assert np.array_equal(checked_encode(Wiping(), shared, "0", NAMES), encode(Brightness()))
-    assert np.array_equal(checked_score(Wiping(), shared, IMAGES, "0", NAMES), np.arange(25))
+    assert np.array_equal(start_score(Wiping(), shared, IMAGES, "0", NAMES)(), np.arange(25))
     assert torch.equal(shared, pixels())
 
 
@@ -304,7 +304,7 @@ def test_a_model_may_write_all_batches_to_one_place(kind: type) -> None:
             return self.encode(pixels)[:, 0]  # type: ignore[return-value]
 
     assert np.array_equal(encode(Reusing()), encode(Brightness()))
-    assert np.array_equal(checked_score(Reusing(), pixels(), IMAGES, "0", NAMES), np.arange(25))
+    assert np.array_equal(start_score(Reusing(), pixels(), IMAGES, "0", NAMES)(), np.arange(25))
 
 
 @pytest.mark.parametrize("at", [0, 13, 24])
@@ -353,7 +353,7 @@ def test_pixel_scorers_get_what_is_known_of_each_image() -> None:
             assert len(pixels) == len(images)
             return np.array([info.width for info in images], dtype=np.float32)
 
-    found = checked_score(Wide(), pixels(), IMAGES, "0", NAMES)
+    found = start_score(Wide(), pixels(), IMAGES, "0", NAMES)()
     assert np.array_equal(found, np.arange(1, 26))
 
 
