@@ -22,9 +22,6 @@ from pycurate.shards.tar import Damage, walk_tar
 from pycurate.stores.file import RemoteFile
 from pycurate.stores.spans import Span
 
-Stretch = Span
-"""Bytes of a shard, from the first number up to the second."""
-
 
 class Source:
     """An open shard from which samples are copied; a context manager.
@@ -58,7 +55,7 @@ class Source:
         with reading(self.name):
             return os.preadv(self.file.fileno(), [room], start)
 
-    def pieces(self, start: int, size: int, image: ImagePlace | None) -> Iterator[Stretch | bytes]:
+    def pieces(self, start: int, size: int, image: ImagePlace | None) -> Iterator[Span | bytes]:
         """What makes the sample that lies at `start` in so many bytes, in its order.
 
         Its image, if known, is then expected. Raises ShardError if the headers there are not those of one sample with

@@ -130,7 +130,7 @@ class _Reader:
                 # What was lost may have held more members of a sample.
                 lost = self._damage(part) if part.name is None and not part.ended else None
                 yield from self._ended(opened, lost)
-                yield self._stretch(part)
+                yield self._lost(part.start, part.end, *self._damage(part))
                 opened.torn, apart = opened.torn or part.torn, False
                 continue
             if split is None or (isinstance(part, Member) and not belongs(part)):
@@ -169,9 +169,6 @@ class _Reader:
         if part.end == self.length:
             return "shard_truncated", f"The shard is truncated or damaged from byte {part.start} to its end."
         return "shard_corrupt", f"Bytes {part.start} to {part.end} of the shard are damaged."
-
-    def _stretch(self, part: Damage) -> Sample:
-        return self._lost(part.start, part.end, *self._damage(part))
 
     def _lost(self, start: int, end: int, code: str, message: str) -> Sample:
         """A row for a part of the shard that holds no sample which could be named."""

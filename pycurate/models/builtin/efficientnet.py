@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,8 @@ class EfficientNetLite0:
         if self._device.type == "cuda":
             with torch.inference_mode():
                 return self._model(pixels.to(self._device, non_blocking=True))
-        rows = on_all_cores(self._encode_one, pixels.numpy())
+        rows = on_all_cores(partial(run_one, self._session), pixels.numpy())
         return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, self.dim)
-
-    def _encode_one(self, pixels: np.ndarray) -> np.ndarray:
-        return run_one(self._session, pixels)
 
 
 def read_weights() -> list[torch.Tensor]:

@@ -233,7 +233,8 @@ class OpenClip:
         Raises ModelError if the model's tokenizer is not at hand.
         """
         if self._tokenize is None:
-            self._tokenize = _tokenizer(self._model_name)
+            check_tokenizer(self._model_name)
+            self._tokenize = open_clip.get_tokenizer(self._model_name)
         rows = [np.zeros((0, self.dim), dtype=np.float32)]
         for start in range(0, len(captions), TEXT_BATCH):
             part = [_beginning(caption) for caption in captions[start : start + TEXT_BATCH]]
@@ -334,12 +335,6 @@ def check_tokenizer(model: str) -> None:
             f"{model} has a tokenizer from the transformers library, which needs the network to load its vocabulary; "
             "this encoder has no CLIP score."
         )
-
-
-def _tokenizer(model: str) -> Callable[[list[str]], torch.Tensor]:
-    check_tokenizer(model)
-    tokenize: Callable[[list[str]], torch.Tensor] = open_clip.get_tokenizer(model)
-    return tokenize
 
 
 def _channels(value: float | Sequence[float]) -> tuple[float, ...]:
