@@ -15,12 +15,11 @@ from pycurate.stages.report import Setup, read_parameters, weights_in, write_rep
 
 log = logging.getLogger(__name__)
 
-WIDE = {"max_content_width": 110}
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.group(cls=Group, context_settings=WIDE)
+@click.group(cls=Group, context_settings={"max_content_width": 110})
 def main() -> None:
     """Summarise a run, in two steps: select example images, then render the report.
 
@@ -28,7 +27,7 @@ def main() -> None:
     """
 
 
-@main.command("examples", context_settings=WIDE)
+@main.command("examples")
 @results_option
 def examples_command(results: Path) -> None:
     """Select example images; writes RESULTS/examples.parquet, and examples.tsv with the shards that contain them.
@@ -39,7 +38,7 @@ def examples_command(results: Path) -> None:
     log.info("%d example images", chosen.num_rows)
 
 
-@main.command("render", context_settings=WIDE)
+@main.command("render")
 @results_option
 @click.option("--partitions", type=int, help="Number of partitions; fewer tables are an error.")
 @click.option("--parameters", type=FILE, help="JSON file with the parameters of the run, to be shown.")

@@ -11,8 +11,6 @@ from pycurate.errors import UsageError
 from pycurate.stages.upload import begin, finish, upload_task
 from pycurate.stores.address import is_address
 
-WIDE = {"max_content_width": 110}
-
 
 def _address(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
     """What --to gives. Raises UsageError if it is no address."""
@@ -31,7 +29,7 @@ to = click.option(
 )
 
 
-@click.group(cls=Group, context_settings=WIDE)
+@click.group(cls=Group, context_settings={"max_content_width": 110})
 def main() -> None:
     """Upload the results of a run, in three steps: begin, each task, end.
 
@@ -39,14 +37,14 @@ def main() -> None:
     """
 
 
-@main.command("begin", context_settings=WIDE)
+@main.command("begin")
 @to
 def begin_command(address: str) -> None:
     """Remove the summary, the manifest and the parameters of an earlier run at ADDRESS."""
     begin(address)
 
 
-@main.command("task", context_settings=WIDE)
+@main.command("task")
 @to
 @click.option(
     "--record", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
@@ -57,7 +55,7 @@ def task_command(address: str, record: Path) -> None:
     upload_task(record, address)
 
 
-@main.command("end", context_settings=WIDE)
+@main.command("end")
 @results_option
 @to
 def end_command(results: Path, address: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COUNT = 100  # of questions, if it is not given
 
 
-@click.command(context_settings={"max_content_width": 110})
+@click.command()
 @click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--pairs",

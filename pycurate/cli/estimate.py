@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # what these import takes seconds, and --help does without
     from pycurate.estimate.plan import Disk, Estimate, Times, Workload
 
 
-@click.command(context_settings={"max_content_width": 110})
+@click.command()
 @click.option(
     "--input-path", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file."
 )
