@@ -37,15 +37,13 @@ def combination_of(text: str) -> Combination:
             f"{name!r} cannot name a score; write NAME=FORMULA with a name of lower-case letters, digits and "
             "underscores that is no column of pycurate's tables."
         )
-    for _ in _walk(_parsed(formula), formula):
-        pass
+    _named(formula)
     return Combination(name, formula)
 
 
 def columns_of(combination: Combination) -> list[str]:
     """The scores that it is made of, in the order of the formula."""
-    nodes = _walk(_parsed(combination.formula), combination.formula)
-    return list(dict.fromkeys(column for column, _ in nodes if column))
+    return list(dict.fromkeys(column for column, _ in _named(combination.formula)))
 
 
 def fitted(combinations: Sequence[Combination], scores: Callable[[], Iterable[pa.Table]]) -> list[Combination]:
@@ -56,8 +54,7 @@ def fitted(combinations: Sequence[Combination], scores: Callable[[], Iterable[pa
     """
     done: list[Combination] = []
     for one in combinations:
-        nodes = _walk(_parsed(one.formula), one.formula)
-        names = sorted({column for column, standard in nodes if column and standard})
+        names = sorted({column for column, standard in _named(one.formula) if standard})
         parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
         for table in scores() if names else ():
             table = with_combined(table, done)
@@ -107,14 +104,15 @@ def _parsed(formula: str) -> ast.expr:
         raise _wrong(formula) from error
 
 
-def _walk(node: ast.expr, formula: str) -> Iterator[tuple[str, bool]]:
-    """Each column, and whether its standard score is meant; no column for a number.
+def _named(formula: str) -> list[tuple[str, bool]]:
+    """Each column of a formula, and whether its standard score is meant. Raises UsageError if it is no formula."""
+    return list(_walk(_parsed(formula), formula))
 
-    Raises UsageError for what is none of the grammar.
-    """
+
+def _walk(node: ast.expr, formula: str) -> Iterator[tuple[str, bool]]:
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool) and abs(number) < 1e308:
-            yield "", False
+            pass
         case ast.Name(id=column):
             yield column, False
         case ast.Call(func=ast.Name(id="z"), args=[ast.Name(id=column)], keywords=[]):

@@ -171,11 +171,8 @@ class _Scored:
             scores = scores.append_column(CAPTION_COUNT, pa.array(self.shared[source.number]))
         if source.number in self.languages:
             found = self.languages[source.number]
-            columns = {name: scores[name] for name in scores.column_names}
-            columns |= {name: found[name] for name in found.column_names} | {
-                LANGUAGE: found[LANGUAGE].cast(pa.string())
-            }
-            scores = pa.table(columns)
+            columns = {name: table[name] for table in (scores, found) for name in table.column_names}
+            scores = pa.table(columns | {LANGUAGE: found[LANGUAGE].cast(pa.string())})
         return scores
 
 
