@@ -1,9 +1,8 @@
 """COMPARE: scores of each sample that others enter into: the contrast set of captions, target sets, concepts."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -21,23 +20,13 @@ from pycurate.results.comparisons import CONCEPT, S_CLIP_LOSS, SIMILAR_2, SIMILA
 from pycurate.results.layout import numbers, path_of
 from pycurate.results.tables import read_embeddings, write_table
 
+if TYPE_CHECKING:  # it takes seconds to import
+    from pycurate.models.builtin.openclip import OpenClip
+
 log = logging.getLogger(__name__)
 
 
-class TextTower(Protocol):
-    """What embeds prompts."""
-
-    @property
-    def scale(self) -> float:
-        """By what cosines are multiplied before a softmax over texts."""
-        ...
-
-    def encode_text(self, captions: Sequence[str]) -> np.ndarray:
-        """n texts -> float32 (n, dim), unit length."""
-        ...
-
-
-def gather_targets(results: Path, wanted: Wanted, tower: TextTower | None) -> None:
+def gather_targets(results: Path, wanted: Wanted, tower: "OpenClip | None") -> None:
     """Leave targets.npz in `results`: what all samples are compared with.
 
     `tower` embeds the prompts of concepts by words. Of a folder with decisions the kept images count, of another all
