@@ -4,7 +4,6 @@ import queue
 import subprocess
 import threading
 import time
-from typing import Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,21 +18,7 @@ from pycurate.text import duration, printable, rate
 EVERY = 60.0  # seconds between two plain lines about a stage that is at work
 
 
-class RunView(Protocol):
-    """Shows a run's progress to somebody."""
-
-    def __enter__(self) -> "RunView": ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def say(self, line: str) -> None:
-        """Pass on a line of Nextflow's."""
-
-    def show(self, progress: Progress) -> None:
-        """Show the state as it is now."""
-
-
-def watch(process: "subprocess.Popen[bytes]", progress: Progress, view: RunView) -> int:
+def watch(process: "subprocess.Popen[bytes]", progress: Progress, view: "TerminalView | LogView") -> int:
     """Show the run until it ends; its exit status. `process` is Nextflow with its output in a pipe."""
     said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
@@ -60,7 +45,7 @@ def watch(process: "subprocess.Popen[bytes]", progress: Progress, view: RunView)
     return process.wait()
 
 
-def _follow(progress: Progress, view: RunView) -> bool:
+def _follow(progress: Progress, view: "TerminalView | LogView") -> bool:
     """Look and show; False, and a word of it, if that cannot be done: a run does not end for want of its view."""
     try:
         progress.look()
