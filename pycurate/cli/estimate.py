@@ -167,19 +167,11 @@ def _task(tasks: "Workload") -> str:
 
 def _times(plan: "Estimate") -> Iterator[str]:
     from pycurate.balance.cells import cells_for
-    from pycurate.estimate.plan import (
-        CAPTION_SECONDS,
-        CELL_SECONDS,
-        COMPARE_SECONDS,
-        CONCEPT_SECONDS,
-        LANGUAGE_SECONDS,
-        LEAKAGE_SECONDS,
-        PDQ_SECONDS,
-        SELECT_SECONDS,
-        SIMILAR_SECONDS,
-        TEXT_SECONDS,
-        WORDS_SECONDS,
-    )
+    from pycurate.estimate import plan as costs
+
+    def longer(seconds: float) -> str:
+        """What so much for each image comes to."""
+        return duration(plan.images.value * seconds)
 
     yield "Time, without queueing and Nextflow itself; WRITE as if every sample were kept:"
     yield f"  {'GPUs':>6}{'EMBED':>12}{'SCORE':>12}{'DEDUP':>12}{'WRITE':>12}   total with DEDUP"
@@ -190,17 +182,17 @@ def _times(plan: "Estimate") -> Iterator[str]:
         yield f"  {row.gpus:>6}{''.join(cells)}   {_total(row)}"
     if plan.machine.views > 1:
         yield f"  EMBED and DEDUP are of {plan.machine.views} embeddings per image (--dedup_views)."
-    yield f"  --keep_top and --score need no GPU; with them DECIDE takes about {_longer(plan, SELECT_SECONDS)} more,"
-    yield f"  with --max_caption_count {_longer(plan, CAPTION_SECONDS)}, --language {_longer(plan, LANGUAGE_SECONDS)},"
-    clustered = _longer(plan, CELL_SECONDS * cells_for(round(plan.images.value)))
-    yield f"  --balance cells {clustered} on one core, --balance captions {_longer(plan, WORDS_SECONDS)}."
-    yield f"  s_clip_loss takes {_longer(plan, COMPARE_SECONDS)} of one core in all, shared by a task per partition."
-    yield f"  --similar takes {_longer(plan, 1000 * SIMILAR_SECONDS)} for each 1,000 images of its sets,"
-    yield f"  --concept {_longer(plan, CONCEPT_SECONDS)}."
-    yield f"  With --text_area EMBED takes {_longer(plan, TEXT_SECONDS)} more, shared by its CPU cores;"
+    yield f"  --keep_top and --score need no GPU; with them DECIDE takes about {longer(costs.SELECT_SECONDS)} more,"
+    yield f"  with --max_caption_count {longer(costs.CAPTION_SECONDS)}, --language {longer(costs.LANGUAGE_SECONDS)},"
+    clustered = longer(costs.CELL_SECONDS * cells_for(round(plan.images.value)))
+    yield f"  --balance cells {clustered} on one core, --balance captions {longer(costs.WORDS_SECONDS)}."
+    yield f"  s_clip_loss takes {longer(costs.COMPARE_SECONDS)} of one core in all, shared by a task per partition."
+    yield f"  --similar takes {longer(1000 * costs.SIMILAR_SECONDS)} for each 1,000 images of its sets,"
+    yield f"  --concept {longer(costs.CONCEPT_SECONDS)}."
+    yield f"  With --text_area EMBED takes {longer(costs.TEXT_SECONDS)} more, shared by its CPU cores;"
     yield "  with clip_score_masked as much, and it embeds images with text twice."
-    yield f"  With a --blocklist of PDQ hashes EMBED takes {_longer(plan, PDQ_SECONDS)} more, shared by its CPU cores;"
-    yield f"  --leakage takes {_longer(plan, 1000 * LEAKAGE_SECONDS)} of one core for each 1,000 images of its sets."
+    yield f"  With a --blocklist of PDQ hashes EMBED takes {longer(costs.PDQ_SECONDS)} more, shared by its CPU cores;"
+    yield f"  --leakage takes {longer(1000 * costs.LEAKAGE_SECONDS)} of one core for each 1,000 images of its sets."
     if max(row.gpus for row in plan.times) > plan.tasks.count:
         yield "  More GPUs than EMBED tasks do not help; a smaller --partition_bytes gives more tasks."
 
@@ -209,10 +201,6 @@ def _total(row: "Times") -> str:
     if not row.all:
         return "?"
     return _span(row.all) if row.complete else f"more than {_span(row.all)}"
-
-
-def _longer(plan: "Estimate", seconds: float) -> str:
-    return duration(plan.images.value * seconds)
 
 
 def _disk(disk: "Disk") -> Iterator[str]:
