@@ -81,12 +81,7 @@ class Results {
         if (!summary.kept) {
             println nothingKept(summary, outdir)
         }
-        advise(summary)
+        ((List<String>) (summary.advice ?: [])).each { sentence -> println sentence } // on a threshold that dropped nearly everything
         println((summary.written.shards ? "Curated shards: ${address ?: outdir}/curated   " : '') + "Report: ${outdir}/report.html")
-    }
-
-    /** Name a threshold that dropped nearly everything, and what others would keep. */
-    private static void advise(Map summary) {
-        ((List<String>) (summary.advice ?: [])).each { sentence -> println sentence }
     }
 }
