@@ -170,10 +170,6 @@ class Criteria:
             found = mine | found
         return found
 
-    def reasons(self) -> list[str]:
-        """Those of the filters, in order."""
-        return [rule.reason for rule in self.filters]
-
     def later(self) -> list[str]:
         """The reasons of what looks at all samples together, and acts after every filter that looks at one."""
         return [*(rule.reason for rule in self.filters if rule.top), *DUPLICATES, BALANCED]

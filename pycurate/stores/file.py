@@ -45,9 +45,6 @@ class RemoteFile(io.RawIOBase):
         self._at = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.known.bytes}[whence] + offset
         return self._at
 
-    def tell(self) -> int:
-        return self._at
-
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer from where the file stands, as far as the file goes; the number of bytes."""
         room = memoryview(buffer).cast("B")[: max(0, self.known.bytes - self._at)]
