@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from pycurate.dedup.pairs import Search
-from pycurate.errors import TableError
+from pycurate.errors import TableError, UsageError
 from pycurate.filters.filtering import Filtering
 from pycurate.parameters import optional_scores
 from pycurate.results.criteria import Criteria, read_criteria
-from pycurate.results.layout import path_of
+from pycurate.results.layout import path_of, paths_of
 from pycurate.results.plan import Layout
 from pycurate.results.tables import read_summary
 
@@ -26,6 +26,15 @@ def criteria_of(results: Path) -> Criteria:
             f"{results} contains no decisions.json, and its summary lacks the criteria ({error!r}); "
             "run the workflow again with -resume, or DECIDE and REPORT."
         ) from error
+
+
+def check_pairs(results: Path) -> None:
+    """Raise UsageError if a run left no pairs of duplicates."""
+    if not paths_of(results, "pairs"):
+        raise UsageError(
+            f"The run in {results} did not deduplicate, or its pairs were deleted; run the workflow again with "
+            "--dedup true and -resume."
+        )
 
 
 def layout_by(parameters: Mapping[str, Any]) -> Layout:

@@ -24,7 +24,7 @@ from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
 from pycurate.results.manifest import Entry, entry_of, listed, names_in, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, side_by_side, stream
-from pycurate.review.earlier import criteria_of
+from pycurate.review.earlier import check_pairs, criteria_of
 from pycurate.stages.decide import decide
 from pycurate.stages.report import Setup, write_report
 from pycurate.stages.write import write_curated
@@ -124,11 +124,8 @@ def _entries(results: Path, work: Path, written: Iterable[Entry], here: bool) ->
 
 
 def _decide(results: Path, work: Path, wanted: Wanted) -> None:
-    if wanted.dedup and not paths_of(results, "pairs"):
-        raise UsageError(
-            f"The run in {results} did not deduplicate, or its pairs were deleted; run the workflow again with "
-            "--dedup true and -resume."
-        )
+    if wanted.dedup:
+        check_pairs(results)
     references = criteria_of(results).references
     sources = sources_of(work, _folders(references) if wanted.dedup else ())
     decide(work, sources, wanted.filtering, wanted.layout, wanted.dedup)

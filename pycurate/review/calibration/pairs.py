@@ -22,11 +22,12 @@ from pycurate.dedup.rank import best_first, checked_keep
 from pycurate.dedup.vectors import ROW_BITS, Embeddings, cosines, sample_numbers, unit
 from pycurate.errors import TableError, UsageError
 from pycurate.results.criteria import Side
-from pycurate.results.layout import path_of, paths_of
+from pycurate.results.layout import path_of
 from pycurate.results.reasons import BALANCED, DUPLICATES, KEPT
 from pycurate.results.tables import read_table
 from pycurate.results.uids import hex_digits
 from pycurate.review.calibration.sheet import SEED, Band, Item, Sheet, shuffled, systematic
+from pycurate.review.earlier import check_pairs
 
 log = logging.getLogger(__name__)
 
@@ -134,11 +135,7 @@ def pair_bands(
 
 def compared_images(results: Path) -> Compared:
     """The images and pairs of a run. Raises UsageError if it did not deduplicate, TableError."""
-    if not paths_of(results, "pairs"):
-        raise UsageError(
-            f"The run in {results} did not deduplicate, or its pairs were deleted; run the workflow again with "
-            "--dedup true and -resume."
-        )
+    check_pairs(results)
     search, pairs = read_pairs(results)
     sources = sources_of(results)
     passes = _passes(results, sources)
