@@ -19,6 +19,7 @@ from pycurate.stores.upload import check_writable
 log = logging.getLogger(__name__)
 
 FOLDER = click.Path(path_type=Path)  # which need not be there
+FILTERS = ("min_score", "language", "filter", "score", "keep_top", "balance_by")  # that name scores, classes or codes
 
 
 @stage_command
@@ -28,7 +29,7 @@ FOLDER = click.Path(path_type=Path)  # which need not be there
 @click.option("--upload", metavar="ADDRESS", help="Where in a store the run's results go; shards there are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())
-@parameters("clip_score_threshold", "min_score", "language", "filter", "score", "keep_top", "balance_by")
+@parameters("clip_score_threshold", *FILTERS)
 @parameters("similar", "concept", "s_clip_loss", "clip_score_masked", "blocklist")
 def main(
     results: Path,
@@ -68,33 +69,27 @@ def _check(
     scorer: tuple[str, ...],
     pixel_scorer: tuple[str, ...],
     clip_score_threshold: float | None,
-    min_score: tuple[str, ...],
-    language: tuple[str, ...],
-    filter: tuple[str, ...],
-    score: tuple[str, ...],
-    keep_top: tuple[str, ...],
-    balance_by: str | None,
     similar: tuple[str, ...],
     concept: tuple[str, ...],
     s_clip_loss: bool,
     clip_score_masked: bool,
     blocklist: tuple[str, ...],
-    **switched: bool,
+    **others: Any,
 ) -> None:
     """Raise UsageError where what the user names does not fit; a preset's own models do."""
     if blocklist:
         from pycurate.filters.blocklist import Blocking
 
         Blocking.of(blocklist)
-    chosen = (min_score, language, filter, score, keep_top, balance_by, similar, concept)
-    if not any((encoder, dedup_encoder, scorer, pixel_scorer, *chosen)):
+    chosen = {name: others.pop(name) for name in FILTERS}
+    if not any((encoder, dedup_encoder, scorer, pixel_scorer, similar, concept, *chosen.values())):
         return
     from pycurate.comparison.wanted import Wanted
     from pycurate.filters.filtering import Filtering  # here and below, since they take time that most calls need not
     from pycurate.models.selection import select_models
 
     scorers = (*pixel_scorer, *scorer)
-    off = {score for score, on in switched.items() if not on}
+    off = {score for score, on in others.items() if not on}  # what is left are the scores that can be switched off
     models = select_models(
         preset,
         Path(),
@@ -105,17 +100,9 @@ def _check(
         masked=clip_score_masked,
     )
     check_models(models.encoders.values() if encoder or dedup_encoder else (), scorer, pixel_scorer)
-    filtering = Filtering(
-        clip_score_threshold=clip_score_threshold,
-        min_score=min_score,
-        language=language,
-        filter=filter,
-        score=score,
-        keep_top=keep_top,
-        balance_by=balance_by,
-    )
+    filtering = Filtering(clip_score_threshold=clip_score_threshold, **chosen)
     comparisons = Wanted.of(similar, concept, s_clip_loss or S_CLIP_LOSS in filtering.columns())
-    check_criteria(models, filtering, [score for score, on in switched.items() if on], comparisons)
+    check_criteria(models, filtering, [score for score, on in others.items() if on], comparisons)
 
 
 if __name__ == "__main__":
