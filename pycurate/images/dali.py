@@ -105,7 +105,8 @@ class DaliBackend:
                 if row is None:
                     others[jpeg.at] = self.cpu.submit(jpeg.data)
                 else:
-                    loaded[jpeg.at] = _info(jpeg.header), row
+                    info = ImageInfo(*jpeg.header.upright, "jpeg", quality=jpeg.header.quality)
+                    loaded[jpeg.at] = info, row
         loaded |= {at: future.result() for at, future in others.items()}
         return self.cpu.gather([loaded[at] for at in sorted(loaded)])
 
@@ -239,10 +240,6 @@ def _render(image: Any, number: int, view: View) -> Any:
     shape = [view.height, view.width]
     pad: dict[str, Any] = {"out_of_bounds_policy": "pad", "fill_values": view.fill}
     return fn.transpose(fn.slice(resized, start=start, shape=shape, axes=(0, 1), **pad), perm=[2, 0, 1])
-
-
-def _info(header: JpegHeader) -> ImageInfo:
-    return ImageInfo(*header.upright, "jpeg", quality=header.quality)
 
 
 def _tiles(image: Any, number: int, view: View) -> Any:

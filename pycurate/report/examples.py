@@ -180,7 +180,8 @@ def _groups(results: Path) -> list[pa.Table]:
         for group, draw in draws.items():
             members = batch.filter(pc.equal(_group_of(batch), group))
             members_of[group] += members.num_rows
-            draw.add(np.zeros(members.num_rows, np.int64), _numbers(members["similarity"]), uid_numbers(members["uid"]))
+            order = members["similarity"].to_numpy(zero_copy_only=False).astype(np.float64)
+            draw.add(np.zeros(members.num_rows, np.int64), order, uid_numbers(members["uid"]))
     return [draws[group].table(count) for group, count in _largest(members_of, GROUPS)]
 
 
@@ -229,10 +230,6 @@ def _largest(sizes: dict[str, int], count: int) -> list[tuple[str, int]]:
 def _places(parts: np.ndarray) -> np.ndarray:
     """int64 (n,): 0, 1, 2, ... within each run of equal parts, which are sorted."""
     return np.arange(len(parts)) - np.searchsorted(parts, parts)
-
-
-def _numbers(column: pa.Array) -> np.ndarray:
-    return column.to_numpy(zero_copy_only=False).astype(np.float64)
 
 
 def _join(results: Path, chosen: pa.Table) -> pa.Table:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from pycurate.results.layout import path_of
 from pycurate.results.tables import stream
@@ -37,7 +36,8 @@ def histograms(results: Path, columns: Sequence[str], thresholds: dict[str, floa
     ranges = {name: (np.inf, -np.inf, 0.0, 0) for name in columns}
     for batch in stream(path, list(columns)):
         for name in columns:
-            values = finite(batch[name])
+            values = batch[name].to_numpy(zero_copy_only=False)
+            values = values[np.isfinite(values)]
             if len(values):
                 low, high, total, count = ranges[name]
                 ranges[name] = (
@@ -67,12 +67,6 @@ def histograms(results: Path, columns: Sequence[str], thresholds: dict[str, floa
         name: Histogram(edges[name], scored[name], kept[name], total / count, _quantiles(fine[name], low, high))
         for name, (low, high, total, count) in ranges.items()
     }
-
-
-def finite(column: pa.Array) -> np.ndarray:
-    """The finite scores of a column, float32."""
-    values = column.to_numpy(zero_copy_only=False)
-    return values[np.isfinite(values)]
 
 
 def bin_of(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
