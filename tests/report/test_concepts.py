@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from curated import decide
-from dedup_sets import Samples, clustered, write_set
+from dedup_sets import Samples, clustered, set_columns, write_set
 
 from pycurate.dedup.partitions import sources_of
 from pycurate.errors import UsageError
@@ -26,10 +26,7 @@ def test_a_concept_that_a_filter_shifts_is_seen(tmp_path: Path) -> None:
     samples = Samples.of(clustered(100, 16, seed=2, copies=0))
     samples.aesthetic = np.arange(100) / 128
     write_set(tmp_path, samples, [np.arange(100)])
-    path = path_of(tmp_path, "samples", "00000")
-    table = read_table(path)
-    table = table.set_column(table.schema.get_field_index("offset"), "offset", pa.array([0] * 101, pa.int64()))
-    write_table(path, table)
+    set_columns(path_of(tmp_path, "samples", "00000"), offset=[0] * 101)
     uids = read_table(path_of(tmp_path, "scores", "00000"))["uid"]
     low, even = np.arange(100) < 40, np.arange(100) % 2 == 0
     columns = {"concept_low": np.where(low, 0.7, 0.2), "concept_even": np.where(even, 0.5, 0.4)}

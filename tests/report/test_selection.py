@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from curated import decide
-from dedup_sets import Samples, clustered, write_set
+from dedup_sets import Samples, clustered, set_columns, write_set
 
 from pycurate.dedup.partitions import sources_of
 from pycurate.filters.filtering import Filtering
@@ -14,7 +13,6 @@ from pycurate.report.examples import select_examples
 from pycurate.report.selection import selection
 from pycurate.results.criteria import Combination, Criteria, read_criteria
 from pycurate.results.layout import path_of
-from pycurate.results.tables import read_table, write_table
 from pycurate.stages.report import Setup, write_report
 
 
@@ -23,10 +21,7 @@ def test_the_threshold_that_the_best_came_to_is_stated(tmp_path: Path, least: fl
     samples = Samples.of(clustered(60, 16, seed=2, copies=0))
     samples.aesthetic = np.arange(60) / 64
     write_set(tmp_path, samples, [np.arange(60)])
-    path = path_of(tmp_path, "samples", "00000")
-    table = read_table(path)
-    table = table.set_column(table.schema.get_field_index("offset"), "offset", pa.array([0] * 61, pa.int64()))
-    write_table(path, table)
+    set_columns(path_of(tmp_path, "samples", "00000"), offset=[0] * 61)
     filtering = Filtering(least, score=("mix=z(aesthetic)-z(nsfw)",), keep_top=("aesthetic=0.5", "mix=7"))
     decide(tmp_path, sources_of(tmp_path), filtering, None, dedup=False)
     select_examples(tmp_path)
