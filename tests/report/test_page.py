@@ -1,6 +1,5 @@
 """The report as a reader meets it: the page in a real browser, with a mouse, a keyboard and a hostile caption."""
 
-import json
 import re
 import shutil
 import urllib.request
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from browsers import check_alone, check_on_a_phone, chromium_in
 from loopback import serving
 from report_run import (
     HOSTILE,
@@ -24,8 +24,6 @@ from report_run import (
     write_parameters,
 )
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -36,11 +34,6 @@ from pycurate.report.examples import select_examples
 from pycurate.report.page import funnel
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages.report import Setup, read_parameters, write_report
-
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1280,900"
-).split()
 
 
 class Listener(BaseHTTPRequestHandler):
@@ -79,14 +72,8 @@ def page(tmp_path_factory: pytest.TempPathFactory, listener: str) -> Path:
 def chromium(
     need_tool: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[webdriver.Chrome]:
-    options = Options()
-    options.binary_location = str(need_tool("chromium", "chromium"))
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options, Service(str(need_tool("chromedriver", "chromium-driver"))))
-    yield driver
-    driver.quit()
+    with chromium_in(tmp_path_factory.mktemp("chromium"), need_tool) as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -335,13 +322,7 @@ def test_a_hostile_caption_stays_text(browser: webdriver.Chrome) -> None:
 def test_nothing_leaves_the_page(browser: webdriver.Chrome, listener: str) -> None:
     browser.get_log("performance")
     browser.refresh()
-    asked = [
-        message["params"]["request"]["url"]
-        for entry in browser.get_log("performance")
-        if (message := json.loads(entry["message"])["message"])["method"] == "Network.requestWillBeSent"
-    ]
-    assert asked and all(url.startswith(("file:", "data:")) for url in asked)
-    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    check_alone(browser)
     # Nor could it, were a caption ever to become markup: the page's policy stops it.
     blocked = browser.execute_async_script(
         """
@@ -425,12 +406,7 @@ def test_a_screen_reader_finds_its_way(browser: webdriver.Chrome) -> None:
 
 
 def test_the_page_does_not_scroll_sideways_on_a_phone(browser: webdriver.Chrome) -> None:
-    metrics = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    check_on_a_phone(browser)
 
 
 def test_the_page_is_one_file(page: Path) -> None:

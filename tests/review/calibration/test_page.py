@@ -1,6 +1,5 @@
 """The page in a real browser: answered by keys and buttons, saved to a file, not lost by a reload."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsers import check_alone, check_on_a_phone, chromium_in
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -21,31 +19,23 @@ from pycurate.review.calibration.pairs import pair_sheet
 from pycurate.review.calibration.scores import score_sheet
 from pycurate.review.calibration.sheet import Sheet
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1280,900"
-).split()
 COUNT = 16
 
 
 @pytest.fixture(scope="module")
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("downloads")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("chromium")
 
 
 @pytest.fixture(scope="module")
-def chromium(
-    need_tool: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory, downloads: Path
-) -> Iterator[webdriver.Chrome]:
-    options = Options()
-    options.binary_location = str(need_tool("chromium", "chromium"))
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options, Service(str(need_tool("chromedriver", "chromium-driver"))))
-    yield driver
-    driver.quit()
+def downloads(folder: Path) -> Path:
+    return folder / "downloads"
+
+
+@pytest.fixture(scope="module")
+def chromium(need_tool: Callable[[str, str], Path], folder: Path) -> Iterator[webdriver.Chrome]:
+    with chromium_in(folder, need_tool) as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -169,13 +159,7 @@ def test_it_is_one_file_whose_text_stays_text(chromium: webdriver.Chrome, search
     sheet = score_sheet(searched, "aesthetic", 60)
     chromium.get_log("performance")
     browser = opened(chromium, searched, sheet, tmp_path)
-    asked = [
-        message["params"]["request"]["url"]
-        for entry in browser.get_log("performance")
-        if (message := json.loads(entry["message"])["message"])["method"] == "Network.requestWillBeSent"
-    ]
-    assert asked and all(url.startswith(("file:", "data:")) for url in asked)
-    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    check_alone(browser)
     keys = browser.execute_script("return [...document.querySelectorAll('.key')].map(one => one.textContent)")
     assert "<b>kept04</b>" in keys and len(browser.find_elements(By.TAG_NAME, "script")) == 2
     for control in browser.find_elements(By.CSS_SELECTOR, "button, progress"):
@@ -190,9 +174,4 @@ def test_light_and_dark_and_small_screens(browser: webdriver.Chrome) -> None:
         papers.add(browser.find_element(By.TAG_NAME, "body").value_of_css_property("background-color"))
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert len(papers) == 2
-    metrics = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    check_on_a_phone(browser)
