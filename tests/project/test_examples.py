@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from pictures import photographs
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tars import write_tar
 
 from pycurate.errors import ModelError, UsageError
 from pycurate.filters.filtering import Filtering, first_failed, load_filter
@@ -53,11 +53,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def results(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Path:
     """The results of EMBED and SCORE over a dozen photographs, with the example encoder and pixel scorer."""
     folder = tmp_path_factory.mktemp("run")
-    with tarfile.open(folder / "shard.tar", "w") as tar:
-        for number, data in enumerate(photographs().values()):
-            member = tarfile.TarInfo(f"{number:04d}.jpg")
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+    write_tar(folder / "shard.tar", [(f"{at:04d}.jpg", data) for at, data in enumerate(photographs().values())])
     write_partitions(folder, partition(find_shards(str(folder)), 1_000_000_000))
     models = choice(model_dir, BRIGHTNESS)
     embed_partition(folder, "00000", models.load_encoders(), models.load_pixel_scorers(), OPTIONS)
