@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pycurate.cli.run_options import run_options
+from pycurate.cli.run_options import EPILOG, run_options
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.files import atomic
@@ -14,9 +14,7 @@ from pycurate.nextflow.parameters import parameter_file
 from pycurate.parameters import with_recipe
 
 
-@click.command(
-    epilog="Every parameter in docs/usage.md is an option, including those not shown here, such as --min-side 200."
-)
+@click.command(epilog=EPILOG)
 @click.option(
     "--output-file",
     type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),

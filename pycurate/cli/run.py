@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pycurate.cli.run_options import run_options
+from pycurate.cli.run_options import EPILOG, run_options
 from pycurate.cli.terminal import console, echo
 from pycurate.errors import UsageError
 from pycurate.nextflow.parameters import (
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command(
-    epilog="Every parameter in docs/usage.md is an option, including those not shown here, such as --min-side 200."
-)
+@click.command(epilog=EPILOG)
 @click.option(
     "--params-file", type=FILE, help="Parameter file, such as from `pycurate config`; options take precedence."
 )

@@ -8,6 +8,8 @@ from typing import Any
 from pycurate.cli.options import option
 from pycurate.nextflow.parameters import run_parameters
 
+EPILOG = "Every parameter in docs/usage.md is an option, including those not shown here, such as --min-side 200."
+
 
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each parameter of a run; those that are given arrive as one dict, `given`, by name."""
