@@ -1,1 +1,1 @@
-"""The pipeline: PARTITION, EMBED, SCORE, DEDUP, DECIDE, WRITE, REPORT. A stage imports no other stage."""
+"""The pipeline, a module for each stage (`pycurate.results.layout.STAGES`). A stage imports no other stage."""
