@@ -15,7 +15,7 @@ from pycurate.results.tables import read_summary
 MODULES = (
     "models", "partition", "embed", "score", "reference", "compare", "dedup", "decide", "write", "report", "upload",
 )  # fmt: skip
-PROCESS = re.compile(r"((?:^// [^\n]*\n)+)\n*^process (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
+PROCESS = re.compile(r"((?:^// [^\n]*\n)+)\n*^process (\w+) \{\n.*?^    label '(\w+)'$", re.MULTILINE | re.DOTALL)
 SELECTED = re.compile(r"with(?:Label|Name): '?([\w|]+)'? \{[^\n]*\n(.*?)^    \}", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(r"(\w+) *= (?:\{ *)?([\d.]+(?:GB|h)?)")
 
@@ -46,10 +46,9 @@ def processes() -> list[Process]:
     found = []
     for noun in MODULES:
         text = (root() / "modules" / f"{noun}.nf").read_text(encoding="utf-8")
-        for comment, name, body in PROCESS.findall(text):
-            label = re.search(r"label '(\w+)'", body)
+        for comment, name, label in PROCESS.findall(text):
             about = " ".join(line.removeprefix("// ") for line in comment.strip().splitlines())
-            asks = asked[label[1] if label else "process_single"] | asked.get(name, {})
+            asks = asked[label] | asked.get(name, {})
             found.append(Process(name, noun.upper(), about, _resources(asks)))
     return found
 
