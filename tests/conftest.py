@@ -105,9 +105,7 @@ def need_compiler() -> None:
 
 def _need(what: str, apt_package: str, find: Callable[[], str | None]) -> Path:
     if find() is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        with exclusive(
-            Path(tempfile.gettempdir()) / "pycurate-tests-apt.lock"
-        ):  # apt-get does not wait for another one
+        with exclusive(Path(tempfile.gettempdir()) / "pycurate-tests-apt.lock"):  # apt-get waits for no other
             for action in (["update"], ["install", "-y", "--no-install-recommends", apt_package]):
                 subprocess.run(
                     ["apt-get", *action],

@@ -268,10 +268,8 @@ def _open(data: bytes, name: str) -> _Opened:
     limits.check(data, name)
     image = _READERS[name](io.BytesIO(data))
     width, height = image.size
-    if (
-        isinstance(image, _Tiff) and exif.chosen(image.tag_v2.get(exif.ORIENTATION), None) >= 5
-    ):  # Pillow says the upright size
-        width, height = height, width
+    if isinstance(image, _Tiff) and exif.chosen(image.tag_v2.get(exif.ORIENTATION), None) >= 5:
+        width, height = height, width  # Pillow says the upright size
     quality = webp_quality(data) if name == "webp" else None
     read = (lambda: _png_pixels(image, data)) if name == "png" else (lambda: _pixels(image))
     return _Opened(width, height, lambda: _orientation(image), read, FORMATS[name].need, quality=quality)

@@ -13,11 +13,9 @@ def mixed_precision(results: Path) -> list[str]:
     Stats of earlier versions, which state none, do not count.
     """
     stats = [json.loads(path.read_text()) for path in paths_of(results, "stats").values()]
-    kinds = sorted(
-        {kind for one in stats for kind in one.get("precision", {})} - {"masked_emb"}
-    )  # of img_emb's encoder
     found = []
-    for kind in kinds:
+    # masked_emb is of img_emb's encoder.
+    for kind in sorted({kind for one in stats for kind in one.get("precision", {})} - {"masked_emb"}):
         counts = Counter(one["precision"][kind] for one in stats if kind in one.get("precision", {}))
         if len(counts) > 1:
             shares = " and ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
