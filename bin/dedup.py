@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pycurate.cli.command import Group
-from pycurate.cli.options import parameters, partition_option, reference_option, results_option
+from pycurate.cli.options import FOLDER, parameters, partition_option, reference_option, results_option
 from pycurate.cli.terminal import echo
 from pycurate.dedup.cells import Cells
 from pycurate.dedup.leakage import find_leaks
@@ -170,7 +170,7 @@ def leakage(results: Path, settings: Settings, partitions: tuple[str, ...], name
 @click.option(
     "--embeddings",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder with img_emb/*.npy, in clip-retrieval's layout.",
 )
 @click.option(
@@ -196,7 +196,7 @@ def check(results: Path, references: tuple[Path, ...], dedup_threshold: float | 
     from pycurate.dedup.brute_force import check_decisions  # here, since torch takes seconds to import
 
     threshold = read_pairs(results)[0].threshold if dedup_threshold is None else Settings(dedup_threshold).threshold
-    done = check_decisions(sources_of(results, references), read_table(results / "decisions.parquet"), threshold)
+    done = check_decisions(sources_of(results, references), read_table(path_of(results, "decisions")), threshold)
     echo(
         f"{done.kept} kept samples in {done.pairs} pairs, none at or above {threshold}; "
         f"{done.duplicates} duplicates, each of a kept sample."

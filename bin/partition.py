@@ -18,14 +18,14 @@ from pycurate.stores.upload import check_writable
 
 log = logging.getLogger(__name__)
 
-FOLDER = click.Path(path_type=Path)  # which need not be there
+PLACE = click.Path(path_type=Path)  # of a folder that need not be there
 FILTERS = ("min_score", "language", "filter", "score", "keep_top", "balance_by")  # that name scores, classes or codes
 
 
 @stage_command
 @click.option("--input", "source", required=True, help="Folder, glob, brace range ({00000..00099}.tar) or list file.")
-@click.option("--outdir", type=FOLDER, help="Output directory; shards in it are not input.")
-@click.option("--work-dir", type=FOLDER, help="Work directory of the run; shards in it are not input.")
+@click.option("--outdir", type=PLACE, help="Output directory; shards in it are not input.")
+@click.option("--work-dir", type=PLACE, help="Work directory of the run; shards in it are not input.")
 @click.option("--upload", metavar="ADDRESS", help="Where in a store the run's results go; shards there are not input.")
 @parameters("partition_bytes", "partition_minutes", "images_per_second")
 @parameters("preset", "encoder", "dedup_encoder", "scorer", "pixel_scorer", *optional_scores())

@@ -7,16 +7,13 @@ from pathlib import Path
 import click
 
 from pycurate.cli.command import Group
-from pycurate.cli.options import results_option
+from pycurate.cli.options import FILE, FOLDER, results_option
 from pycurate.files import write_json
 from pycurate.report.examples import select_examples
 from pycurate.results.manifest import LISTED
 from pycurate.stages.report import Setup, read_parameters, weights_in, write_report
 
 log = logging.getLogger(__name__)
-
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.group(cls=Group, context_settings={"max_content_width": 110})

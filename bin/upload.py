@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pycurate.cli.command import Group
-from pycurate.cli.options import results_option
+from pycurate.cli.options import FILE, results_option
 from pycurate.errors import UsageError
 from pycurate.stages.upload import begin, finish, upload_task
 from pycurate.stores.address import is_address
@@ -46,10 +46,7 @@ def begin_command(address: str) -> None:
 
 @main.command("task")
 @to
-@click.option(
-    "--record", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
-    help="times/STAGE_NUMBER.json of the task, in its folder.",
-)  # fmt: skip
+@click.option("--record", type=FILE, required=True, help="times/STAGE_NUMBER.json of the task, in its folder.")
 def task_command(address: str, record: Path) -> None:
     """Upload the files that one task left."""
     upload_task(record, address)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pycurate.cli.options import FILE, FOLDER
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.text import exactly, number
@@ -19,7 +20,7 @@ COUNT = 100  # of questions, if it is not given
 
 
 @click.command()
-@click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("results", type=FOLDER)
 @click.option(
     "--pairs",
     "count",
@@ -36,7 +37,7 @@ COUNT = 100  # of questions, if it is not given
 )
 @click.option(
     "--answers",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Evaluate the answers that the page saved.",
 )
 @click.option(

@@ -10,6 +10,7 @@ import click
 import numpy as np
 from rich.cells import cell_len
 
+from pycurate.cli.options import FOLDER
 from pycurate.cli.terminal import echo
 from pycurate.errors import UsageError
 from pycurate.results.layout import path_of
@@ -25,7 +26,7 @@ WIDTH = 13  # of the headings, if none is longer
 
 
 @click.command()
-@click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("results", type=FOLDER)
 @click.argument("name", metavar="[UID|KEY|SHARD/KEY]", required=False)
 @click.option("--extract", "place", type=click.Path(), help="Save the image to this file or folder (with a / behind).")
 def inspect(results: Path, name: str | None, place: str | None) -> None:

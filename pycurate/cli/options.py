@@ -13,6 +13,10 @@ from pycurate.parameters import Parameter, all_parameters
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""What click takes for the path of a folder or file that is there."""
+
 results_option = click.option(
     "--results",
     type=click.Path(file_okay=False, path_type=Path),
@@ -109,6 +113,6 @@ reference_option = click.option(
     "--reference",
     "references",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Results folder of a set that takes precedence over this one and is never written; repeatable.",
 )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pycurate.cli.filter_options import filter_options, recipe_option
-from pycurate.cli.options import parameters
+from pycurate.cli.options import FOLDER, parameters
 from pycurate.cli.terminal import echo
 from pycurate.results.layout import path_of
 from pycurate.results.reasons import in_order
@@ -31,9 +31,7 @@ def _from_run(context: click.Context, _parameter: click.Parameter, results: Path
 
 
 @click.command()
-@click.argument(
-    "results", type=click.Path(exists=True, file_okay=False, path_type=Path), is_eager=True, callback=_from_run
-)
+@click.argument("results", type=FOLDER, is_eager=True, callback=_from_run)
 @recipe_option
 @filter_options
 @parameters(dedup=None, images_per_tar=None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pycurate.cli.options import FILE
 from pycurate.cli.run_options import EPILOG, run_options
 from pycurate.cli.terminal import console, echo
 from pycurate.errors import UsageError
@@ -25,8 +26,6 @@ from pycurate.parameters import default_of, with_recipe
 
 if TYPE_CHECKING:
     from pycurate.nextflow.progress import Progress
-
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(epilog=EPILOG)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from pycurate.cli.options import FOLDER
 from pycurate.cli.terminal import console
 from pycurate.text import duration, size
 
@@ -12,7 +13,7 @@ from pycurate.text import duration, size
 @click.option("--verbose", is_flag=True, help="Show every process, with its measured usage.")
 @click.option(
     "--results",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     help="With --verbose: show the usage measured in this run instead of the one shipped with pycurate.",
 )
 def stages(verbose: bool, results: Path | None) -> None:

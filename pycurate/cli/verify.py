@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
+from pycurate.cli.options import FOLDER
 from pycurate.cli.terminal import echo
 from pycurate.errors import ManifestError
 from pycurate.text import number, size
 
 
 @click.command()
-@click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("results", type=FOLDER)
 @click.option("--quick", is_flag=True, help="Compare names and sizes only, without reading the files.")
 def verify(results: Path, quick: bool) -> None:
     """Check the files in RESULTS against the manifest of their run; exits with 1 if one differs.
