@@ -1,7 +1,7 @@
 """What all samples of a run are compared with, in one file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,9 @@ class Targets:
         contrast: of the captions; None where they are not compared.
     """
 
-    similar: Mapping[str, np.ndarray] = field(default_factory=dict)
-    concepts: Mapping[str, Concept] = field(default_factory=dict)
-    contrast: Contrast | None = None
+    similar: Mapping[str, np.ndarray]
+    concepts: Mapping[str, Concept]
+    contrast: Contrast | None
 
     def thresholds(self) -> dict[str, float]:
         """{column of a concept: the score from which a sample belongs to it}."""

@@ -79,7 +79,7 @@ class Cells:
     centres: np.ndarray
     buckets: np.ndarray
     shards: np.ndarray
-    kind: str = "img_emb"
+    kind: str
 
     @property
     def whole(self) -> bool:

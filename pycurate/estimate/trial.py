@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
@@ -102,8 +102,8 @@ class Trial:
     tables: dict[str, float]
     memory: int
     gpu_memory: int | None
-    keeps: dict[str, dict[str, float]] = field(default_factory=dict)
-    tops: dict[str, dict[str, float]] = field(default_factory=dict)
+    keeps: dict[str, dict[str, float]]
+    tops: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)

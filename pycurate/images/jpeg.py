@@ -55,7 +55,7 @@ class JpegHeader:
     scans: int
     exif: bool
     parts: tuple[slice, ...]
-    quality: float | None = None
+    quality: float | None
 
     @property
     def upright(self) -> tuple[int, int]:

@@ -40,10 +40,10 @@ class ModelSelection:
     encoders: Mapping[str, str]
     scorers: tuple[str, ...]
     model_dir: Path
-    wanted: str | None = None
-    dedup_views: int = 1
-    precision: str = default_of("precision")
-    preset: str | None = None
+    wanted: str | None
+    dedup_views: int
+    precision: str
+    preset: str | None
 
     @property
     def encoder(self) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,9 @@ class Lookup:
     decision: dict[str, Any]
     scores: dict[str, float | str | None]
     shard: Shard | None
-    original: dict[str, Any] | None = None
-    copies: list[dict[str, Any]] = field(default_factory=list)
-    copied: int = 0
+    original: dict[str, Any] | None
+    copies: list[dict[str, Any]]
+    copied: int
 
 
 def matching(results: Path, name: str) -> list[dict[str, Any]]:
