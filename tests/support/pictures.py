@@ -22,7 +22,7 @@ def photographs() -> dict[str, bytes]:
             names = [name for name in tar.getnames() if name.endswith(".jpg")][::4][:12]
             return {name: file.read() for name in names if (file := tar.extractfile(name))}
     folder = Path(skimage.__file__).parent / "data"
-    packaged = ("coffee", "astronaut", "chelsea", "motorcycle_left", "rocket", "hubble_deep_field", "ihc", "color")
+    packaged = ("coffee", "astronaut", "chelsea", "motorcycle_left", "rocket", "hubble_deep_field", "ihc", "camera")
     paths = [path for name in packaged for path in folder.glob(f"{name}.*")]
     return {path.name: encode(Image.open(path).convert("RGB"), "JPEG", quality=90) for path in paths}
 
