@@ -41,7 +41,8 @@ def check_embedded(samples: Path, spec: str, tower: Encoder | None = None) -> No
     stated = read_encoder(samples, "img_emb") if samples.exists() else None
     if stated is None:
         return
-    if identity_of(tower) == stated if tower else stated.name in _names(spec):
+    # Presets name the class as it is recorded: it need not be loaded, and torch with it.
+    if identity_of(tower) == stated if tower else stated.name == spec or stated.name in _names(spec):
         return
     given = str(identity_of(tower)) if tower else unpinned(spec)[0]
     raise TableError(

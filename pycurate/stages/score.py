@@ -30,10 +30,12 @@ def score_partition(
     """Write the scores of one partition: a column for each scorer measured in EMBED, and for each on embeddings.
 
     With `clip` captions are scored too, out of `metadata`, and their embeddings written; with `masked` also against
-    `masked_emb`. `encoder` names the one by which the embeddings must be, as far as `samples` are there and say it.
-    Raises TableError if they are by another, or a measure or embeddings are missing, ModelError if a scorer gives what
-    its protocol does not allow.
+    `masked_emb`. `encoder` names the one by which the embeddings must be, as far as `samples` are there and say it,
+    even if nothing here reads them: another has other scorers, too. Raises TableError if they are by another, or a
+    measure or embeddings are missing, ModelError if a scorer gives what its protocol does not allow.
     """
+    if encoder:
+        check_embedded(path_of(results, "samples", number), encoder, clip.tower if clip else None)
     measures = read_table(path_of(results, "measures", number))
     columns = {"uid": measures["uid"]}
     uids = measures["uid"].to_pylist()
@@ -47,8 +49,6 @@ def score_partition(
     if scorers or clip:
         from pycurate.models.batching import checked_embedding_score  # here, since torch takes seconds to import
 
-        if encoder:
-            check_embedded(path_of(results, "samples", number), encoder, clip.tower if clip else None)
         embeddings = read_embeddings(path_of(results, "img_emb", number), measures.num_rows).astype(np.float32)
         for scorer in scorers:
             raw = checked_embedding_score(scorer, embeddings, number, uids)

@@ -37,12 +37,13 @@ def test_a_scorer_that_was_not_measured_is_named(tmp_path: Path) -> None:
     assert "dark" in call(tmp_path, "score", *other, code=1)
 
 
-def test_embeddings_by_another_encoder_are_not_scored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scorer", [(), ("--scorer", "own.py:First")])
+def test_embeddings_by_another_encoder_are_not_scored(tmp_path: Path, scorer: tuple[str, ...]) -> None:
     make_set(tmp_path, [[0]])
     (tmp_path / "own.py").write_text(CLASSES + "class Sum(Mean): ...\n")
     call(tmp_path, "embed", *MODELS)
     other = [word.replace("own.py:Mean", "own.py:Sum") for word in MODELS]
-    said = call(tmp_path, "score", *other, "--scorer", "own.py:First", code=1)
+    said = call(tmp_path, "score", *other, *scorer, code=1)
     assert "by Mean" in said and "own.py:Sum" in said and not (tmp_path / "scores").exists()
 
 
