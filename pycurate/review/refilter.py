@@ -100,6 +100,7 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
         if not here:
             _take_tables(results, work / "tables", target)
         put_in_place(work, target)
+        (target / INFO / "parameters.yaml").unlink(missing_ok=True)  # which decided otherwise
     return change
 
 

@@ -102,8 +102,10 @@ def test_what_scripts_left_is_whole_when_it_was_changed_in_place(tmp_path: Path)
     write_report(results, Setup())
     assert not (results / "manifest.tsv").exists() and (results / "pipeline_info" / "versions.json").exists()
     (results / "curated" / "notes.txt").write_text("mine")
+    (results / "pipeline_info" / "parameters.yaml").write_text("dedup: true")
     done = pycurate("refilter", results, "--no-dedup", "--write", results)
     assert done.returncode == 0, done.stderr
+    assert [path.name for path in (results / "pipeline_info").iterdir()] == ["versions.json"]
     assert (results / "curated" / "notes.txt").read_text() == "mine"
     tars, indices = ({path.stem for path in results.glob(f"curated/*.{kind}")} for kind in ("tar", "idx"))
     assert tars == indices != set()
