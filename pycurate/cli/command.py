@@ -72,8 +72,18 @@ def _shown(error: click.ClickException) -> list[str]:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.message.splitlines()
     context = getattr(error, "ctx", None)
-    usage = [*context.get_usage().splitlines(), f"Try '{context.command_path} --help' for help.", ""] if context else []
-    return [*usage, f"Error: {error.format_message()}"]
+    if context is None:
+        return [f"Error: {error.format_message()}"]
+    usage = [*context.get_usage().splitlines(), f"Try '{context.command_path} --help' for help.", ""]
+    return [*usage, f"Error: {error.format_message()}{_advice(error.format_message(), context.command)}"]
+
+
+def _advice(fault: str, command: click.Command) -> str:
+    """What else is to be said to someone whose shell has made several words of one pattern."""
+    flags = {flag for parameter in command.params for flag in parameter.opts} & {"--input-path", "--input"}
+    if not flags or "unexpected extra argument" not in fault:
+        return ""
+    return f"; quote patterns, as in {max(flags)} 'shards/*.tar'"
 
 
 def _open_what_is_closed() -> None:

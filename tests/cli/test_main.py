@@ -57,6 +57,7 @@ def test_each_error_says_what_to_do(tmp_path: Path) -> None:
         (("run", "--params-file", "list.yaml"), "dedup: true"),
         (("run", "--params-file", "strange.yaml", "--input", "x"), "no parameter imput"),
         (("runn",), "No such command"),
+        (("run", "--input-path", "a.tar", "b.tar"), "quote patterns, as in --input-path"),
     ):
         done = pycurate(*words, cwd=tmp_path)
         assert done.returncode == 2 and said in done.stderr, (words, done.stderr)
