@@ -209,6 +209,7 @@ def test_each_engine_is_told_to_mount_the_shards(tmp_path: Path, engine: str) ->
     (tools / command).chmod(0o755)
     secret = "t0p/s3cret"
     more = {"PATH": f"{tools}:{os.environ['PATH']}", "NXF_OFFLINE": "true", "AWS_SECRET_ACCESS_KEY": secret}
+    more["ALL_PROXY"] = f"socks5://me:{secret}@127.0.0.1:9"
     env = environment({**os.environ, **more})
     known = tmp_path / "known"
     known.mkdir()
@@ -224,5 +225,6 @@ def test_each_engine_is_told_to_mount_the_shards(tmp_path: Path, engine: str) ->
         mount = f"{place}" if engine == "charliecloud" else f"{place}:{place}:ro"
         assert any(mount in words for words in told), (flow.text, told)
     commands = "".join(path.read_text() for path in flow.work.rglob(".command.*") if path.is_file())
-    assert "AWS_SECRET_ACCESS_KEY" in commands and secret not in commands  # handed on by its name
+    assert "AWS_SECRET_ACCESS_KEY" in commands and "ALL_PROXY" in commands
+    assert secret not in commands  # they are handed on by name
     assert not marks(tmp_path)
