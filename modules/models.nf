@@ -8,7 +8,7 @@ process MODELS {
     input:
     val name
     val scorer // scorers beyond those of the preset; or ''
-    path(home, stageAs: 'home') // the folder of all weights
+    path(home, stageAs: 'model_dir') // the folder of all weights, under the name that a user knows it by
     env 'PYCURATE_CODE'
 
     output:
@@ -16,7 +16,7 @@ process MODELS {
 
     script:
     """
-    models.py fetch --model-dir home/${name} ${task.ext.options} ${scorer ? "--scorer ${Shell.quote(scorer)}" : ''} ${task.ext.args ?: ''}
+    models.py fetch --model-dir model_dir/${name} ${task.ext.options} ${scorer ? "--scorer ${Shell.quote(scorer)}" : ''} ${task.ext.args ?: ''}
     """
 
     stub:

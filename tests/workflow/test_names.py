@@ -227,4 +227,5 @@ def test_each_engine_is_told_to_mount_the_shards(tmp_path: Path, engine: str) ->
     commands = "".join(path.read_text() for path in flow.work.rglob(".command.*") if path.is_file())
     assert "AWS_SECRET_ACCESS_KEY" in commands and "ALL_PROXY" in commands
     assert secret not in commands  # they are handed on by name
+    assert "--model-dir model_dir/light" in commands  # as a message of what is missing there is to be read
     assert not marks(tmp_path)
