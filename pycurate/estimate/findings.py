@@ -39,7 +39,7 @@ SAMPLES = {  # error codes of samples
     "link": ("contain links that cannot be followed within their shard", "dropped as unreadable"),
     "empty": ("have an image of 0 bytes", "dropped as unreadable"),
     "not_an_image": ("have an image that is not one (for example HTML)", "dropped as unreadable"),
-    "unsupported": ("have a format that is not decoded:", "convert them, or they are dropped as unreadable"),
+    "unsupported": ("have a sparse file, or a member of a type that POSIX does not define", "dropped as unreadable"),
     "too_large": ("have an image larger than 1 GiB", "dropped as unreadable"),
 }
 
@@ -76,10 +76,12 @@ def _of_samples(survey: Survey) -> Iterator[Finding]:
     samples, images = (sum(getattr(one, name) for one in survey.counts) for name in ("samples", "images"))
     errors = sum((one.errors for one in survey.counts), Counter[str]())
     formats = sum((one.formats for one in survey.counts), Counter[str]())
+    if undecoded := {name: formats[name] for name in sorted(formats) if name and name not in DECODED}:
+        what = f"samples have a format that is not decoded ({', '.join(undecoded)})"
+        yield Finding(sum(undecoded.values()), samples, what, "convert them, or they are dropped as unreadable")
+        errors["unsupported"] -= sum(undecoded.values())
     for code, (what, meaning) in SAMPLES.items():
         if errors[code]:
-            if code == "unsupported":
-                what = " ".join([what, *sorted(name for name in formats if name and name not in DECODED)])
             yield Finding(errors[code], samples, f"samples {what}", meaning)
     if renamed := sum(one.renamed for one in survey.counts):
         yield Finding(renamed, images, "images have a wrong extension", "harmless: formats are detected from the bytes")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from odd_tars import around, sparse
 from tars import Member, jpeg, write_tar
 
 from pycurate.estimate.findings import findings
@@ -86,11 +87,16 @@ def test_each_trouble_of_samples_is_named(tmp_path: Path) -> None:
         "samples have several images, or a key that occurred earlier in the shard": 1,
         "samples have an image that is not one (for example HTML)": 1,
         "samples have an image of 0 bytes": 1,
-        "samples have a format that is not decoded: heic jxl": 2,
+        "samples have a format that is not decoded (heic, jxl)": 2,
         "images have a wrong extension": 1,
         "samples lack a caption, which most have": 2,
         f"samples are larger than {HUGE // 10**6} MB": 1,
     }
+
+
+def test_a_sparse_file_is_no_format(tmp_path: Path) -> None:
+    (tmp_path / "0.tar").write_bytes(around(sparse(tmp_path, "b.bmp", b"BM")))
+    assert found(tmp_path) == {"samples have a sparse file, or a member of a type that POSIX does not define": 1}
 
 
 def test_keys_that_come_again_in_another_shard_are_named(tmp_path: Path) -> None:
