@@ -136,8 +136,8 @@ def test_reasons_are_those_of_the_filters_and_of_resolve() -> None:
 
 def test_every_class_of_error_has_a_remedy() -> None:
     classes = {name for name, _ in inspect.getmembers(errors, inspect.isclass)} - {"PycurateError"}
-    first = {entry.split(" ")[0] for entry, *_ in rows(section(USAGE, "## When a run stops"))}
-    assert classes <= first
+    messages = " ".join(entry for entry, *_ in rows(section(USAGE, "## When a run stops")))
+    assert set(re.findall(r"\((\w+)\)", messages)) == classes
 
 
 @pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)
