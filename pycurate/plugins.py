@@ -119,7 +119,7 @@ def load_class(spec: str) -> type[Any]:
         module = _module_of_file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
     classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
     if class_name not in classes:
-        raise UsageError(f"{module_name} has no class {class_name!r}{nearest(class_name, classes)}.")
+        raise UsageError(f"{module_name} has no class {class_name!r}{nearest(class_name, classes) or '.'}")
     return getattr(module, class_name)
 
 

@@ -21,7 +21,7 @@ from pycurate.stages.score import columns_of
     [
         (
             "pycurate.models.builtin.laion:NsfwL41",
-            r"pycurate\.models\.builtin\.laion has no class 'NsfwL41'; did you mean 'NsfwL14'\?",
+            r"pycurate\.models\.builtin\.laion has no class 'NsfwL41'; did you mean 'NsfwL14'\?$",
         ),
         (
             "pycurate.models.builtin.layon:NsfwL14",
