@@ -196,7 +196,7 @@ class Parameters {
             return "is not one of ${property.enum.join(', ')}${nearest(value.toString(), property.enum)}"
         }
         if (value instanceof Number && !inRange(value.toDouble(), property)) {
-            return "is not in the range ${property.minimum} to ${property.maximum ?: 'any'}"
+            return property.maximum == null ? "is not ${property.minimum} or more" : "is not in the range ${property.minimum} to ${property.maximum}"
         }
         if (property.minLength && !value.toString()) {
             return 'is empty'
@@ -244,7 +244,7 @@ class Parameters {
 
     /** What to say of the candidate that is nearest to a name; nothing where none is near. */
     private static String nearest(String name, Collection<String> candidates, String prefix = '') {
-        def near = Bolts.closest(candidates, name.replace('-', '_').toLowerCase())
+        def near = name ? Bolts.closest(candidates, name.replace('-', '_').toLowerCase()) : []
         near ? "; did you mean ${prefix}${near.first()}?" : ''
     }
 }

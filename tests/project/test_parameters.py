@@ -143,7 +143,7 @@ def test_values_on_the_command_line_mean_the_same_typed_and_as_text(tmp_path: Pa
         ("batch_size", "is not of type integer"),
         ("images_per_tar", "is not of type integer"),
         ("input", "is missing"),
-        ("min_side", "is not in the range 1 to any"),
+        ("min_side", "is not 1 or more"),
         ("nsfw_threshold", "is not of type number"),
         ("tars_per_task", "is not of type integer"),
         ("write", "is not of type boolean"),

@@ -9,24 +9,25 @@ from flows import ROOT, Flow, environment, refused
 
 
 def test_wrong_parameters_are_refused_before_any_task(tmp_path: Path) -> None:
-    wrong = ("--aesthetic_threshold", "1.5", "--batch-size", "0", "--dedup_encoder", "scsd")
+    wrong = ("--aesthetic_threshold", "1.5", "--batch-size", "0", "--dedup_encoder", "scsd", "--min_side", "0")
     said = refused(tmp_path, "--imput", "x", "--preset", "ligth", *wrong)
     assert "--dedup_encoder scsd: is none of same, light-copy, sscd; did you mean sscd?" in said
     assert "no parameter --imput; did you mean --input?" in said
     assert "did you mean light?" in said
-    assert "--aesthetic_threshold 1.5: is not in the range 0 to 1" in said
+    assert "--aesthetic_threshold 1.5: is not in the range 0 to 1" in said and "--min_side 0: is not 1 or more" in said
     assert "no parameter --batch-size; did you mean --batch_size?" in said
     assert "--input is missing" in said
     own = ("--filter", "m:C,own.py:C=3,/a/own.py:C", "--scorer", "a/own.py:C", "--min_score", "a=1,b,c=x,d=NaN")
     model = ("--dedup", "true", "--dedup_encoder", "torchscript:model.pt", "--encoder", "torchscript:/no/model.pt")
     quantities = {"max_memory": "lots", "max_time": "1-00:00:00", "poll": "soon", "submit_rate": "fast"}
     site = [word for name, value in quantities.items() for word in (f"--slurm_{name}", value)]
-    site += ["--slurm_exit_timeout", "5min"]
+    site += ["--slurm_exit_timeout", "5min", "--preset="]
     said = refused(tmp_path, "--input", "a.tar", "b.tar", *own, *model, *site)
     for name, value in quantities.items():
         assert f"--slurm_{name} '{value}': cannot be read; write it as " in said
     assert "--slurm_exit_timeout" not in said
     assert "quote patterns" in said  # the shell has expanded one
+    assert "--preset : is not one of light" in said
     assert "--dedup_encoder torchscript:model.pt: write the absolute path" in said
     assert "--dedup_encoder torchscript:model.pt: has no threshold of its own; add --dedup_threshold" in said
     assert "--encoder 'torchscript:/no/model.pt': there is no such file" in said
