@@ -90,10 +90,14 @@ def take_gpu(locks: Path) -> None:
 
 
 def _visible_gpus() -> list[str]:
-    """The GPUs that CUDA sees here, by index or UUID; none where one is divided by MIG, of which CUDA sees one part."""
+    """The GPUs that CUDA sees here, by index or UUID."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        return list(takewhile(lambda gpu: gpu != "-1", given.split(",")))  # as CUDA reads it
+    return _driver_gpus() if given is None else list(takewhile(lambda gpu: gpu != "-1", given.split(",")))
+
+
+@cache  # it may take the driver a second
+def _driver_gpus() -> list[str]:
+    """The UUIDs of a machine's GPUs; none where one is divided by MIG, of which CUDA sees one part."""
     command = shutil.which("nvidia-smi")
     told = subprocess.run([command, "-L"], capture_output=True, text=True).stdout if command else ""
     return [] if "MIG-" in told else re.findall(r"\(UUID: (GPU-[\w-]+)\)", told)
