@@ -41,7 +41,7 @@ class Mounts {
         if (!engine()) {
             return ''
         }
-        def named = Checkpoints.named(Recipes.applied(Typing.typed(nextflow.Global.session.params)))
+        def named = Checkpoints.named(Parameters.given())
         def files = named.findAll { file -> Files.exists(file) }.collectMany { file -> places(file) }
         // Charliecloud makes a folder of a file that the image lacks. A whole folder, a home say, docker would close to writing.
         options((engine() == 'charliecloud' ? files*.parent : files).unique())

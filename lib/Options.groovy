@@ -8,7 +8,7 @@ class Options {
 
     /** As options of a shell command: `--batch-size 100 --no-nsfw --filter 'mine:Mine=3'`. What is not set is left out; `instead` outranks the user. */
     static String of(String process, Map instead = [:]) {
-        def given = Parameters.masked(Recipes.applied(Typing.typed(nextflow.Global.session.params))) + instead
+        def given = Parameters.masked(Parameters.given()) + instead
         def params = Presets.asEmbedded(process, given) + [digests: Blocklists.digests(given)]
         Schema.properties().findAll { name, entry -> process in entry.tasks && params[name] != null && params[entry.with] != false }
             .collect { name, _entry -> option(name, params[name]) }

@@ -154,6 +154,11 @@ class Parameters {
         params.clip_score_masked || names(params, 'clip_score_masked')
     }
 
+    /** The parameters of this run, of their types, with those of a recipe. */
+    static Map given() {
+        Recipes.applied(Typing.typed(nextflow.Global.session.params))
+    }
+
     /** The parameters, with what the CLIP score without text takes where that is computed. */
     static Map masked(Map params) {
         params + (masksText(params) ? [clip_score_masked: true, text_area: true] : [:])

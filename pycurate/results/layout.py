@@ -20,6 +20,8 @@ EMBEDDING = np.float16
 INFO = "pipeline_info"
 """The folder of what is about how a run went, and of no use to another."""
 
+PARAMETERS = f"{INFO}/parameters.yaml"  # of a run by `pycurate run`
+
 STAGES = ("PARTITION", "EMBED", "SCORE", "COMPARE", "DEDUP", "DECIDE", "WRITE", "REPORT", "UPLOAD")
 """In the order of the workflow."""
 

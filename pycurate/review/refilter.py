@@ -20,7 +20,7 @@ from pycurate.filters.filtering import BALANCE, LISTS, Filtering
 from pycurate.report.examples import select_examples
 from pycurate.report.selection import selection
 from pycurate.results.criteria import Criteria, read_criteria, write_criteria
-from pycurate.results.layout import INFO, STAGES, entries, path_of, paths_of
+from pycurate.results.layout import INFO, PARAMETERS, STAGES, entries, path_of, paths_of
 from pycurate.results.manifest import Entry, entry_of, listed, names_in, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, side_by_side, stream
@@ -100,7 +100,7 @@ def remake(results: Path, wanted: Wanted, target: Path) -> Change:
         if not here:
             _take_tables(results, work / "tables", target)
         put_in_place(work, target)
-        (target / INFO / "parameters.yaml").unlink(missing_ok=True)  # which decided otherwise
+        (target / PARAMETERS).unlink(missing_ok=True)  # which decided otherwise
     return change
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pycurate.files import sha256_of
 from pycurate.results.costs import files_of
-from pycurate.results.layout import INFO, path_of
+from pycurate.results.layout import PARAMETERS, path_of
 from pycurate.results.manifest import Entry, entry_of, listed, read_manifest
 from pycurate.stores.store import listed as objects
 from pycurate.stores.upload import TEMPORARY, delete, hash_of, put, size_of
@@ -21,7 +21,6 @@ THREADS = 8  # files on their way at once
 # The first its owner alone may read: who may read a bucket is not known here. Without the others nobody takes what is
 # there for the results of a run.
 PRIVATE, MANIFEST, SUMMARY = (path_of(Path(), kind).name for kind in ("blocked", "manifest", "summary"))
-PARAMETERS = f"{INFO}/parameters.yaml"  # of `pycurate run`
 
 
 def begin(address: str) -> None:
