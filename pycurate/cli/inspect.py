@@ -34,8 +34,8 @@ def inspect(results: Path, name: str | None, place: str | None) -> None:
 
     Without a uid or key: counts of kept and dropped samples.
     """
+    from pycurate.results.criteria import read_criteria  # here, since it takes a second
     from pycurate.results.tables import read_summary
-    from pycurate.review.earlier import criteria_of  # here, since it takes a second
     from pycurate.review.lookup import extract, look_up, matching
 
     summary = read_summary(results)
@@ -51,7 +51,7 @@ def inspect(results: Path, name: str | None, place: str | None) -> None:
             echo(f"  {row['uid']}  {row['shard']}/{row['key']}")
         raise UsageError(f"{name} matches more than one sample.")
     found = look_up(results, rows[0]["uid"])
-    lines = described(found, criteria_of(results))
+    lines = described(found, read_criteria(results))
     width = max(WIDTH, *(cell_len(printable(heading)) for heading, _ in lines))
     for heading, text in lines:
         echo(f"{pad(heading, width)} {text}")

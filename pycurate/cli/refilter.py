@@ -17,12 +17,14 @@ from pycurate.text import pad
 def _from_run(context: click.Context, _parameter: click.Parameter, results: Path) -> Path:
     """Make what decided the run the defaults of the options."""
     from pycurate.filters.filtering import Filtering
+    from pycurate.results.criteria import read_criteria
+    from pycurate.results.plan import Layout
     from pycurate.results.tables import read_summary
-    from pycurate.review.earlier import criteria_of, layout_by
 
     summary = read_summary(results)  # which says that the run ended well
-    criteria = criteria_of(results)
-    layout = criteria.layout or layout_by(summary["parameters"])
+    criteria = read_criteria(results)
+    shown = summary["parameters"]  # which state the layout of a run that wrote nothing, too
+    layout = criteria.layout or Layout(**{name: shown[name] for name in Layout.__dataclass_fields__ if name in shown})
     known = asdict(Filtering.of_criteria(criteria)) | {"dedup": criteria.search is not None}
     # A recipe on the command line may have been read before.
     context.default_map = known | {"images_per_tar": layout.images_per_tar} | dict(context.default_map or {})

@@ -169,11 +169,6 @@ class Index:
 
     def _ranks(self, number: int, rows: np.ndarray) -> np.ndarray:
         source = self._sources.get(number)
-        if source is None and number >= REFERENCE:
-            raise TableError(
-                f"The pairs contain images of reference set {number // REFERENCE}, which is not given; give decide.py "
-                "the same --reference as dedup.py."
-            )
         samples = source.readable(source.known(COLUMNS)) if source else None
         if source is None or samples is None or rows[-1] >= samples.num_rows:
             raise TableError("The pairs contain samples that are not in the tables; run dedup.py match again.")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pycurate.errors import TableError
-from pycurate.results.layout import path_of
+from pycurate.errors import TableError, UsageError
+from pycurate.results.layout import path_of, paths_of
 from pycurate.results.tables import opened, read_table
 
 LIMIT = 8  # duplicates listed per sample and cell; whoever needs more is matched again in DECIDE
@@ -66,19 +66,25 @@ def read_pairs(results: Path) -> tuple[Search, pa.Table]:
     return search, pa.concat_tables(tables)
 
 
+def check_pairs(results: Path) -> None:
+    """Raise UsageError if a run left no pairs of duplicates."""
+    if not paths_of(results, "pairs"):
+        raise UsageError(
+            f"The run in {results} did not deduplicate, or its pairs were deleted; run the workflow again with "
+            "--dedup true and -resume."
+        )
+
+
 def references_metadata(references: Sequence[str]) -> dict[str, str]:
     """For the schema of pairs that were found with these reference sets (`pycurate.dedup.partitions.references_of`)."""
     return {"pycurate.references": " ".join(references)}
 
 
 def check_references(results: Path, given: Sequence[str]) -> None:
-    """Raise TableError if the pairs were not found with the reference sets that are given, in the same order.
-
-    Pairs of an earlier version, which do not say with which ones they were found, are taken for those.
-    """
+    """Raise TableError if the pairs were not found with the reference sets that are given, in the same order."""
     for bucket in range(Search.of(_schema(results, 0)).buckets):
-        text = (_schema(results, bucket).metadata or {}).get(b"pycurate.references")
-        searched = text.decode(errors="replace").split() if text is not None else list(given)
+        stated = (_schema(results, bucket).metadata or {}).get(b"pycurate.references", b"")
+        searched = stated.decode(errors="replace").split()
         if searched != list(given):
             raise TableError(
                 f"Duplicates in {results.resolve()} were sought with {_unlike(searched, given)}; give every step of "

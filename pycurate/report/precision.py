@@ -8,15 +8,12 @@ from pycurate.results.layout import paths_of
 
 
 def mixed_precision(results: Path) -> list[str]:
-    """One sentence if the `stats` of the partitions state several precisions for embeddings of one kind, else none.
-
-    Stats of earlier versions, which state none, do not count.
-    """
+    """One sentence if the `stats` of the partitions state several precisions for embeddings of one kind, else none."""
     stats = [json.loads(path.read_text()) for path in paths_of(results, "stats").values()]
     found = []
     # masked_emb is of img_emb's encoder.
-    for kind in sorted({kind for one in stats for kind in one.get("precision", {})} - {"masked_emb"}):
-        counts = Counter(one["precision"][kind] for one in stats if kind in one.get("precision", {}))
+    for kind in sorted({kind for one in stats for kind in one["precision"]} - {"masked_emb"}):
+        counts = Counter(one["precision"][kind] for one in stats if kind in one["precision"])
         if len(counts) > 1:
             shares = " and ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
             found.append(

@@ -204,10 +204,12 @@ def read_criteria(results: Path) -> Criteria:
             Layout(**facts["layout"]) if facts["layout"] else None,
             tuple(
                 Combination(one["name"], one["formula"], {name: (*pair,) for name, pair in one["moments"].items()})
-                for one in facts.get("scores", ())  # which earlier versions did not have, nor the next
+                for one in facts["scores"]
             ),
-            Balance(**found | {"levels": (*found["levels"],)}) if (found := facts.get("balance")) else None,
-            facts.get("concepts", {}),
+            Balance(**found | {"levels": (*found["levels"],)}) if (found := facts["balance"]) else None,
+            facts["concepts"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TableError(f"{path} does not contain the criteria of a run ({error}); run DECIDE again.") from error
+        raise TableError(
+            f"{path} does not contain the criteria of a run ({error}); run DECIDE again, or the workflow with -resume."
+        ) from error

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from pycurate.dedup.pairs import check_pairs
 from pycurate.dedup.partitions import sources_of
 from pycurate.errors import TableError, UsageError
 from pycurate.files import write_json
@@ -24,7 +25,6 @@ from pycurate.results.layout import INFO, PARAMETERS, STAGES, entries, path_of, 
 from pycurate.results.manifest import Entry, entry_of, listed, names_in, read_manifest, refreshed, write_manifest
 from pycurate.results.plan import Layout
 from pycurate.results.tables import decided, read_summary, side_by_side, stream
-from pycurate.review.earlier import check_pairs, criteria_of
 from pycurate.stages.decide import decide
 from pycurate.stages.report import Setup, write_report
 from pycurate.stages.write import write_curated
@@ -127,7 +127,7 @@ def _entries(results: Path, work: Path, written: Iterable[Entry], here: bool) ->
 def _decide(results: Path, work: Path, wanted: Wanted) -> None:
     if wanted.dedup:
         check_pairs(results)
-    references = criteria_of(results).references
+    references = read_criteria(results).references
     sources = sources_of(work, _folders(references) if wanted.dedup else ())
     decide(work, sources, wanted.filtering, wanted.layout, wanted.dedup)
     if not wanted.dedup:  # then a reference decides nothing, and need not be there; but the next may ask for duplicates

@@ -13,7 +13,6 @@ from pycurate.results.layout import path_of
 def test_one_precision_for_each_kind_is_not_worth_a_word(tmp_path: Path, given: list[dict[str, str]]) -> None:
     for number, precision in enumerate(given):
         write_json(path_of(tmp_path, "stats", f"{number:05d}"), {"samples": 1, "precision": precision})
-    write_json(path_of(tmp_path, "stats", "00009"), {"samples": 1})  # of an earlier version
     assert mixed_precision(tmp_path) == []
 
 

@@ -11,7 +11,7 @@ from pycurate.dedup.partitions import sources_of
 from pycurate.filters.filtering import Filtering
 from pycurate.report.examples import select_examples
 from pycurate.report.selection import selection
-from pycurate.results.criteria import Combination, Criteria, read_criteria
+from pycurate.results.criteria import Combination, Criteria
 from pycurate.results.layout import path_of
 from pycurate.stages.report import Setup, write_report
 
@@ -49,11 +49,3 @@ def test_what_is_said_of_nothing() -> None:
     (rule,) = Filtering(keep_top=("a=3",)).rules()
     criteria = Criteria((rule,), scores=(Combination("mix", "2*a"),))
     assert selection(criteria) == ["mix = 2*a."]
-
-
-def test_criteria_of_an_earlier_version_can_be_read(tmp_path: Path) -> None:
-    path_of(tmp_path, "criteria").write_text(
-        '{"filters": [{"parameter": "min_side", "reason": "min_side", "column": null, "keeps": "at least", '
-        '"threshold": 200, "filter": null}], "search": null, "references": [], "layout": null}'
-    )
-    assert Filtering.of_criteria(read_criteria(tmp_path)) == Filtering(min_side=200)

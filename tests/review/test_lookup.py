@@ -14,8 +14,8 @@ from report_run import HOSTILE, change_column, change_decisions, crops, decide_b
 from pycurate.cli.inspect import described
 from pycurate.errors import ShardError, TableError, UsageError
 from pycurate.filters.filtering import Filtering
+from pycurate.results.criteria import read_criteria
 from pycurate.results.tables import read_table, write_table
-from pycurate.review.earlier import criteria_of
 from pycurate.review.lookup import extract, look_up, matching
 from pycurate.stages.report import Setup, write_report
 
@@ -139,7 +139,7 @@ def test_a_sample_without_an_image_is_said_to_have_none(results: Path, tmp_path:
     found = look_up(results, matching(results, "broken")[0]["uid"])
     nothing = {"offset": 0, "size": 0, "error": "no_image", "error_message": "The sample contains no image, only .txt."}
     found.sample.update(nothing)
-    lines = dict(described(found, criteria_of(results)))
+    lines = dict(described(found, read_criteria(results)))
     assert lines["from"].endswith("; no image")
     with pytest.raises(ShardError, match=r"'broken' of 00002.tar has no image to extract: The sample contains no"):
         extract(found, tmp_path)

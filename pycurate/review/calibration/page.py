@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from pycurate.errors import PycurateError, ShardError, StoreError, TableError
 from pycurate.report.page import VEILED, rendered
 from pycurate.report.thumbnails import data_uri
+from pycurate.results.criteria import read_criteria
 from pycurate.results.layout import path_of, paths_of
 from pycurate.results.partitions import read_all
 from pycurate.results.tables import score_columns, stream, stream_all
 from pycurate.review.calibration.answers import to_json
 from pycurate.review.calibration.sheet import Sheet
-from pycurate.review.earlier import criteria_of
 from pycurate.shards.intact import ImagePlace
 from pycurate.shards.listing import Shard, check_size, read_image
 from pycurate.text import number
@@ -105,7 +105,7 @@ def _pictures(results: Path, sheet: Sheet) -> _Pictures:
     if "nsfw" in score_columns(results):
         found = _rows(stream(path_of(results, "decisions"), ["uid", "nsfw"]), wanted)
         scores = {row["uid"]: row["nsfw"] for row in found}
-    veiled_from = min(VEILED, criteria_of(results).thresholds().get("nsfw", VEILED))
+    veiled_from = min(VEILED, read_criteria(results).thresholds().get("nsfw", VEILED))
     shards = read_all(results) if paths_of(results, "partitions") else {}
     for name in sorted({row["shard"] for row in rows.values()} & shards.keys()):
         check_size(shards[name])  # here, since a shard that is not there is no fault of one image

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycurate.dedup.graph import Index, leaders, stand_ins
-from pycurate.dedup.pairs import Search, read_pairs
+from pycurate.dedup.pairs import Search, check_pairs, read_pairs
 from pycurate.dedup.partitions import REFERENCE, Source, embeddings_of, sources_of
 from pycurate.dedup.rank import best_first, checked_keep
 from pycurate.dedup.vectors import ROW_BITS, Embeddings, cosines, sample_numbers, unit
@@ -27,7 +27,6 @@ from pycurate.results.reasons import BALANCED, DUPLICATES, KEPT
 from pycurate.results.tables import read_table
 from pycurate.results.uids import hex_digits
 from pycurate.review.calibration.sheet import SEED, Band, Item, Sheet, shuffled, systematic
-from pycurate.review.earlier import check_pairs
 
 log = logging.getLogger(__name__)
 

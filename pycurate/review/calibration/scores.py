@@ -10,12 +10,11 @@ import pyarrow.compute as pc
 
 from pycurate.errors import UsageError
 from pycurate.filters.filtering import FILTERS
-from pycurate.results.criteria import Side
+from pycurate.results.criteria import Side, read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.reasons import BLOCKED
 from pycurate.results.tables import score_columns, stream
 from pycurate.review.calibration.sheet import SEED, Band, Item, Sheet, shuffled, systematic
-from pycurate.review.earlier import criteria_of
 from pycurate.text import exactly
 
 SHARES = (0.25, 0.25, 0.5)
@@ -25,7 +24,7 @@ SHARES = (0.25, 0.25, 0.5)
 def score_sheet(results: Path, score: str, count: int) -> Sheet:
     """Draw `count` of the images that have the score. Raises UsageError if there is no such score, or no image."""
     uids, values, run = _scored(results, score)
-    rule = criteria_of(results).deciding().get(score)
+    rule = read_criteria(results).deciding().get(score)
     keeps = rule.keeps if rule and rule.keeps else side_of(score)
     random = np.random.default_rng(SEED)
     bands, drawn = score_bands(values, keeps, count, random)
