@@ -53,6 +53,12 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def count_of(count: int, noun: str) -> str:
+    """So many of something, such as 1 shard, 1,234 files or 2 hashes."""
+    plural = noun + ("es" if noun.endswith("sh") else "s")
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
 def shortest(score: "np.float32") -> float:
     """The number of fewest digits that is this score when it is rounded to float32."""
     return float(str(score))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from terminals import ALL, harmless
 
-from pycurate.text import duration, pad, printable, rate, shortest
+from pycurate.text import count_of, duration, pad, printable, rate, shortest
 
 
 def test_every_code_point_that_steers_or_is_not_seen_is_escaped() -> None:
@@ -30,6 +30,11 @@ def test_a_text_is_escaped_once_and_on_one_line(text: str) -> None:
 def test_seconds_are_rounded_before_their_unit_is_chosen() -> None:
     spans = {4.24: "4.2 s", 59.94: "59.9 s", 59.96: "1 min 00 s", 119.6: "2 min 00 s", 3599.6: "1 h 00 min"}
     assert {seconds: duration(seconds) for seconds in spans} == spans
+
+
+def test_one_of_something_is_singular() -> None:
+    counts = {(0, "shard"): "0 shards", (1, "shard"): "1 shard", (1234, "file"): "1,234 files", (2, "hash"): "2 hashes"}
+    assert {given: count_of(*given) for given in counts} == counts
 
 
 def test_a_rate_has_no_exponent() -> None:

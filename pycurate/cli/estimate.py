@@ -15,7 +15,7 @@ from pycurate.estimate.sampling import Interval
 from pycurate.hardware import cores
 from pycurate.models.presets import dedup_threshold_of
 from pycurate.models.selection import ModelSelection
-from pycurate.text import duration, rate, size
+from pycurate.text import count_of, duration, rate, size
 
 if TYPE_CHECKING:  # what these import takes seconds, and --help does without
     from pycurate.estimate.plan import Disk, Estimate, Times, Workload
@@ -113,7 +113,7 @@ def _lines(plan: "Estimate", missing: str | None) -> Iterator[str]:
 def _input(plan: "Estimate") -> Iterator[str]:
     part = plan.read < plan.shards
     read = f"{plan.read:,}" if part else "all"
-    yield f"Input: {plan.shards:,} shards, {size(plan.bytes)}; headers read of {read}"
+    yield f"Input: {count_of(plan.shards, 'shard')}, {size(plan.bytes)}; headers read of {read}"
     yield f"  samples   {_count(plan.samples, part)}"
     formats = ", ".join(f"{name} {_percent(share)}" for name, share in plan.formats.items())
     each = size(plan.bytes / plan.images.value)
@@ -123,8 +123,8 @@ def _input(plan: "Estimate") -> Iterator[str]:
         stop = "STOPS THE RUN: " if finding.fatal else ""
         yield f"  {stop}{finding.count:,} of {finding.of:,} {finding.what}: {finding.meaning}"
     if part:
-        unseen = 1 - 0.05 ** (1 / plan.read)
-        yield f"  (of {plan.read:,} shards read; a problem in fewer than {_percent(unseen)} of all may not show)"
+        unseen = _percent(1 - 0.05 ** (1 / plan.read))
+        yield f"  (of {count_of(plan.read, 'shard')} read; a problem in fewer than {unseen} of all may not show)"
 
 
 def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
@@ -134,7 +134,7 @@ def _trial(plan: "Estimate", missing: str | None) -> Iterator[str]:
     elif pace and not trial:
         yield f"Rate: {pace.value:g} images/s, as given; without a trial, so task start-up is not included"
     if pace and trial:
-        yield f"Trial of {trial.images:,} images on {trial.device}"
+        yield f"Trial of {count_of(trial.images, 'image')} on {trial.device}"
         yield (
             f"  EMBED     {rate(pace.value)} images/s ({rate(pace.low)} to {rate(pace.high)} in "
             f"{len(trial.rates)} runs), {trial.embed_start:.1f} s to start a task"

@@ -11,7 +11,7 @@ from pycurate.cli.options import FOLDER, parameters
 from pycurate.cli.terminal import echo
 from pycurate.results.layout import path_of
 from pycurate.results.reasons import in_order
-from pycurate.text import pad
+from pycurate.text import count_of, pad
 
 
 def _from_run(context: click.Context, _parameter: click.Parameter, results: Path) -> Path:
@@ -65,6 +65,6 @@ def refilter(
     for reason in in_order([*change.before, *change.after], [rule.reason for rule in filtering.rules()]):
         echo(f"{pad(reason, 20)} {change.before.get(reason, 0):>12,} {change.after.get(reason, 0):>12,}")
     echo(*change.selection)
-    echo(f"{change.gained:,} samples added, {change.lost:,} removed.")
+    echo(f"{count_of(change.gained, 'sample')} added, {change.lost:,} removed.")
     if folder:
         echo(f"Curated shards: {folder / 'curated'}   Report: {path_of(folder, 'page')}")

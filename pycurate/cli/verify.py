@@ -7,7 +7,7 @@ import click
 from pycurate.cli.options import FOLDER
 from pycurate.cli.terminal import echo
 from pycurate.errors import ManifestError
-from pycurate.text import number, size
+from pycurate.text import count_of, size
 
 
 @click.command()
@@ -28,9 +28,9 @@ def verify(results: Path, quick: bool) -> None:
         found += 1
     if found:
         raise ManifestError(
-            f"{number(found)} files of {results} are not as the run left them; "
+            f"{results} is not as the run left it ({count_of(found, 'deviation')}); "
             "start it again with -resume, which publishes what differs and removes what is left over."
         )
     whole = sum(entry.bytes for entry in entries.values())
     held = "names and sizes are" if quick else "each is"
-    echo(f"{number(len(entries))} files, {size(whole)}: {held} as the run left it.")
+    echo(f"{count_of(len(entries), 'file')}, {size(whole)}: {held} as the run left it.")

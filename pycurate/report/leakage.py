@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
+from pycurate.text import count_of
 
 
 def leakage(results: Path) -> list[dict[str, Any]]:
@@ -40,8 +41,8 @@ def sentences(found: list[dict[str, Any]]) -> list[str]:
     for one in found:
         at = one["at"][1]
         said.append(
-            f"Of {one['images']:,} images of {one['set']}, {at['leaked']:,} are in the input and {at['kept']:,} in "
-            f"what was kept (cosine at least {at['threshold']:g})."
+            f"Of {count_of(one['images'], 'image')} of {one['set']}, {at['leaked']:,} are in the input and "
+            f"{at['kept']:,} in what was kept (cosine at least {at['threshold']:g})."
         )
     return said
 

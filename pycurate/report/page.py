@@ -14,7 +14,7 @@ from pycurate.report.sliders import Axis, Sliders
 from pycurate.report.summary import Histogram
 from pycurate.results.criteria import Criteria
 from pycurate.results.reasons import in_order, label, title
-from pycurate.text import duration, number, rate, share, size
+from pycurate.text import count_of, duration, number, rate, share, size
 
 VEILED = 0.5  # NSFW score from which a picture is veiled, or from the threshold where that is lower
 CAPTION = 300  # characters shown
@@ -80,8 +80,7 @@ def rendered(template: Path, **shown: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    said = {"number": number, "share": share, "duration": duration, "rate": rate, "size": size, "score": score}
-    environment.filters |= said
+    environment.filters |= {tell.__name__: tell for tell in (number, count_of, share, duration, rate, size, score)}
     style, script = (template.with_suffix(kind).read_text(encoding="utf-8").strip() for kind in (".css", ".js"))
     hashes = {"style_hash": _source_hash(style), "script_hash": _source_hash(script)}
     return environment.get_template(template.name).render(style=style, script=script, **hashes, **shown)
@@ -125,8 +124,7 @@ class Examples:
         for (section, _), parts in self.parts.items():
             if section == "group":
                 rows = [row for part in parts.values() for row in part]
-                duplicates = int(rows[0]["value"])
-                heading = f"{number(duplicates)} duplicate{'s' if duplicates > 1 else ''}"
+                heading = count_of(int(rows[0]["value"]), "duplicate")
                 found.append(Row(heading, [self._picture(row, "similarity") for row in rows]))
         return found
 

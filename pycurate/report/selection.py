@@ -1,6 +1,7 @@
 """Sentences about what was known only when all samples were: the best of a score, and scores made of others."""
 
 from pycurate.results.criteria import Balance, Combination, Criteria, Rule
+from pycurate.text import count_of
 
 
 def selection(criteria: Criteria) -> list[str]:
@@ -17,9 +18,8 @@ def _combined(one: Combination) -> str:
 
 
 def _blocking(rule: Rule) -> str:
-    hashes, lists = rule.hashes or 0, len(rule.lists)
-    counted = f"{hashes:,} hash{'es' if hashes != 1 else ''} of {lists} blocklist{'s' if lists != 1 else ''}"
-    return f"Images were compared with {counted}."
+    hashes, lists = count_of(rule.hashes or 0, "hash"), count_of(len(rule.lists), "blocklist")
+    return f"Images were compared with {hashes} of {lists}."
 
 
 def _best(rule: Rule) -> str:

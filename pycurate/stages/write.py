@@ -27,6 +27,7 @@ from pycurate.shards.listing import Shard, touched
 from pycurate.shards.output import Output
 from pycurate.shards.tar import END, RECORD
 from pycurate.stores.spans import Span
+from pycurate.text import count_of
 
 log = logging.getLogger(__name__)
 TAR = re.compile(r"[0-9]+\.tar")
@@ -126,9 +127,9 @@ def copy_samples(source: Source, output: Output, samples: Iterable[tuple[int, in
 def _warn_of_touched(shards: Iterable[Shard]) -> None:
     if names := [shard.name for shard in shards if touched(shard)]:
         log.warning(
-            "%d shards, such as %s, were modified after their images had been embedded: each image is compared with "
-            "the one that was embedded, and sidecars are copied as they are now.",
-            *(len(names), names[0]),
+            "Modified after the images had been embedded: %s, such as %s; each image is compared with the one that was "
+            "embedded, and sidecars are copied as they are now.",
+            *(count_of(len(names), "shard"), names[0]),
         )
 
 

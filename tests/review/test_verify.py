@@ -96,7 +96,7 @@ def test_every_way_to_deviate_is_told_with_the_name_and_fails(results: Path) -> 
         "curated/00077.tar: left over from another run",
         "decisions.parquet: changed: its SHA-256 differs",
     ]
-    assert "4 files of" in done.stderr and "-resume" in done.stderr and done.stderr.count("\n") == 1
+    assert "4 deviations" in done.stderr and "-resume" in done.stderr and done.stderr.count("\n") == 1
     assert len(pycurate("verify", results, "--quick").stdout.splitlines()) == 3
 
 

@@ -334,7 +334,7 @@ def test_a_shard_that_was_only_touched_is_copied(
         if touched:
             (folder / "in" / "s.tar").touch()
         write_curated(folder / "r")
-        assert ("1 shards, such as s.tar, were modified" in caplog.text) == touched
+        assert ("Modified after the images had been embedded: 1 shard, such as s.tar" in caplog.text) == touched
         tars.append([path.read_bytes() for path in sorted(folder.glob("r/curated/*.tar"))])
     assert tars[0] == tars[1] and len(tars[0]) == 3
 

@@ -224,7 +224,7 @@ def test_an_image_that_changed_since_it_was_embedded_is_named(undisturbed: Flow,
     tars = {path.name: path.read_bytes() for path in flow.out.glob("curated/*.tar")}
     shard.touch()
     done = pycurate("refilter", flow.out, "--write", tmp_path / "anew")
-    assert done.returncode == 0 and "1 shards, such as 00000.tar, were modified" in " ".join(done.stderr.split())
+    assert done.returncode == 0 and "had been embedded: 1 shard, such as 00000.tar" in " ".join(done.stderr.split())
     assert {path.name: path.read_bytes() for path in (tmp_path / "anew").glob("curated/*.tar")} == tars != {}
     assert "data:image/jpeg" in (tmp_path / "anew" / "report.html").read_text()
 
