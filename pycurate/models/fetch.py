@@ -51,8 +51,8 @@ def fetch_models(models: ModelSelection, offline: bool) -> None:
                 if folder.is_symlink() and folder.lstat().st_uid not in believed(folder.absolute().parent):
                     raise ModelError(f"{folder} is a link created by another user; use a folder of your own.")
                 stack.enter_context(exclusive(folder / ".lock"))
-                for spec in () if offline else (*models.encoders.values(), *models.scorers):
-                    _fetch(spec, models)
+                if not offline:
+                    _fetch(models)
             _make(models)
             with _writing(folder):
                 _note(folder)
@@ -80,15 +80,23 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _fetch(spec: str, models: ModelSelection) -> None:
-    if is_class(spec):
-        # Any class may name its published files in `weights`, as the built-in heads do.
-        for published in getattr(load_class(spec), "weights", ()):
-            weights.fetch(published, models.model_dir)
-    elif is_open_clip(spec):
-        from pycurate.models.builtin import openclip  # here, since importing open_clip takes seconds
+def _fetch(models: ModelSelection) -> None:
+    named: dict[str, tuple[str, str]] = {}  # file: its SHA-256, and the class that named it first
+    for spec in (*models.encoders.values(), *models.scorers):
+        if is_class(spec):
+            # Any class may name its published files in `weights`, as the built-in heads do.
+            for published in getattr(load_class(spec), "weights", ()):
+                sha256, other = named.setdefault(published.file, (published.sha256, spec))
+                if sha256 != published.sha256:
+                    raise ModelError(
+                        f"{other} and {spec} call different files {published.file} in `weights`; give one of them "
+                        "another name."
+                    )
+                weights.fetch(published, models.model_dir)
+        elif is_open_clip(spec):
+            from pycurate.models.builtin import openclip  # here, since importing open_clip takes seconds
 
-        openclip.fetch(spec, models.model_dir)
+            openclip.fetch(spec, models.model_dir)
 
 
 def _note(folder: Path) -> None:

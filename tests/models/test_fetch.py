@@ -1,5 +1,6 @@
 """A fetch brings what a run needs, leaves a list of it, and writes through no link of a stranger's."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -186,3 +187,24 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     found = called("models", "fetch", "--model-dir", tmp_path / "file" / "models")
     assert found.exit_code == 1 and found.output.count("\n") == 1
     assert f"{tmp_path}/file/models cannot be written" in found.output
+
+
+@pytest.mark.usefixtures("no_network")
+def test_different_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    own, folder = tmp_path / "own.py", tmp_path / "models"
+    folder.mkdir()
+    (folder / "head.pt").write_bytes(DATA)
+    own.write_text(
+        CLASSES + "from pycurate.models.weights import Weights\n"
+        "def named(sha256): return (Weights('head.pt', 'http://127.0.0.1:9', sha256, 9, 'MIT'),)\n"
+        f"First.weights = Bright.weights = named({hashlib.sha256(DATA).hexdigest()!r})\n"
+        f"class Other(First): name, weights = 'other', named({64 * '0'!r})\n"
+    )
+
+    def fetched(*names: str) -> str:
+        words = [word for name in names for word in ("--scorer", f"{own}:{name}")]
+        return called("models", "fetch", "--model-dir", folder, *words).output
+
+    assert "different files" not in fetched("First", "Bright")
+    assert f"{own}:First and {own}:Other call different files head.pt in `weights`" in fetched("First", "Other")
+    assert (folder / "head.pt").read_bytes() == DATA
