@@ -11,6 +11,7 @@ from pycurate.comparison.contrast import Contrast
 from pycurate.errors import TableError
 from pycurate.files import atomic
 from pycurate.results.comparisons import CONCEPT
+from pycurate.results.tables import DAMAGED
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,5 @@ class Targets:
                 for name in names
             }
             return cls(parts["similar"], concepts, Contrast(**parts["contrast"]) if parts["contrast"] else None)
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except DAMAGED as error:
             raise TableError(f"{path} cannot be read as targets ({error}); run compare.py targets again.") from error

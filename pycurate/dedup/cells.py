@@ -48,6 +48,7 @@ import numpy as np
 
 from pycurate.errors import TableError
 from pycurate.files import atomic
+from pycurate.results.tables import DAMAGED
 
 if TYPE_CHECKING:  # it takes seconds to import, and one cell needs no more than Cells
     import torch
@@ -99,7 +100,7 @@ class Cells:
                 arrays = dict(file)
             plain = {name: arrays.pop(name).item() for name in ("threshold", "keep", "reach", "kind")}
             return cls(**plain, **arrays)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except DAMAGED as error:
             raise TableError(f"{path} cannot be read as cells ({error}); run dedup.py train again.") from error
 
 

@@ -1,10 +1,12 @@
 """The tables that stages hand to each other: their columns, reading and writing them."""
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -226,6 +228,10 @@ def write_array_parts(path: Path, kind: np.dtype, rows: int, parts: Iterable[np.
         np.lib.format.write_array_header_1_0(file, header)
         for part in parts:
             file.write(np.ascontiguousarray(part).data)
+
+
+DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile, zlib.error)
+"""What reading an `.npz` file may raise that is missing, cut or damaged: one bit may say that it is encrypted."""
 
 
 def read_array(path: Path) -> np.ndarray:

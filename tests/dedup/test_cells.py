@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from curated import decide
+from damage import check_refusals
 from dedup_sets import Samples, brute_force, clustered, decided, keys_like, write_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,3 +97,9 @@ def test_nodes_that_round_differently_lose_no_duplicate(tmp_path: Path, step: st
     for bucket in range(3):
         dedup.match(tmp_path, bucket, cells, embeddings_of(sources), ())
     assert decided(decide(tmp_path, sources, Filtering(), None, dedup=True)) == brute_force(samples, 0.95)
+
+
+def test_damaged_cells_are_refused(tmp_path: Path) -> None:
+    path, plain = tmp_path / "cells.npz", np.eye(3, dtype=np.float32)
+    Cells(0.9, "best", 1.0, plain, plain, np.array([0, 3]), np.array(["a.tar"]), "img_emb").save(path)
+    check_refusals(path, Cells.load, "cannot be read as cells .*; run dedup.py train again")

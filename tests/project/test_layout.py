@@ -43,7 +43,6 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     "cli/verify.py": "review/test_verify.py",
     # Parts of what compares samples, which as a whole must agree with numpy.
     "comparison/products.py": "comparison/test_contrast.py",
-    "comparison/targets.py": "stages/test_compare.py",
     "results/comparisons.py": "stages/test_compare.py",
     # Parts of one search, which as a whole must decide as brute force does.
     "dedup/match.py": "dedup/test_brute_force.py",
