@@ -68,6 +68,7 @@ class Progress:
     decided: bool = False
     images: int = 0
     scored: bool = False
+    _ended: list[tuple[str, str, bool]] = field(default_factory=list)  # whose folders are to be read: see `_finish`
     _metadata: dict[str, Path] = field(default_factory=dict)  # tables that EMBED left, by the partition's number
     _read: int = 0  # bytes of the trace
     _head: list[str] = field(default_factory=list)  # its columns, which a site may have chosen
@@ -79,7 +80,10 @@ class Progress:
         self._earlier = self.trace.stat().st_ino if self.trace.exists() else None
 
     def hear(self, line: str) -> bool:
-        """Take in a line that Nextflow said; False if it was about something else than the start of a task."""
+        """Take in a line that Nextflow said; False if it was about something else than the start of a task.
+
+        No file is read here, but by `look`, which may fail.
+        """
         if not (match := LINE.match(line)):
             return False
         name, how, process = match.groups()
@@ -95,7 +99,12 @@ class Progress:
         return True
 
     def look(self) -> None:
-        """Take in the tasks that have ended since the last look."""
+        """Take in the tasks that have ended since the last look, and what they left."""
+        self._read_trace()
+        while self._ended:
+            self._take_in(*self._ended.pop(0))
+
+    def _read_trace(self) -> None:
         try:
             with open(self.trace, "rb") as file:
                 about = os.fstat(file.fileno())
@@ -136,12 +145,16 @@ class Progress:
         return self.stages.setdefault(re.split("[:_]", process)[0], Tasks())
 
     def _finish(self, process: str, task: str, ran: bool) -> None:
+        """Count a task as done; `ran` is whether by this run."""
         tasks = self._tasks(process)
-        if task in tasks.done:
-            return
-        tasks.started.add(task)
-        tasks.done.add(task)
-        folder = next(self.work.glob(f"{task}*"), None)
+        if task not in tasks.done:
+            tasks.started.add(task)
+            tasks.done.add(task)
+            self._ended.append((process, task, ran))
+
+    def _take_in(self, process: str, task: str, ran: bool) -> None:
+        """Read what a finished task left in its folder."""
+        tasks, folder = self._tasks(process), next(self.work.glob(f"{task}*"), None)
         if folder is None:
             return
         if process == "PARTITION":

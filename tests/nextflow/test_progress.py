@@ -1,13 +1,15 @@
 """How far a run is, read off its output and its trace."""
 
+import time
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from flows import HEAD
 
 from pycurate.files import write_json
 from pycurate.filters.filtering import Filtering
-from pycurate.nextflow.progress import STAGES, Progress
+from pycurate.nextflow.progress import STAGES, Progress, Tasks
 from pycurate.results.layout import path_of
 from pycurate.results.tables import write_table
 
@@ -87,3 +89,73 @@ def test_what_tasks_left_is_counted_once_and_only_what_this_run_embedded_makes_i
     progress.look()
     assert progress.counts == {"kept": 26, "unreadable": 4} and progress.stages["WRITE"].total == 2
     assert progress.stages["DEDUP"].finished  # however many tasks were thought to follow
+
+
+def test_what_a_finished_task_tells_of_those_that_follow(tmp_path: Path) -> None:
+    progress = Progress(tmp_path, tmp_path / "trace.txt", Filtering())
+    for number in ("00000", "00001", "00002"):
+        path = path_of(tmp_path / "aa" / "00000199", "partitions", number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for folder in ("bb", "cc"):
+        (tmp_path / folder / "00000199").mkdir(parents=True)
+    for line in ("[aa/000001] Cached process > PARTITION", "[bb/000001] Cached process > COMPARE:COMPARE_TARGETS"):
+        assert progress.hear(line)
+    progress.look()
+    totals = {name: tasks.total for name, tasks in progress.stages.items()}
+    assert totals == STAGES | {"EMBED": 3, "SCORE": 3, "COMPARE": 1 + 3}
+    assert progress.hear("[cc/000001] Cached process > DEDUP:DEDUP_PAIRS")
+    progress.look()
+    assert progress.stages["DEDUP"].finished
+
+
+def test_the_time_left_follows_from_the_tasks_that_this_run_ran() -> None:
+    tasks = Tasks(10, set("abcde"), set("abcd"), cached=2)
+    assert tasks.seconds_left() is None  # nothing has been started
+    tasks.since = time.monotonic() - 100
+    assert tasks.seconds_left() == pytest.approx(6 * 50, rel=0.01)
+    tasks.cached = 4
+    assert tasks.seconds_left() is None
+
+
+def test_the_counts_so_far_are_of_the_filters_that_need_no_other_sample(tmp_path: Path) -> None:
+    """Whatever else is asked for, which DECIDE alone can answer."""
+    filtering = Filtering(
+        aesthetic_threshold=0.5,
+        min_score=(
+            "nsfw=0.2",
+            "mixed=0.1",
+            "caption_count=2",
+            "language_score=0.5",
+            "concept_cats=0.5",
+            "s_clip_loss=0",
+        ),
+        score=("mixed=aesthetic+nsfw",),
+        min_side=100,
+        max_caption_count=2,
+        language=("en",),
+        keep_top=("aesthetic=0.1",),
+        blocklist=("list.txt",),
+        balance="cells",
+        target=3,
+    )
+    progress = Progress(tmp_path, tmp_path / "trace.txt", filtering)
+    folders = [tmp_path / task for task in ("aa/00000199", "bb/00000199", "cc/00000199")]
+    uids, caption = ["a", "b", "c", "d"], ["x"] * 4
+    sides = {"width": [100, 100, 99, 100], "height": [100, 200, 100, 100]}
+    metadata = pa.table({"uid": uids, "caption": caption, **sides})
+    write_json(path_of(folders[0], "stats", "00000"), {"samples": 5, "readable": 4})
+    write_table(path_of(folders[0], "metadata", "00000"), metadata)
+    values = {"aesthetic": [0.5, 0.4, 0.9, 0.9], "nsfw": [0.2, 0.9, 0.9, 0.1]}
+    scores = pa.table({"uid": uids, **{name: pa.array(column, pa.float32()) for name, column in values.items()}})
+    for folder, number in ((folders[1], "00000"), (folders[2], "00001")):
+        write_table(path_of(folder, "scores", number), scores)
+    progress.hear("[cc/000001] Cached process > SCORE (00001)")  # whose EMBED task has left no trace
+    progress.look()
+    assert (progress.counts, progress.scored) == ({}, False)
+    progress.hear("[aa/000001] Cached process > EMBED (00000)")
+    progress.look()
+    assert (progress.counts, progress.scored) == ({"unreadable": 1}, False)
+    progress.hear("[bb/000001] Cached process > SCORE (00000)")
+    progress.look()
+    assert progress.scored and progress.counts == {"unreadable": 1, "kept": 1, "aesthetic": 1, "nsfw": 1, "min_side": 1}
