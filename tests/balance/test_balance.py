@@ -12,11 +12,13 @@ from dedup_sets import Samples, chains, clustered, decided, set_columns, stars, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pycurate.balance import balance, cells
+from pycurate.balance.balance import balanced
 from pycurate.dedup.brute_force import check_decisions
 from pycurate.dedup.partitions import sources_of
 from pycurate.dedup.settings import Settings
 from pycurate.filters.filtering import Filtering
-from pycurate.results.criteria import read_criteria
+from pycurate.results.criteria import Balance, read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.plan import Layout
 from pycurate.results.tables import read_table, write_array
@@ -73,6 +75,42 @@ def test_as_many_as_the_target_are_kept_and_they_are_the_same_for_any_split(
     assert made[0] == made[1] == made[2]
 
 
+def test_any_split_gives_the_same_where_not_all_is_learnt_from_nor_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n, target = 1000, 200
+    monkeypatch.setattr(balance, "BLOCK", 70)
+    for name, value in (("MOST_CELLS", 30), ("FEWEST", 4), ("LEARN", 100)):
+        monkeypatch.setattr(cells, name, value)
+    assert cells.learnt_from(n) < n / 2
+    samples = Samples.of(clustered(n, 8, seed=3))
+    candidates = np.sort(np.random.default_rng(0).permutation(n)[: n - 100])
+    wanted = Balance("cells", target=target, seed=2)
+
+    def kept(parts: int, wanted: Balance) -> set[str]:
+        split = np.array_split(np.arange(n), parts)
+        results = tmp_path / str(parts)
+        sources = sources_of(results if results.exists() else write_set(results, samples, split))
+        rows = {one.number: np.flatnonzero(np.isin(part, candidates)) for one, part in zip(sources, split, strict=True)}
+        found, chosen = balanced(wanted, sources, rows, lambda *_: np.zeros(0, np.float32))
+        assert (found.among, found.chosen) == (n - 100, target) and len(found.levels) > 1
+        return {samples.uid(int(part[row])) for at, part in enumerate(split) for row in rows[at][chosen[at]]}
+
+    whole = kept(1, wanted)
+    assert len(whole) == target and whole == kept(7, wanted)
+    assert len(kept(1, replace(wanted, seed=3)) & whole) < target / 2
+
+
+def test_of_one_cell_those_of_the_highest_scores_are_kept(tmp_path: Path) -> None:
+    samples = Samples.of(np.eye(15, dtype=np.float16))  # so few have one cell
+    sources = sources_of(write_set(tmp_path, samples, [np.arange(4), np.arange(4, 15)]))
+    for balance_by, scores in (("nsfw", samples.nsfw), ("aesthetic", samples.aesthetic)):
+        filtering = Filtering(balance="cells", target=6, balance_by=balance_by)
+        found = decided(decide(tmp_path, sources, filtering, None, dedup=False))
+        kept = np.array([found[samples.uid(i)][0] == "kept" for i in range(15)])
+        assert kept.sum() == 6 and scores[kept].min() >= scores[~kept].max()
+
+
 def test_captions_are_balanced_after_duplicates_are_removed(tmp_path: Path) -> None:
     n = 3000
     samples = Samples.of(clustered(n, 16, seed=2, copies=0.2))
@@ -94,6 +132,9 @@ def test_captions_are_balanced_after_duplicates_are_removed(tmp_path: Path) -> N
         said("dedup", "check", "--results", results)
         made.append(decided(read_table(results / "decisions.parquet")))
     assert made[0] == made[1]
+    said("decide", "--results", results, "--balance", "captions", *more, "--balance-seed", 6)
+    assert decided(read_table(results / "decisions.parquet")) != made[1]
+    said("decide", "--results", results, "--balance", "captions", *more)
     left = Counter(text[uid] for uid, (reason, *_) in made[0].items() if reason == "kept")
     assert left["IMG"] == left[None] == 0 and set(left) == {"a dog", "a cat", "a red bird"}
     assert all(abs(count - 100) <= 50 for count in left.values())
