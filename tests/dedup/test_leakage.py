@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from arrow_memory import peak
 from curated import decide
-from dedup_sets import Samples, clustered, write_set
+from dedup_sets import Samples, clustered, viewed, write_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -145,6 +145,33 @@ def test_memory_does_not_grow_with_the_views(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])  # numpy, and torch as on a GPU
+def test_an_image_leaks_in_any_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str | None) -> None:
+    monkeypatch.setattr(leakage, "device_for", lambda *_: device)
+    samples, first, threshold = Samples.of(viewed(120, 8, 3, seed=1)), 40, 0.9
+    samples.content = np.arange(120)
+    old = write_set(tmp_path / "old", samples, [np.arange(first)], "dedup_emb")
+    new = write_set(tmp_path / "new", samples, [np.arange(first, 120)], "dedup_emb")
+    sets = {"a": [Source(old, "00000", 1, "dedup_emb")]}
+    table = find_leaks(Source(new, "00000", kind="dedup_emb"), sets, threshold)
+
+    wide = samples.vectors.astype(np.float64)
+    wide /= np.linalg.norm(wide, axis=2, keepdims=True)
+    every = np.einsum("iad,jbd->ijab", wide[:first], wide[first:])
+    cosines = np.maximum(every[:, :, 0].max(axis=2), every[:, :, :, 0].max(axis=2))
+    lowest = thresholds_around(threshold)[0]
+    due = {
+        (samples.uid(i), samples.uid(first + j))
+        for i, row in enumerate(cosines)
+        for j in range(len(row))
+        if row[j] >= lowest or row[j] == row.max()
+    }
+    rows = table.to_pylist()
+    assert {(row["image"], row["match"]) for row in rows} == due and len(rows) == len(due) > first
+    found = {row["image"]: row["similarity"] for row in sorted(rows, key=lambda row: row["similarity"])}
+    assert [found[samples.uid(i)] for i in range(first)] == pytest.approx(cosines.max(axis=1), abs=1e-6)
 
 
 def test_an_input_without_readable_images_leaks_none(tmp_path: Path) -> None:

@@ -47,7 +47,6 @@ ELSEWHERE = {  # modules without a file of tests of their own: the file in which
     # Parts of one search, which as a whole must decide as brute force does.
     "dedup/match.py": "dedup/test_brute_force.py",
     "dedup/train.py": "dedup/test_brute_force.py",
-    "dedup/visits.py": "dedup/test_brute_force.py",
     "dedup/walk.py": "dedup/test_brute_force.py",
     # One of two backends that must agree.
     "images/cpu.py": "images/test_loader.py",
