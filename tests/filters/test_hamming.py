@@ -23,6 +23,8 @@ def test_the_nearest_are_those_of_brute_force(seed: int, listed: int, asked: int
     random = np.random.default_rng(seed)
     hashes = random.integers(0, 2**64, (listed, 4), dtype=np.uint64)
     hashes[random.random(listed) < 0.3] = hashes[0]  # many alike
+    near = np.flatnonzero(random.random(listed) < 0.3)  # and many nearly so
+    hashes[near] = changed(hashes[np.zeros(len(near), int)], random.integers(0, 8, len(near)), random)
     queries = changed(hashes[random.integers(listed, size=asked)], random.integers(0, 45, asked), random)
     before, hamming.COMPARED = hamming.COMPARED, compared  # however many pairs are compared at a time
     try:

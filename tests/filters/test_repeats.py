@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycurate.filters.repeats import counts, digests, normalised
+from pycurate.filters.repeats import MaxCaptionCount, counts, digests, normalised
 from pycurate.results.buckets import ROWS
 
 CAPTIONS = st.one_of(
@@ -54,6 +54,11 @@ def test_marks_in_any_order_hold_nobody_up() -> None:
 
     in_order = took("\u0323", "\u0301")
     assert took("\u0301", "\u0323") < 20 * in_order  # as Python has it, some hundred times as long
+
+
+def test_a_caption_of_more_than_so_many_samples_is_dropped() -> None:
+    table = pa.table({"caption_count": pa.array([1, 3, 4, np.nan], pa.float32())})
+    assert MaxCaptionCount(3).passes(table).tolist() == [True, True, False, True]
 
 
 def test_no_partition_at_all(tmp_path: Path) -> None:
