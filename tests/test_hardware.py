@@ -145,3 +145,12 @@ def test_a_process_has_as_many_cores_as_its_groups_grant(
         (tmp_path / name).write_text(text + "\n")
     assert granted_cores(tmp_path) == granted
     assert 1 <= cores() <= max(1, granted_cores() + 1)
+
+
+def test_a_process_has_no_more_cores_than_it_may_run_on() -> None:
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)

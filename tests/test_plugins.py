@@ -28,6 +28,7 @@ from pycurate.stages.score import columns_of
             r"no module 'pycurate\.models\.builtin\.layon'; did you mean 'pycurate\.models\.builtin\.laion'\?",
         ),
         ("no_such_module:Thing", "no module 'no_such_module'; add your folder to PYTHONPATH"),
+        ("no_such_package.module:Thing", r"no module 'no_such_package\.module'; add your folder to PYTHONPATH"),
         ("no/such/file.py:Thing", r"no file no/such/file\.py"),
         (":Thing", "does not name a class"),
         ("pycurate.models.builtin.laion:", "does not name a class"),
