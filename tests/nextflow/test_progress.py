@@ -118,6 +118,20 @@ def test_the_time_left_follows_from_the_tasks_that_this_run_ran() -> None:
     assert tasks.seconds_left() is None
 
 
+def test_the_rate_is_of_this_runs_images_since_its_first_task(tmp_path: Path) -> None:
+    progress = Progress(tmp_path, tmp_path / "trace.txt", Filtering())
+    progress.disregard()  # though no earlier run left a trace
+    progress.hear("[aa/000001] Submitted process > EMBED (0)")
+    embed = progress.stages["EMBED"]
+    assert embed.since and progress.rate() is None
+    embed.since -= 100
+    progress.hear("[aa/000002] Submitted process > EMBED (1)")
+    progress.hear("[aa/000003] Cached process > EMBED (2)")
+    progress.images = 1000
+    assert progress.rate() == pytest.approx(10, rel=0.01)
+    assert (embed.all, embed.cached, len(embed.done)) == (3, 1, 1)
+
+
 def test_the_counts_so_far_are_of_the_filters_that_need_no_other_sample(tmp_path: Path) -> None:
     """Whatever else is asked for, which DECIDE alone can answer."""
     filtering = Filtering(
