@@ -119,7 +119,7 @@ def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Re
             "The fast search found %.2f %% of the duplicate pairs (95 %% interval %.2f to %.2f, from %d images).",
             *(100 * recall.recall, 100 * recall.low, 100 * recall.high, recall.probes),
         )
-    write_json(path_of(results, "dedup"), vars(search) | vars(recall))
+    write_json(path_of(results, "dedup"), search.facts() | {"buckets": search.buckets} | vars(recall))
     with written(path_of(results, "duplicates")) as table:
         for part in dropped.groups():
             table.add(part)
@@ -206,7 +206,7 @@ def duplicates(
             return graph.dropped(), search, recall
         log.info("%d lists of duplicates were cut too early, at %d or fewer", len(graph.walk.cut), limit)
         limit = min(2 * limit, 1 << ROW_BITS)  # so that the longest takes few rounds; no cell has more members
-        pairs = match_again(results, graph, search.threshold, embeddings_of(sources), limit)
+        pairs = match_again(results, graph, search, embeddings_of(sources), limit)
 
 
 class Graph:
@@ -293,17 +293,18 @@ def stand_ins(passing: np.ndarray, leader: np.ndarray) -> np.ndarray:
 
 
 # Lists of duplicates that were cut too early, made longer: their cells are matched again, among what may be kept.
-def match_again(results: Path, graph: Graph, threshold: float, embeddings: Embeddings, limit: int) -> pa.Table:
+def match_again(results: Path, graph: Graph, search: Search, embeddings: Embeddings, limit: int) -> pa.Table:
     """The graph's pairs with longer lists, of duplicates that may be kept only, in place of those cut too early."""
     cut = graph.cut_lists()
     tables = []
     for cell in np.unique(cut["cell"].to_numpy()).tolist():
-        nodes = nodes_of(members_of(results, embeddings.paths, cell, cell + 1, threshold)).members
+        members = members_of(results, embeddings.paths, cell, cell + 1, search.threshold, search.cells)
+        nodes = nodes_of(members).members
         nodes = nodes[graph.may_be_kept(nodes["sample"])]
         nodes = nodes[nodes["probe"] < 2]
         rows = np.isin(nodes["sample"], cut.filter(pc.equal(cut["cell"], cell))["later"].to_numpy())
         device = device_for(rows.sum() * len(nodes), nodes["key"].shape[1])
-        lookup = Query(threshold, limit, embeddings.similarity, device)
+        lookup = Query(search.threshold, limit, embeddings.similarity, device)
         found = match_nodes(nodes, rows, np.ones(len(nodes), bool), lookup)
         tables.append(pairs_table(nodes, found, np.zeros(len(nodes))))
     more = graph.pairs["more"].to_numpy().copy()

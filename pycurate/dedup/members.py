@@ -19,16 +19,18 @@ AT_ONCE = 1 << 20  # visits of references that are looked through at a time, at 
 RUN = 1 << 14  # of them that one thread looks through at a time
 
 
-def members_of(results: Path, partitions: Iterable[int], start: int, stop: int, threshold: float) -> np.ndarray:
+def members_of(
+    results: Path, partitions: Iterable[int], start: int, stop: int, threshold: float, cells: str
+) -> np.ndarray:
     """The members of the cells from `start` up to `stop`, as member_dtype (n,), sorted by cell.
 
     Without the references that are no duplicate, at this threshold, of any new image in their cell.
 
-    Raises TableError if a partition was not assigned, or not to the same cells as the others.
+    Raises TableError if a partition was not assigned, or to other cells than those of the identity `cells`.
     """
     numbers = sorted(partitions)
-    new = joined([visits_of(results, number, start, stop) for number in numbers if number < REFERENCE])
-    references = (visits_of(results, number, start, stop) for number in numbers if number >= REFERENCE)
+    new = joined([visits_of(results, number, start, stop, cells) for number in numbers if number < REFERENCE])
+    references = (visits_of(results, number, start, stop, cells) for number in numbers if number >= REFERENCE)
     near = [some[_near(some, new, threshold)] for some in _together(references)]
     return joined([new, *near]) if near else new
 

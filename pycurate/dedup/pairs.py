@@ -30,12 +30,16 @@ PAIRS = pa.schema(
 
 @dataclass(frozen=True)
 class Search:
-    """What the pairs of a bucket say of the search that found them, in the metadata of their table."""
+    """What the pairs of a bucket say of the search that found them, in the metadata of their table.
+
+    `cells` is the identity of the cells, by which searches with like settings are told apart.
+    """
 
     threshold: float
     keep: str
     reach: float
     buckets: int
+    cells: str = ""  # which earlier versions did not state
 
     def to_metadata(self) -> dict[str, str]:
         """For a table's schema."""
@@ -43,7 +47,7 @@ class Search:
 
     def facts(self) -> dict[str, Any]:
         """What of it a decision depends on, as plain data: all but how the work was split; and its recall in a word."""
-        known = {name: value for name, value in vars(self).items() if name != "buckets"}
+        known = {name: value for name, value in vars(self).items() if name not in ("buckets", "cells")}
         return known | {"recall": "exact" if self.reach == 1 else "fast"}
 
     @classmethod

@@ -13,11 +13,14 @@ from pycurate.results.layout import path_of
 from pycurate.results.tables import read_array
 
 
-def member_dtype(dim: int) -> np.dtype:
-    """One visit of a sample's vector to a cell, with its key of `dim` numbers (see `pycurate.dedup.keys.keys_of`)."""
+def member_dtype(dim: int, cells: str) -> np.dtype:
+    """One visit of a sample's vector to a cell, with its key of `dim` numbers (see `pycurate.dedup.keys.keys_of`).
+
+    `cells` is the identity of the cells, which the field `cell` has as its title, so that a file of visits states it.
+    """
     return np.dtype(
         [
-            ("cell", "<i4"),
+            ((cells, "cell"), "<i4"),
             ("home", "?"),
             ("probe", "<i1"),  # of a probe: 1, or 2 if the visit is made to measure recall only; else 0
             ("view", "u1"),  # which of the sample's vectors this is: 0 for the image as it is
@@ -29,27 +32,24 @@ def member_dtype(dim: int) -> np.dtype:
     )
 
 
-def visits_of(results: Path, partition: int, start: int, stop: int) -> np.ndarray:
+def visits_of(results: Path, partition: int, start: int, stop: int, cells: str) -> np.ndarray:
     """The visits of a partition to the cells from `start` up to `stop`, as member_dtype (n,), sorted by cell.
 
-    Raises TableError if the partition was not assigned.
+    Raises TableError if the partition was not assigned, or to other cells than those of this identity, if it is known.
     """
     path = path_of(results, "assigned", f"{partition:05d}")
     there = read_array(path)
-    if there.dtype.names != member_dtype(1).names or there.ndim != 1:
+    if there.dtype.names != member_dtype(1, cells).names or there.ndim != 1:
         raise TableError(f"{path} does not contain visits but {there.dtype} {there.shape}; run dedup.py assign again.")
+    if cells and there.dtype != member_dtype(there.dtype["key"].shape[0], cells):
+        raise TableError(f"{path} contains visits to the cells of another search; run dedup.py assign and match again.")
     # numpy's own search would read the whole column; this one touches a few of its pages.
     first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))
     return there[first:last].copy()  # so that the file need not stay open
 
 
 def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """The visits of some partitions, at least one, as member_dtype (n,), sorted by cell.
-
-    Raises TableError if the partitions were not assigned to the same cells.
-    """
-    if len({part.dtype for part in parts}) > 1:
-        raise TableError("The partitions were assigned to different cells; run dedup.py assign again for all.")
+    """The visits of some partitions, at least one, as member_dtype (n,), sorted by cell."""
     members = np.concatenate(parts)
     del parts
     return members[np.argsort(members["cell"], kind="stable")]

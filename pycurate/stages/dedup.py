@@ -49,7 +49,7 @@ def assign(source: Source, results: Path, cells: Cells) -> None:
     read_views(source.embeddings, samples.num_rows)  # of each of them
     views = embeddings.shape[0]
     aesthetic = aesthetic_of(source.scores(samples["uid"]), samples.num_rows)
-    one = np.zeros(samples.num_rows, member_dtype(cells.centres.shape[1]))
+    one = np.zeros(samples.num_rows, member_dtype(cells.centres.shape[1], cells.identity))
     one["sample"] = sample_numbers(source.number, np.arange(samples.num_rows))
     one["order"] = order_of(samples, aesthetic, checked_keep(cells.keep), cells.shards.tolist(), bool(source.reference))
     one["content"] = uid_numbers(samples["sha256"])
@@ -126,13 +126,13 @@ def match(results: Path, bucket: int, cells: Cells, embeddings: Embeddings, refe
     if not 0 <= bucket < buckets:
         raise UsageError(f"There is no bucket {bucket}: there are {buckets}, numbered from 0.")
     start, stop = cells.buckets[bucket : bucket + 2].tolist()
-    members = members_of(results, embeddings.paths, start, stop, cells.threshold)
+    members = members_of(results, embeddings.paths, start, stop, cells.threshold, cells.identity)
     starts = np.flatnonzero(np.diff(members["cell"], prepend=-1))
     each = np.split(members, starts[1:]) if len(members) else []
     device = device_for(sum(len(cell) ** 2 for cell in each) / 2, cells.centres.shape[1])
     lookup = Query(cells.threshold, LIMIT, embeddings.similarity, device)
     tables = [PAIRS.empty_table(), *_match_in_threads(each, lookup)]
-    search = Search(cells.threshold, cells.keep, cells.reach, buckets)
+    search = Search(cells.threshold, cells.keep, cells.reach, buckets, cells.identity)
     metadata = search.to_metadata() | references_metadata(references)
     table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata(metadata)
     write_table(path_of(results, "pairs", f"{bucket:05d}"), table)

@@ -15,10 +15,12 @@ from pycurate.dedup.visits import member_dtype
 from pycurate.results.layout import path_of
 from pycurate.results.tables import write_array
 
+CELLS = "0" * 32  # the identity that visits state
+
 
 def write_visits(results: Path, partition: int, keys: np.ndarray, cells: np.ndarray, content: np.ndarray) -> np.ndarray:
     """Of a partition's samples, one for each of float (n, dim), sorted by cell as `assign` leaves them."""
-    visits = np.zeros(len(keys), member_dtype(keys.shape[1]))
+    visits = np.zeros(len(keys), member_dtype(keys.shape[1], CELLS))
     visits["cell"], visits["key"], visits["content"][:, 0], visits["home"] = cells, keys, content, True
     visits["sample"] = (partition << 32) + np.arange(len(keys))
     visits["order"]["new"] = partition < REFERENCE
@@ -57,7 +59,7 @@ def test_no_reference_that_is_near_a_new_image_of_its_cell_is_left_out(
         keys = unit(random, count, 3) * (random.random((count, 1)) > 0.1)  # some without a direction
         cells, content = random.integers(0, 4, count), random.integers(0, 300, count)
         written[number] = write_visits(results, number, keys, cells, content)
-    found = members_of(results, written, 1, 3, threshold)
+    found = members_of(results, written, 1, 3, threshold, CELLS)
 
     there = np.concatenate(list(written.values()))
     there = there[(there["cell"] == 1) | (there["cell"] == 2)]
@@ -82,7 +84,7 @@ def test_memory_does_not_grow_with_references_that_are_far(tmp_path: Path, monke
         partitions.append(number)
         if len(partitions) in (5, 33):
             tracemalloc.start()
-            assert len(members_of(tmp_path, partitions, 0, 1, 0.95)) < 600
+            assert len(members_of(tmp_path, partitions, 0, 1, 0.95, CELLS)) < 600
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]

@@ -153,6 +153,21 @@ def test_a_new_search_does_not_go_on_with_what_an_earlier_one_left(tmp_path: Pat
     assert decided(read_table(tmp_path / "decisions.parquet")) == brute_force(samples, 0.8)
 
 
+OTHERS = [("assigned/assigned_00001.npy", ("dedup", "match")), ("pairs/pairs_00001.parquet", ("decide",))]
+
+
+@pytest.mark.parametrize(("file", "call"), OTHERS)
+def test_what_another_search_left_is_refused(tmp_path: Path, file: str, call: tuple[str, ...]) -> None:
+    """As a task of that leaves it which ends late: with it duplicates would be missing."""
+    write_set(tmp_path, Samples.of(clustered(300, 16, seed=2, copies=0.7)), np.array_split(np.arange(300), 2))
+    search = ("--results", tmp_path, "--dedup-recall", "exact", "--dedup-threshold", "0.9", "--dedup-buckets", "2")
+    said("dedup", "pairs", *search, "--dedup-cells", "9")
+    other = shutil.copy(tmp_path / file, tmp_path / "other")
+    said("dedup", "pairs", *search, "--dedup-cells", "8")
+    shutil.copy(other, tmp_path / file)
+    assert "search" in said(*call, "--results", tmp_path, code=1)
+
+
 @SETS
 @pytest.mark.parametrize("kept_only", [True, False])
 def test_reference_sets(tmp_path: Path, kept_only: bool, kind: str, views: int) -> None:
