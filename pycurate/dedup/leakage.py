@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pycurate.dedup.partitions import Source, check_encoder, embeddings_of
+from pycurate.dedup.partitions import Source, check_encoder, embeddings_of, references_of
 from pycurate.dedup.products import device_for
 from pycurate.dedup.vectors import cosines, sample_numbers, unit, views_compared
 from pycurate.errors import TableError
@@ -64,15 +64,17 @@ def thresholds_around(threshold: float) -> list[float]:
 def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: float) -> pa.Table:
     """LEAKS of one partition: of each image of each set, all matches that reach the lowest threshold, and the best.
 
-    `sets` names their partitions, each set with another `reference`. The table's metadata states the thresholds.
-    Raises TableError if the sets were embedded by another encoder, have embeddings of another shape, or not one per
-    readable sample.
+    `sets` names their partitions, each set with another `reference`. The table's metadata states the thresholds and
+    what tells the sets from others. Raises TableError if the sets were embedded by another encoder, have embeddings of
+    another shape, or not one per readable sample.
     """
     others = [other for those in sets.values() for other in those]
     check_encoder([source, *others])
     embeddings = embeddings_of([source, *others])
     views, dim = embeddings.shape
     thresholds = thresholds_around(threshold)
+    known = {name: " ".join(references_of(those)) for name, those in sets.items()}
+    stated = {"thresholds": json.dumps(thresholds), "sets": json.dumps(known, sort_keys=True)}
     own = source.readable(["uid", "sha256"])
     contents = own["sha256"].to_numpy().astype("S64")
     by_uid = pc.rank(own["uid"]).to_numpy()
@@ -108,7 +110,7 @@ def find_leaks(source: Source, sets: Mapping[str, Sequence[Source]], threshold: 
                 found = [block[column].take(pa.array(image)) for column in ("uid", "shard", "key")]
                 columns = [pa.array([name] * len(image), pa.string()), *found, matches, similarity]
                 tables.append(pa.table(dict(zip(LEAKS.names, columns, strict=True))).cast(LEAKS))
-    return pa.concat_tables(tables).replace_schema_metadata({"thresholds": json.dumps(thresholds)})
+    return pa.concat_tables(tables).replace_schema_metadata(stated)
 
 
 def _counting(image: np.ndarray, similarity: np.ndarray, by_uid: np.ndarray, lowest: np.float32) -> np.ndarray:
@@ -130,8 +132,8 @@ def write_leakage(results: Path, partitions: Sequence[str]) -> None:
     """Leave leakage.parquet (LEAKAGE) in `results`, a row per image of the sets, from what DEDUP and DECIDE left.
 
     `partitions` are the numbers of those of the input. Without leaks there is none. Its metadata states the thresholds.
-    Raises TableError if leaks of a partition are missing, were sought at other thresholds than those of another, or
-    name images that the decisions do not.
+    Raises TableError if leaks of a partition are missing, were sought at other thresholds or in other sets than
+    those of another, or name images that the decisions do not.
     """
     path_of(results, "leakage").unlink(missing_ok=True)
     if not (numbers := paths_of(results, "leaks")):
@@ -152,7 +154,7 @@ def write_leakage(results: Path, partitions: Sequence[str]) -> None:
 def _gathered(results: Path, metadata: Mapping[bytes, bytes]) -> tuple[pa.Table, pa.Table]:
     """Of each image the best leak, with what was decided about it; and the best that was kept, if it is like enough.
 
-    `metadata`, which each table has to have, state from which similarity on it is.
+    `metadata`, which each table has to have, state from which similarity on it is, and which sets are meant.
 
     Partitions come one after the other, and what is no better than what came before is let go. Each has a leak of
     each image, so they are many; where a set and the input have many images that are alike, they are the product.
@@ -163,8 +165,8 @@ def _gathered(results: Path, metadata: Mapping[bytes, bytes]) -> tuple[pa.Table,
     for number, table in read_tables(results, "leaks"):
         if table.schema.metadata != metadata:
             raise TableError(
-                f"Leaks were sought in partition {number} at other thresholds than in those before it; "
-                "run dedup.py leakage again for all of them."
+                f"Leaks were sought in partition {number} at other thresholds or in other sets than in those before "
+                "it; run dedup.py leakage again for all of them."
             )
         table = table.cast(LEAKS)
         known = decisions.about(pc.unique(table["match"]).drop_null(), number)

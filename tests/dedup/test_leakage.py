@@ -117,7 +117,7 @@ def test_a_set_of_other_embeddings_is_refused(tmp_path: Path) -> None:
         find_leaks(Source(new, "00000"), {"a": [Source(old, "00000", 1)]}, 0.9)
 
 
-def test_leaks_of_some_partitions_or_of_two_thresholds_are_refused(tmp_path: Path) -> None:
+def test_leaks_of_some_partitions_of_two_thresholds_or_in_other_sets_are_refused(tmp_path: Path) -> None:
     """As where one of several tasks failed, or was not run again with the others."""
     samples = Samples.of(clustered(15, 8, 0))
     sets = {"a": [Source(write_set(tmp_path / "old", samples, [np.arange(5)]), "00000", 1)]}
@@ -129,6 +129,11 @@ def test_leaks_of_some_partitions_or_of_two_thresholds_are_refused(tmp_path: Pat
     write_table(path_of(results, "leaks", "00001"), find_leaks(second, sets, 0.8))
     with pytest.raises(TableError, match="in partition 00001 at other thresholds"):
         decide(results, [first, second], Filtering(), None, dedup=False)
+    other = [Source(write_set(tmp_path / "other", samples, [np.arange(5, 10)]), "00000", 1)]
+    for others in ({"a": other}, {"b": sets["a"]}, sets | {"b": other}):
+        write_table(path_of(results, "leaks", "00001"), find_leaks(second, others, 0.9))
+        with pytest.raises(TableError, match="in partition 00001 at other thresholds or in other sets"):
+            decide(results, [first, second], Filtering(), None, dedup=False)
     write_table(path_of(results, "leaks", "00001"), find_leaks(second, sets, 0.9))
     assert decide(results, [first, second], Filtering(), None, dedup=False).num_rows == 12
 
