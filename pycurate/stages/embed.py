@@ -152,6 +152,7 @@ def embed_partition(
     samples = with_digests(samples_table(rows, infos, told), rows, hashes, digests)
     readable_samples = samples.filter(pc.is_valid(samples["row"]))
     forget_derived(results, number)
+    path_of(results, "samples", number).unlink(missing_ok=True)  # written last: without it the partition is missing
     whole = map(np.concatenate, embeddings)
     for kind in encoders:
         each = [next(whole) for _ in range(per_image[kind])]

@@ -128,6 +128,18 @@ def test_whatever_its_scale_a_row_has_unit_length_and_zero_stays_zero(scale: flo
     np.testing.assert_allclose(normalised(rows), (wide / lengths).astype(np.float64), rtol=1e-6)
 
 
+def test_a_partition_whose_files_are_not_all_of_one_call_is_missing(tmp_path: Path) -> None:
+    """As after a full disk: its earlier samples would name rows of other embeddings."""
+    make_set(tmp_path, SHARDS)
+    call(tmp_path, "embed", *MODELS)
+    metadata = path_of(tmp_path, "metadata", "00001")
+    metadata.unlink()
+    metadata.mkdir()
+    assert "a folder is in place of a file" in call(tmp_path, "embed", *MODELS, code=1)
+    call(tmp_path, "score", *MODELS)
+    assert "no samples file for 00001" in call(tmp_path, "decide", "--no-dedup", code=1)
+
+
 def test_no_rows_are_normalised() -> None:
     assert normalised(np.zeros((0, 12), np.float32)).shape == (0, 12)
 
