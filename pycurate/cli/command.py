@@ -54,6 +54,15 @@ class _Ends:
             log.critical("This is a bug in pycurate; please report it with the lines below.", exc_info=True)
         sys.exit(status)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's, but that it refuses what no table, JSON file or library of Arrow could name."""
+        for word in args:
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                ctx.fail(f"{word} has bytes that are not UTF-8; rename what it names.")
+        return super().parse_args(ctx, args)  # type: ignore[misc]
+
 
 class Command(_Ends, click.Command):
     """A command that is a script by itself."""

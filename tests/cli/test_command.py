@@ -10,13 +10,20 @@ import pytest
 from flows import environment
 from tars import write_tar
 
-from scripts import started, words_of
+from scripts import said, started, words_of
 
 
 def test_output_that_nobody_takes(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = started("models", "list", stdout=full)
     assert done.returncode == 1 and "no space is left" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("call", [("embed",), ("dedup", "pairs")])
+def test_a_folder_whose_name_is_not_utf8(call: tuple[str, ...], tmp_path: Path) -> None:
+    """EMBED would write there, and nothing could read its tables."""
+    told = said(*call, "--results", tmp_path / "a\udcff", code=2)
+    assert r"a\xff has bytes that are not UTF-8; rename what it names." in told and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("streams", [(1,), (2,), (1, 2)])
