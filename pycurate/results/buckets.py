@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -18,7 +18,7 @@ class Buckets:
 
     def __init__(self, folder: Path, width: int, count: int, stack: ExitStack) -> None:
         self._width = width
-        self._files = [stack.enter_context(open(folder / str(at), "w+b")) for at in range(count)]
+        self._files = [stack.enter_context(TemporaryFile(dir=folder)) for _ in range(count)]
 
     def add(self, rows: np.ndarray) -> None:
         """Some rows, which keep their order within a bucket."""
@@ -40,7 +40,7 @@ class Buckets:
 
 @contextmanager
 def buckets(folder: Path, width: int, rows: int) -> Iterator[Buckets]:
-    """Buckets for about so many `rows`, in files within `folder` until the block ends."""
+    """Buckets for about so many `rows`, in files within `folder` that have no name: whoever is killed leaves none."""
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".buckets-", dir=folder) as name, ExitStack() as stack:
-        yield Buckets(Path(name), width, 1 + rows // ROWS, stack)
+    with ExitStack() as stack:
+        yield Buckets(folder, width, 1 + rows // ROWS, stack)

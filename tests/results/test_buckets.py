@@ -24,6 +24,7 @@ def test_what_came_in_order_of_the_first_number(
     with buckets(folder, 2, count * ROWS) as divided:
         for part in parts:
             divided.add(part)
+        assert not list(folder.iterdir())  # what is killed here leaves nothing
         found = list(divided)
     assert len(found) == count + 1 and not list(folder.iterdir())
     rows = [row for part in parts for row in part.tolist()]
