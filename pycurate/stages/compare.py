@@ -17,7 +17,7 @@ from pycurate.dedup.sets import one_encoder
 from pycurate.dedup.vectors import ROW_BITS, Smallest, sample_numbers
 from pycurate.errors import TableError
 from pycurate.results.comparisons import CONCEPT, S_CLIP_LOSS, SIMILAR_2, SIMILAR_INF, concepts_metadata
-from pycurate.results.layout import numbers, path_of
+from pycurate.results.layout import numbers, path_of, paths_of
 from pycurate.results.tables import read_embeddings, write_table
 
 if TYPE_CHECKING:  # it takes seconds to import
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def gather_targets(results: Path, wanted: Wanted, tower: "OpenClip | None") -> None:
-    """Leave targets.npz in `results`: what all samples are compared with.
+    """Leave targets.npz in `results`: what all samples are compared with. Earlier comparisons are removed.
 
     `tower` embeds the prompts of concepts by words. Of a folder with decisions the kept images count, of another all
     readable ones. Raises TableError if `results` has no samples; a folder has no image, lacks tables, or was embedded
@@ -44,6 +44,8 @@ def gather_targets(results: Path, wanted: Wanted, tower: "OpenClip | None") -> N
         assert tower is not None
         concepts[name] = Concept.of_words(tower.encode_text(list(prompts)), tower.scale)
     contrast = _contrast(results) if wanted.s_clip_loss else None
+    for earlier in paths_of(results, "comparisons").values():
+        earlier.unlink()  # with other targets, which may have the same names
     Targets(similar, concepts, contrast).save(path_of(results, "targets"))
 
 

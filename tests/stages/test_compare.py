@@ -87,17 +87,8 @@ def test_what_looks_like_a_target_scores_more_and_its_concept_is_decided_by_it(t
     for folder in (tmp_path / "target", tmp_path):
         embed(folder, *LIGHT)
         call(folder, "score", *LIGHT)
-    call(
-        tmp_path,
-        "compare",
-        "targets",
-        "--model-dir",
-        "models",
-        "--similar",
-        "striped=target",
-        "--concept",
-        "stripes=target",
-    )
+    targets = ("targets", "--model-dir", "models", "--similar", "striped=target", "--concept", "stripes=target")
+    call(tmp_path, "compare", *targets)
     call(tmp_path, "compare", "scores")
     names = keys(tmp_path)
     for name in ("norm_sim_inf_striped", "norm_sim_2_striped", "concept_stripes"):
@@ -121,6 +112,9 @@ def test_what_looks_like_a_target_scores_more_and_its_concept_is_decided_by_it(t
     call(tmp_path / "other", "embed", *MODELS)
     said = call(tmp_path, "compare", "targets", "--model-dir", "models", "--concept", "x=other", code=1)
     assert "--concept x: The reference " in said and "was embedded by" in said
+    call(tmp_path, "compare", *targets)
+    call(tmp_path, "compare", "scores", "--partition", "00000")
+    assert "comparisons_00001.parquet is missing" in call(tmp_path, "decide", "--no-dedup", code=1)
 
 
 def test_captions_are_compared_with_one_set_whatever_the_split(tmp_path: Path) -> None:
