@@ -13,7 +13,7 @@ from pycurate.dedup.vectors import ROW_BITS, Embeddings
 from pycurate.errors import TableError, UsageError
 from pycurate.results.comparisons import read_concepts
 from pycurate.results.layout import compared, path_of
-from pycurate.results.tables import SAMPLES, known_columns, opened, read_table, stream
+from pycurate.results.tables import DIGESTS, SAMPLES, known_columns, opened, read_table, stream
 
 REFERENCE = 1 << 24  # added to the numbers of a reference set's partitions, twice for the second set, and so on
 REFERENCES = (1 << 63 - ROW_BITS) // REFERENCE - 1  # as many sets as the numbers of samples tell apart
@@ -48,8 +48,14 @@ class Source:
         return path_of(self.results, self.kind, self.name)
 
     def samples(self, columns: list[str]) -> pa.Table:
-        """All samples of the partition, good and bad. Raises TableError."""
-        return read_table(path_of(self.results, "samples", self.name), columns)
+        """All samples of the partition, good and bad, of the types of SAMPLES and DIGESTS, as other tools may not write
+        them. Raises TableError."""
+        path = path_of(self.results, "samples", self.name)
+        table, types = read_table(path, columns), pa.schema([*SAMPLES, *DIGESTS])
+        try:
+            return table.cast(pa.schema([types.field(name) for name in columns]))
+        except pa.ArrowException as error:
+            raise TableError(f"{path} has a column of another type ({error}); see docs/output.md.") from error
 
     @property
     def count(self) -> int:
@@ -104,8 +110,9 @@ class Source:
             if not path.parent.is_dir():
                 continue
             table = read_table(path)
-            if not table["uid"].equals(uids):
-                place = pc.index_in(uids, value_set=table["uid"])
+            named = table["uid"].cast(pa.string())
+            if not named.equals(uids):
+                place = pc.index_in(uids, value_set=named)
                 if place.null_count:
                     raise TableError(
                         f"{path} lacks {place.null_count} of the readable samples; score the partition again."

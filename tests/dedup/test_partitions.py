@@ -47,6 +47,25 @@ def test_as_many_references_as_the_numbers_of_samples_tell_apart(tmp_path: Path)
     assert "give at most 127" in said("dedup", "pairs", "--results", new, "--dedup-threshold", "0.9", *most, code=2)
 
 
+def test_types_that_other_tools_write_for_those_of_samples(tmp_path: Path) -> None:
+    """Polars writes large strings and categories as dictionaries, pandas numbers of which some are null as float."""
+    samples = Samples.of(clustered(60, 16, seed=3, copies=0.7))
+    write_set(tmp_path, samples, [np.arange(30), np.arange(30, 60)])
+    said("dedup", "pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
+    said("decide", "--results", tmp_path)
+    expected = read_table(tmp_path / "decisions.parquet")
+    types = {"uid": pa.dictionary(pa.int32(), pa.string()), "shard": pa.large_string(), "row": pa.float64()}
+    for kind in ("samples", "scores"):
+        path = path_of(tmp_path, kind, "00001")
+        table = read_table(path)
+        pq.write_table(table.cast(pa.schema([(f.name, types.get(f.name, f.type)) for f in table.schema])), path)
+    said("dedup", "pairs", "--results", tmp_path, "--dedup-threshold", "0.9")
+    said("decide", "--results", tmp_path)
+    assert read_table(tmp_path / "decisions.parquet").equals(expected)
+    set_columns(path_of(tmp_path, "samples", "00001"), row=(np.arange(31) / 2).tolist())
+    assert "has a column of another type" in said("decide", "--results", tmp_path, code=1)
+
+
 def test_a_reference_set_is_told_from_others_wherever_it_lies(tmp_path: Path) -> None:
     samples = Samples.of(clustered(60, 16, seed=3))
     new = write_set(tmp_path / "new", samples, [np.arange(60)])
