@@ -65,7 +65,7 @@ def make_set(folder: Path, images: int, partitions: int) -> None:
         "cell": np.zeros(count, np.int32),
         "probe": np.zeros(count, np.int8),
     }
-    search = Search(0.9, "best", 1.0, 1)
+    search = Search(0.9, "best", 1.0, 1, "0" * 32)
     table = pa.table(columns, schema=PAIRS.with_metadata(search.to_metadata()))
     write_table(path_of(folder, "pairs", "00000"), table)
 

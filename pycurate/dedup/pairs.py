@@ -39,7 +39,7 @@ class Search:
     keep: str
     reach: float
     buckets: int
-    cells: str = ""  # which earlier versions did not state
+    cells: str
 
     def to_metadata(self) -> dict[str, str]:
         """For a table's schema."""

@@ -35,13 +35,13 @@ def member_dtype(dim: int, cells: str) -> np.dtype:
 def visits_of(results: Path, partition: int, start: int, stop: int, cells: str) -> np.ndarray:
     """The visits of a partition to the cells from `start` up to `stop`, as member_dtype (n,), sorted by cell.
 
-    Raises TableError if the partition was not assigned, or to other cells than those of this identity, if it is known.
+    Raises TableError if the partition was not assigned, or to other cells than those of this identity.
     """
     path = path_of(results, "assigned", f"{partition:05d}")
     there = read_array(path)
     if there.dtype.names != member_dtype(1, cells).names or there.ndim != 1:
         raise TableError(f"{path} does not contain visits but {there.dtype} {there.shape}; run dedup.py assign again.")
-    if cells and there.dtype != member_dtype(there.dtype["key"].shape[0], cells):
+    if there.dtype != member_dtype(there.dtype["key"].shape[0], cells):
         raise TableError(f"{path} contains visits to the cells of another search; run dedup.py assign and match again.")
     # numpy's own search would read the whole column; this one touches a few of its pages.
     first, last = (bisect_left(there["cell"], cell) for cell in (start, stop))

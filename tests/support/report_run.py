@@ -115,7 +115,7 @@ def make_run(folder: Path, rows: list[Row], per_shard: int = 25) -> Path:
 
 def decide_by(results: Path, filtering: Filtering = FILTERING, dedup: bool = True) -> None:
     """decisions.json and dedup.json, as if these had decided; duplicates from a cosine of 0.9 on."""
-    search = Search(THRESHOLDS["dedup"], "best", 1.0, 1)
+    search = Search(THRESHOLDS["dedup"], "best", 1.0, 1, "0" * 32)
     criteria = Criteria(tuple(filtering.rules()), search.facts() if dedup else None, layout=Layout(10, 2))
     write_criteria(results, criteria)
     write_json(results / "dedup.json", vars(search) | vars(EXACT))
