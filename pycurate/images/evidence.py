@@ -100,7 +100,7 @@ def look(image: tuple[np.ndarray, ImageInfo]) -> Seen:
     width, height = info.width, info.height
     red, green, blue = tiles.astype(np.uint16)
     luminance = ((77 * red + 150 * green + 29 * blue) >> 8).astype(np.uint8)
-    rows, columns = _content(luminance, height), _content(luminance.T, width)
+    rows, columns = _content(luminance[:, _shown(width)], height), _content(luminance[_shown(height)].T, width)
     coefficients = _transformed(luminance)
     down, across = _inside(rows, height), _inside(columns, width)
     if not (down.all() and across.all()):
@@ -162,16 +162,20 @@ def _content(luminance: np.ndarray, length: int) -> tuple[int, int]:
     if not _plain(luminance[[0, end - 1]]).any():
         return 0, length
     at = np.add.outer(corners(length), np.arange(min(TILE, length))).ravel()
-    places = np.add.outer(TILE * np.arange(TILES_ACROSS), np.arange(min(TILE, length))).ravel()
-    rich = np.flatnonzero(~_plain(luminance[places]))
+    rich = np.flatnonzero(~_plain(luminance[_shown(length)]))
     if not len(rich):
         return 0, length
     first, last = rich[0], rich[-1]
     return int(at[first]) if first else 0, int(at[last]) + 1 if last < len(at) - 1 else length
 
 
+def _shown(length: int) -> np.ndarray:
+    """int64 (n,): which places of TILES hold pixels of an image that is `length` pixels wide or high."""
+    return np.add.outer(TILE * np.arange(TILES_ACROSS), np.arange(min(TILE, length))).ravel()
+
+
 def _plain(lines: np.ndarray) -> np.ndarray:
-    """uint8 (n, 256) -> bool (n,)"""
+    """uint8 (n, places) -> bool (n,)"""
     return lines.max(axis=1) - lines.min(axis=1) <= FLAT
 
 

@@ -1,6 +1,7 @@
 """Of an image and its copies the evidence points at the image: on real photographs, with copies made by Pillow."""
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,22 +15,26 @@ from loaded import members
 from pictures import encode, photograph, photographs
 from PIL import Image, ImageFilter, ImageOps
 
-from pycurate.images.decode import ImageInfo, decode, inspect
-from pycurate.images.evidence import Evidence, evidence
+from pycurate.images.decode import ImageInfo, decode
+from pycurate.images.evidence import Evidence, Seen, evidence, look
 from pycurate.images.loader import Loader
 from pycurate.images.render import render
 from pycurate.images.views import TILES
 
 
-def evidence_of(data: bytes) -> Evidence:
+def measured(data: bytes) -> tuple[Evidence, ImageInfo]:
     info, pixels = decode(data)
     assert pixels is not None
-    return evidence((render(pixels, TILES).numpy(), info))
+    return evidence((render(pixels, TILES).numpy(), info)), info
+
+
+def evidence_of(data: bytes) -> Evidence:
+    return measured(data)[0]
 
 
 def rank(data: bytes) -> tuple[float, ...]:
     """The keys of `--dedup_keep best` that come from the file itself."""
-    found, info = evidence_of(data), inspect(data)
+    found, info = measured(data)
     return -found.detail, found.loss, -info.width * info.height, len(data)
 
 
@@ -120,9 +125,9 @@ def test_an_original_ranks_before_several_copies(ranks: list[dict[str, tuple[flo
 
 def test_a_table_s_quality_is_what_pillow_was_asked_for() -> None:
     for quality in range(15, 101):
-        found = inspect(encode(photograph(), "JPEG", quality=quality)).quality
+        found = decode(encode(photograph(), "JPEG", quality=quality))[0].quality
         assert found is not None and abs(found - quality) < 2.5
-    assert inspect(encode(photograph(), "PNG")).quality is None
+    assert decode(encode(photograph(), "PNG"))[0].quality is None
 
 
 def test_the_quality_is_that_of_the_table_to_which_luminance_refers() -> None:
@@ -134,9 +139,13 @@ def test_the_quality_is_that_of_the_table_to_which_luminance_refers() -> None:
     numbered = bytearray(data)
     numbered[first + 4], numbered[second + 4] = 1, 0
     numbered[frame + 12], numbered[frame + 15], numbered[frame + 18] = 1, 0, 0
-    for other in (turned, bytes(numbered)):
-        np.testing.assert_array_equal(decode(other)[1], decode(data)[1])
-        assert inspect(other).quality == inspect(data).quality
+    deep = (
+        data[:first] + b"\xff\xdb\0\x83\x10" + np.frombuffer(luma, "u1")[1:].astype(">u2").tobytes() + data[ends[0] :]
+    )
+    for other in (turned, bytes(numbered), deep):
+        (info, pixels), (expected, shown) = decode(other), decode(data)
+        np.testing.assert_array_equal(pixels, shown)
+        assert info.quality == expected.quality
 
 
 def test_pixels_show_the_jpeg_they_were() -> None:
@@ -174,6 +183,22 @@ def test_the_dither_of_a_soft_photograph_is_no_detail_and_a_drawing_needs_few_co
     grey, drawn = source.convert("L"), graphics()["bar chart"][0]
     for image in (grey, drawn):  # nothing is lost
         assert rank(encode(image, "PNG"))[:3] == rank(as_gif(image))[:3]
+
+
+@pytest.mark.parametrize("size", [(400, 320), (50, 60), (300, 40)])
+@pytest.mark.parametrize("colour", ["black", "white"])
+def test_a_plain_border_on_any_side_counts_for_nothing(size: tuple[int, int], colour: str) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(80, 140, (*size[::-1], 3), np.uint8))
+
+    def seen(image: Image.Image) -> Seen:
+        return look((render(np.asarray(image), TILES).numpy(), ImageInfo(*image.size, "png")))
+
+    width, height = (side * 2 // 5 for side in size)
+    for border in ((width, 0, 0, 0), (0, height, 0, 0), (0, 0, width, 0), (0, 0, 0, height), (width, height) * 2):
+        image = ImageOps.expand(noise, border, colour)
+        found, area = seen(image), image.width * image.height
+        assert math.prod(size) - 0.4 * area < found.pixels <= math.prod(size)
+        np.testing.assert_allclose(found.levels, seen(noise).levels, atol=0.5)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "dali"])
