@@ -156,11 +156,6 @@ class _Opened:
         return (self.height, self.width) if self.orientation() >= 5 else (self.width, self.height)
 
 
-def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageInfo:
-    """What the headers say of an image: nothing is decoded, so a readable verdict is not the last word."""
-    return _judge(data, max_pixels, lambda _: None)[0]
-
-
 def decode(
     data: bytes, max_pixels: int = MAX_PIXELS, reserve: Callable[[int], None] | None = None
 ) -> tuple[ImageInfo, np.ndarray | None]:
@@ -170,34 +165,6 @@ def decode(
     `ImageInfo.error` says why there are none. Images over `max_pixels` are refused before they are decoded. `reserve`
     is told before how many bytes that will take, and may wait (see pycurate.images.budget).
     """
-
-    def read(opened: _Opened) -> np.ndarray:
-        if reserve:
-            reserve(opened.need * opened.width * opened.height)
-        pixels = opened.read()
-        return _turned(pixels, opened.orientation())
-
-    return _judge(data, max_pixels, read)
-
-
-def jpeg_header(data: bytes) -> jpeg.JpegHeader | None:
-    """The header of a JPEG that any libjpeg reads to its end without an error (`jpegwalk.regular`), else None.
-
-    None, too, if it has more bytes or scans than are read; its pixels are not limited here.
-    """
-    if sniff(data) != "jpeg" or len(data) > limits.most(data, "jpeg")[1]:
-        return None
-    try:
-        header = jpeg.read_header(data)
-    except (EOFError, ValueError):
-        return None
-    return header if header.scanned <= limits.SCANNED and jpegwalk.regular(data, header) else None
-
-
-def _judge(
-    data: bytes, max_pixels: int, read: Callable[[_Opened], np.ndarray | None]
-) -> tuple[ImageInfo, np.ndarray | None]:
-    """Open `data`, check its size, then `read` it; whatever goes wrong becomes an ImageInfo with an error."""
     name = sniff(data)
     width = height = 0
     try:
@@ -210,7 +177,10 @@ def _judge(
         _allow(data, width, height, name, max_pixels)
         if opened.refusal:
             raise opened.refusal
-        pixels = read(opened)
+        if reserve:
+            reserve(opened.need * opened.width * opened.height)
+        pixels = opened.read()
+        pixels = _turned(pixels, opened.orientation())
     except UnreadableError as error:
         return ImageInfo(width, height, name, error.code, str(error)), None
     except MemoryError:  # this machine's fault, not the image's
@@ -227,9 +197,22 @@ def _judge(
         elif any(words in message for words in _UNKNOWN):
             code, message = "unsupported", f"a kind of {name} that Pillow does not read ({message})"
         return ImageInfo(width, height, name, code, message), None
-    if pixels is not None:
-        height, width = pixels.shape[:2]
+    height, width = pixels.shape[:2]
     return ImageInfo(width, height, name, quality=opened.quality), pixels
+
+
+def jpeg_header(data: bytes) -> jpeg.JpegHeader | None:
+    """The header of a JPEG that any libjpeg reads to its end without an error (`jpegwalk.regular`), else None.
+
+    None, too, if it has more bytes or scans than are read; its pixels are not limited here.
+    """
+    if sniff(data) != "jpeg" or len(data) > limits.most(data, "jpeg")[1]:
+        return None
+    try:
+        header = jpeg.read_header(data)
+    except (EOFError, ValueError):
+        return None
+    return header if header.scanned <= limits.SCANNED and jpegwalk.regular(data, header) else None
 
 
 def _allow(data: bytes, width: int, height: int, name: str, max_pixels: int) -> None:

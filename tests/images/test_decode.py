@@ -2,6 +2,7 @@
 
 import gc
 import io
+import math
 from types import FrameType
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from pictures import broken, claiming, encode, exif, kinds, photograph, photographs, png
 from PIL import Image, ImageOps
 
-from pycurate.images.decode import CODES, MAX_PIXELS, ImageInfo, decode, inspect, jpeg_header
+from pycurate.images.decode import CODES, MAX_PIXELS, ImageInfo, decode, jpeg_header
 from pycurate.images.formats import sniff
 from pycurate.images.limits import SCANS
 
@@ -22,7 +23,6 @@ def test_pixels_are_those_of_pillow(kind: str) -> None:
     expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     info, pixels = decode(data)
     assert info == ImageInfo(expected.shape[1], expected.shape[0], kind.split()[0])
-    assert inspect(data) == info
     assert pixels is not None and pixels.dtype == np.uint8 and pixels.flags.c_contiguous
     np.testing.assert_array_equal(pixels, expected)
 
@@ -59,7 +59,7 @@ def test_images_stand_upright(kind: str, orientation: int, order: str) -> None:
     info, pixels = decode(data)
     assert pixels is not None
     np.testing.assert_array_equal(pixels, expected)
-    assert inspect(data) == info == ImageInfo(expected.shape[1], expected.shape[0], kind.lower())
+    assert info == ImageInfo(expected.shape[1], expected.shape[0], kind.lower())
     wide = photograph().width > photograph().height
     assert (info.width > info.height) == (wide if orientation not in (5, 6, 7, 8) else not wide)
 
@@ -73,7 +73,7 @@ def test_images_stand_upright_where_the_format_has_its_own_tag(kind: str, orient
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
     info, pixels = decode(data)
     np.testing.assert_array_equal(pixels, expected)
-    assert inspect(data) == info == ImageInfo(expected.shape[1], expected.shape[0], kind.lower())
+    assert info == ImageInfo(expected.shape[1], expected.shape[0], kind.lower())
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
@@ -116,12 +116,24 @@ def test_what_was_decoded_is_gone_once_nobody_holds_it(case: str) -> None:
         gc.garbage.clear()
 
 
+def is_decoded(data: bytes, max_pixels: int) -> bool:
+    """Whether an image gets as far as its decoding, which is spared."""
+
+    def reserve(size: int) -> None:
+        raise MemoryError
+
+    try:
+        return decode(data, max_pixels, reserve)[0].error is None
+    except MemoryError:
+        return True
+
+
 def test_the_limit_counts_before_anything_is_decoded() -> None:
     size = photograph().width * photograph().height
     for data in kinds().values():
-        limit = inspect(data).width * inspect(data).height
-        assert decode(data, limit)[0].error is None
-        assert inspect(data, limit - 1).error == "too_large"
+        limit = math.prod(Image.open(io.BytesIO(data)).size)
+        assert is_decoded(data, limit) and not is_decoded(data, limit - 1)
+        assert decode(data, limit - 1)[0].error == "too_large"
     # Both claim more than they hold; were they decoded, they would be called corrupt.
     for case in ("jpeg of 65000 x 65000", "png of 60000 x 60000"):
         info, _ = decode(broken()[case][0])
@@ -131,11 +143,10 @@ def test_the_limit_counts_before_anything_is_decoded() -> None:
 
 def test_a_limit_above_pillows_own_is_kept() -> None:
     strip = claiming(next(iter(photographs().values())), 65000, 10000)
-    assert inspect(strip).error == "too_large"
-    assert inspect(strip, 65000 * 10000) == ImageInfo(65000, 10000, "jpeg")
     white = encode(Image.new("1", (20000, 10000)), "PNG")
-    assert inspect(white).error == "too_large"
-    assert inspect(white, 20000 * 10000) == ImageInfo(20000, 10000, "png")
+    for data, pixels in ((strip, 65000 * 10000), (white, 20000 * 10000)):
+        assert decode(data)[0].error == "too_large"
+        assert is_decoded(data, pixels) and not is_decoded(data, pixels - 1)
 
 
 def test_a_whole_jpeg_damaged_inside_is_repaired_as_pillow_does() -> None:
@@ -167,8 +178,7 @@ def test_what_looks_like_scans_behind_the_end_is_none() -> None:
 def test_no_part_of_a_jpeg_passes_for_the_whole(length: int) -> None:
     data = next(iter(photographs().values()))
     cut = data[: length % (len(data) - 1)]
-    assert inspect(cut).error == decode(cut)[0].error
-    assert inspect(cut).error == ("empty" if not cut else "not_an_image" if len(cut) < 3 else "truncated")
+    assert decode(cut)[0].error == ("empty" if not cut else "not_an_image" if len(cut) < 3 else "truncated")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow, on tags that make no sense

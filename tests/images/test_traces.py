@@ -9,7 +9,7 @@ import skimage
 from pictures import encode
 from PIL import Image
 
-from pycurate.images.decode import inspect
+from pycurate.images.decode import decode
 from pycurate.images.evidence import BLOCK
 from pycurate.images.traces import histograms, past_quality, recoded_quality
 
@@ -37,7 +37,7 @@ def again(data: bytes, quality: int) -> bytes:
 @pytest.mark.parametrize("first, last", [(62, 75), (70, 80), (50, 65), (72, 85)])
 def test_a_jpeg_saved_at_a_higher_quality_shows_the_lower_one(name: str, first: int, last: int) -> None:
     once = encode(source(name), "JPEG", quality=first)
-    counts, told = counts_of(again(once, last)), inspect(again(once, last)).quality
+    counts, told = counts_of(again(once, last)), decode(again(once, last))[0].quality
     assert told is not None
     found = {past_quality(counts), recoded_quality(counts, told)}
     assert any(quality is not None and abs(quality - first) <= 3 for quality in found)
@@ -49,7 +49,7 @@ def test_what_was_compressed_once_or_never_shows_no_other(name: str) -> None:
     assert past_quality(counts_of(encode(source(name), "PNG"))) is None
     for quality in range(30, 90, 5):
         data = encode(source(name), "JPEG", quality=quality)
-        assert recoded_quality(counts_of(data), inspect(data).quality or 0) is None
+        assert recoded_quality(counts_of(data), decode(data)[0].quality or 0) is None
 
 
 def test_a_table_that_is_not_the_one_of_the_pixels_leads_nowhere() -> None:

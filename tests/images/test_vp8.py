@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pictures import encode, photograph
 from PIL import Image
 
-from pycurate.images.decode import inspect
+from pycurate.images.decode import decode
 from pycurate.images.vp8 import webp_quality, webp_step
 
 
@@ -41,7 +41,7 @@ def test_the_first_frame_of_an_animation_counts_and_alpha_does_not() -> None:
 
 def test_a_lossless_file_has_no_quality() -> None:
     lossless, lossy = encode(photograph(), "WEBP", lossless=True), encode(photograph(), "WEBP", quality=40)
-    assert inspect(lossless).quality is None
+    assert decode(lossless)[0].quality is None
     assert webp_step(lossless + lossy[12:]) is None  # the first frame counts
 
 
@@ -55,7 +55,7 @@ def test_a_jpeg_of_the_same_quality_loses_as_much() -> None:
 
     for quality in (30, 60, 80):
         data = encode(image, "WEBP", quality=quality)
-        told = inspect(data).quality
+        told = decode(data)[0].quality
         assert told is not None
         assert abs(lost(data) - lost(encode(image, "JPEG", quality=round(told)))) < 1
 
