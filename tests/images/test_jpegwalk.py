@@ -1,5 +1,6 @@
 """Which JPEGs every decoder reads to their end, so that DALI may have them."""
 
+import re
 from functools import cache
 
 import numpy as np
@@ -77,4 +78,18 @@ def test_no_huffman_table_that_libjpeg_refuses_goes_to_dali(place: int, value: i
 
 def test_libjpeg_refuses_some_huffman_tables_and_takes_some() -> None:
     taken = [jpeg_header(table_changed(place, value)) is not None for place in (1, 2, 9) for value in range(0, 256, 5)]
+    assert 0 < sum(taken) < len(taken)
+
+
+def test_no_scan_that_libjpeg_refuses_goes_to_dali() -> None:
+    """Of each scan the first and the last coefficient, and how far they are shifted."""
+    data = encode(photograph().resize((24, 24)), "JPEG", progressive=True)
+    taken = []
+    for scan in re.finditer(rb"\xff\xda", data):
+        end = scan.end() + int.from_bytes(data[scan.end() : scan.end() + 2], "big")
+        for place in (end - 3, end - 2, end - 1):
+            for value in (0, 1, 2, 5, 6, 13, 14, 16, 32, 33, 48, 50, 63, 64, 65, 237, 254, 255):
+                changed = data[:place] + bytes((value,)) + data[place + 1 :]
+                taken.append(jpeg_header(changed) is not None)
+                assert not taken[-1] or decode(changed)[0].error is None, (place, value)
     assert 0 < sum(taken) < len(taken)

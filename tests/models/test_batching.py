@@ -1,5 +1,6 @@
 """What a model gives is not believed unseen: every breach names the class, the partition and the sample."""
 
+import itertools
 from collections.abc import Sequence
 from threading import Barrier
 
@@ -132,6 +133,16 @@ def test_a_gpu_that_is_still_at_work_is_waited_for() -> None:
         assert np.array_equal(rows(), encode(Brightness(), count))
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64, torch.int32])
+def test_rows_of_any_kind_of_number_become_float32(kind: torch.dtype) -> None:
+    class Other(Brightness):
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            return super().encode(pixels).to(kind)
+
+    rows = encode(Other())
+    assert rows.dtype == np.float32 and np.array_equal(rows, encode(Brightness()))
+
+
 def test_no_images() -> None:
     assert encode(Brightness(), 0).shape == (0, 2)
 
@@ -159,9 +170,12 @@ def test_a_row_of_a_matrix_product_does_not_depend_on_its_place_or_its_neighbour
 @pytest.mark.parametrize("limit", [1, 2, 3, 9])
 @pytest.mark.parametrize("batch", [BATCH, None])
 def test_a_batch_too_large_for_memory_is_halved_and_the_run_goes_on(limit: int, batch: int | None) -> None:
+    too_large: list[int] = []
+
     class Small(Brightness):
         def encode(self, pixels: torch.Tensor) -> torch.Tensor:
             if len(pixels) > limit:
+                too_large.append(len(pixels))
                 raise torch.OutOfMemoryError("CUDA out of memory.")
             return super().encode(pixels)
 
@@ -169,6 +183,7 @@ def test_a_batch_too_large_for_memory_is_halved_and_the_run_goes_on(limit: int, 
     encoder = Small()
     assert np.array_equal(encode(encoder), encode(Brightness()))
     assert (limit + 1) // 2 <= max(encoder.seen) <= limit
+    assert all(2 * smaller <= larger for larger, smaller in itertools.pairwise(too_large))
     tries = len(encoder.seen)
     encode(encoder)
     assert len(encoder.seen) == 2 * tries  # the size that fitted is remembered
