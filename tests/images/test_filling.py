@@ -1,7 +1,7 @@
 """Boxes painted over, against slices of numpy."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pycurate.images.filling import BORDER, filled
@@ -14,6 +14,8 @@ def square(top: int, left: int, height: int, width: int) -> np.ndarray:
 
 
 @given(st.integers(0, 10**6), st.integers(0, 5), st.integers(-6, 6), st.integers(-6, 6))
+@example(6, 5, 6, 6)  # a box at the image's lower right corner, beyond which the view shows none of it
+@example(155, 2, 6, 6)  # a box whose whole border lies in another
 def test_each_box_gets_the_mean_of_its_border(seed: int, count: int, top: int, left: int) -> None:
     """Of an image of 24 x 32 pixels, of which the view of 20 x 30 shows a part, or more than there is."""
     chance = np.random.default_rng(seed)
