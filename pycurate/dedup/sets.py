@@ -139,7 +139,7 @@ def _listed(partitions: Set[int], most: int = 3) -> str:
 
 def _stated(folder: Path) -> set[int] | None:
     if partitions := paths_of(folder, "partitions"):
-        return set(map(int, partitions))
+        return set(range(1 + max(map(int, partitions))))
     if path_of(folder, "summary").exists():
         count = read_summary(folder).get("partitions")
         return set(range(count)) if isinstance(count, int) else None

@@ -16,21 +16,18 @@ def write_partitions(results: Path, groups: Sequence[Sequence[Shard]]) -> None:
 
     They are its name, path or address, bytes and, where it is known, time stamp in nanoseconds or, in a store, ETag.
     Names hold every character but tabs and line breaks (find_shards sees to that), so nothing is quoted, and only a
-    line feed ends a line.
+    line feed ends a line. The last file is written first, so that who finds it knows how many there must be.
     """
     for old in paths_of(results, "partitions").values():
         old.unlink()  # of an earlier input
     width = max(5, len(str(len(groups) - 1)))
-    for number, group in enumerate(groups):
+    for number, group in reversed([*enumerate(groups)]):
         with atomic(path_of(results, "partitions", f"{number:0{width}}")) as temporary:
             temporary.write_text("".join(map(_line, group)), encoding="utf-8", newline="\n")
 
 
 def read_partition(results: Path, number: str) -> list[Shard]:
-    """The shards of one partition; earlier versions wrote no time stamps.
-
-    Raises TableError if the file cannot be read as such.
-    """
+    """The shards of one partition. Raises TableError if the file cannot be read as such."""
     path = path_of(results, "partitions", number)
     try:
         lines = path.read_bytes().decode("utf-8").split("\n")

@@ -12,7 +12,7 @@ from by_hand import call, make_set
 from curated import decide
 
 from pycurate.dedup.partitions import sources_of
-from pycurate.dedup.sets import identity
+from pycurate.dedup.sets import identity, whole
 from pycurate.dedup.settings import Settings
 from pycurate.errors import TableError
 from pycurate.files import write_json
@@ -20,6 +20,9 @@ from pycurate.filters.filtering import Filtering
 from pycurate.models.presets import load_encoder
 from pycurate.results.encoder import read_encoder
 from pycurate.results.layout import numbers, path_of, paths_of
+from pycurate.results.partitions import write_partitions
+from pycurate.results.tables import SAMPLES, write_table
+from pycurate.shards.listing import Shard
 from pycurate.stages.dedup import dedup_embeddings, find_pairs
 from pycurate.stages.embed import LoaderOptions, embed_partition
 
@@ -132,6 +135,16 @@ def test_a_reference_that_states_no_encoder_is_taken_with_a_warning(
     search(sets, "other")
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert f"{sets / 'other'} does not record its encoder" in said
+
+
+def test_a_set_whose_partitions_were_not_all_written_is_refused(tmp_path: Path) -> None:
+    shards = [Shard(name, Path(name), 1) for name in ("0.tar", "\udcff.tar", "2.tar")]
+    with pytest.raises(UnicodeEncodeError):
+        write_partitions(tmp_path, [[shard] for shard in shards])
+    for number in numbers(tmp_path, "partitions"):
+        write_table(path_of(tmp_path, "samples", number), SAMPLES.empty_table())
+    with pytest.raises(TableError, match="lacks 2 of its 3 partitions"):
+        whole(tmp_path, "samples", "img_emb", reference=False)
 
 
 @pytest.mark.parametrize("told", ["partitions", "summary"])
