@@ -119,7 +119,7 @@ def write_duplicates(results: Path, dropped: Dropped, search: Search, recall: Re
             "The fast search found %.2f %% of the duplicate pairs (95 %% interval %.2f to %.2f, from %d images).",
             *(100 * recall.recall, 100 * recall.low, 100 * recall.high, recall.probes),
         )
-    write_json(path_of(results, "dedup"), search.facts() | {"buckets": search.buckets} | vars(recall))
+    write_json(path_of(results, "dedup"), search.stated() | vars(recall))
     with written(path_of(results, "duplicates")) as table:
         for part in dropped.groups():
             table.add(part)

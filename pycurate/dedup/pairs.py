@@ -47,8 +47,12 @@ class Search:
 
     def facts(self) -> dict[str, Any]:
         """What of it a decision depends on, as plain data: all but how the work was split; and its recall in a word."""
-        known = {name: value for name, value in vars(self).items() if name not in ("buckets", "cells")}
+        known = {name: value for name, value in self.stated().items() if name != "buckets"}
         return known | {"recall": "exact" if self.reach == 1 else "fast"}
+
+    def stated(self) -> dict[str, Any]:
+        """What dedup.json states of it: all but which cells, of which nobody else knows the identity."""
+        return {name: value for name, value in vars(self).items() if name != "cells"}
 
     @classmethod
     def of(cls, schema: pa.Schema) -> "Search":

@@ -48,8 +48,10 @@ class Source:
         return path_of(self.results, self.kind, self.name)
 
     def samples(self, columns: list[str]) -> pa.Table:
-        """All samples of the partition, good and bad, of the types of SAMPLES and DIGESTS, as other tools may not write
-        them. Raises TableError."""
+        """All samples of the partition, good and bad. Raises TableError.
+
+        Of the types of SAMPLES and DIGESTS, whatever a tool that wrote them has in their place.
+        """
         path = path_of(self.results, "samples", self.name)
         table, types = read_table(path, columns), pa.schema([*SAMPLES, *DIGESTS])
         try:

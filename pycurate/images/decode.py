@@ -179,8 +179,7 @@ def decode(
             raise opened.refusal
         if reserve:
             reserve(opened.need * opened.width * opened.height)
-        pixels = opened.read()
-        pixels = _turned(pixels, opened.orientation())
+        pixels = _turned(opened.read(), opened.orientation())
     except UnreadableError as error:
         return ImageInfo(width, height, name, error.code, str(error)), None
     except MemoryError:  # this machine's fault, not the image's

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -39,9 +39,10 @@ def fetch_models(models: ModelSelection, offline: bool) -> None:
     Making them shows that the weights fit, and is what leaves files that a model derives for itself. With `offline`
     nothing is fetched, and a folder that others filled and this user cannot write to is only read. Who fetches to the
     same folder at once waits, and then changes nothing there. Raises ModelError, naming the file, if weights are
-    missing, altered or cannot be brought, or the folder cannot be written.
+    missing, altered or cannot be brought, two classes call different ones alike, or the folder cannot be written.
     """
-    folder = models.model_dir
+    folder, specs = models.model_dir, (*models.encoders.values(), *models.scorers)
+    _check_names(specs)
     if offline and folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=True):
         _make(models)
     else:
@@ -51,12 +52,12 @@ def fetch_models(models: ModelSelection, offline: bool) -> None:
                 if folder.is_symlink() and folder.lstat().st_uid not in believed(folder.absolute().parent):
                     raise ModelError(f"{folder} is a link created by another user; use a folder of your own.")
                 stack.enter_context(exclusive(folder / ".lock"))
-                if not offline:
-                    _fetch(models)
+                for spec in () if offline else specs:
+                    _fetch(spec, folder)
             _make(models)
             with _writing(folder):
                 _note(folder)
-    log.info("%s contains what %s needs", folder, ", ".join((*models.encoders.values(), *models.scorers)))
+    log.info("%s contains what %s needs", folder, ", ".join(specs))
 
 
 def _make(models: ModelSelection) -> None:
@@ -80,23 +81,31 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _fetch(models: ModelSelection) -> None:
-    named: dict[str, tuple[str, str]] = {}  # file: its SHA-256, and the class that named it first
-    for spec in (*models.encoders.values(), *models.scorers):
-        if is_class(spec):
-            # Any class may name its published files in `weights`, as the built-in heads do.
-            for published in getattr(load_class(spec), "weights", ()):
-                sha256, other = named.setdefault(published.file, (published.sha256, spec))
-                if sha256 != published.sha256:
-                    raise ModelError(
-                        f"{other} and {spec} call different files {published.file} in `weights`; give one of them "
-                        "another name."
-                    )
-                weights.fetch(published, models.model_dir)
-        elif is_open_clip(spec):
-            from pycurate.models.builtin import openclip  # here, since importing open_clip takes seconds
+def _published(spec: str) -> Sequence[weights.Weights]:
+    """What a class names in `weights`: any may, as the built-in heads do."""
+    return getattr(load_class(spec), "weights", ()) if is_class(spec) else ()
 
-            openclip.fetch(spec, models.model_dir)
+
+def _check_names(specs: Iterable[str]) -> None:
+    """Raise ModelError if two classes call different files alike, since each would replace the other's."""
+    named: dict[str, tuple[str, str]] = {}  # file: its SHA-256, and the class that named it first
+    for spec in specs:
+        for published in _published(spec):
+            sha256, other = named.setdefault(published.file, (published.sha256, spec))
+            if sha256 != published.sha256:
+                raise ModelError(
+                    f"{other} and {spec} call different files {published.file} in `weights`; give one of them another "
+                    "name."
+                )
+
+
+def _fetch(spec: str, folder: Path) -> None:
+    for published in _published(spec):
+        weights.fetch(published, folder)
+    if is_open_clip(spec):
+        from pycurate.models.builtin import openclip  # here, since importing open_clip takes seconds
+
+        openclip.fetch(spec, folder)
 
 
 def _note(folder: Path) -> None:

@@ -133,6 +133,7 @@ def test_the_limit_counts_before_anything_is_decoded() -> None:
     for data in kinds().values():
         limit = math.prod(Image.open(io.BytesIO(data)).size)
         assert is_decoded(data, limit) and not is_decoded(data, limit - 1)
+        assert decode(data, limit)[0].error is None
         assert decode(data, limit - 1)[0].error == "too_large"
     # Both claim more than they hold; were they decoded, they would be called corrupt.
     for case in ("jpeg of 65000 x 65000", "png of 60000 x 60000"):

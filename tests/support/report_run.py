@@ -118,7 +118,7 @@ def decide_by(results: Path, filtering: Filtering = FILTERING, dedup: bool = Tru
     search = Search(THRESHOLDS["dedup"], "best", 1.0, 1, "0" * 32)
     criteria = Criteria(tuple(filtering.rules()), search.facts() if dedup else None, layout=Layout(10, 2))
     write_criteria(results, criteria)
-    write_json(results / "dedup.json", vars(search) | vars(EXACT))
+    write_json(results / "dedup.json", search.stated() | vars(EXACT))
 
 
 def write_parameters(path: Path) -> Path:
