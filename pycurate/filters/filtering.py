@@ -287,8 +287,9 @@ def _passes(one: Filter, table: pa.Table, partition: str) -> np.ndarray:
     except BaseException as error:
         where = _culprit(one, table)
         raise ModelError(f"{_name(one)} {cause(error)} (partition {partition}, {where}).") from error
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (table.num_rows,):
-        gave = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+    plain = isinstance(mask, np.ndarray) and not isinstance(mask, np.ma.MaskedArray)  # what is masked is no answer
+    if not plain or mask.dtype != np.bool_ or mask.shape != (table.num_rows,):
+        gave = f"{mask.dtype} {mask.shape}" if plain else type(mask).__name__
         raise ModelError(
             f"{_name(one)} gave {gave} instead of a numpy array of bool ({table.num_rows},) (partition {partition})."
         )

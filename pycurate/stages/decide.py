@@ -107,8 +107,8 @@ def decide(results: Path, sources: Sequence[Source], filtering: Filtering, layou
     for number, reasons in failed.items():
         _drop(reasons, dropped.within(number), len(rules))
 
-    path_of(results, "criteria").unlink(missing_ok=True)  # from here on it does not say what decided
-    path_of(results, "blocked").unlink(missing_ok=True)
+    for earlier in ("criteria", "summary", "manifest", "blocked"):  # from here on they do not say what was decided
+        path_of(results, earlier).unlink(missing_ok=True)
     if blocking:
         write_table(path_of(results, "blocked"), pa.concat_tables(blocked.values()), private=True)
     if found:

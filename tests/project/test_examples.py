@@ -209,6 +209,10 @@ class Arrow:
     reason = "own"
     def passes(self, table): return pc.greater(table["width"], 0)
 
+class Masked:
+    reason = "own"
+    def passes(self, table): return np.ma.masked_equal(table["width"].to_numpy(), 1) > 1
+
 class Strict:
     reason = "own"
     def passes(self, table):
@@ -226,6 +230,7 @@ class Strict:
         ("Integers", ModelError, r"Integers gave int8 \(3,\) instead of .* bool \(3,\) \(partition 00007\)"),
         ("Short", ModelError, r"Short gave bool \(2,\) instead of"),
         ("Arrow", ModelError, "Arrow gave ChunkedArray instead of"),
+        ("Masked", ModelError, "Masked gave MaskedArray instead of"),
         ("Strict", ModelError, r"Strict raised KeyError: 'colour' \(.*, line \d+\) \(partition 00007, sample c\)"),
     ],
 )

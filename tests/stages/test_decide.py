@@ -159,6 +159,16 @@ def test_a_decision_that_fails_half_way_is_not_described_by_an_earlier_one(tmp_p
     assert read_table(path_of(tmp_path, "decisions")).equals(before)
 
 
+def test_a_folder_that_is_decided_about_anew_is_no_longer_that_of_a_finished_run(tmp_path: Path) -> None:
+    """Its report, tars and sums are still those of the earlier decision."""
+    write_set(tmp_path, Samples.of(clustered(20, 16, seed=5)), [np.arange(20)])
+    last = [path_of(tmp_path, kind) for kind in ("summary", "manifest")]
+    for path in last:
+        path.write_text('{"partitions": 1}')
+    decide(tmp_path, sources_of(tmp_path), Filtering(), None, dedup=False)
+    assert not any(path.exists() for path in last)
+
+
 @pytest.mark.parametrize("dedup", [False, True])
 def test_what_is_blocked_is_neither_among_the_best_nor_any_ones_original(tmp_path: Path, dedup: bool) -> None:
     """Whatever it fails besides, and whether its image can be read or not."""
