@@ -9,8 +9,8 @@ choose the number as its attribute `batch`; None says that it takes any number, 
 
 A GPU works while its caller goes on, so `start_encode` and `start_score` only begin; what they give is waited for and
 looked at when it is called. `one_behind` puts the next batch before that. On a CPU they only begin, too, where `batch`
-is None: such models share the cores, and no core is idle until the last image of one is done. Others have done their
-work when they return.
+is None: such models share the cores, and pycurate's own work at two batches at a time, so that no core is idle until
+the last image of one is done. Others have done their work when they return.
 """
 
 import logging
@@ -104,14 +104,21 @@ def checked_embedding_score(
 
 
 def _beside(model: object, pixels: torch.Tensor, batch: int | None, begin: Callable[[], Rows]) -> Rows:
-    """begin(); in the thread of the model's class where models share a CPU."""
-    return begin() if pixels.is_cuda or batch is not None else _thread(_name(model)).submit(lambda: begin()()).result
+    """begin(); beside others, in a thread of the model's class, where models share a CPU."""
+    if pixels.is_cuda or batch is not None:
+        return begin()
+    return _threads(_name(model), 2 if _own(model) else 1).submit(lambda: begin()()).result
 
 
 @cache
-def _thread(name: str) -> ThreadPoolExecutor:
-    """The thread in which models of a class are called, one batch after the other; torch works in it as in this one."""
-    return ThreadPoolExecutor(1, name, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),))
+def _threads(name: str, at_once: int) -> ThreadPoolExecutor:
+    """Threads in which models of a class are called, `at_once` of its batches at a time; torch works as in this one."""
+    return ThreadPoolExecutor(at_once, name, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),))
+
+
+def _own(model: object) -> bool:
+    """Whether a model's class is pycurate's: those write to none of their pixels, and two threads may call one."""
+    return type(model).__module__.startswith("pycurate.")
 
 
 def _start(
@@ -213,7 +220,7 @@ def raised(model: object, error: BaseException, partition: str, samples: Sequenc
 def _unshared(model: object, pixels: torch.Tensor) -> torch.Tensor:
     """Pixels that a class of the user's own may write to: models of one view are given the same ones, and where memory
     is short a model is given them again."""
-    return pixels if type(model).__module__.startswith("pycurate.") else pixels.clone()
+    return pixels if _own(model) else pixels.clone()
 
 
 def _filled(pixels: torch.Tensor, size: int) -> torch.Tensor:

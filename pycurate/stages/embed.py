@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Literal, cast
 
@@ -35,7 +36,8 @@ from pycurate.shards.samples import Sample, read_samples
 log = logging.getLogger(__name__)
 
 
-CPU_BATCH = 20  # images that are read at a time; with 24 malloc keeps half a gigabyte more (benchmarks/stages.py)
+CPU_BATCH = 20
+"""Images that two cores read at a time; with 24 malloc keeps half a gigabyte more (benchmarks/stages.py)."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,11 @@ class LoaderOptions:
     ) -> "LoaderOptions":
         """Fill what was left open: DALI on a GPU, else the CPU backend; a worker for each core.
 
-        On a CPU small batches are as fast, and several of them wait in memory at a time.
+        On a CPU small batches are as fast if each core has some of their images, and several of them wait in memory at
+        a time.
         """
         chosen = cast(Literal["cpu", "dali"], backend or ("cpu" if device == "cpu" else "dali"))
-        batch = min(batch_size, CPU_BATCH) if device == "cpu" else batch_size
+        batch = min(batch_size, CPU_BATCH * ceil(cores() / 2)) if device == "cpu" else batch_size
         return cls(chosen, device, batch, max_pixels, workers or cores())
 
 

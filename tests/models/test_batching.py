@@ -110,6 +110,22 @@ def test_models_that_take_any_number_work_beside_each_other_on_a_cpu_and_each_at
     assert one.seen == other.seen == [3, 7]
 
 
+def test_a_model_of_pycurate_works_at_two_batches_at_a_time_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Barrier(2, timeout=60)
+
+    class Shipped(OneByOne):
+        batch = None
+
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            both.wait()  # passed when the other batch has begun, too
+            return super().encode(pixels)
+
+    monkeypatch.setattr(Shipped, "__module__", "pycurate.models.builtin.shipped")
+    encoder = Shipped()
+    began = [start_encode(encoder, pixels(count), "00007", NAMES[:count]) for count in (3, 7, 5, 2)]
+    assert [len(rows()) for rows in began] == [3, 7, 5, 2]
+
+
 def test_a_model_in_a_thread_of_its_own_raises_what_it_would_in_the_callers() -> None:
     class Raising(OneByOne):
         batch = None

@@ -15,7 +15,8 @@ from pycurate.images.symmetries import VIEWS
 from pycurate.results.encoder import read_encoder
 from pycurate.results.layout import EMBEDDING, path_of
 from pycurate.results.tables import read_array, read_table
-from pycurate.stages.embed import normalised
+from pycurate.stages import embed
+from pycurate.stages.embed import LoaderOptions, normalised
 
 SHARDS: list[list[int | bytes]] = [[0, 1, b"no image", 2], [b"", 3]]
 
@@ -138,6 +139,15 @@ def test_a_partition_whose_files_are_not_all_of_one_call_is_missing(tmp_path: Pa
     assert "a folder is in place of a file" in call(tmp_path, "embed", *MODELS, code=1)
     call(tmp_path, "score", *MODELS)
     assert "no samples file for 00001" in call(tmp_path, "decide", "--no-dedup", code=1)
+
+
+@pytest.mark.parametrize(("cores", "batch"), [(1, 20), (2, 20), (3, 40), (8, 80), (64, 100)])
+def test_each_core_of_a_cpu_has_images_of_a_batch(monkeypatch: pytest.MonkeyPatch, cores: int, batch: int) -> None:
+    monkeypatch.setattr(embed, "cores", lambda: cores)
+    options = LoaderOptions.fill(None, "cpu", 100, 1000, None)
+    assert (options.batch_size, options.workers) == (batch, cores)
+    assert LoaderOptions.fill(None, "cpu", 7, 1000, 1).batch_size == 7
+    assert LoaderOptions.fill(None, "cuda", 100, 1000, None).batch_size == 100
 
 
 def test_no_rows_are_normalised() -> None:

@@ -283,6 +283,29 @@ def test_images_are_computed_together_only_where_their_places_change_no_bit(
     assert tiny._group_size() == 1
 
 
+@pytest.mark.parametrize(("same", "group"), [(10, 10), (8, 5), (4, 4), (3, 2), (1, 1)])
+def test_as_many_are_computed_together_as_have_the_same_bits_at_each_place(
+    tiny: OpenClip, monkeypatch: pytest.MonkeyPatch, same: int, group: int
+) -> None:
+    """As where the last rows of a product are rounded otherwise than the first ones."""
+    alone = tiny._embed
+
+    def last_otherwise(images: torch.Tensor) -> torch.Tensor:
+        return alone(images) + (torch.arange(len(images)) >= same)[:, None] * 1e-6
+
+    monkeypatch.setattr(tiny, "_embed", last_otherwise)
+    assert tiny._group_size() == group
+
+
+def test_weights_in_bf16_lie_on_a_cpu_as_its_products_read_them(tmp_path: Path) -> None:
+    spec, cpu = save_tiny(tmp_path / "model"), torch.device("cpu")
+    models = {kind: openclip._create(find_source(spec), NOWHERE, cpu, kind) for kind in ("fp32", "bf16")}
+    for name, weight in models["bf16"].named_parameters():
+        if name.endswith(("c_fc.weight", "c_proj.weight", "out_proj.weight", "in_proj_weight")):
+            assert weight.t().is_contiguous(), name
+        assert torch.equal(weight, models["fp32"].get_parameter(name).to(weight.dtype)), name
+
+
 @settings(max_examples=8)
 @given(order=st.permutations(range(40)), count=st.integers(1, 40))
 def test_a_caption_does_not_depend_on_its_place(tiny: OpenClip, order: list[int], count: int) -> None:
