@@ -100,9 +100,11 @@ def output_plan(results: Path, keys: Iterable[str], layout: Layout) -> Iterator[
     """Leave plan/plan_00000.parquet and .tsv for each WRITE task, of the samples that come in the block, one at least.
 
     `keys` are those of the kept ones among them, in the same order. The .tsv lists the names of the shards that the
-    task reads, one a line.
+    task reads, one a line. By their stats, tars of an earlier plan would pass for those of this one: they go, too.
     """
     forget_plan(results)
+    for stats in paths_of(results, "tar_stats").values():
+        stats.unlink()
     planner = Planner(results, tar_starts(keys, layout.images_per_tar), layout.tars_per_task)
     yield planner
     planner.flush()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from by_hand import MODELS, call, make_set
 from dedup_sets import Samples, clustered, write_set
 from report_run import (
     Row,
@@ -20,6 +21,7 @@ from report_run import (
 from pycurate.errors import TableError
 from pycurate.filters.filtering import Filtering
 from pycurate.report.examples import select_examples
+from pycurate.results.layout import path_of
 from pycurate.results.tables import read_table, write_table
 from pycurate.stages.report import NAMED, Setup, unreadable_rows, weights_in, write_report
 from scripts import said, started
@@ -94,6 +96,24 @@ def test_examples_of_an_earlier_decision_are_refused(tmp_path: Path) -> None:
         assert json.loads((results / "summary.json").read_text())["thresholds"] == {after: 0.4}
     write_table(results / "examples.parquet", read_table(results / "examples.parquet").replace_schema_metadata(None))
     assert "run report.py examples again" in said("report", "render", "--results", results, code=1)
+
+
+def test_tars_of_an_earlier_decision_are_refused_though_they_hold_as_many_samples(tmp_path: Path) -> None:
+    make_set(tmp_path, [[1, 0, 3, 2]])  # the brightest come second and last
+    call(tmp_path, "embed", *MODELS)
+    call(tmp_path, "score", *MODELS)
+    decided = []
+    for rule in (("--filter", "own.py:Even"), ("--keep-top", "bright=2")):
+        call(tmp_path, "decide", "--no-dedup", *rule)
+        decided.append(read_table(path_of(tmp_path, "decisions"))["kept"].to_pylist())
+        if rule[0] == "--filter":
+            call(tmp_path, "write")
+    assert decided[0] != decided[1] and sum(decided[0]) == sum(decided[1]) == 2
+    call(tmp_path, "report", "examples")
+    refused = call(tmp_path, "report", "render", code=1)
+    assert "00000.tar should contain 2 samples, but contains 0; do not use this output, but run WRITE" in refused
+    call(tmp_path, "write")
+    call(tmp_path, "report", "render")
 
 
 def test_the_page_shows_what_the_tables_say(results: Path, tmp_path: Path) -> None:
