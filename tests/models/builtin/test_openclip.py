@@ -297,12 +297,16 @@ def test_as_many_are_computed_together_as_have_the_same_bits_at_each_place(
     assert tiny._group_size() == group
 
 
-def test_weights_in_bf16_lie_on_a_cpu_as_its_products_read_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("instructions", [True, False])
+def test_weights_in_bf16_lie_on_a_cpu_as_its_products_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instructions: bool
+) -> None:
+    monkeypatch.setattr(openclip, "computes_bf16", lambda: instructions)
     spec, cpu = save_tiny(tmp_path / "model"), torch.device("cpu")
     models = {kind: openclip._create(find_source(spec), NOWHERE, cpu, kind) for kind in ("fp32", "bf16")}
     for name, weight in models["bf16"].named_parameters():
         if name.endswith(("c_fc.weight", "c_proj.weight", "out_proj.weight", "in_proj_weight")):
-            assert weight.t().is_contiguous(), name
+            assert (weight.t() if instructions else weight).is_contiguous(), name
         assert torch.equal(weight, models["fp32"].get_parameter(name).to(weight.dtype)), name
 
 
